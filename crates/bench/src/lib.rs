@@ -1,0 +1,1 @@
+//! Measures this proxy, other proxies and plain Redis side by side.

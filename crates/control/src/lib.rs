@@ -1,0 +1,1 @@
+//! The control plane's IO: stores, HTTP server, probes and pushes.

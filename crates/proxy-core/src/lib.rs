@@ -1,0 +1,1 @@
+//! The proxy's decisions without IO: command table, sessions, routing, replies.

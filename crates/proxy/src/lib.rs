@@ -1,0 +1,1 @@
+//! The data plane's IO: listeners, workers and their event loop, backends, the control thread.

@@ -1,0 +1,1 @@
+//! Real servers for tests: starts Redis and our processes, builds clusters, checks histories.

@@ -1,0 +1,2 @@
+//! The `undermoon` binary.
+fn main() {}
