@@ -1,1 +1,3 @@
 //! The proxy's decisions without IO: command table, sessions, routing, replies.
+
+pub mod command;
