@@ -1,11 +1,13 @@
 //! The table of commands and the way from a request to the command it calls.
 
+use super::args::Args;
 use super::class::Class;
 use super::flags::Flags;
 use super::lookup::NameIndex;
 use super::plan::{KeyPlan, LegacyRange};
 use super::snapshot;
 use super::spec::KeySpec;
+use super::unknown::Unknown;
 use std::collections::HashMap;
 
 /// Which command; dense from 0, so that it can index statistics. A subcommand has its own.
@@ -98,6 +100,26 @@ impl CommandTable {
         let skip = container.name.len() + 1;
         let mut inner = container.subcommands.iter().map(|id| self.by_id(*id));
         inner.find(|command| command.name.as_bytes()[skip..].eq_ignore_ascii_case(name))
+    }
+
+    /// The command that a request calls: its name, the subcommand where there is one, and its arity are
+    /// checked, in Redis's order.
+    ///
+    /// # Errors
+    /// With what [`Unknown::write`] needs for Redis's own error.
+    ///
+    /// # Panics
+    /// When there are no arguments at all.
+    #[inline]
+    pub fn resolve(&self, args: Args<'_>) -> Result<&Command, Unknown> {
+        let mut command = self.lookup(args.get(0)).ok_or(Unknown::Command)?;
+        if !command.subcommands.is_empty() && args.len() > 1 {
+            command = self.subcommand(command, args.get(1)).ok_or(Unknown::Subcommand)?;
+        }
+        if !command.accepts(args.len()) {
+            return Err(Unknown::Arity(command.id));
+        }
+        Ok(command)
     }
 
     /// The command of that number.
