@@ -15,6 +15,7 @@ mod lookup;
 mod merge;
 mod plan;
 mod refusal;
+mod reply;
 mod scan;
 mod snapshot;
 mod spec;
@@ -29,10 +30,11 @@ pub use class::{
 pub use custom_keys::is_blocking_form;
 pub use flags::{Flags, KeyFlags};
 pub use key_error::KeyError;
-pub use keys::{has_named_keys, key_positions, named_keys};
+pub use keys::key_positions;
 pub use merge::merge;
 pub use plan::{CustomKeys, KeyPlan, LegacyRange};
 pub use refusal::Reason;
+pub use reply::command_reply;
 pub use scan::{
     INVALID_CURSOR, SCAN_BACKEND_CURSOR_MAX, SCAN_NODES_MAX, scan_cursor_join, scan_cursor_of,
     scan_cursor_split, scan_end, scan_reply, scan_request,
