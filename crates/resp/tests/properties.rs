@@ -63,7 +63,7 @@ fn arrivals(cuts: &[prop::sample::Index], len: usize) -> Vec<usize> {
 type Parsed = (Result<RequestStep, ProtocolError>, Vec<Vec<u8>>, usize);
 
 fn parse_at(input: &[u8], arrivals: &[usize]) -> Parsed {
-    let limits = RequestLimits { inline_bytes_max: 24, ..RequestLimits::default() };
+    let limits = RequestLimits { inline_bytes_max: 8, ..RequestLimits::default() };
     let mut parser = RequestParser::new();
     let mut step = Ok(RequestStep::Incomplete { bulk: None });
     for &arrived in arrivals {

@@ -23,7 +23,8 @@ pub struct RequestLimits {
     /// The most arguments, the command's name included. The default is lower than Redis 7's, which would let
     /// one request take 16 GiB for the places of its arguments alone.
     pub args_max: u32,
-    /// The longest inline request and the longest header line, in bytes before the line's end.
+    /// The longest inline request and the longest header line, in bytes before the line's end. A header line
+    /// may have 32 bytes even where this is less.
     pub inline_bytes_max: u32,
     /// Whether the stricter limits before AUTH hold as well: 10 arguments of at most 16384 bytes. They
     /// have error texts of their own.

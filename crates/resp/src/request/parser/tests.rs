@@ -184,6 +184,9 @@ fn limits() {
     check_limited(b"*1\r\n$6\r\nabcdef\r\n", &small, Err(ProtocolError::BulkLength));
     check_limited(b"*1\r\n$5\r\nabcde\r\n", &small, Ok(RequestStep::Request { len: 15 }));
     check_limited(b"abcdefghi", &small, Err(ProtocolError::InlineTooLong));
+    // A header is never too long for the quick way to read it, and then not for the general way either.
+    check_limited(&[&b"*"[..], &[b'0'; 31]].concat(), &small, Ok(RequestStep::Incomplete { bulk: None }));
+    check_limited(&[&b"*"[..], &[b'0'; 32]].concat(), &small, Err(ProtocolError::ArrayHeaderTooLong));
 }
 
 #[test]
