@@ -1,6 +1,8 @@
 //! The proxy's decisions without IO: command table, sessions, routing, replies.
-#![forbid(unsafe_code)]
+//!
+//! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
 
+pub mod command;
 pub mod errors;
 pub mod glob;
 pub mod profile;
