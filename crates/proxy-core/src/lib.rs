@@ -1,1 +1,10 @@
 //! The proxy's decisions without IO: command table, sessions, routing, replies.
+//!
+//! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
+
+pub mod command;
+pub mod errors;
+pub mod glob;
+pub mod profile;
+pub mod settings;
+pub mod stats;
