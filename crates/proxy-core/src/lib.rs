@@ -2,7 +2,9 @@
 //!
 //! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
 
+pub mod cluster_replies;
 pub mod command;
+pub mod decimal;
 pub mod errors;
 pub mod glob;
 pub mod profile;
