@@ -7,6 +7,8 @@ pub mod command;
 pub mod decimal;
 pub mod errors;
 pub mod glob;
+pub mod local;
 pub mod profile;
 pub mod settings;
+pub mod slowlog;
 pub mod stats;
