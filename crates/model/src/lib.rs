@@ -1,1 +1,37 @@
 //! What a cluster is: slots, ranges, epochs, addresses, views and their wire form.
+//!
+//! Pure data shared by the data plane and the control plane. Nothing here does IO, reads a clock or
+//! decides anything: it states what is well formed, and how it is written down.
+#![forbid(unsafe_code)]
+
+mod address;
+mod assignment;
+mod cluster_name;
+mod config;
+mod crc16;
+mod crc64;
+mod decimal;
+mod epoch;
+mod node_id;
+mod slot;
+mod slot_range;
+mod slot_ranges;
+mod view;
+mod wire;
+
+pub use address::{Address, AddressError};
+pub use assignment::{MigrationMeta, SlotAssignment, SlotTag};
+pub use cluster_name::{ClusterName, ClusterNameError};
+pub use config::{ClusterConfig, CompressionStrategy, ConfigError, ConfigField};
+pub use crc16::crc16;
+pub use crc64::crc64;
+pub use epoch::{Epoch, EpochError};
+pub use node_id::NodeId;
+pub use slot::{SLOT_COUNT, Slot};
+pub use slot_range::{SlotRange, SlotRangeError};
+pub use slot_ranges::SlotRanges;
+pub use view::{LocalNode, PeerProxy, View, ViewError};
+pub use wire::{
+    MetaError, MetaFault, MetaFlags, MetaPlace, NodeRole, PAYLOAD_JSON_BYTES_MAX, ReplPeer, Role, SetCluster,
+    SetRepl,
+};
