@@ -229,3 +229,17 @@ pub fn unknown_node(out: &mut Vec<u8>, node_id: &[u8]) {
 pub fn refused(out: &mut Vec<u8>, command: &str, reason: &str) {
     write(out, &format!("ERR {} is not supported by this proxy: {reason}", command.to_uppercase()));
 }
+
+/// A connection to a node failed while the command was in flight. `ERR`, because no client may retry blindly.
+pub fn backend_failed(out: &mut Vec<u8>, backend: &Address, why: &str) {
+    write(
+        out,
+        &format!("ERR backend {backend} failed: {why}; the command may or may not have been executed"),
+    );
+}
+
+/// A request that would have to be gathered in memory is too long for it.
+pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
+     with a single key may be that large";
+/// The replies of several primaries are together too long to be merged.
+pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";

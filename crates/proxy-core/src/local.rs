@@ -16,7 +16,7 @@ use model::Slot;
 
 pub use self::auth::needs_auth;
 use crate::cluster_replies::ClusterReplies;
-use crate::command::{Args, CommandTable, LocalCommand};
+use crate::command::{Args, CommandCommand, LocalCommand};
 use crate::errors;
 use crate::profile::Profile;
 use crate::settings::Settings;
@@ -27,8 +27,6 @@ use crate::slowlog::SlowlogRequest;
 pub struct Context<'a> {
     /// The proxy's settings, now.
     pub settings: &'a Settings,
-    /// The command table, now.
-    pub table: &'a CommandTable,
     /// The cluster as this proxy sees it; none without one.
     pub cluster: Option<&'a ClusterReplies>,
     /// The version of the nodes, which clients take for that of the proxy.
@@ -52,6 +50,8 @@ pub enum After {
     SessionReset,
     /// No reply yet: the thread that sees all workers must answer.
     Control(Box<ControlRequest>),
+    /// No reply yet: COMMAND, which the command table answers of itself.
+    Command(CommandCommand),
     /// No reply yet: UMCTL, which the control thread understands itself.
     Umctl,
     /// No reply yet: UMFORWARD wraps a command that the engine must route.
@@ -91,7 +91,7 @@ pub enum ControlRequest {
         with_error: bool,
     },
     /// CONFIG SET: answer with [`config::apply`].
-    ConfigSet(Vec<(Box<[u8]>, Box<[u8]>)>),
+    ConfigSet(Vec<config::Assignment>),
     /// CONFIG RESETSTAT: answer `OK`.
     ConfigResetStat,
     /// SLOWLOG: answer with [`crate::slowlog::SlowLog::answer`].
@@ -132,7 +132,7 @@ pub fn answer(
         Local::Config(sub) => config::answer(sub, args, profile, context, out),
         Local::Cluster(sub) => cluster::answer(sub, args, profile, context, out),
         Local::Slowlog(sub) => slowlog::answer(sub, args, out),
-        Local::Command(sub) => server::command(sub, args, profile, context, out),
+        Local::Command(sub) => After::Command(sub),
         Local::Umctl => After::Umctl,
         Local::Umforward => After::Forwarded,
     }

@@ -152,7 +152,8 @@ mod tests {
             log.push(entry(us), 3);
         }
         assert_eq!(reply(&mut log, SlowlogRequest::Len), ":3\r\n");
-        let one = "*6\r\n:4\r\n:1700000000\r\n:4\r\n*2\r\n$3\r\nget\r\n$1\r\nk\r\n$9\r\n1.2.3.4:5\r\n$0\r\n\r\n";
+        let one =
+            "*6\r\n:4\r\n:1700000000\r\n:4\r\n*2\r\n$3\r\nget\r\n$1\r\nk\r\n$9\r\n1.2.3.4:5\r\n$0\r\n\r\n";
         assert_eq!(reply(&mut log, SlowlogRequest::Get(Some(1))), format!("*1\r\n{one}"));
         assert!(reply(&mut log, SlowlogRequest::Get(None)).starts_with(&format!("*3\r\n{one}")));
         assert_eq!(reply(&mut log, SlowlogRequest::Get(Some(0))), "*0\r\n");

@@ -62,7 +62,12 @@ struct Wishes<'a> {
 }
 
 /// `HELLO [version [AUTH user password] [SETNAME name]]`
-pub(super) fn hello(args: Args<'_>, profile: &mut Profile, context: &Context<'_>, out: &mut Vec<u8>) -> After {
+pub(super) fn hello(
+    args: Args<'_>,
+    profile: &mut Profile,
+    context: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> After {
     let Some(wishes) = wishes(args, out) else { return After::Done };
     if let Some((user, password)) = wishes.login
         && !log_in(user, password, profile, context.settings)

@@ -52,7 +52,9 @@ pub(super) fn answer(
         ClientCommand::Info => info(profile, context, out),
         ClientCommand::List => return control(ClientFilter::parse(args, out), ControlRequest::ClientList),
         ClientCommand::Kill => return control(ClientKill::parse(args, out), ControlRequest::ClientKill),
-        ClientCommand::Pause => return control(pause::parse(args, context.now_us / 1000, out), |request| request),
+        ClientCommand::Pause => {
+            return control(pause::parse(args, context.now_us / 1000, out), |request| request);
+        }
         ClientCommand::Unpause => return After::Control(Box::new(ControlRequest::ClientUnpause)),
         ClientCommand::Unblock => return control(unblock(args, out), |request| request),
     }

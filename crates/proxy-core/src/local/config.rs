@@ -8,6 +8,15 @@ use crate::errors;
 use crate::profile::Profile;
 use crate::settings::{Change, Settings};
 
+/// A setting and what it is to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The setting, in any case.
+    pub name: Box<[u8]>,
+    /// The value.
+    pub value: Box<[u8]>,
+}
+
 /// `CONFIG GET pattern… | SET name value… | RESETSTAT | HELP`
 pub(super) fn answer(
     sub: ConfigCommand,
@@ -27,12 +36,14 @@ pub(super) fn answer(
             }
             After::Done
         }
-        ConfigCommand::Set if args.len() % 2 != 0 => {
+        ConfigCommand::Set if !args.len().is_multiple_of(2) => {
             errors::wrong_arity(out, "config|set");
             After::Done
         }
         ConfigCommand::Set => {
-            let pairs = (2..args.len()).step_by(2).map(|at| (args.get(at).into(), args.get(at + 1).into()));
+            let pairs = (2..args.len()).step_by(2);
+            let pairs =
+                pairs.map(|at| Assignment { name: args.get(at).into(), value: args.get(at + 1).into() });
             After::Control(Box::new(ControlRequest::ConfigSet(pairs.collect())))
         }
         ConfigCommand::Resetstat => After::Control(Box::new(ControlRequest::ConfigResetStat)),
@@ -45,8 +56,8 @@ pub(super) fn answer(
 
 /// Does what [`ControlRequest::ConfigSet`] asks and appends the reply. Returns what was touched, for those whom
 /// it concerns.
-pub fn apply(settings: &mut Settings, pairs: &[(Box<[u8]>, Box<[u8]>)], out: &mut Vec<u8>) -> Vec<Change> {
-    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
+pub fn apply(settings: &mut Settings, pairs: &[Assignment], out: &mut Vec<u8>) -> Vec<Change> {
+    let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|pair| (&*pair.name, &*pair.value)).collect();
     match settings.set_all(&pairs) {
         Ok(changes) => {
             encode::simple(out, "OK");

@@ -53,7 +53,10 @@ pub(super) const CONFIG: Help = (
 pub(super) const SLOWLOG: Help = (
     "SLOWLOG",
     &[
-        ("GET [<count>]", "The newest slow requests (default 10, -1 for all): id, time, µs, args, client, name."),
+        (
+            "GET [<count>]",
+            "The newest slow requests (default 10, -1 for all): id, time, µs, args, client, name.",
+        ),
         ("LEN", "How many are kept."),
         ("RESET", "Forget all."),
     ],

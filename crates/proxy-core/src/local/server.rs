@@ -1,9 +1,9 @@
-//! TIME, LOLWUT, ROLE, INFO and COMMAND.
+//! TIME, LOLWUT, ROLE and INFO.
 
 use resp::encode;
 
 use super::{After, Context, ControlRequest};
-use crate::command::{Args, CommandCommand};
+use crate::command::Args;
 use crate::profile::Profile;
 
 /// `TIME`: seconds, and microseconds of the current one.

@@ -75,7 +75,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn positive(value: &[u8], error: &str, out: &mut Vec<u8>) -> Option<u64> {
-    let number = decimal::parse(value).and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
+    let number =
+        decimal::parse(value).and_then(|number| u64::try_from(number).ok()).filter(|number| *number > 0);
     if number.is_none() {
         errors::write(out, error);
     }
