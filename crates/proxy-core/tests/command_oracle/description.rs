@@ -107,3 +107,25 @@ fn short_replies_are_equal_to_the_byte() {
         }
     });
 }
+
+/// A server that the snapshot was taken from has nothing to teach, but for what it calls its own.
+#[test]
+fn known_servers_teach_nothing_new() {
+    let table = CommandTable::builtin();
+    on_each_server(|binary, connection| {
+        for hello in ["HELLO 2", "HELLO 3"] {
+            connection.say(hello).expect("a protocol");
+            let reply = connection.say("COMMAND").expect("a reply");
+            let learned = table.learn(&reply.value().expect("well formed"));
+            assert_eq!(learned.len(), table.len(), "{binary:?}");
+            for (old, new) in table.iter().zip(learned.iter()) {
+                assert_eq!(
+                    (old.class, old.keys, old.arity),
+                    (new.class, new.keys, new.arity),
+                    "{binary:?} {}",
+                    old.name
+                );
+            }
+        }
+    });
+}
