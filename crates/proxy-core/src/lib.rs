@@ -7,6 +7,7 @@ pub mod command;
 pub mod decimal;
 pub mod errors;
 pub mod glob;
+pub mod info;
 pub mod local;
 pub mod profile;
 pub mod settings;
