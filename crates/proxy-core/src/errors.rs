@@ -41,6 +41,8 @@ pub const BAD_CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newli
 pub const SYNTAX: &str = "ERR syntax error";
 /// A number was expected.
 pub const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
+/// A number that does not fit 32 bits.
+pub const NOT_INT32: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
 /// SELECT of a database that the backends do not have.
 pub const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
 /// CLIENT KILL whose ID is no positive number.
@@ -59,7 +61,7 @@ pub const PAUSE_MODE: &str = "ERR CLIENT PAUSE mode must be WRITE or ALL";
 pub const TIMEOUT_NOT_INTEGER: &str = "ERR timeout is not an integer or out of range";
 /// CLIENT PAUSE whose timeout is below zero.
 pub const TIMEOUT_NEGATIVE: &str = "ERR timeout is negative";
-/// CLIENT PAUSE whose end lies beyond what a clock can hold.
+/// CLIENT PAUSE whose end lies beyond what a clock can hold. The text is from Redis 7.2; 7.0 lets it overflow.
 pub const TIMEOUT_OUT_OF_RANGE: &str = "ERR timeout is out of range";
 /// SLOWLOG GET with a count below -1.
 pub const SLOWLOG_COUNT: &str = "ERR count should be greater than or equal to -1";
