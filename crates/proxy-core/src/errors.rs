@@ -231,3 +231,32 @@ pub fn unknown_node(out: &mut Vec<u8>, node_id: &[u8]) {
 pub fn refused(out: &mut Vec<u8>, command: &str, reason: &str) {
     write(out, &format!("ERR {} is not supported by this proxy: {reason}", command.to_uppercase()));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirections() {
+        for (slot, address, expected) in [
+            (15495, "127.0.0.1:7000", "15495 127.0.0.1:7000\r\n"),
+            (0, "redis-1.example:6379", "0 redis-1.example:6379\r\n"),
+            (16383, "[::1]:5299", "16383 ::1:5299\r\n"),
+        ] {
+            let (slot, address) = (Slot::new(slot).unwrap(), address.parse().unwrap());
+            let mut out = Vec::new();
+            moved(&mut out, slot, &address);
+            assert_eq!(String::from_utf8_lossy(&out), format!("-MOVED {expected}"));
+            out.clear();
+            ask(&mut out, slot, &address);
+            assert_eq!(String::from_utf8_lossy(&out), format!("-ASK {expected}"));
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_cannot_end_the_reply_early() {
+        let mut out = Vec::new();
+        hello_option(&mut out, b"a\r\n+OK\r\n");
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+}

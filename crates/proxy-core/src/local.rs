@@ -140,3 +140,6 @@ pub fn answer(
         Local::Umforward => After::Forwarded,
     }
 }
+
+#[cfg(test)]
+mod tests;
