@@ -112,6 +112,11 @@ pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
 pub const OUTPUT_LIMIT: &str = "ERR the output of this connection is above its limit; it is being closed";
 /// The session has too many requests outstanding.
 pub const OUTSTANDING_LIMIT: &str = "ERR too many requests outstanding on this connection";
+/// A request that would have to be gathered in memory is too long for it.
+pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
+     with a single key may be that large";
+/// The replies of several primaries are together too long to be merged.
+pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";
 /// The proxy is going down and takes no new work.
 pub const SHUTTING_DOWN: &str = "ERR the proxy is shutting down";
 
@@ -169,6 +174,14 @@ pub fn backend_timeout(out: &mut Vec<u8>, backend: &Address, timeout_ms: u64) {
 /// The node sent bytes that are no reply; its connection is closed.
 pub fn backend_invalid(out: &mut Vec<u8>, backend: &Address) {
     write(out, &format!("ERR backend {backend} sent an invalid reply"));
+}
+
+/// A connection to a node failed while the command was in flight. `ERR`, because no client may retry blindly.
+pub fn backend_failed(out: &mut Vec<u8>, backend: &Address, why: &str) {
+    write(
+        out,
+        &format!("ERR backend {backend} failed: {why}; the command may or may not have been executed"),
+    );
 }
 
 /// A request that breaks the protocol; `reason` is the parser's text. The connection is closed after it.

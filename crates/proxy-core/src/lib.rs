@@ -5,11 +5,13 @@
 pub mod cluster_replies;
 pub mod command;
 pub mod decimal;
+pub mod engine;
 pub mod errors;
 pub mod glob;
 pub mod info;
 pub mod local;
 pub mod profile;
+pub mod routing;
 pub mod settings;
 pub mod slowlog;
 pub mod stats;

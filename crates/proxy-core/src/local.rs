@@ -16,19 +16,17 @@ use model::Slot;
 
 pub use self::auth::needs_auth;
 use crate::cluster_replies::ClusterReplies;
-use crate::command::{Args, CommandTable, LocalCommand, command_reply};
+use crate::command::{Args, CommandCommand, LocalCommand};
 use crate::errors;
 use crate::profile::Profile;
 use crate::settings::Settings;
 use crate::slowlog::SlowlogRequest;
 
 /// What an answer may depend on besides the session.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// The proxy's settings, now.
     pub settings: &'a Settings,
-    /// The command table, now.
-    pub table: &'a CommandTable,
     /// The cluster as this proxy sees it; none without one.
     pub cluster: Option<&'a ClusterReplies>,
     /// The version of the nodes, which clients take for that of the proxy.
@@ -52,6 +50,8 @@ pub enum After {
     SessionReset,
     /// No reply yet: the thread that sees all workers must answer.
     Control(Box<ControlRequest>),
+    /// No reply yet: COMMAND, which the command table answers of itself.
+    Command(CommandCommand),
     /// No reply yet: UMCTL, which the control thread understands itself.
     Umctl,
     /// No reply yet: UMFORWARD wraps a command that the engine must route.
@@ -132,10 +132,7 @@ pub fn answer(
         Local::Config(sub) => config::answer(sub, args, profile, context, out),
         Local::Cluster(sub) => cluster::answer(sub, args, profile, context, out),
         Local::Slowlog(sub) => slowlog::answer(sub, args, out),
-        Local::Command(sub) => {
-            command_reply(sub, context.table, args, profile.protocol, out);
-            After::Done
-        }
+        Local::Command(sub) => After::Command(sub),
         Local::Umctl => After::Umctl,
         Local::Umforward => After::Forwarded,
     }

@@ -57,6 +57,14 @@ pub struct Command {
 }
 
 impl Command {
+    /// Whether it can be forwarded without a closer look: one key, no form that blocks.
+    #[inline]
+    pub fn is_simple(&self) -> bool {
+        matches!(self.keys, KeyPlan::First)
+            && matches!(self.class, Class::Forward)
+            && !self.flags.contains(Flags::BLOCKING)
+    }
+
     /// Whether this many arguments, the name among them, are allowed.
     #[inline]
     pub fn accepts(&self, count: usize) -> bool {
@@ -71,6 +79,12 @@ pub struct CommandTable {
     names: NameIndex,
     /// The reply to COMMAND, for RESP2 and RESP3, once it was asked for.
     encoded: [OnceLock<Box<[u8]>>; 2],
+}
+
+impl std::fmt::Debug for CommandTable {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "CommandTable({} commands)", self.commands.len())
+    }
 }
 
 impl CommandTable {

@@ -5,7 +5,7 @@ use resp::{RequestLimits, RequestParser};
 
 use super::client::{ClientFilter, ClientKill, ClientType, PauseMode, SessionUse};
 use super::*;
-use crate::command::Class;
+use crate::command::{Class, CommandTable};
 
 const NOW_US: u64 = 1_700_000_000_000_000;
 
@@ -25,7 +25,6 @@ fn say(line: &str, profile: &mut Profile) -> After {
     let Class::Local(command) = table.resolve(args).unwrap().class else { panic!("{line} is not local") };
     let context = Context {
         settings: &settings,
-        table: &table,
         cluster: None,
         server_version: "7.0.15",
         session_use: SessionUse::default(),
@@ -45,7 +44,7 @@ fn what_follows() {
         ("select 0", After::Done),
         ("select 1", After::SelectChanged),
         ("select 99", After::Done),
-        ("command count", After::Done),
+        ("command count", After::Command(CommandCommand::Count)),
         ("cluster countkeysinslot 5", After::CountKeysInSlot(slot)),
         ("cluster getkeysinslot 5 3", After::KeysInSlot { slot, count: 3 }),
         ("umctl getepoch", After::Umctl),

@@ -61,7 +61,6 @@ impl Subject {
         };
         let context = Context {
             settings: &self.settings,
-            table: &self.table,
             cluster: self.cluster.as_ref(),
             server_version: &self.version,
             session_use: SessionUse::default(),
