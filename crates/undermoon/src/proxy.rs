@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{}", loaded.to_text());
         return Ok(());
     }
-    Err(anyhow::anyhow!("this build has no data plane yet: only --check works").into())
+    ::proxy::run(&loaded.settings).map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.

@@ -264,7 +264,7 @@ mod tests {
         let mut all = Vec::new();
         while !queue.is_empty() {
             let taken = {
-                let mut slices = [const { IoSlice::new(&[]) }; SLICES_MAX];
+                let mut slices: [IoSlice<'_>; SLICES_MAX] = std::array::from_fn(|_| IoSlice::new(&[]));
                 let used = queue.slices(&mut slices);
                 let joined: Vec<u8> = slices[..used].iter().flat_map(|s| s.iter().copied()).collect();
                 let taken = joined.len().min(step);

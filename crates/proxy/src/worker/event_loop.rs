@@ -5,7 +5,7 @@
 //! connect is the engine's.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -49,6 +49,28 @@ struct BackendSocket {
     unread: bool,
 }
 
+/// What a worker needs of the system before its thread starts, so that a failure is told to whoever starts it.
+pub(super) struct Bound {
+    epoll: OwnedFd,
+    listener: socket2::Socket,
+    pub(super) address: SocketAddr,
+}
+
+impl Bound {
+    /// Binds the listener and registers it, and the mailbox, with an epoll instance.
+    pub(super) fn new(address: SocketAddr, inbox: &Inbox) -> Result<Bound, RunError> {
+        let listener = sockets::listener(address).map_err(|error| RunError::Listen(address, error))?;
+        let local = listener.local_addr().map_err(RunError::system("asking for a listener's address"))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|error| RunError::system("making an epoll instance")(error.into()))?;
+        for (socket, token) in [(listener.as_fd(), LISTENER), (inbox.wake.as_fd(), MAILBOX)] {
+            epoll::add(&epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+                .map_err(|error| RunError::system("registering with epoll")(error.into()))?;
+        }
+        Ok(Bound { epoll, listener, address: local.as_socket().unwrap_or(address) })
+    }
+}
+
 /// One worker's event loop.
 pub(super) struct EventLoop {
     index: usize,
@@ -75,23 +97,19 @@ pub(super) struct EventLoop {
 }
 
 impl EventLoop {
-    pub(super) fn new(start: WorkerStart, inbox: Inbox) -> Result<EventLoop, RunError> {
-        let listener = sockets::listener(start.address).map_err(|error| RunError::Listen(start.address, error))?;
-        let bound = listener.local_addr().map_err(RunError::system("asking for a listener's address"))?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
-            .map_err(std::io::Error::from)
-            .map_err(RunError::system("making an epoll instance"))?;
+    /// An event loop that serves what is bound. To be made on the thread that runs it: its buffers stay there.
+    pub(super) fn new(start: WorkerStart, inbox: Inbox, bound: Bound) -> EventLoop {
         let now = moment();
         let maxclients = start.shared.settings.maxclients as usize;
         let authenticated = start.shared.settings.password.is_none();
         let seed = now.unix_us ^ (start.index as u64).rotate_left(32);
         let mut engine = Engine::new(start.shared, start.policy, start.stats.clone(), seed, now);
         let (chunk, chunk_large) = (engine.pool().chunk(false), engine.pool().chunk(true));
-        let event_loop = EventLoop {
+        EventLoop {
             index: start.index,
-            epoll,
-            address: bound.as_socket().unwrap_or(start.address),
-            listener: Some(listener),
+            epoll: bound.epoll,
+            address: bound.address,
+            listener: Some(bound.listener),
             inbox,
             control: start.control,
             totals: start.totals,
@@ -108,22 +126,7 @@ impl EventLoop {
             maxclients,
             running: true,
             draining: false,
-        };
-        event_loop.register_own().map_err(RunError::system("registering with epoll"))?;
-        Ok(event_loop)
-    }
-
-    fn register_own(&self) -> std::io::Result<()> {
-        let readable = epoll::EventFlags::IN;
-        if let Some(listener) = &self.listener {
-            epoll::add(&self.epoll, listener, epoll::EventData::new_u64(LISTENER), readable)?;
         }
-        epoll::add(&self.epoll, &self.inbox.wake, epoll::EventData::new_u64(MAILBOX), readable)?;
-        Ok(())
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// Serves until told to stop.

@@ -50,7 +50,7 @@ pub(super) fn write(socket: &OwnedFd, queue: &OutQueue) -> Written {
         let outcome = match queue.as_single() {
             Some(bytes) => send(socket, bytes, SendFlags::NOSIGNAL),
             None => {
-                let mut slices = [const { IoSlice::new(&[]) }; SLICES_MAX];
+                let mut slices: [IoSlice<'_>; SLICES_MAX] = std::array::from_fn(|_| IoSlice::new(&[]));
                 let used = queue.slices(&mut slices);
                 sendmsg(socket, &slices[..used], &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
             }

@@ -17,7 +17,7 @@ use proxy_core::engine::{Policy, Shared};
 use proxy_core::stats::WorkerStats;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::event_loop::EventLoop;
+use self::event_loop::{Bound, EventLoop};
 use crate::RunError;
 
 /// What the workers of a proxy count together.
@@ -59,11 +59,11 @@ impl Worker {
         let (mailbox, inbox) = mailbox::pair().map_err(RunError::system("making a mailbox"))?;
         let stats = start.stats.clone();
         let name = format!("worker-{}", start.index);
-        let event_loop = EventLoop::new(start, inbox)?;
-        let address = event_loop.address();
+        let bound = Bound::new(start.address, &inbox)?;
+        let address = bound.address;
         let thread = std::thread::Builder::new()
             .name(name)
-            .spawn(move || event_loop.run())
+            .spawn(move || EventLoop::new(start, inbox, bound).run())
             .map_err(RunError::system("starting a worker thread"))?;
         Ok(Worker { mailbox, thread, stats, address })
     }
