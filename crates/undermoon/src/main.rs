@@ -8,6 +8,7 @@
 mod child;
 mod completions;
 mod failure;
+mod open_files;
 mod proxy;
 mod sweep;
 mod up;
