@@ -127,3 +127,18 @@ fn the_link_checker_finds_faults() {
     let text = "a [b](c.md) `[not](x)` and [d](e)\n```\n[not](y)\n```\n[f](g#h)";
     assert_eq!(links(text), ["c.md", "e", "g#h"]);
 }
+
+/// Every crate is in the map, and every file that the map names exists.
+#[test]
+fn the_map_of_crates_is_complete() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = document("ARCHITECTURE.md");
+    for entry in std::fs::read_dir(root.join("crates")).expect("the crates") {
+        let name = entry.expect("a crate").file_name();
+        let name = name.to_str().expect("UTF-8");
+        assert!(text.contains(&format!("\n| `{name}` | ")), "{name} has no row in ARCHITECTURE.md");
+    }
+    let paths = text.split('`').filter(|piece| piece.starts_with("crates/") && !piece.contains('\n'));
+    let missing: Vec<&str> = paths.filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+}
