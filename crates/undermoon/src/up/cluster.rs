@@ -1,6 +1,6 @@
 //! The running cluster: starts what a layout says, tells the proxies their views, and waits until it serves.
 
-use super::connection::Connection;
+use super::connection::{Connection, Refusal};
 use super::directory::Directory;
 use super::layout::{Layout, NodePlan, ProxyPlan};
 use super::process::{Process, stop_all};
@@ -104,7 +104,8 @@ impl Cluster {
         stop_all(&mut self.nodes, shutdown);
     }
 
-    /// Tries `step` until it succeeds. An error when a process ends meanwhile or the deadline passes.
+    /// Tries `step` until it succeeds. An error when it is refused for good, a process ends meanwhile, or the
+    /// deadline passes.
     fn wait(
         &mut self,
         deadline: Instant,
@@ -122,6 +123,7 @@ impl Cluster {
             }
             match step() {
                 Ok(()) => return Ok(Start::Serving),
+                Err(error) if is_final(&error) => return Err(error.into()),
                 Err(error) if Instant::now() >= deadline => {
                     return Err(error.context(format!("not serving after {START_TIMEOUT:?}")).into());
                 }
@@ -129,6 +131,14 @@ impl Cluster {
             }
         }
     }
+}
+
+/// Whether an error is an answer that will be the same next time.
+fn is_final(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Refusal>())
+        .is_some_and(|refusal| !refusal.is_temporary())
 }
 
 fn start_node(

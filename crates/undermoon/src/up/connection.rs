@@ -13,6 +13,21 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may be: what is asked here is answered in a page.
 const REPLY_BYTES_MAX: usize = 1024 * 1024;
 
+/// What an error answer begins with that may be another one a little later.
+const TEMPORARY: [&str; 3] = ["TRY_AGAIN", "LOADING", "CLUSTERDOWN"];
+
+/// An error answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(String);
+
+impl Refusal {
+    /// Whether asking again may help.
+    pub(crate) fn is_temporary(&self) -> bool {
+        TEMPORARY.iter().any(|code| self.0.starts_with(code))
+    }
+}
+
 /// A blocking connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -63,7 +78,9 @@ fn text_of(value: &Value<'_>) -> anyhow::Result<String> {
             Ok(String::from_utf8_lossy(text).into_owned())
         }
         Value::Integer(number) => Ok(number.to_string()),
-        Value::Error(text) | Value::BulkError(text) => bail!("{}", String::from_utf8_lossy(text)),
+        Value::Error(text) | Value::BulkError(text) => {
+            Err(Refusal(String::from_utf8_lossy(text).into_owned()).into())
+        }
         other => bail!("an answer of an unexpected kind: {other:?}"),
     }
 }
