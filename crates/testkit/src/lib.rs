@@ -6,11 +6,13 @@
 #![deny(unsafe_code)]
 
 pub mod binary;
+pub mod cluster;
 pub mod connection;
 pub mod frame;
 pub mod oracle;
 pub mod port;
 pub mod process;
+pub mod proxy;
 pub mod redis_server;
 pub mod relay;
 pub mod wait;
