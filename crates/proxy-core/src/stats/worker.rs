@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use model::Address;
 
 use super::{Counter, ErrorKind, Histogram};
+use crate::command::CommandId;
 
 /// Commands that are counted one by one; ids from here on share the last place. The table of Redis 8 with its
 /// modules has about 700 with subcommands.
@@ -126,10 +127,10 @@ impl WorkerStats {
         }
     }
 
-    /// The counters of the command with that id, to be written by this worker only.
+    /// The counters of a command, to be written by this worker only.
     #[inline]
-    pub fn command(&self, id: usize) -> &CommandStats {
-        self.commands[id.min(COMMANDS_MAX - 1)].get_or_init(Box::default)
+    pub fn command(&self, id: CommandId) -> &CommandStats {
+        self.commands[id.index().min(COMMANDS_MAX - 1)].get_or_init(Box::default)
     }
 
     /// Counts an error reply sent to a client.

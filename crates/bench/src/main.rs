@@ -1,0 +1,32 @@
+//! The `bench` command: runs the plan, prints the tables, writes the files that were asked for.
+//! It must never leave a process behind.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use bench::options::Options;
+use bench::{docs, plan, run, table};
+use clap::Parser as _;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let options = Options::parse();
+    if options.list {
+        for case in plan::filter(plan::cases(options.quick), &options.cases) {
+            println!("{:32}{}", case.name(), case.title());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = match &options.from {
+        Some(file) => docs::read_json(file)?,
+        None => run::run(&options)?,
+    };
+    println!("{}", table::terminal(&report));
+    if let Some(file) = &options.json {
+        docs::write_json(&report, file)?;
+    }
+    if let Some(folder) = &options.docs {
+        docs::write_all(&report, folder).with_context(|| format!("writing to {}", folder.display()))?;
+    }
+    let missed = report.verdicts.iter().filter(|verdict| !verdict.met).count();
+    Ok(if options.strict && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
