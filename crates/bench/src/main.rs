@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bench::options::Options;
+use bench::report::Judgement;
 use bench::{docs, plan, run, table};
 use clap::Parser as _;
 
@@ -27,6 +28,9 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(folder) = &options.docs {
         docs::write_all(&report, folder).with_context(|| format!("writing to {}", folder.display()))?;
     }
-    let missed = report.verdicts.iter().filter(|verdict| !verdict.met).count();
-    Ok(if options.strict && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if let Some(document) = &options.summary {
+        docs::write_summary(&report, document)?;
+    }
+    let missed = report.verdicts.iter().any(|verdict| verdict.result == Judgement::Missed);
+    Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -46,6 +46,9 @@ pub struct Options {
     /// Write README.md (between its markers), cpu.svg and latest.json into this folder
     #[arg(long, value_name = "FOLDER")]
     pub docs: Option<PathBuf>,
+    /// Write a short comparison into this document, between its markers
+    #[arg(long, value_name = "FILE", conflicts_with = "quick")]
+    pub summary: Option<PathBuf>,
     /// Measure nothing: show and write what an earlier run wrote with --json
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
