@@ -24,12 +24,14 @@ pub const AUTH_NOT_CONFIGURED: &str = "ERR AUTH <password> called without any pa
     default user. Are you sure your configuration is correct?";
 /// HELLO without AUTH from a client that has to authenticate.
 pub const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, \
-    otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select \
+    otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select \
     the RESP protocol version at the same time";
 /// HELLO with a protocol version other than 2 and 3.
 pub const NOPROTO: &str = "NOPROTO unsupported protocol version";
 /// HELLO whose version is no number.
 pub const PROTOCOL_VERSION_NOT_INTEGER: &str = "ERR Protocol version is not an integer or out of range";
+/// A name longer than the proxy keeps; Redis has no limit.
+pub const CLIENT_NAME_TOO_LONG: &str = "ERR Client names and library names cannot be longer than 512 bytes";
 /// A client name with a character outside `!`..=`~`.
 pub const BAD_CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 
@@ -47,6 +49,12 @@ pub const BAD_CLIENT_ID: &str = "ERR client-id should be greater than 0";
 pub const INVALID_CLIENT_ID: &str = "ERR Invalid client ID";
 /// CLIENT KILL in its old form found no such client.
 pub const NO_SUCH_CLIENT: &str = "ERR No such client";
+/// CLIENT KILL MAXAGE of zero or below.
+pub const BAD_MAX_AGE: &str = "ERR maxage should be greater than 0";
+/// CLIENT UNBLOCK with an unknown reason.
+pub const UNBLOCK_REASON: &str = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
+/// CLIENT PAUSE with an unknown mode.
+pub const PAUSE_MODE: &str = "ERR CLIENT PAUSE mode must be WRITE or ALL";
 /// CLIENT PAUSE whose timeout is no number.
 pub const TIMEOUT_NOT_INTEGER: &str = "ERR timeout is not an integer or out of range";
 /// CLIENT PAUSE whose timeout is below zero.
@@ -189,6 +197,27 @@ pub fn unknown_subcommand(out: &mut Vec<u8>, container: &str, given: &[u8]) {
 /// HELLO with an option that it does not have.
 pub fn hello_option(out: &mut Vec<u8>, option: &[u8]) {
     write(out, &format!("ERR Syntax error in HELLO option '{}'", String::from_utf8_lossy(option)));
+}
+
+/// CLIENT KILL or LIST with a type that no client has.
+pub fn unknown_client_type(out: &mut Vec<u8>, given: &[u8]) {
+    write(out, &format!("ERR Unknown client type '{}'", String::from_utf8_lossy(given)));
+}
+
+/// CLIENT KILL of a user that does not exist.
+pub fn unknown_user(out: &mut Vec<u8>, given: &[u8]) {
+    write(out, &format!("ERR No such user '{}'", String::from_utf8_lossy(given)));
+}
+
+/// CLIENT SETINFO with an attribute that it does not have.
+pub fn unknown_attribute(out: &mut Vec<u8>, given: &[u8]) {
+    write(out, &format!("ERR Unrecognized option '{}'", String::from_utf8_lossy(given)));
+}
+
+/// CLIENT SETINFO with a value that has a character outside `!`..=`~`; `attribute` as the client wrote it.
+pub fn bad_attribute(out: &mut Vec<u8>, attribute: &[u8]) {
+    let attribute = String::from_utf8_lossy(attribute);
+    write(out, &format!("ERR {attribute} cannot contain spaces, newlines or special characters."));
 }
 
 /// CLUSTER subcommands that take a node id which the view does not have.

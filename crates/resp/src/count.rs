@@ -47,9 +47,32 @@ pub(crate) fn short_header(buffer: &[u8], at: usize, marker: u8) -> Option<(usiz
     None
 }
 
+/// Digits that `plain_header` reads: they cannot overflow, and lengths of more are rare.
+const PLAIN_DIGITS_MAX: usize = 10;
+
+/// Reads a header whose count is plain digits and whose line end is whole: the marker, which the caller
+/// knows, digits, CR and LF. Gives the count and the position after the header; `None` sends the caller to
+/// the general way.
+#[inline]
+pub(crate) fn plain_header(buffer: &[u8], at: usize) -> Option<(u64, usize)> {
+    let text = buffer.get(at + 1..)?;
+    let mut value = 0;
+    for (len, &byte) in text.iter().take(PLAIN_DIGITS_MAX + 1).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+            continue;
+        }
+        let canonical = len == 1 || (len > 1 && text[0] != b'0');
+        let ended = byte == b'\r' && text.get(len + 1) == Some(&b'\n');
+        return (canonical && ended).then_some((value, at + 1 + len + 2));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{count, short_header};
+    use super::{count, plain_header, short_header};
 
     #[track_caller]
     fn check(text: &str, expected: Option<i64>) {
@@ -81,5 +104,27 @@ mod tests {
             assert_eq!(short_header(other, 0, b'$'), None, "{other:?}");
         }
         assert_eq!(short_header(b"$3\r\nGET", 100, b'$'), None);
+    }
+
+    #[test]
+    fn plain_headers() {
+        assert_eq!(plain_header(b"$0\r\n", 0), Some((0, 4)));
+        assert_eq!(plain_header(b"ab$1024\r\nx", 2), Some((1024, 9)));
+        assert_eq!(plain_header(b"$9999999999\r\n", 0), Some((9_999_999_999, 13)));
+        for other in [
+            "$10000000000\r\n",
+            "$01\r\n",
+            "$00\r\n",
+            "$\r\n",
+            "$1\r",
+            "$1\rx",
+            "$1",
+            "$",
+            "",
+            "$-1\r\n",
+            "$1x\r\n",
+        ] {
+            assert_eq!(plain_header(other.as_bytes(), 0), None, "{other:?}");
+        }
     }
 }

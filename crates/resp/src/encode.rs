@@ -208,3 +208,6 @@ fn double_text(value: f64) -> String {
     let text = format!("{value:e}");
     if text.contains("e-") { text } else { text.replace('e', "e+") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,3 +10,6 @@ pub use error::ReplyError;
 pub use length::{is_error, is_push, reply_length};
 pub use scanner::{ReplyScanner, ReplyStep};
 pub use value::{VALUE_DEPTH_MAX, Value, parse_value};
+
+#[cfg(test)]
+mod tests;

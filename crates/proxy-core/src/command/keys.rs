@@ -40,7 +40,7 @@ pub fn key_positions(command: &Command, args: Args<'_>, out: &mut Vec<u32>) -> R
 ///
 /// # Errors
 /// When the keys cannot be told.
-pub fn named_keys(command: &Command, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)>, KeyError> {
+pub(super) fn named_keys(command: &Command, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)>, KeyError> {
     let mut keys = Vec::new();
     let mut found = |position, flags| keys.push((position, flags));
     match command.keys {
@@ -63,7 +63,7 @@ pub fn named_keys(command: &Command, args: Args<'_>) -> Result<Vec<(u32, KeyFlag
 }
 
 /// Whether COMMAND GETKEYS can name keys of this command at all.
-pub fn has_named_keys(command: &Command) -> bool {
+pub(super) fn has_named_keys(command: &Command) -> bool {
     match command.keys {
         KeyPlan::None => false,
         _ if command.specs.is_empty() => true,

@@ -12,8 +12,11 @@ mod flags;
 mod key_error;
 mod keys;
 mod lookup;
+mod merge;
 mod plan;
 mod refusal;
+mod reply;
+mod scan;
 mod snapshot;
 mod spec;
 mod spec_walk;
@@ -27,9 +30,15 @@ pub use class::{
 pub use custom_keys::is_blocking_form;
 pub use flags::{Flags, KeyFlags};
 pub use key_error::KeyError;
-pub use keys::{has_named_keys, key_positions, named_keys};
+pub use keys::key_positions;
+pub use merge::merge;
 pub use plan::{CustomKeys, KeyPlan, LegacyRange};
 pub use refusal::Reason;
+pub use reply::command_reply;
+pub use scan::{
+    INVALID_CURSOR, SCAN_BACKEND_CURSOR_MAX, SCAN_NODES_MAX, scan_cursor_join, scan_cursor_of,
+    scan_cursor_split, scan_end, scan_reply, scan_request,
+};
 pub use spec::{BeginSearch, FindKeys, KeySpec};
 pub use table::{Command, CommandId, CommandTable};
 pub use unknown::Unknown;

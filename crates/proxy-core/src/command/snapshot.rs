@@ -15,9 +15,13 @@ pub(super) const TEXT: &str = include_str!("../../snapshot/commands.txt");
 /// What a column without content holds.
 const BLANK: &str = "-";
 
+/// What the servers' column holds for the command of a module that none of them loads.
+const MODULE: &str = "module";
+
 /// The columns of one line.
 struct Line<'a> {
     name: &'a str,
+    servers: &'a str,
     arity: &'a str,
     flags: &'a str,
     keys: &'a str,
@@ -32,9 +36,10 @@ impl<'a> Line<'a> {
     fn split(line: &'a str) -> Option<Line<'a>> {
         let mut columns = line.splitn(9, '\t');
         let name = columns.next()?;
-        let _servers = columns.next()?;
+        let servers = columns.next()?;
         Some(Line {
             name,
+            servers,
             arity: columns.next()?,
             flags: columns.next()?,
             keys: columns.next()?,
@@ -92,6 +97,7 @@ fn command(line: &'static str, id: CommandId, classes: &HashMap<&str, Class>) ->
         specs,
         acl: words(line.acl),
         tips: words(line.tips),
+        listed: line.servers != MODULE,
         docs: line.docs,
     })
 }

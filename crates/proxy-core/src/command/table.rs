@@ -8,7 +8,9 @@ use super::plan::{KeyPlan, LegacyRange};
 use super::snapshot;
 use super::spec::KeySpec;
 use super::unknown::Unknown;
+use resp::Protocol;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// Which command; dense from 0, so that it can index statistics. A subcommand has its own.
 /// A learned command keeps its number only within the table that learned it and those made from that one.
@@ -48,6 +50,8 @@ pub struct Command {
     pub acl: Box<[Box<str>]>,
     /// Command tips.
     pub tips: Box<[Box<str>]>,
+    /// Whether COMMAND shows it: not a module's command that no backend was seen to have.
+    pub listed: bool,
     /// The documentation columns of the snapshot; empty for a learned command.
     pub(super) docs: &'static str,
 }
@@ -65,6 +69,8 @@ impl Command {
 pub struct CommandTable {
     commands: Box<[Command]>,
     names: NameIndex,
+    /// The reply to COMMAND, for RESP2 and RESP3, once it was asked for.
+    encoded: [OnceLock<Box<[u8]>>; 2],
 }
 
 impl CommandTable {
@@ -86,7 +92,7 @@ impl CommandTable {
         }
         let top = commands.iter().filter(|command| !command.name.contains('|'));
         let names = NameIndex::new(top.map(|command| (command.id, &*command.name)));
-        CommandTable { commands: commands.into(), names }
+        CommandTable { commands: commands.into(), names, encoded: Default::default() }
     }
 
     /// The command of that name, in any case; containers, but no subcommands.
@@ -137,8 +143,17 @@ impl CommandTable {
         self.commands.len()
     }
 
+    /// The reply to COMMAND without arguments, encoded once.
+    pub(super) fn encoded(&self, protocol: Protocol) -> &[u8] {
+        let place = match protocol {
+            Protocol::Resp2 => &self.encoded[0],
+            Protocol::Resp3 => &self.encoded[1],
+        };
+        place.get_or_init(|| super::reply::all(self, protocol).into())
+    }
+
     /// All commands in the order of their numbers.
-    pub fn iter(&self) -> impl Iterator<Item = &Command> {
+    pub fn iter(&self) -> impl Iterator<Item = &Command> + Clone {
         self.commands.iter()
     }
 }

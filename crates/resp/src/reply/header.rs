@@ -4,7 +4,7 @@
 use memchr::memchr;
 
 use super::error::ReplyError;
-use crate::count::count;
+use crate::count::{count, plain_header};
 
 /// The longest header with a count: marker, digits and line end. Longer ones are no reply.
 pub(super) const COUNT_HEADER_BYTES_MAX: usize = 20;
@@ -40,6 +40,13 @@ pub(super) fn is_line_marker(marker: u8) -> bool {
 #[inline]
 pub(super) fn header(buffer: &[u8]) -> Result<Option<(Header, usize)>, ReplyError> {
     let Some(&marker) = buffer.first() else { return Ok(None) };
+    if let Some((count, len)) = plain_header(buffer, 0) {
+        match marker {
+            b'$' => return Ok(Some((Header::Bulk(count), len))),
+            b':' => return Ok(Some((Header::Line, len))),
+            _ => {}
+        }
+    }
     if is_line_marker(marker) {
         return Ok(line_end(buffer)?.map(|end| (Header::Line, end + 2)));
     }

@@ -169,3 +169,21 @@ impl ReplyScanner {
         Ok(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ReplyError, ReplyScanner, ReplyStep};
+
+    /// Headers may promise more elements than can be counted: their sum is refused, never wrapped around.
+    #[test]
+    fn elements_beyond_counting() {
+        for (header, expected) in [
+            (&b"*1\r\n"[..], Ok(ReplyStep::More)),
+            (b"*2\r\n", Err(ReplyError::Count)),
+            (b"|1\r\n", Err(ReplyError::Count)),
+        ] {
+            let mut scanner = ReplyScanner { due: u64::MAX, started: true, ..ReplyScanner::new() };
+            assert_eq!(scanner.scan(header), expected);
+        }
+    }
+}

@@ -73,3 +73,35 @@ impl fmt::Display for Shown {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ProtocolError;
+
+    /// The texts are those of redis-server 7.0.15 for requests that provoke them.
+    #[track_caller]
+    fn check(error: ProtocolError, text: &[u8]) {
+        let mut reply = Vec::new();
+        error.reply(&mut reply);
+        let expected = [b"-ERR Protocol error: ", text, b"\r\n"].concat();
+        assert_eq!(reply.escape_ascii().to_string(), expected.escape_ascii().to_string());
+        let shown = error.to_string();
+        assert_eq!(shown, text.escape_ascii().to_string().replace("\\'", "'"));
+    }
+
+    #[test]
+    fn texts() {
+        check(ProtocolError::ExpectedBulk(b'P'), b"expected '$', got 'P'");
+        check(ProtocolError::ExpectedBulk(b'\r'), b"expected '$', got ' '");
+        check(ProtocolError::ExpectedBulk(b'\n'), b"expected '$', got ' '");
+        check(ProtocolError::ExpectedBulk(0xff), b"expected '$', got '\xff'");
+        check(ProtocolError::ArrayLength, b"invalid multibulk length");
+        check(ProtocolError::BulkLength, b"invalid bulk length");
+        check(ProtocolError::UnauthenticatedArrayLength, b"unauthenticated multibulk length");
+        check(ProtocolError::UnauthenticatedBulkLength, b"unauthenticated bulk length");
+        check(ProtocolError::ArrayHeaderTooLong, b"too big mbulk count string");
+        check(ProtocolError::BulkHeaderTooLong, b"too big bulk count string");
+        check(ProtocolError::InlineTooLong, b"too big inline request");
+        check(ProtocolError::UnbalancedQuotes, b"unbalanced quotes in request");
+    }
+}

@@ -10,10 +10,12 @@ use super::error::ProtocolError;
 use super::inline::InlineRequest;
 use super::limits::RequestLimits;
 use super::span::Span;
-use crate::count::{count, short_header};
+use crate::count::{count, plain_header, short_header};
 
 /// Spans for which room is kept between requests; what a longer request took is given back after it.
 const SPANS_KEPT_MAX: usize = 4096;
+/// However low the limit on lines, a header may be this long: the quick ways to read one look at no limit.
+const HEADER_BYTES_MAX_LEAST: u32 = 32;
 /// Bytes after each argument, as after each header.
 const LINE_END_BYTES: usize = 2;
 
@@ -243,6 +245,12 @@ impl RequestParser {
         position: usize,
         limits: &RequestLimits,
     ) -> Result<Option<(usize, usize)>, ProtocolError> {
+        if buffer.get(position) == Some(&b'$')
+            && let Some((len, start)) = plain_header(buffer, position)
+        {
+            limits.check_bulk(len as i64)?;
+            return Ok(Some((len as usize, start)));
+        }
         self.stage = Stage::BulkHeader;
         self.position = position;
         let line_end = self.header_end(buffer, position, limits);
@@ -293,7 +301,8 @@ impl RequestParser {
         start: usize,
         limits: &RequestLimits,
     ) -> Result<Option<usize>, LineTooLong> {
-        let line_end = self.find(b'\r', buffer, start, limits)?;
+        let line_bytes_max = limits.inline_bytes_max.max(HEADER_BYTES_MAX_LEAST);
+        let line_end = self.find(b'\r', buffer, start, line_bytes_max as usize)?;
         Ok(line_end.filter(|end| buffer.len() >= end + LINE_END_BYTES))
     }
 
@@ -303,9 +312,8 @@ impl RequestParser {
         wanted: u8,
         buffer: &[u8],
         start: usize,
-        limits: &RequestLimits,
+        line_bytes_max: usize,
     ) -> Result<Option<usize>, LineTooLong> {
-        let line_bytes_max = limits.inline_bytes_max as usize;
         let window_end = buffer.len().min(start + line_bytes_max + 1);
         let from = self.searched.clamp(start, window_end);
         let hit = memchr2(wanted, 0, &buffer[from..window_end]).map(|at| from + at);
@@ -323,7 +331,7 @@ impl RequestParser {
         buffer: &[u8],
         limits: &RequestLimits,
     ) -> Result<RequestStep, ProtocolError> {
-        let newline = self.find(b'\n', buffer, 0, limits);
+        let newline = self.find(b'\n', buffer, 0, limits.inline_bytes_max as usize);
         let Some(newline) = newline.map_err(|LineTooLong| ProtocolError::InlineTooLong)? else {
             return self.incomplete(buffer);
         };
