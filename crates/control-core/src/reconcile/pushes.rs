@@ -3,8 +3,8 @@
 use model::{Address, Epoch};
 
 use super::{Action, Watch};
-use crate::diagnose::proxy_health;
-use crate::state::{Cluster, MigrationOutcome};
+use crate::diagnose::{NodeCondition, proxy_health};
+use crate::state::{Cluster, MigrationOutcome, SyncState};
 use crate::views::desired_view;
 
 /// Adds a push for each living proxy that lags behind.
@@ -20,16 +20,34 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         // A proxy that is ahead has been served by someone who knows more; or the metadata is stale, which
         // is for an operator to recover from.
         let has = health.view_epoch.min(health.roles_epoch);
-        if has < wanted {
+        if has < wanted || makes_do(watch, cluster, proxy) {
             late.push((cluster.map_or(Rank::Other, |cluster| rank(cluster, proxy, has)), proxy));
         }
     }
     late.sort();
     for (_, proxy) in late {
-        if let Some((roles, view)) = desired_view(watch.state, proxy) {
+        if let Some((mut roles, view)) = desired_view(watch.state, proxy) {
+            let record = watch.state.proxies.get(proxy).and_then(|record| record.cluster.as_ref());
+            let cluster = record.and_then(|name| watch.state.clusters.get(name));
+            roles.flags.force = makes_do(watch, cluster, proxy);
             actions.push(Action::Push { proxy: proxy.clone(), roles, view });
         }
     }
+}
+
+/// Whether a primary behind the proxy started anew and has to serve with what it has, because no replica is
+/// fit to take over. Its shards must all be of that kind: the order is to the proxy as a whole.
+fn makes_do(watch: &Watch<'_>, cluster: Option<&Cluster>, proxy: &Address) -> bool {
+    let Some(cluster) = cluster else { return false };
+    let Some((place, half)) = cluster.place_of(proxy) else { return false };
+    let chunk = &cluster.chunks[place];
+    let mut restarted = chunk
+        .primaries_in(half)
+        .filter(|shard| watch.primary(chunk, *shard) == NodeCondition::Restarted)
+        .map(|shard| chunk.shard(shard))
+        .peekable();
+    restarted.peek().is_some()
+        && restarted.all(|shard| shard.fence.is_none() && shard.replica != SyncState::InSync)
 }
 
 /// Who is served first.
