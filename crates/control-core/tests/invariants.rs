@@ -410,6 +410,9 @@ fn commits() {
     let second = running(&state, 0);
     let proxy = state.clusters[&name].chunks[0].proxies[0].clone();
     apply(&mut state, Command::FailOverProxy { proxy, force: false, now }).unwrap();
+    let Command::CommitMigration { meta: old, .. } = &second else { panic!("a commit") };
+    let Command::CommitMigration { meta: new, .. } = running(&state, 0) else { panic!("a commit") };
+    assert!(new.source_node != old.source_node && new.epoch > old.epoch, "{old} and {new}");
     assert_eq!(apply(&mut state, second).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
     while !state.clusters[&name].migrations.is_empty() {
         let commit = running(&state, 0);

@@ -152,6 +152,34 @@ fn primary_that_only_coordinators_do_not_hear() {
 }
 
 #[test]
+fn pushes_that_crawl() {
+    // The replica is told late to let go, and its primary serves on: the promotion must wait for that.
+    let mut world = World::new(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    let proxy = world.proxy_of(&node);
+    world.coordinators[0].push_delay_ms = 60_000;
+    world.deaf.insert((0, proxy));
+    world.run(3_000);
+    assert_eq!(primary(&world, 0, Half::First), node, "its replica is still attached");
+    assert!(world.is_served());
+    world.coordinators[0].push_delay_ms = 0;
+    world.run(2_000);
+    assert_ne!(primary(&world, 0, Half::First), node);
+    assert!(world.is_served());
+}
+
+#[test]
+fn replica_that_nobody_has_seen_in_sync_is_not_promoted() {
+    let mut world = World::unwatched(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    world.kill_node(&node);
+    world.run(5_000);
+    assert_eq!(primary(&world, 0, Half::First), node);
+    world.start_node(&node, true);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
 fn one_of_three_coordinators_does_not_hear() {
     let mut world = World::new(3, 2, 2, 3);
     let settings = control_core::Settings { failure_quorum: 2, ..world.state.settings.clone() };
@@ -260,6 +288,7 @@ enum Fault {
     Cut(usize),
     Stop(usize),
     Delay(usize, u64),
+    DelayPushes(usize, u64),
     Heal,
 }
 
@@ -271,6 +300,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         (0usize..8).prop_map(Fault::Cut),
         (0usize..3).prop_map(Fault::Stop),
         (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::Delay(coordinator, delay)),
+        (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::DelayPushes(coordinator, delay)),
         Just(Fault::Heal),
     ]
 }
@@ -291,6 +321,7 @@ fn strike(world: &mut World, fault: &Fault) {
         }
         Fault::Stop(number) => world.coordinators[*number].is_running = false,
         Fault::Delay(number, delay) => world.coordinators[*number].delay_ms = *delay,
+        Fault::DelayPushes(number, delay) => world.coordinators[*number].push_delay_ms = *delay,
         Fault::Heal => heal(world),
     }
 }
@@ -300,7 +331,7 @@ fn heal(world: &mut World) {
     world.cut.clear();
     for coordinator in &mut world.coordinators {
         coordinator.is_running = true;
-        coordinator.delay_ms = 0;
+        (coordinator.delay_ms, coordinator.push_delay_ms) = (0, 0);
     }
     for proxy in world.proxies.keys().cloned().collect::<Vec<_>>() {
         let nodes = world.proxies[&proxy].nodes.iter().filter(|node| !node.is_running);

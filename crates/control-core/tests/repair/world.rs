@@ -4,7 +4,7 @@
 //! from the token that the proxy issued, a primary serves while it has a lease or an attached replica, and a
 //! node that starts anew neither serves nor can be followed until it is given a role.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use control_core::{
     Action, Command, Half, HostName, LinkState, NewProxy, NodeHealth, NodeState, Observed, ProxyHealth,
@@ -43,8 +43,10 @@ pub(crate) struct Coordinator {
     observed: Observed,
     /// How long its actions take to arrive.
     pub(crate) delay_ms: u64,
+    /// How much longer its pushes take.
+    pub(crate) push_delay_ms: u64,
     /// What it has sent and has not arrived.
-    sent: VecDeque<(TimeMs, Sent)>,
+    sent: Vec<(TimeMs, Sent)>,
 }
 
 enum Sent {
@@ -79,6 +81,13 @@ pub(crate) struct SimNode {
 impl World {
     /// That many hosts with that many proxies each, and a cluster of that many chunks.
     pub(crate) fn new(hosts: usize, each: usize, chunks: usize, coordinators: usize) -> Self {
+        let mut world = Self::unwatched(hosts, each, chunks, coordinators);
+        world.run(1_000);
+        world
+    }
+
+    /// The same, before any coordinator has looked at it.
+    pub(crate) fn unwatched(hosts: usize, each: usize, chunks: usize, coordinators: usize) -> Self {
         let now = TimeMs(1_000_000);
         let mut world = Self {
             now,
@@ -107,10 +116,15 @@ impl World {
         for number in 0..coordinators {
             let name = ReporterId(format!("coordinator-{number}"));
             let observed = Observed::new(name, Timing::default(), now);
-            let sent = VecDeque::new();
-            world.coordinators.push(Coordinator { is_running: true, observed, delay_ms: 0, sent });
+            let sent = Vec::new();
+            world.coordinators.push(Coordinator {
+                is_running: true,
+                observed,
+                delay_ms: 0,
+                push_delay_ms: 0,
+                sent,
+            });
         }
-        world.run(1_000);
         world
     }
 
@@ -306,19 +320,19 @@ impl World {
         coordinator.observed.note_state(&self.state, now);
         for proxy in heard.into_iter().filter(|proxy| may_grant_lease(&self.state, proxy)) {
             let until = TimeMs(now.0 + coordinator.observed.timing.lease_ms);
-            coordinator.sent.push_back((arrives, Sent::Lease { proxy, until }));
+            coordinator.sent.push((arrives, Sent::Lease { proxy, until }));
         }
+        let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
         for action in reconcile(&self.state, &coordinator.observed, now) {
-            coordinator.sent.push_back((arrives, Sent::Action(action)));
+            let at = if matches!(action, Action::Push { .. }) { pushed } else { arrives };
+            coordinator.sent.push((at, Sent::Action(action)));
         }
     }
 
     fn deliver(&mut self, number: usize) {
-        while let Some((at, _)) = self.coordinators[number].sent.front() {
-            if *at > self.now {
-                return;
-            }
-            let Some((_, sent)) = self.coordinators[number].sent.pop_front() else { return };
+        let now = self.now;
+        let due: Vec<_> = self.coordinators[number].sent.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, sent) in due {
             match sent {
                 Sent::Action(Action::Apply(command)) => {
                     // Another coordinator may have been first.
