@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use ::proxy::config::ProxyConfig;
+use anyhow::Context as _;
 use service::config::{Loaded, Settings as _, environment_name, load};
+use service::shutdown::Shutdown;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -40,7 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{}", loaded.to_text());
         return Ok(());
     }
-    ::proxy::run(&loaded.settings).map_err(|error| anyhow::Error::from(error).into())
+    let settings = loaded.settings;
+    let log =
+        service::logging::start(&settings.log_level, settings.log_format).context("cannot start the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
+    ::proxy::run_logged(settings, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
