@@ -1,7 +1,7 @@
 //! Every error text that the proxy itself sends to clients.
 //!
 //! A text begins with its code and has neither the leading `-` nor the line end;
-//! [`write`] adds both. Where Redis 7 has an error for the same thing, the text is Redis's
+//! [`write()`] adds both. Where Redis 7 has an error for the same thing, the text is Redis's
 //! to the letter, because clients compare it. Errors of the protocol parser (crate `resp`)
 //! and of argument checks that need the command table (module `command`) are made where
 //! the fault is found. Nothing here decides when an error is due.

@@ -1,8 +1,10 @@
 //! `undermoon proxy`: a server proxy.
 
 use crate::failure::Failure;
+use crate::open_files;
 use ::proxy::config::ProxyConfig;
 use anyhow::Context as _;
+use service::build_info::BUILD;
 use service::config::{Loaded, Settings as _, environment_name, load};
 use service::shutdown::Shutdown;
 use std::fmt::Write as _;
@@ -42,14 +44,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{}", loaded.to_text());
         return Ok(());
     }
-    let settings = loaded.settings;
-    let log =
-        service::logging::start(&settings.log_level, settings.log_format).context("cannot start the log")?;
+    let config = loaded.settings;
+    let log = service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    tracing::info!(address = %config.address, workers = %config.thread_number, "undermoon proxy {BUILD}");
+    if config.password.is_none() && !config.address.ip().is_loopback() {
+        tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
+    }
+    open_files::allow(config.maxclients.unsigned());
     let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
-    ::proxy::run_logged(settings, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
+    ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
