@@ -34,6 +34,7 @@ TYPES = {
 }
 MARKS = {"optional": "?", "multiple": "*", "multiple_token": "+"}
 UNKNOWN_TYPE = "s"
+BLANKS = str.maketrans("\t\r\n", "   ")
 
 
 class Connection:
@@ -77,7 +78,7 @@ def escape(text):
 
 def plain(text):
     """Text for a column: no tab and no newline may be in it."""
-    return " ".join(str(text or "").split()) or "-"
+    return str(text or "").translate(BLANKS).strip() or "-"
 
 
 def joined(items):
@@ -142,7 +143,7 @@ def row(info, doc):
         "name": name.lower(), "arity": arity,
         "rest": [
             joined(sorted(flags)), "%d,%d,%d" % (first, last, step),
-            joined(sorted(category.lstrip("@") for category in acl)),
+            joined([category.lstrip("@") for category in acl]),
             ",".join(escape(tip) for tip in tips) or "-",
             ";".join(spec_text(spec) for spec in specs) or "-",
             plain(doc.get("since")), plain(doc.get("group")),

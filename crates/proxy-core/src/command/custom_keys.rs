@@ -137,9 +137,10 @@ fn geo_radius(args: Args<'_>, found: Found<'_>) {
 
 fn migrate(args: Args<'_>, found: Found<'_>) -> Result<(), KeyError> {
     let mut index = 6;
-    while index < args.len() {
+    // KEYS as the last word has no keys after it and is not taken for the option.
+    while index + 1 < args.len() {
         if args.is(index, "keys") {
-            if !args.get(3).is_empty() || index + 1 == args.len() {
+            if !args.get(3).is_empty() {
                 return Err(KeyError::Syntax);
             }
             (index + 1..args.len()).for_each(|position| found(position as u32, TAKEN));

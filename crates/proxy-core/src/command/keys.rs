@@ -110,14 +110,16 @@ fn flags_by_arguments(command: &Command, args: Args<'_>, declared: KeyFlags) -> 
     }
 }
 
+/// What is no operation is taken for one that writes, to be safe.
 fn bitfield_writes(args: Args<'_>) -> bool {
     let mut index = 2;
     while index < args.len() {
-        if args.is(index, "set") || args.is(index, "incrby") {
-            return true;
-        }
-        // GET takes a type and an offset, OVERFLOW a word.
-        index += 1 + if args.is(index, "get") { 2 } else { usize::from(args.is(index, "overflow")) };
+        let rest = args.len() - index - 1;
+        index += match rest {
+            2.. if args.is(index, "get") => 3,
+            1.. if args.is(index, "overflow") => 2,
+            _ => return true,
+        };
     }
     false
 }

@@ -90,6 +90,6 @@ impl LegacyRange {
 }
 
 /// Whether first, last and step can stand for this specification.
-fn is_plain(spec: &KeySpec) -> bool {
+pub(super) fn is_plain(spec: &KeySpec) -> bool {
     matches!((&spec.begin, spec.find), (BeginSearch::Index(_), FindKeys::Range { limit: 0 | 1, .. }))
 }

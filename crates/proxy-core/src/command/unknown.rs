@@ -20,7 +20,13 @@ pub enum Unknown {
 impl Unknown {
     /// Appends the error reply that Redis 7 gives to `args`, for which `table` found this.
     pub fn write(self, table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"-ERR ");
+        out.extend_from_slice(match self {
+            // Whatever is wrong with EXEC, it ends the transaction and says so.
+            Unknown::Arity(id) if &*table.by_id(id).name == "exec" => {
+                b"-EXECABORT Transaction discarded because of: "
+            }
+            _ => &b"-ERR "[..],
+        });
         match self {
             Unknown::Command => {
                 out.extend_from_slice(b"unknown command '");

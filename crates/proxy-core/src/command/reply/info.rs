@@ -22,7 +22,7 @@ pub(super) fn some(table: &CommandTable, names: Args<'_>, protocol: Protocol, ou
     for name in names.iter() {
         match named(table, name) {
             Some(command) => one(table, command, protocol, out),
-            None => encode::null_array(out, protocol),
+            None => encode::null(out, protocol),
         }
     }
 }

@@ -54,5 +54,5 @@ fn whole_replies_are_well_formed() {
 #[test]
 fn modules_are_not_listed_until_they_are_seen() {
     let info = reply(CommandCommand::Info, &["COMMAND", "INFO", "json.get"], Protocol::Resp2);
-    assert_eq!(info, b"*1\r\n*-1\r\n");
+    assert_eq!(info, b"*1\r\n$-1\r\n");
 }
