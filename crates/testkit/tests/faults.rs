@@ -187,7 +187,7 @@ fn protocol_errors_as_redis_gives_them() -> Result<()> {
     let cases: &[&[u8]] = &[
         b"*x\r\n",
         b"*2147483648\r\n",
-        b"*1\r\nx",
+        b"*1\r\nx\r\n",
         b"*1\r\n:1\r\n",
         b"*1\r\n$-1\r\n",
         b"*1\r\n$abc\r\n",
