@@ -1,6 +1,6 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
-use super::requests::Taken;
+use super::requests::{Request, Taken};
 use super::session::{SessionId, Wait};
 use super::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::command::{Args, Command, LocalCommand, command_reply};
@@ -94,7 +94,7 @@ impl Engine {
         let mut parser = resp::RequestParser::new();
         let parsed = parser.parse(&frame, &resp::RequestLimits::default());
         assert!(parsed.is_ok(), "a request that we wrote can be read");
-        let taken = self.dispatch(id, Args::new(&frame, parser.spans()), None);
+        let taken = self.dispatch(id, Request { args: Args::new(&frame, parser.spans()), origin: None });
         self.pool.recycle(frame);
         taken
     }

@@ -384,10 +384,10 @@ impl Engine {
             waiters.into_iter().for_each(|waiter| self.room_again(waiter));
         }
         let backend = &self.backends[id as usize];
-        if let Some(owner) = backend.purpose.owner {
-            if backend.out.len() <= super::stream::STREAM_WINDOW_BYTES / 2 {
-                self.stream_window_opened(owner);
-            }
+        if let Some(owner) = backend.purpose.owner
+            && backend.out.len() <= super::stream::STREAM_WINDOW_BYTES / 2
+        {
+            self.stream_window_opened(owner);
         }
     }
 

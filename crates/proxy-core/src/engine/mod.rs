@@ -177,8 +177,10 @@ impl Engine {
     /// An engine without sessions. `seed` decides the jitter of reconnects.
     #[must_use]
     pub fn new(shared: Shared, policy: Policy, stats: Arc<WorkerStats>, seed: u64, now: Moment) -> Self {
+        // Address space for all of them: growing would leave holes as large as what was outgrown.
+        let sessions_max = shared.settings.maxclients as usize;
         let mut engine = Engine {
-            sessions: Vec::new(),
+            sessions: Vec::with_capacity(sessions_max),
             free_sessions: Vec::new(),
             generations: 0,
             live_sessions: 0,

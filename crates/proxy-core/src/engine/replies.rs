@@ -1,5 +1,7 @@
 //! From a backend's reply bytes to the sessions that they are owed to, in each session's order.
 
+use std::ops::Range;
+
 use resp::{ReplyStep, reply_length};
 
 use super::Engine;
@@ -99,7 +101,7 @@ impl Engine {
         session.generation == owed.generation
             && session.head == owed.sequence
             && owed.part == PLAIN
-            && session.slots.is_empty()
+            && session.slots.is_none()
     }
 
     #[inline]
@@ -206,7 +208,7 @@ impl Engine {
         }
         if self.streams(id, bytes.len()) {
             self.backends[id.0 as usize].streaming = true;
-            self.pass_on(id, chunk, start, len, false);
+            self.pass_on(id, chunk, start..len, false);
         } else {
             self.backends[id.0 as usize].partial.extend_from_slice(bytes);
         }
@@ -231,7 +233,7 @@ impl Engine {
             ReplyStep::More => (len, false),
         };
         if backend.streaming {
-            self.pass_on(id, chunk, 0, used, ended);
+            self.pass_on(id, chunk, 0..used, ended);
         } else if ended {
             let mut whole = std::mem::take(&mut backend.partial);
             whole.extend_from_slice(&bytes[..used]);
@@ -250,8 +252,8 @@ impl Engine {
                 let partial = std::mem::take(&mut self.backends[id.0 as usize].partial);
                 self.backends[id.0 as usize].streaming = true;
                 let whole = Chunk::from_vec(partial);
-                self.pass_on(id, &whole, 0, had, false);
-                self.pass_on(id, chunk, 0, used, false);
+                self.pass_on(id, &whole, 0..had, false);
+                self.pass_on(id, chunk, 0..used, false);
             } else {
                 self.backends[id.0 as usize].partial.extend_from_slice(bytes);
             }
@@ -263,7 +265,8 @@ impl Engine {
     }
 
     /// Gives a part of the reply at the head of `from` to its session.
-    fn pass_on(&mut self, from: BackendId, chunk: &Chunk, start: usize, end: usize, last: bool) {
+    fn pass_on(&mut self, from: BackendId, chunk: &Chunk, bytes: Range<usize>, last: bool) {
+        let Range { start, end } = bytes;
         let backend = &mut self.backends[from.0 as usize];
         let Some(owed) = backend.owed.front().copied() else { return };
         if last {

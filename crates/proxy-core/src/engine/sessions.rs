@@ -196,7 +196,7 @@ impl Engine {
         }
         session.generation = 0;
         self.live_sessions -= 1;
-        session.slots.clear();
+        session.slots = None;
         self.pool.recycle(std::mem::take(&mut session.input));
         session.out.clear(&mut self.pool);
         let unusual = session.unusual.take();

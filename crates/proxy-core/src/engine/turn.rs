@@ -198,6 +198,7 @@ impl Engine {
             let backend = &mut self.backends[index];
             if backend.stalled_since_us != 0 && backend.stalled_by == id {
                 backend.stalled_since_us = 0;
+                backend.last_heard_us = self.now.us; // its silence was ours
                 if std::mem::take(&mut backend.read_paused) {
                     self.actions.push(super::Action::ReadBackend(BackendId(index as u32)));
                 }

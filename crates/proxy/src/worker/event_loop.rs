@@ -116,7 +116,7 @@ impl EventLoop {
             totals: start.totals,
             stats: start.stats,
             engine,
-            sessions: Vec::new(),
+            sessions: Vec::with_capacity(maxclients),
             backends: Vec::new(),
             again: Vec::new(),
             chunk,
