@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let config = loaded.settings;
-    let log = service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    let log =
+        service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
     }
     open_files::allow(config.maxclients.unsigned());
-    let shutdown = Shutdown::on_signals().context("cannot watch for signals")?;
+    let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
     ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }
 
