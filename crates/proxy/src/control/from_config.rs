@@ -11,15 +11,15 @@ use crate::config::{self, Batching, ProxyConfig};
 /// The engine keeps no more connections for one node and protocol in one worker.
 const CONNECTIONS_PER_NODE_MAX: u64 = 4;
 
-/// The settings of a proxy that is bound to `bound`.
-pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr) -> Settings {
+/// The settings of a proxy that is bound to `bound`, and its admin server to `admin`.
+pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<SocketAddr>) -> Settings {
     let own = address_of(bound);
     let announced =
         config.announce_address.as_ref().map_or_else(|| own.clone(), |announced| announced.0.clone());
     Settings {
         address: own,
         announce_address: announced,
-        admin_address: config.admin_address.map(address_of),
+        admin_address: admin.map(address_of),
         workers: narrow(config.thread_number.unsigned()),
         backend_conn_num: narrow(connections_per_node(config)),
         backend_timeout_ms: config.backend_timeout.unsigned(),
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn the_announced_address_is_that_of_the_socket_unless_set() {
         let mut config = ProxyConfig::default();
-        assert_eq!(settings(&config, bound()).announce_address.to_string(), "127.0.0.1:7001");
+        assert_eq!(settings(&config, bound(), None).announce_address.to_string(), "127.0.0.1:7001");
         config.announce_address = Some(config::HostPort("proxy-0.local:5299".parse().unwrap()));
-        let settings = settings(&config, bound());
+        let settings = settings(&config, bound(), None);
         assert_eq!(settings.announce_address.to_string(), "proxy-0.local:5299");
         assert_eq!(settings.address.to_string(), "127.0.0.1:7001");
     }
@@ -119,7 +119,7 @@ mod tests {
         for (configured, expected) in [(1, 1), (4, 4), (64, 4)] {
             let config = ProxyConfig { backend_conn_num: Count::of(configured), ..ProxyConfig::default() };
             assert_eq!(policy(&config).connections_per_node, expected, "{configured}");
-            assert_eq!(settings(&config, bound()).backend_conn_num, expected as u16, "{configured}");
+            assert_eq!(settings(&config, bound(), None).backend_conn_num, expected as u16, "{configured}");
         }
     }
 

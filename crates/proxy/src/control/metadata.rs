@@ -83,7 +83,7 @@ impl Control {
             Umctl::Ready => encode::integer(reply, i64::from(self.cluster.is_ready())),
             Umctl::Info => encode::bulk(reply, report::all(&self.cluster, &self.nodes).as_bytes()),
             Umctl::InfoRepl => {
-                encode::bulk(reply, report::replication(&self.cluster, &self.nodes).as_bytes())
+                encode::bulk(reply, report::replication(&self.cluster, &self.nodes).as_bytes());
             }
             // Finished migrations are told until they are committed; this proxy has finished none.
             Umctl::InfoMgr => encode::array(reply, 0),

@@ -8,11 +8,13 @@
 //!                   tasks ◀──────┘ └── Event (nodes seen, metadata in force)
 //! ```
 
+mod admin;
 mod counts;
 mod event;
 mod from_config;
 mod local;
 mod metadata;
+mod metrics;
 mod node_client;
 mod node_status;
 mod node_watch;
@@ -37,6 +39,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::mpsc::unbounded_channel;
 use tracing::info;
 
+use self::metrics::ProxyCollector;
 use self::port_claim::PortClaim;
 use self::thread::{Control, Start, VERSION_UNKNOWN};
 use self::workers::Workers;
@@ -62,7 +65,9 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         .build()
         .map_err(RunError::system("starting the control thread's runtime"))?;
     let claim = PortClaim::take(config.address)?;
-    let settings = from_config::settings(&config, claim.address());
+    let admin = config.admin_address.map(admin::bind).transpose()?;
+    let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    let settings = from_config::settings(&config, claim.address(), admin_address);
     let backend_password = from_config::backend_password(&config);
     let shared = Shared {
         table: Arc::new(CommandTable::builtin()),
@@ -74,7 +79,13 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
     let (asks_sender, asks) = unbounded_channel();
     let threads = config.thread_number.unsigned();
     let workers = Workers::start(threads, &claim, &shared, from_config::policy(&config), &asks_sender)?;
-    info!(address = %claim.address(), announced = %settings.announce_address, workers = threads, "serving");
+    info!(
+        address = %claim.address(),
+        announced = %settings.announce_address,
+        admin = admin_address.map(tracing::field::display),
+        workers = threads,
+        "serving"
+    );
     drop(claim);
     let start = Start {
         settings,
@@ -86,9 +97,13 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         shutdown_timeout: config.shutdown_timeout_ms.duration(),
         log,
     };
+    let stats = start.workers.stats();
     runtime.block_on(async {
         let (events_sender, events) = unbounded_channel();
-        let (control, _picture) = Control::new(start, events_sender);
+        let (control, picture) = Control::new(start, events_sender);
+        if let Some(listener) = admin {
+            tokio::spawn(admin::serve(listener, ProxyCollector { stats, picture }));
+        }
         control.run(asks, events).await;
     });
     Ok(())

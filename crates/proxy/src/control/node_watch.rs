@@ -33,6 +33,8 @@ pub(super) enum NodeReport {
     Down(String),
     /// So many databases it has.
     Databases(u32),
+    /// Its reply to COMMAND.
+    Commands(NodeReply),
 }
 
 /// The task's equipment.
@@ -94,6 +96,11 @@ impl NodeWatch {
         match client.call(&[b"CONFIG", b"GET", b"databases"]).await {
             Ok(reply) => self.report_databases(&reply)?,
             // Managed servers rename CONFIG away; the proxy's own setting holds then.
+            Err(NodeError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        match client.call(&[b"COMMAND"]).await {
+            Ok(reply) => self.report(NodeReport::Commands(reply)),
             Err(NodeError::Refused(_)) => {}
             Err(error) => return Err(error),
         }

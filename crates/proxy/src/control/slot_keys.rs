@@ -50,27 +50,25 @@ enum ScanError {
 impl Control {
     /// CLUSTER COUNTKEYSINSLOT of a session in database `db`.
     pub(super) fn count_keys_in_slot(&self, slot: Slot, db: u32, to: ReplyTo) {
-        self.scan_slot(slot, u64::MAX, db, to, |keys, out| encode::integer(out, keys.len() as i64));
+        let scan = self.scan(slot, db, u64::MAX);
+        self.answer_scan(scan, to, |keys, out| encode::integer(out, keys.len() as i64));
     }
 
     /// CLUSTER GETKEYSINSLOT of a session in database `db`.
     pub(super) fn keys_in_slot(&self, slot: Slot, count: u64, db: u32, to: ReplyTo) {
-        self.scan_slot(slot, count, db, to, |keys, out| {
+        let scan = self.scan(slot, db, count);
+        self.answer_scan(scan, to, |keys, out| {
             encode::array(out, keys.len());
             keys.iter().for_each(|key| encode::bulk(out, key));
         });
     }
 
-    fn scan_slot(
-        &self,
-        slot: Slot,
-        keys_max: u64,
-        db: u32,
-        to: ReplyTo,
-        write: fn(&[Box<[u8]>], &mut Vec<u8>),
-    ) {
+    fn scan(&self, slot: Slot, db: u32, keys_max: u64) -> Scan {
         let limit = Duration::from_millis(self.shared.settings.backend_timeout_ms);
-        let scan = Scan { slot, db, keys_max, password: self.backend_password.clone(), limit };
+        Scan { slot, db, keys_max, password: self.backend_password.clone(), limit }
+    }
+
+    fn answer_scan(&self, scan: Scan, to: ReplyTo, write: fn(&[Box<[u8]>], &mut Vec<u8>)) {
         let (nodes, permits) = (self.cluster.primaries(), self.scans.clone());
         tokio::spawn(async move {
             let mut reply = Vec::new();

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::counts::Counts;
 use super::event::Event;
+use super::node_client::NodeReply;
 use super::node_watch::NodeReport;
 use super::nodes::{Health, Nodes};
 use super::picture::Picture;
@@ -165,6 +166,7 @@ impl Control {
                 self.nodes.set_health(address, Health::Down(reason));
             }
             NodeReport::Databases(count) => self.nodes.set_databases(address, count),
+            NodeReport::Commands(reply) => return self.learn(address, &reply),
         }
         let version = self.nodes.version_min().unwrap_or(&self.shared.server_version);
         let version: Option<Arc<str>> = (*version != *self.shared.server_version).then(|| version.into());
@@ -176,6 +178,21 @@ impl Control {
             self.shared.server_version = version;
         }
         self.push_settings();
+    }
+
+    /// A node has told its commands: the workers get those that the table did not know.
+    fn learn(&mut self, address: &Address, reply: &NodeReply) {
+        let learned = match reply.value() {
+            Ok(value) => self.shared.table.learn(&value),
+            Err(error) => return warn!(node = %address, %error, "the reply to COMMAND cannot be read"),
+        };
+        if learned.iter().eq(self.shared.table.iter()) {
+            return;
+        }
+        let (before, now) = (self.shared.table.len(), learned.len());
+        info!(node = %address, before, now, "a node has taught commands");
+        self.shared.table = Arc::new(learned);
+        self.workers.update(&self.shared);
     }
 
     /// As many as are configured, unless a node has fewer.

@@ -7,6 +7,7 @@ use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
 use proxy_core::stats::{Snapshot, WorkerStats};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tracing::debug;
 
 use super::port_claim::PortClaim;
 use crate::RunError;
@@ -87,7 +88,10 @@ impl Workers {
                 control: control.clone(),
             });
             match worker {
-                Ok(worker) => started.workers.push(worker),
+                Ok(worker) => {
+                    debug!(index, address = %worker.address, "a worker listens");
+                    started.workers.push(worker);
+                }
                 Err(error) => {
                     started.stop();
                     started.join();

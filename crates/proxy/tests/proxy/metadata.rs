@@ -1,8 +1,6 @@
 //! UMCTL on a running proxy in front of real servers: the first session, epochs, roles, and what is reported.
 
-mod fixture;
-
-use fixture::{LIMIT, Proxy, ask, ask_until, redis};
+use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
 use proxy::config::NodesVersion;
 use testkit::wait::{Deadline, wait_until};
 
@@ -114,7 +112,10 @@ fn roles_are_set_and_kept() {
     .unwrap();
     let commands = ask(&mut to_primary, "INFO commandstats");
     assert!(looks(&commands) >= 4, "{commands}");
-    assert!(!commands.contains("cmdstat_replicaof"), "a primary was told its role though it had it: {commands}");
+    assert!(
+        !commands.contains("cmdstat_replicaof"),
+        "a primary was told its role though it had it: {commands}"
+    );
     assert_eq!(syncs(&ask(&mut to_primary, "INFO stats")), before);
 
     // The roles are exchanged; then one node dies and comes back with its old role.
