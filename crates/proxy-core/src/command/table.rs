@@ -149,6 +149,11 @@ impl CommandTable {
         Ok(command)
     }
 
+    /// The command of that number, if there is one.
+    pub fn get(&self, id: CommandId) -> Option<&Command> {
+        self.commands.get(id.index())
+    }
+
     /// The command of that number.
     ///
     /// # Panics

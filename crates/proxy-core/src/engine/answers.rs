@@ -21,6 +21,7 @@ impl Engine {
             session.wait = Wait::Drained; // what was asked before runs before, on another connection
             return Taken::Later;
         }
+        session.last_command = command.id;
         self.stats.command(command.id).calls.increment();
         let shared = self.shared.clone();
         let context = Context {
@@ -39,7 +40,7 @@ impl Engine {
         session.profile_changed();
         match after {
             After::Done | After::SelectChanged | After::SessionReset => {
-                self.reply_now(id, |out| out.extend_from_slice(&reply))
+                self.reply_now(id, |out| out.extend_from_slice(&reply));
             }
             After::Close => {
                 self.reply_now(id, |out| out.extend_from_slice(&reply));

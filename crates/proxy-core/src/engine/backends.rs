@@ -188,6 +188,10 @@ impl Engine {
         backend.greeting.copy(&greeting, &mut self.pool);
         self.pool.recycle(greeting);
         backend.last_heard_us = self.now.us;
+        backend.stats.connected.set(1);
+        if backend.failures > 0 {
+            backend.stats.reconnects.increment();
+        }
         backend.phase = match due {
             0 => Phase::Ready,
             due => Phase::Handshake { due },
@@ -226,6 +230,12 @@ impl Engine {
         let owed = std::mem::take(&mut backend.owed);
         let mut cut_short = std::mem::take(&mut backend.streaming);
         backend.failures += 1;
+        backend.batches.clear(&mut self.pool);
+        backend.stats.lost.add(owed.len() as u64);
+        backend.stats.connected.set(0);
+        if matches!(backend.phase, Phase::Connecting { .. }) {
+            backend.stats.connect_failures.increment();
+        }
         backend.out.clear(&mut self.pool);
         backend.greeting.clear(&mut self.pool);
         backend.partial = Vec::new();
@@ -354,7 +364,9 @@ impl Engine {
         if matches!(backend.phase, Phase::Handshake { .. }) {
             return backend.greeting.sent(bytes, &mut self.pool);
         }
-        backend.out.sent(bytes, &mut self.pool);
+        if let Some(spent) = backend.out.sent_keeping(bytes, &mut self.pool) {
+            backend.batches.written(spent, &mut self.pool);
+        }
         backend.blocked = !backend.out.is_empty();
         self.stats.batches.increment();
         self.stats.batched_requests.add(backend.unsent as u64);
@@ -428,6 +440,7 @@ impl Engine {
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));
         let silent = self.now.us.saturating_sub(backend.last_heard_us);
         if waited.min(silent) > self.policy.backend_timeout_us {
+            backend.stats.timeouts.increment();
             self.backend_failed(id, "it did not answer in time");
         }
     }

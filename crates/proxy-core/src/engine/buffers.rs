@@ -216,16 +216,25 @@ impl OutQueue {
 
     /// Notes that `sent` bytes went out, and gives spent buffers back.
     #[inline]
-    pub fn sent(&mut self, mut sent: usize, pool: &mut BufferPool) {
+    pub fn sent(&mut self, sent: usize, pool: &mut BufferPool) {
+        if let Some(spent) = self.sent_keeping(sent, pool) {
+            pool.recycle(spent);
+        }
+    }
+
+    /// As [`OutQueue::sent`]; the buffer of small output, once all of it is written, is for the caller.
+    #[inline]
+    pub fn sent_keeping(&mut self, mut sent: usize, pool: &mut BufferPool) -> Option<Vec<u8>> {
         if self.pieces.is_some() {
             sent = self.sent_pieces(sent, pool);
         }
         self.tail_sent += sent;
         assert!(self.tail_sent <= self.tail.len(), "more bytes were sent than were queued");
-        if self.tail_sent == self.tail.len() {
-            pool.recycle(std::mem::take(&mut self.tail));
-            self.tail_sent = 0;
+        if self.tail_sent < self.tail.len() || self.pieces.is_some() {
+            return None;
         }
+        self.tail_sent = 0;
+        Some(std::mem::take(&mut self.tail))
     }
 
     fn sent_pieces(&mut self, mut sent: usize, pool: &mut BufferPool) -> usize {

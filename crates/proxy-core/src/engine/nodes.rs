@@ -11,7 +11,7 @@ pub(super) const NONE: u32 = u32::MAX;
 /// [`crate::routing`] targets that are not local nodes.
 const NOT_LOCAL: u32 = u32::MAX;
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
-pub(super) const CONNECTIONS_MAX: usize = 4;
+pub const CONNECTIONS_MAX: usize = 4;
 
 /// What a worker knows of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,6 +111,7 @@ impl Engine {
         let limits = self.request_limits(id);
         let mut run = Run { backend: NONE, start: 0 };
         let mut position = 0;
+        let first = self.sessions[id.0 as usize].next;
         while position < bytes.len() {
             let rest = &bytes[position..];
             match parser.parse(rest, &limits) {
@@ -178,6 +179,8 @@ impl Engine {
         }
         self.end_run(&run, bytes, position, origin);
         self.parser = parser;
+        let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
+        self.stats.requests.add(u64::from(taken));
         if self.sessions[id.0 as usize].unusual.is_some() {
             self.usual_again(id);
         }
@@ -271,6 +274,8 @@ impl Engine {
         let started = self.now.us as u32;
         backend.owed.push_back(Owed { session: id.0, generation, sequence, started, command, part });
         backend.unsent += 1;
+        backend.batches.add();
+        session.last_command = command;
         true
     }
 
@@ -289,6 +294,7 @@ impl Engine {
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
                 out.refer(chunk, at, at + bytes.len(), &mut self.pool);
+                self.backends[backend as usize].batches.written(Vec::new(), &mut self.pool);
             }
             _ => out.copy(bytes, &mut self.pool),
         }
@@ -314,7 +320,7 @@ impl Engine {
             }
         };
         if !self.sessions[id.0 as usize].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
-            self.reply_now(id, |out| errors::write(out, errors::NOAUTH));
+            self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
             return Taken::Yes;
         }
         if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
@@ -329,11 +335,17 @@ impl Engine {
             Class::ForwardAny => self.forward_anywhere(id, command.id, request),
             Class::FanOut(merge) => self.fan_out(id, command, *merge, args),
             Class::Refuse(reason) => {
-                self.reply_now(id, |out| errors::write(out, &reason.text(&command.name)));
+                self.reject(id, command, |out| errors::write(out, &reason.text(&command.name)));
                 Taken::Yes
             }
             Class::Container => unreachable!("resolving a command never ends at a container"),
         }
+    }
+
+    /// Answers a known command with an error instead of executing it.
+    fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
+        self.stats.command(command.id).rejected.increment();
+        self.reply_now(id, write);
     }
 
     pub(super) fn is_paused(&self, flags: Flags) -> bool {
@@ -345,7 +357,7 @@ impl Engine {
     fn forward_by_keys(&mut self, id: SessionId, command: &Command, request: Request<'_>) -> Taken {
         let args = request.args;
         if command.flags.contains(Flags::BLOCKING) && is_blocking_form(command, args) {
-            self.reply_now(id, |out| errors::write(out, &Reason::Blocking.text(&command.name)));
+            self.reject(id, command, |out| errors::write(out, &Reason::Blocking.text(&command.name)));
             return Taken::Yes;
         }
         let mut positions = std::mem::take(&mut self.key_positions);
@@ -362,9 +374,9 @@ impl Engine {
             (Err(error), _) if error.is_for_the_node() => {
                 return self.forward_anywhere(id, command.id, request);
             }
-            (Err(error), _) => self.reply_now(id, |out| errors::write(out, &error.text(command))),
+            (Err(error), _) => self.reject(id, command, |out| errors::write(out, &error.text(command))),
             (Ok(()), _) if !has_keys => return self.forward_anywhere(id, command.id, request),
-            (Ok(()), Err(CrossSlot)) => self.reply_now(id, |out| errors::write(out, errors::CROSSSLOT)),
+            (Ok(()), Err(CrossSlot)) => self.reject(id, command, |out| errors::write(out, errors::CROSSSLOT)),
             (Ok(()), Ok(slot)) => return self.forward_to_slot(id, command, slot, request),
         }
         Taken::Yes

@@ -9,6 +9,7 @@ use resp::RequestParser;
 use super::buffers::{BufferPool, OutQueue};
 use super::gather::Gather;
 use super::stream::Stream;
+use crate::command::CommandId;
 use crate::profile::Profile;
 
 /// A session's index in its worker; reused after the driver has released it.
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) head: u32,
     /// When it was last read from: the worker's clock in µs, wrapping.
     pub(crate) last_read: u32,
+    /// The command that it sent last.
+    pub(crate) last_command: CommandId,
     pub(crate) wait: Wait,
     /// No more requests are read: close once every reply has been sent.
     pub(crate) closing: bool,
@@ -95,6 +98,7 @@ impl Session {
             next: 0,
             head: 0,
             last_read: 0,
+            last_command: CommandId(u16::MAX),
             wait: Wait::None,
             closing: false,
             dirty: false,

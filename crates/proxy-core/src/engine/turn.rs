@@ -154,6 +154,7 @@ impl Engine {
                 && session.outstanding() == 0
                 && session.profile.last_used_ms < oldest;
             if idle {
+                self.stats.sessions_timed_out.increment();
                 self.close_session(SessionId(index as u32));
             }
         }

@@ -136,8 +136,11 @@ impl Control {
     }
 
     fn asked(&mut self, message: ControlMessage) {
-        let to = self.workers.reply_to(message.worker, message.ask.place);
-        let ask = *message.ask;
+        let (worker, ask) = match message {
+            ControlMessage::Ask { worker, ask } => (worker, *ask),
+            ControlMessage::Slow(entry) => return self.slowlog.push(*entry, self.settings.slowlog_len),
+        };
+        let to = self.workers.reply_to(worker, ask.place);
         match ask.question {
             Question::Umctl(args) => self.answer_umctl(&args, to),
             Question::Local(request) => self.answer_local(*request, &ask.profile, to),
