@@ -1,6 +1,6 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
-use super::requests::{Request, Taken};
+use super::requests::Taken;
 use super::session::{SessionId, Wait};
 use super::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::command::{Args, Command, LocalCommand, command_reply};
@@ -80,24 +80,6 @@ impl Engine {
         if (place.session.0 as usize) < self.sessions.len() {
             self.reply_at(place, |out| out.extend_from_slice(reply));
         }
-    }
-
-    /// `UMFORWARD hops command…`: the command of a client of another proxy. It is served if its slot is here; else the
-    /// answer says where it is, and the proxy that asked goes there.
-    fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
-        let inner = args.skip(2);
-        if inner.is_empty() {
-            return Taken::Yes;
-        }
-        let words: Vec<&[u8]> = inner.iter().collect();
-        let mut frame = self.pool.buffer();
-        resp::encode::request(&mut frame, &words);
-        let mut parser = resp::RequestParser::new();
-        let parsed = parser.parse(&frame, &resp::RequestLimits::default());
-        assert!(parsed.is_ok(), "a request that we wrote can be read");
-        let taken = self.dispatch(id, Request { args: Args::new(&frame, parser.spans()), origin: None });
-        self.pool.recycle(frame);
-        taken
     }
 }
 

@@ -28,7 +28,7 @@ impl Engine {
         let shared = self.shared.clone();
         self.nodes.connections = self.policy.connections_per_node;
         let Some(view) = shared.view.as_deref() else {
-            self.nodes.set_targets(Vec::new(), Vec::new());
+            self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new());
             return self.retire_unused();
         };
         let routes = &view.routes;
@@ -36,8 +36,16 @@ impl Engine {
             .targets()
             .iter()
             .map(|target| match target {
-                Target::Local(address) => Some(self.nodes.index_of(address)),
+                Target::Local(address) => Some(self.nodes.index_of(address, false)),
                 Target::Nowhere | Target::Peer(_) => None,
+            })
+            .collect();
+        let proxies: Vec<Option<u32>> = routes
+            .targets()
+            .iter()
+            .map(|target| match target {
+                Target::Peer(address) => Some(self.nodes.index_of(address, true)),
+                Target::Nowhere | Target::Local(_) => None,
             })
             .collect();
         let target_of = |address: &Address| {
@@ -47,7 +55,7 @@ impl Engine {
         let primaries =
             routes.primaries().iter().filter_map(target_of).map(|index| index as TargetIndex).collect();
         let nodes: Vec<u32> = targets.iter().flatten().copied().collect();
-        self.nodes.set_targets(targets, primaries);
+        self.nodes.set_targets(targets, proxies, primaries);
         self.retire_unused();
         for node in nodes {
             self.main_backend(node, Protocol::Resp2, 0);
@@ -78,9 +86,14 @@ impl Engine {
 
     /// The connection that this session's requests to `target` share with others, opened where it is missing.
     pub(super) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Result<u32, BackendDown> {
+        let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
+        self.backend_of_node(id, node)
+    }
+
+    /// As [`Engine::backend_for`], for a node or a proxy by its index.
+    pub(super) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Result<u32, BackendDown> {
         let profile = &self.sessions[id.0 as usize].profile;
         let (db, protocol) = (profile.db, profile.protocol);
-        let node = self.nodes.of_target(target).expect("only local targets are forwarded to");
         let backend = match db {
             0 => self.main_backend(node, protocol, (id.0 % self.nodes.connections) as usize),
             db => self.other_backend(node, db, protocol),
@@ -166,7 +179,12 @@ impl Engine {
             resp::encode::request(&mut greeting, words);
             due += 1;
         };
-        if let Some(password) = &self.shared.backend_password {
+        let is_proxy = self.nodes.nodes[backend.purpose.node as usize].is_proxy;
+        let password = match is_proxy {
+            true => &self.shared.settings.password,
+            false => &self.shared.backend_password,
+        };
+        if let Some(password) = password {
             greet(&[b"AUTH", password.reveal()]);
         }
         if backend.purpose.protocol == Protocol::Resp3 {

@@ -16,7 +16,7 @@ impl Engine {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
                 Taken::Yes
             }
-            [only] => self.forward(id, only, command.id, Request { args, origin: None }),
+            [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
             _ if kind == Merge::Scan => self.scan(id, command, args, &targets),
             _ => self.scatter(id, (command, kind), args, &targets),
         }

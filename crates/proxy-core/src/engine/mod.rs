@@ -21,6 +21,7 @@ mod fan_out;
 mod gather;
 mod nodes;
 mod pace;
+mod redirect;
 mod replies;
 mod requests;
 mod session;

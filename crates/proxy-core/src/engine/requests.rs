@@ -33,6 +33,8 @@ pub(super) struct Request<'a> {
     pub(super) args: Args<'a>,
     /// The chunk that holds the request's bytes, and where in it they begin.
     pub(super) origin: Option<(&'a Chunk, usize)>,
+    /// How many more proxies may forward it, where another proxy has forwarded it to this one.
+    pub(super) hops: Option<u8>,
 }
 
 /// Consecutive requests for one backend, copied as one.
@@ -127,7 +129,7 @@ impl Engine {
                         self.end_run(&run, bytes, position, origin);
                         run.backend = NONE;
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
-                        if self.dispatch(id, Request { args, origin: whole }) == Taken::Later {
+                        if self.dispatch(id, Request { args, origin: whole, hops: None }) == Taken::Later {
                             parser.reset();
                             break;
                         }
@@ -138,7 +140,7 @@ impl Engine {
                     self.end_run(&run, bytes, position, origin);
                     run.backend = NONE;
                     let args = Args { frame: parser.inline_frame(), spans: parser.spans() };
-                    if self.dispatch(id, Request { args, origin: None }) == Taken::Later {
+                    if self.dispatch(id, Request { args, origin: None, hops: None }) == Taken::Later {
                         parser.reset();
                         break;
                     }
@@ -390,6 +392,9 @@ impl Engine {
         request: Request<'_>,
     ) -> Taken {
         let reads = command.flags.contains(Flags::READONLY);
+        if let Some(proxy) = self.forwards_to(slot, request.hops) {
+            return self.forward_to_proxy(id, proxy, command.id, request);
+        }
         match self.place(id, slot, reads) {
             Ok(target) => self.forward(id, target, command.id, request),
             Err(()) => Taken::Yes,

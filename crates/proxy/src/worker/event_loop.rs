@@ -359,7 +359,7 @@ impl EventLoop {
             let Some(listener) = &self.listener else { return };
             match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((socket, peer)) => {
-                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()))
+                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
                 }
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
