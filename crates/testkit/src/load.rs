@@ -80,14 +80,14 @@ impl Load {
         })
     }
 
-    /// Waits until some request was answered with an error.
+    /// Waits until some further request was answered with an error.
     ///
     /// # Errors
     /// When none is within `within`.
     pub fn wait_failed(&self, within: Duration) -> Result<()> {
-        wait_until(Deadline::within(within), "a request is answered with an error", || {
-            !self.shared.tally().failed.is_empty()
-        })
+        let failed = || self.shared.tally().failed.values().sum::<u64>();
+        let before = failed();
+        wait_until(Deadline::within(within), "a request is answered with an error", || failed() > before)
     }
 
     /// Lets every session finish its pipeline and gives back what was seen.

@@ -131,7 +131,7 @@ impl ProxyProcess {
     /// When it does not in time.
     pub fn wait_ready(&self) -> Result<()> {
         retry_until(Deadline::within(START_LIMIT), "the proxy is ready", || {
-            let Ok(ready) = self.umctl(&["READY"])?.integer() else { return Ok(()) };
+            let ready = self.umctl(&["READY"])?.integer()?;
             ensure!(ready == 1, "UMCTL READY answers {ready}");
             Ok(())
         })
