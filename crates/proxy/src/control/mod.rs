@@ -9,9 +9,14 @@
 //! ```
 
 mod admin;
+mod clean;
 mod counts;
 mod event;
+mod fence;
 mod from_config;
+mod health;
+mod heartbeat;
+mod lease;
 mod local;
 mod metadata;
 mod metrics;
@@ -31,6 +36,7 @@ mod umctl;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use proxy_core::command::CommandTable;
 use proxy_core::engine::Shared;
@@ -75,6 +81,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         backend_password: backend_password.clone(),
         server_version: VERSION_UNKNOWN.into(),
         view: None,
+        writes_until_us: Arc::new(AtomicU64::new(u64::MAX)),
     };
     let (asks_sender, asks) = unbounded_channel();
     let threads = config.thread_number.unsigned();
