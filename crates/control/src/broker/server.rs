@@ -20,8 +20,9 @@ use crate::config::{BrokerConfig, StoreKind};
 use crate::run_error::RunError;
 use crate::store::{Embedded, Etcd, EtcdOptions, Metadata};
 
-/// A request's line and headers must be here within this time.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request's line and headers must be here within this time, and the next request of a connection within it
+/// too: so it is longer than callers keep a connection that they do not use.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
 /// Threads that answer.
 const THREADS: usize = 2;
 

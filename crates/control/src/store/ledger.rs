@@ -287,3 +287,6 @@ fn refusal(lost: Option<String>, failure: &StoreError) -> ChangeError {
 fn snapshot(document: &Document) -> Snapshot {
     Snapshot { change: document.change, state: document.state.clone() }
 }
+
+#[cfg(test)]
+mod tests;

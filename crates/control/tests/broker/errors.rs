@@ -5,6 +5,11 @@ use service::config::{Bytes, Secret};
 
 use super::fixture::{TestBroker, embedded};
 
+/// Method, path and body.
+type Call<'a> = (&'a str, &'a str, Value);
+/// Status, code, and the field that is named.
+type Refusal = (u16, &'static str, Option<&'static str>);
+
 async fn check(
     broker: &TestBroker,
     (method, path, body): (&str, &str, Value),
@@ -15,21 +20,13 @@ async fn check(
     assert_eq!(found, expected, "{method} {path}: {answer}");
 }
 
-#[tokio::test]
-async fn refusals() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = control::config::BrokerConfig { body_bytes_max: Bytes::of(4096), ..embedded(&folder) };
-    let broker = TestBroker::start(&config).await;
-    broker.register(5).await;
-    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
-    let used = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"][0]["proxy_address"].clone();
-    let used = used.as_str().unwrap();
+/// Clusters and their slots.
+fn of_clusters() -> Vec<(Call<'static>, Refusal)> {
     let none = Value::Null;
     let nodes = |number: i64| json!({"node_number": number});
-    let proxy = |address: &str, node: &str| json!({"proxy_address": address, "nodes": [node, "h:2"]});
     let config = |field: &str, value: &str| json!({field: value});
     let task = json!({"cluster_name": "mydb", "slot_range": {"range_list": [[0, 1]], "tag": "None"}});
-    let rows: &[((&str, &str, Value), (u16, &str, Option<&str>))] = &[
+    vec![
         (("POST", "/api/v3/clusters/meta/my.db", nodes(4)), (400, "INVALID_CLUSTER_NAME", Some("cluster"))),
         (
             ("GET", "/api/v3/clusters/meta/my.db", none.clone()),
@@ -70,6 +67,14 @@ async fn refusals() {
             ("PATCH", "/api/v3/clusters/config/mydb", config("compression_strategy", "zip")),
             (400, "INVALID_CONFIG", Some("compression_strategy")),
         ),
+    ]
+}
+
+/// Proxies and failures.
+fn of_proxies() -> Vec<(Call<'static>, Refusal)> {
+    let none = Value::Null;
+    let proxy = |address: &str, node: &str| json!({"proxy_address": address, "nodes": [node, "h:2"]});
+    vec![
         (
             ("POST", "/api/v3/proxies/meta", proxy("h", "h:1")),
             (400, "INVALID_PROXY_ADDRESS", Some("proxy_address")),
@@ -83,6 +88,14 @@ async fn refusals() {
         (("DELETE", "/api/v3/proxies/meta/h", none.clone()), (400, "INVALID_PROXY_ADDRESS", Some("address"))),
         (("POST", "/api/v3/failures/h:1/r", none.clone()), (404, "PROXY_NOT_FOUND", None)),
         (("POST", "/api/v3/proxies/failover/h:1", none.clone()), (404, "PROXY_NOT_FOUND", None)),
+        (("GET", "/api/v3/proxies/addresses?limit=x", none.clone()), (400, "INVALID_REQUEST", Some("limit"))),
+    ]
+}
+
+/// Everything else.
+fn of_the_whole() -> Vec<(Call<'static>, Refusal)> {
+    let none = Value::Null;
+    vec![
         (("PUT", "/api/v3/epoch/1", none.clone()), (409, "EPOCH_SMALLER_THAN_CURRENT", None)),
         (("PUT", "/api/v3/epoch/x", none.clone()), (400, "INVALID_REQUEST", Some("epoch"))),
         (("PUT", "/api/v3/metadata", json!({})), (400, "INVALID_REQUEST", Some("version"))),
@@ -90,19 +103,29 @@ async fn refusals() {
             ("PUT", "/api/v3/config", json!({"replica_addresses": ["h:1", "ftp://h"]})),
             (400, "INVALID_REQUEST", Some("replica_addresses[1]")),
         ),
-        (("GET", "/api/v3/proxies/addresses?limit=x", none.clone()), (400, "INVALID_REQUEST", Some("limit"))),
         (("GET", "/api/v4/events?after=-1", none.clone()), (400, "INVALID_REQUEST", Some("after"))),
         (("POST", "/api/v4/plan", json!({"operation": "x"})), (400, "INVALID_REQUEST", Some("operation"))),
-        (("POST", "/api/v4/commands", json!({"Nothing": 1})), (400, "INVALID_REQUEST", Some("Nothing"))),
+        (("POST", "/api/v4/commands", json!({"Nothing": 1})), (400, "INVALID_REQUEST", Some("."))),
         (("GET", "/api/v3/nothing", none.clone()), (404, "NOT_FOUND", None)),
         (("PUT", "/api/v3/version", none.clone()), (405, "METHOD_NOT_ALLOWED", None)),
         (("PUT", "/api/v3/metadata", json!("x".repeat(5000))), (413, "BODY_TOO_LARGE", None)),
-    ];
-    for (call, expected) in rows {
-        check(&broker, (call.0, call.1, call.2.clone()), *expected).await;
+    ]
+}
+
+#[tokio::test]
+async fn refusals() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = control::config::BrokerConfig { body_bytes_max: Bytes::of(4096), ..embedded(&folder) };
+    let broker = TestBroker::start(&config).await;
+    broker.register(5).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let used = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"][0]["proxy_address"].clone();
+    let used = used.as_str().unwrap();
+    for (call, expected) in [of_clusters(), of_proxies(), of_the_whole()].concat() {
+        check(&broker, call, expected).await;
     }
     let path = format!("/api/v3/proxies/meta/{used}");
-    check(&broker, ("DELETE", &path, none.clone()), (409, "IN_USE", None)).await;
+    check(&broker, ("DELETE", &path, Value::Null), (409, "IN_USE", None)).await;
     let change = broker.get("/api/v4/health").await["change"].clone();
     let dry = json!({"operation": "delete_cluster", "cluster": "mydb"});
     let plan = broker.act("POST", "/api/v4/plan", dry).await;

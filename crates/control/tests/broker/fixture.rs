@@ -1,11 +1,13 @@
 //! Starting brokers and etcd on free ports, in folders of their own, and stopping them.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use control::broker::{open_metadata, serve};
 use control::config::{BrokerAddress, BrokerConfig, StoreKind, Text};
+use control::store::Embedded;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use service::shutdown::{Phase, Shutdown};
@@ -19,6 +21,7 @@ pub(crate) struct TestBroker {
     pub(crate) url: String,
     http: reqwest::Client,
     token: Option<String>,
+    file: Option<PathBuf>,
     shutdown: Shutdown,
     served: JoinHandle<()>,
 }
@@ -46,10 +49,11 @@ impl TestBroker {
         let scheme = if config.tls_key.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let metadata = open_metadata(config).await.unwrap();
+        let file = (config.store == StoreKind::Embedded).then(|| PathBuf::from(&config.meta_filename.0));
         let shutdown = Shutdown::new();
         let (config, ending) = (config.clone(), shutdown.clone());
         let served = tokio::spawn(async move { serve(&config, metadata, listener, ending).await.unwrap() });
-        Self { url, http: reqwest::Client::new(), token: None, shutdown, served }
+        Self { url, http: reqwest::Client::new(), token: None, file, shutdown, served }
     }
 
     /// With this token from now on.
@@ -105,8 +109,10 @@ impl TestBroker {
         drop(self.http);
         self.shutdown.advance(Phase::Stopping);
         self.served.await.unwrap();
-        // The ledger ends when the last handle is gone, and closes the file then.
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // The ledger ends soon after the last handle is gone, and closes the file then.
+        if let Some(path) = self.file {
+            eventually("a closed file", async || Embedded::open(&path).ok().map(drop)).await;
+        }
     }
 }
 

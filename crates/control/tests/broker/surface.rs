@@ -126,7 +126,7 @@ async fn the_client_over_tls_goes_from_a_dead_broker_to_a_living_one() {
     };
     client.add_proxy(&proxy).await.unwrap();
     assert_eq!(client.add_proxy(&proxy).await.unwrap_err().code(), Some("ALREADY_EXISTED"));
-    assert_eq!(client.proxy_addresses().await.unwrap(), [proxy.proxy_address.clone()]);
+    assert_eq!(client.proxy_addresses().await.unwrap(), std::slice::from_ref(&proxy.proxy_address));
     let state = client.state::<Value>(0, std::time::Duration::ZERO).await.unwrap();
     assert!(state.state.unwrap()["proxies"].get("h:1").is_some());
     let dead = BrokerClient::new(vec!["127.0.0.1:1".parse().unwrap()], &ClientOptions::default()).unwrap();

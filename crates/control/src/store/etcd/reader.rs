@@ -26,6 +26,12 @@ pub(super) async fn read(kv: &mut KvClient, prefix: &str, base: Base) -> Result<
     let events = TxnOp::get(format!("{prefix}events/"), Some(newer()));
     let answer = kv.txn(Txn::new().and_then([parts, events])).await.map_err(unavailable)?;
     let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+    if revision < base.read {
+        let (now, before) = (revision, base.read);
+        let text =
+            format!("etcd is at revision {now} and was at {before}: it has lost its data or was restored");
+        return Err(StoreError::Unavailable(format!("{text}; restart the broker to go on with what it has")));
+    }
     let mut loaded = Loaded { base: Base { read: revision, head: base.head }, ..Loaded::default() };
     for response in answer.op_responses() {
         let TxnOpResponse::Get(found) = response else { continue };
