@@ -59,7 +59,8 @@ impl Engine {
             return Taken::Yes;
         };
         let words: Vec<&[u8]> = args.skip(2).iter().collect();
-        let forwardable = |name| self.shared.table.lookup(name).is_some_and(|command| command.class == Class::Forward);
+        let forwardable =
+            |name| self.shared.table.lookup(name).is_some_and(|command| command.class == Class::Forward);
         if !words.first().is_some_and(|name| forwardable(name)) {
             self.reply_now(id, |out| errors::write(out, errors::SYNTAX));
             return Taken::Yes;
