@@ -191,6 +191,7 @@ impl Engine {
         self.parser = parser;
         let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
         self.stats.requests.add(u64::from(taken));
+        self.pace.requests(taken);
         if self.sessions[id.0 as usize].unusual.is_some() {
             self.usual_again(id);
         }
