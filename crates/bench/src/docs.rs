@@ -1,5 +1,5 @@
-//! The files of a run: the raw figures as JSON, and the section of docs/performance/README.md between its
-//! markers with the chart. It must never touch the text outside the markers.
+//! The files of a run: the raw figures as JSON, the chart, and the sections of documents between their
+//! markers. It must never touch the text outside the markers.
 
 use std::fs;
 use std::path::Path;
@@ -40,21 +40,37 @@ pub fn write_json(report: &Report, file: &Path) -> anyhow::Result<()> {
 /// When README.md or its markers are missing, or a file cannot be written; a smoke run is refused.
 pub fn write_all(report: &Report, folder: &Path) -> anyhow::Result<()> {
     ensure!(!report.quick, "a smoke run is not documented");
-    let readme = folder.join("README.md");
-    let text = fs::read_to_string(&readme).context("reading README.md")?;
     let mut section = String::new();
     if let Some(svg) = chart::cpu(report) {
         fs::write(folder.join("cpu.svg"), svg)?;
         section.push_str("![CPU per request](cpu.svg)\n\n");
     }
     section.push_str(&table::markdown(report));
-    fs::write(&readme, replaced(&text, &section)?)?;
+    replace_section(&folder.join("README.md"), &section)?;
     write_json(report, &folder.join("latest.json"))
 }
 
+/// Writes the summary between the markers of a document.
+///
+/// # Errors
+/// When there is nothing to compare, the document or its markers are missing, or for a smoke run.
+pub fn write_summary(report: &Report, document: &Path) -> anyhow::Result<()> {
+    ensure!(!report.quick, "a smoke run is not documented");
+    let text = table::summary(report).context("twemproxy and Undermoon did not run side by side")?;
+    replace_section(document, &text)
+}
+
+fn replace_section(document: &Path, section: &str) -> anyhow::Result<()> {
+    let replace = || -> anyhow::Result<()> {
+        let text = fs::read_to_string(document)?;
+        Ok(fs::write(document, replaced(&text, section)?)?)
+    };
+    replace().with_context(|| format!("the section of {}", document.display()))
+}
+
 fn replaced(text: &str, section: &str) -> anyhow::Result<String> {
-    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("README.md lacks {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("README.md lacks {END}"))?;
+    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("{BEGIN} is missing"))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{END} is missing"))?;
     Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", section.trim_end()))
 }
 
@@ -62,7 +78,7 @@ fn replaced(text: &str, section: &str) -> anyhow::Result<String> {
 pub(crate) mod tests {
     use super::*;
     use crate::machine::Machine;
-    use crate::report::{CaseResult, TargetResult, Traffic, Verdict};
+    use crate::report::{CaseResult, Judgement, TargetResult, Traffic, Verdict};
 
     /// A report of one case with two proxies, for the tests of everything that shows reports.
     pub(crate) fn report() -> Report {
@@ -83,7 +99,7 @@ pub(crate) mod tests {
             idle: Vec::new(),
         };
         let targets = vec![target("nutcracker", 10.0, 5.0), target("undermoon", 7.0, 4.0)];
-        let verdict = |met| Verdict { what: "w".into(), measured: "m".into(), goal: "g".into(), met };
+        let verdict = |result| Verdict { what: "w".into(), measured: "m".into(), goal: "g".into(), result };
         Report {
             date: "2026-01-02".into(),
             command: "bench".into(),
@@ -93,7 +109,7 @@ pub(crate) mod tests {
             quick: false,
             notes: vec!["a note".into()],
             cases: vec![CaseResult { name: "a".into(), title: "a <case>".into(), targets }],
-            verdicts: vec![verdict(true), verdict(false)],
+            verdicts: vec![verdict(Judgement::Met), verdict(Judgement::Missed)],
         }
     }
 
@@ -119,6 +135,10 @@ pub(crate) mod tests {
         assert_eq!(readme.matches("cpu.svg").count(), 1, "{readme}");
         assert!(readme.starts_with("head\n"));
         assert_eq!(read_json(&folder.path().join("latest.json")).unwrap(), report());
+        write_summary(&report(), &folder.path().join("README.md")).unwrap();
+        let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
+        assert!(readme.contains("CPU µs, twemproxy") && !readme.contains("cpu.svg"), "{readme}");
+        assert!(write_summary(&report(), &folder.path().join("missing.md")).is_err());
         assert!(write_all(&Report { quick: true, ..report() }, folder.path()).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! The goals of the project and their judgement over what was measured.
 //! It must never judge a case that did not run, nor soften a goal.
 
-use crate::report::{CaseResult, Traffic, Verdict, median, quantile};
+use crate::report::{CaseResult, Idle, Judgement, Traffic, Verdict, median, quantile};
 
 /// The target that ratios refer to.
 const REFERENCE: &str = "nutcracker";
@@ -17,6 +17,8 @@ const IDLE_BYTES_MAX: f64 = 512.0;
 const TWO_WORKERS_MIN: f64 = 1.6;
 /// Least noise that is granted where two medians should be equal, as a share.
 const NOISE_MIN: f64 = 0.05;
+/// Noise beyond which nothing is said, as a share: it would excuse anything.
+const NOISE_MAX: f64 = 0.25;
 
 /// Ratios to the reference, over the samples of all the cases of a row together.
 struct Row {
@@ -112,7 +114,7 @@ fn judge_tail(case: &CaseResult) -> Option<Verdict> {
 }
 
 /// At low load, latency is no worse than with every batching policy off, within noise: the quartile range
-/// of either, or [`NOISE_MIN`].
+/// of either, or [`NOISE_MIN`]. With more than [`NOISE_MAX`] it is not judged.
 fn judge_policies(case: &CaseResult) -> Vec<Verdict> {
     let (Some(on), Some(off)) = (traffic(case, OURS), traffic(case, UNBATCHED)) else { return Vec::new() };
     let one = |name: &str, pick: fn(&Traffic) -> f64| {
@@ -124,7 +126,10 @@ fn judge_policies(case: &CaseResult) -> Vec<Verdict> {
             what: format!("{}: {name}, policies on against off", case.title),
             measured: format!("{with:.3} ms against {without:.3} ms"),
             goal: format!("no worse, within {noise:.3} ms"),
-            met: with <= without + noise,
+            result: match noise <= without * NOISE_MAX {
+                true => Judgement::of(with <= without + noise),
+                false => Judgement::Unclear,
+            },
         })
     };
     [one("p50", |sample| sample.p50_ms), one("p99", |sample| sample.p99_ms)].into_iter().flatten().collect()
@@ -132,12 +137,12 @@ fn judge_policies(case: &CaseResult) -> Vec<Verdict> {
 
 fn judge_idle(case: &CaseResult) -> Option<Verdict> {
     let samples = &case.target(OURS)?.idle;
-    let bytes = median(samples.iter().map(crate::report::Idle::bytes_each))?;
+    let bytes = median(samples.iter().map(Idle::bytes_each))?;
     Some(Verdict {
         what: format!("{}: memory of each", case.title),
         measured: format!("{bytes:.0} B"),
         goal: format!("≤ {IDLE_BYTES_MAX:.0} B"),
-        met: bytes <= IDLE_BYTES_MAX,
+        result: Judgement::of(bytes <= IDLE_BYTES_MAX),
     })
 }
 
@@ -158,19 +163,20 @@ fn rounded(ratio: f64) -> f64 {
 }
 
 fn at_most(what: String, value: f64, goal: f64) -> Verdict {
-    let met = rounded(value) <= goal;
-    Verdict { what, measured: format!("{value:.2}"), goal: format!("≤ {goal:.2}"), met }
+    let result = Judgement::of(rounded(value) <= goal);
+    Verdict { what, measured: format!("{value:.2}"), goal: format!("≤ {goal:.2}"), result }
 }
 
 fn at_least(what: String, value: f64, goal: f64) -> Verdict {
-    let met = rounded(value) >= goal;
-    Verdict { what, measured: format!("{value:.2}"), goal: format!("≥ {goal:.2}"), met }
+    let result = Judgement::of(rounded(value) >= goal);
+    Verdict { what, measured: format!("{value:.2}"), goal: format!("≥ {goal:.2}"), result }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::Judgement::{Met, Missed, Unclear};
     use super::*;
     use crate::plan;
     use crate::report::{Idle, TargetResult};
@@ -201,8 +207,10 @@ mod tests {
 
     fn check(cases: &[CaseResult], expected: &[(&str, &str, bool)]) {
         let verdicts = judge(cases);
-        let found: Vec<(&str, &str, bool)> =
-            verdicts.iter().map(|one| (one.what.as_str(), one.measured.as_str(), one.met)).collect();
+        let found: Vec<(&str, &str, bool)> = verdicts
+            .iter()
+            .map(|one| (one.what.as_str(), one.measured.as_str(), one.result == Met))
+            .collect();
         assert_eq!(found, expected);
     }
 
@@ -236,16 +244,17 @@ mod tests {
     #[test]
     fn latency_within_noise() {
         let at = |p99_ms| sample(1.0, 1.0, 1.0, p99_ms);
-        let cases: [(&[Traffic], &[Traffic], bool); 4] = [
-            (&[at(1.04)], &[at(1.0)], true),
-            (&[at(1.06)], &[at(1.0)], false),
-            (&[at(0.5)], &[at(1.0)], true),
-            (&[at(1.3), at(1.3), at(1.3)], &[at(0.6), at(1.0), at(1.4)], true),
+        let cases: [(&[Traffic], &[Traffic], Judgement); 5] = [
+            (&[at(1.04)], &[at(1.0)], Met),
+            (&[at(1.06)], &[at(1.0)], Missed),
+            (&[at(0.5)], &[at(1.0)], Met),
+            (&[at(1.15), at(1.15), at(1.15)], &[at(0.8), at(1.0), at(1.2)], Met),
+            (&[at(1.3), at(1.3), at(1.3)], &[at(0.6), at(1.0), at(1.4)], Unclear),
         ];
-        for (on, off, met) in cases {
+        for (on, off, result) in cases {
             let verdicts = judge(&[case("low", &[("undermoon", on), ("undermoon-unbatched", off)])]);
             assert_eq!(verdicts.len(), 2);
-            assert!(verdicts.iter().all(|verdict| verdict.met == met), "{verdicts:?}");
+            assert!(verdicts.iter().all(|verdict| verdict.result == result), "{verdicts:?}");
         }
     }
 

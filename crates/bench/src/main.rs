@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use bench::options::Options;
+use bench::report::{Judgement, Report};
 use bench::{docs, plan, run, table};
 use clap::Parser as _;
 
@@ -24,9 +25,24 @@ fn main() -> anyhow::Result<ExitCode> {
     if let Some(file) = &options.json {
         docs::write_json(&report, file)?;
     }
-    if let Some(folder) = &options.docs {
-        docs::write_all(&report, folder).with_context(|| format!("writing to {}", folder.display()))?;
+    document(&options, &report)?;
+    let missed = report.verdicts.iter().any(|verdict| verdict.result == Judgement::Missed);
+    Ok(if options.strict && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Writes into the documents that were named; a part of a run must not replace the whole that stands there.
+fn document(options: &Options, report: &Report) -> anyhow::Result<()> {
+    if !options.whole() {
+        if options.docs.is_some() || options.summary.is_some() {
+            eprintln!("note: the documents stay as they are, for this was not a whole run");
+        }
+        return Ok(());
     }
-    let missed = report.verdicts.iter().filter(|verdict| !verdict.met).count();
-    Ok(if options.strict && missed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    if let Some(folder) = &options.docs {
+        docs::write_all(report, folder).with_context(|| format!("writing to {}", folder.display()))?;
+    }
+    match &options.summary {
+        Some(document) => docs::write_summary(report, document),
+        None => Ok(()),
+    }
 }

@@ -35,7 +35,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub undermoon: Option<PathBuf>,
     /// A smoke run: every case for a moment, with few keys; its figures mean nothing
-    #[arg(long, conflicts_with = "docs")]
+    #[arg(long)]
     pub quick: bool,
     /// Print the names of the cases and stop
     #[arg(long)]
@@ -43,15 +43,26 @@ pub struct Options {
     /// Write the raw figures to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write README.md (between its markers), cpu.svg and latest.json into this folder
+    /// After a whole run, write README.md (between its markers), cpu.svg and latest.json into this folder
     #[arg(long, value_name = "FOLDER")]
     pub docs: Option<PathBuf>,
+    /// After a whole run, write a short comparison into this document, between its markers
+    #[arg(long, value_name = "FILE")]
+    pub summary: Option<PathBuf>,
     /// Measure nothing: show and write what an earlier run wrote with --json
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
     /// Exit with 1 when a target of the project is missed
     #[arg(long)]
     pub strict: bool,
+}
+
+impl Options {
+    /// Whether every case is measured in earnest: only then are documents written.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        !self.quick && self.cases.is_empty()
+    }
 }
 
 /// A process that someone else started and that is to be measured too.
@@ -120,7 +131,7 @@ mod tests {
             (vec!["bench", "--rounds", "0"], false),
             (vec!["bench", "--seconds", "0"], false),
             (vec!["bench", "--seconds", "0.2", "--quick"], true),
-            (vec!["bench", "--quick", "--docs", "x"], false),
+            (vec!["bench", "--seconds", "inf"], false),
         ];
         for (line, accepted) in cases {
             assert_eq!(Options::try_parse_from(&line).is_ok(), accepted, "{line:?}");

@@ -96,7 +96,37 @@ pub struct Verdict {
     /// What was asked for.
     pub goal: String,
     /// Whether it was reached.
-    pub met: bool,
+    pub result: Judgement,
+}
+
+/// Whether a goal was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Judgement {
+    /// It was.
+    Met,
+    /// It was not.
+    Missed,
+    /// The samples differ too much among themselves to tell.
+    Unclear,
+}
+
+impl Judgement {
+    /// Met where `reached`, else missed.
+    #[must_use]
+    pub fn of(reached: bool) -> Judgement {
+        if reached { Judgement::Met } else { Judgement::Missed }
+    }
+
+    /// For a table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Judgement::Met => "met",
+            Judgement::Missed => "missed",
+            Judgement::Unclear => "unclear",
+        }
+    }
 }
 
 impl Report {
@@ -108,6 +138,12 @@ impl Report {
 }
 
 impl CaseResult {
+    /// The median of a target's samples under traffic, where it has any.
+    #[must_use]
+    pub fn middle(&self, name: &str) -> Option<Traffic> {
+        Traffic::median(&self.target(name)?.traffic)
+    }
+
     /// The target of that name, where it ran.
     #[must_use]
     pub fn target(&self, name: &str) -> Option<&TargetResult> {

@@ -4,8 +4,10 @@ use comfy_table::{CellAlignment, Table, TableStyle, presets};
 
 use crate::report::{CaseResult, Idle, Report, Traffic, median};
 
-/// The target to which the ratios refer.
+/// The target to which the ratios refer; the first one where it did not run.
 const REFERENCE: &str = "nutcracker";
+/// The target that the summary is about.
+const OURS: &str = "undermoon";
 /// Use of the machine by others beyond which a row is to be distrusted, as a share of one core.
 const OTHER_MAX: f64 = 0.10;
 /// What stands where nothing was measured.
@@ -15,7 +17,7 @@ const ABSENT: &str = "–";
 #[must_use]
 pub fn terminal(report: &Report) -> String {
     let mut text = String::new();
-    for case in &report.cases {
+    for case in measured(report) {
         text.push_str(&format!("\n{}\n{}\n", case.title, case_table(case, presets::NOTHING)));
     }
     if !report.verdicts.is_empty() {
@@ -52,7 +54,7 @@ pub fn markdown(report: &Report) -> String {
         text.push_str(&format!("\n### Goals\n\n{}\n", verdict_table(report, presets::ASCII_MARKDOWN)));
     }
     text.push_str("\n### Figures\n");
-    for case in &report.cases {
+    for case in measured(report) {
         text.push_str(&format!("\n**{}**\n\n{}\n", case.title, case_table(case, presets::ASCII_MARKDOWN)));
     }
     if !report.notes.is_empty() {
@@ -62,6 +64,40 @@ pub fn markdown(report: &Report) -> String {
         text.push_str(&format!("- {note}\n"));
     }
     text
+}
+
+/// A few lines as Markdown for a document that links to the rest: this proxy beside the reference.
+/// `None` where they did not run side by side.
+#[must_use]
+pub fn summary(report: &Report) -> Option<String> {
+    let mut table = empty(
+        presets::ASCII_MARKDOWN,
+        &["work", "CPU µs, twemproxy", "CPU µs, Undermoon", "ratio", "with Redis", "throughput", "p99"],
+    );
+    for case in &report.cases {
+        let (Some(ours), Some(reference)) = (case.middle(OURS), case.middle(REFERENCE)) else { continue };
+        let ratio = |pick: fn(&Traffic) -> f64| format!("{:.2}", pick(&ours) / pick(&reference));
+        table.add_row([
+            case.title.clone(),
+            format!("{:.2}", reference.process_us),
+            format!("{:.2}", ours.process_us),
+            ratio(|sample| sample.process_us),
+            ratio(Traffic::both_us),
+            ratio(|sample| sample.per_second),
+            ratio(|sample| sample.p99_ms),
+        ]);
+    }
+    let about = format!(
+        "CPU of the proxy for each request; the last four columns are ratios to twemproxy in the same run ({}, {}, \
+         {} cores).",
+        report.date, report.machine.processor, report.machine.cores
+    );
+    (table.row_iter().next().is_some()).then(|| format!("{about}\n\n{table}"))
+}
+
+/// The cases in which at least one target was measured.
+fn measured(report: &Report) -> impl Iterator<Item = &CaseResult> {
+    report.cases.iter().filter(|case| !case.targets.is_empty())
 }
 
 fn case_table(case: &CaseResult, style: TableStyle) -> Table {
@@ -84,7 +120,8 @@ fn case_table(case: &CaseResult, style: TableStyle) -> Table {
             "other",
         ],
     );
-    let reference = case.target(REFERENCE).and_then(|target| Traffic::median(&target.traffic));
+    let first = || case.targets.first().and_then(|target| Traffic::median(&target.traffic));
+    let reference = case.middle(REFERENCE).or_else(first);
     for target in &case.targets {
         let Some(middle) = Traffic::median(&target.traffic) else { continue };
         let ratio = |pick: fn(&Traffic) -> f64| {
@@ -128,8 +165,7 @@ fn idle_table(case: &CaseResult, style: TableStyle) -> Table {
 fn verdict_table(report: &Report, style: TableStyle) -> Table {
     let mut table = empty(style, &["goal", "measured", "asked for", "result"]);
     for verdict in &report.verdicts {
-        let result = if verdict.met { "met" } else { "missed" };
-        table.add_row([&verdict.what, &verdict.measured, &verdict.goal, result]);
+        table.add_row([&verdict.what, &verdict.measured, &verdict.goal, verdict.result.word()]);
     }
     table
 }
@@ -173,5 +209,26 @@ mod tests {
             assert!(text.contains("a note"), "{text}");
             assert!(text.contains("missed") && text.contains("met"), "{text}");
         }
+    }
+
+    #[test]
+    fn the_summary_compares_or_is_absent() {
+        let text = summary(&report()).unwrap();
+        let last = text.lines().last().unwrap();
+        let columns: Vec<&str> = last.split('|').map(str::trim).filter(|word| !word.is_empty()).collect();
+        assert_eq!(columns, ["a <case>", "10.00", "7.00", "0.70", "0.73", "1.00", "1.00"]);
+        let mut alone = report();
+        alone.cases[0].targets.remove(0);
+        assert_eq!(summary(&alone), None);
+    }
+
+    #[test]
+    fn without_the_reference_ratios_refer_to_the_first() {
+        let mut alone = report();
+        alone.cases[0].targets.remove(0);
+        alone.cases.push(CaseResult { name: "b".into(), title: "nobody ran".into(), targets: Vec::new() });
+        let text = terminal(&alone);
+        assert!(text.contains("7.00   1.00"), "{text}");
+        assert!(!text.contains("nobody ran"), "{text}");
     }
 }

@@ -1,1 +1,44 @@
 //! The control plane's decisions without IO: metadata, allocation, failover and scaling plans.
+//!
+//! ```text
+//!            Command                      State, Observed, now
+//!               │                                  │
+//!   State ──▶ apply ──▶ State, Reply           reconcile ──▶ [Action]: commands to apply, views to push
+//!               │
+//!            query, desired_view ──▶ what the HTTP API answers, what a proxy should have
+//! ```
+//! All of it is deterministic: time comes in as an argument, nothing is drawn at random, and every table is
+//! walked in the order of its keys, so that the same commands give the same state on every broker.
+#![forbid(unsafe_code)]
+
+mod allocate;
+mod apply;
+mod command;
+mod diagnose;
+mod error;
+mod explain;
+mod observed;
+pub mod query;
+mod reconcile;
+mod slot_plan;
+mod state;
+mod time;
+mod views;
+
+pub use apply::apply;
+pub use command::{Command, FailedOver, NewProxy, Reply};
+pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
+pub use error::ApplyError;
+pub use explain::explain;
+pub use observed::{
+    FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation, Timing,
+};
+pub use reconcile::{Action, reconcile};
+pub use slot_plan::{SlotMove, even_split, plan_moves};
+pub use state::{
+    CHUNK_NODES, Chunk, Cluster, Fence, FenceReason, FinishedMigration, Half, HostName, META_VERSION,
+    Migration, MigrationOutcome, Proxy, ReporterId, ScaleJob, Settings, Shard, ShardId, State, StateFault,
+    SyncState,
+};
+pub use time::TimeMs;
+pub use views::{POOL_CLUSTER, desired_view, may_grant_lease};

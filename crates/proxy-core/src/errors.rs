@@ -1,7 +1,7 @@
 //! Every error text that the proxy itself sends to clients.
 //!
 //! A text begins with its code and has neither the leading `-` nor the line end;
-//! [`write`] adds both. Where Redis 7 has an error for the same thing, the text is Redis's
+//! [`write()`] adds both. Where Redis 7 has an error for the same thing, the text is Redis's
 //! to the letter, because clients compare it. Errors of the protocol parser (crate `resp`)
 //! and of argument checks that need the command table (module `command`) are made where
 //! the fault is found. Nothing here decides when an error is due.
@@ -41,6 +41,8 @@ pub const BAD_CLIENT_NAME: &str = "ERR Client names cannot contain spaces, newli
 pub const SYNTAX: &str = "ERR syntax error";
 /// A number was expected.
 pub const NOT_INTEGER: &str = "ERR value is not an integer or out of range";
+/// A number that does not fit 32 bits.
+pub const NOT_INT32: &str = "ERR value is out of range, value must between -2147483648 and 2147483647";
 /// SELECT of a database that the backends do not have.
 pub const DB_OUT_OF_RANGE: &str = "ERR DB index is out of range";
 /// CLIENT KILL whose ID is no positive number.
@@ -59,7 +61,7 @@ pub const PAUSE_MODE: &str = "ERR CLIENT PAUSE mode must be WRITE or ALL";
 pub const TIMEOUT_NOT_INTEGER: &str = "ERR timeout is not an integer or out of range";
 /// CLIENT PAUSE whose timeout is below zero.
 pub const TIMEOUT_NEGATIVE: &str = "ERR timeout is negative";
-/// CLIENT PAUSE whose end lies beyond what a clock can hold.
+/// CLIENT PAUSE whose end lies beyond what a clock can hold. The text is from Redis 7.2; 7.0 lets it overflow.
 pub const TIMEOUT_OUT_OF_RANGE: &str = "ERR timeout is out of range";
 /// SLOWLOG GET with a count below -1.
 pub const SLOWLOG_COUNT: &str = "ERR count should be greater than or equal to -1";
@@ -110,6 +112,11 @@ pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
 pub const OUTPUT_LIMIT: &str = "ERR the output of this connection is above its limit; it is being closed";
 /// The session has too many requests outstanding.
 pub const OUTSTANDING_LIMIT: &str = "ERR too many requests outstanding on this connection";
+/// A request that would have to be gathered in memory is too long for it.
+pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
+     with a single key may be that large";
+/// The replies of several primaries are together too long to be merged.
+pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";
 /// The proxy is going down and takes no new work.
 pub const SHUTTING_DOWN: &str = "ERR the proxy is shutting down";
 
@@ -167,6 +174,14 @@ pub fn backend_timeout(out: &mut Vec<u8>, backend: &Address, timeout_ms: u64) {
 /// The node sent bytes that are no reply; its connection is closed.
 pub fn backend_invalid(out: &mut Vec<u8>, backend: &Address) {
     write(out, &format!("ERR backend {backend} sent an invalid reply"));
+}
+
+/// A connection to a node failed while the command was in flight. `ERR`, because no client may retry blindly.
+pub fn backend_failed(out: &mut Vec<u8>, backend: &Address, why: &str) {
+    write(
+        out,
+        &format!("ERR backend {backend} failed: {why}; the command may or may not have been executed"),
+    );
 }
 
 /// A request that breaks the protocol; `reason` is the parser's text. The connection is closed after it.
@@ -230,16 +245,31 @@ pub fn refused(out: &mut Vec<u8>, command: &str, reason: &str) {
     write(out, &format!("ERR {} is not supported by this proxy: {reason}", command.to_uppercase()));
 }
 
-/// A connection to a node failed while the command was in flight. `ERR`, because no client may retry blindly.
-pub fn backend_failed(out: &mut Vec<u8>, backend: &Address, why: &str) {
-    write(
-        out,
-        &format!("ERR backend {backend} failed: {why}; the command may or may not have been executed"),
-    );
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A request that would have to be gathered in memory is too long for it.
-pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
-     with a single key may be that large";
-/// The replies of several primaries are together too long to be merged.
-pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";
+    #[test]
+    fn redirections() {
+        for (slot, address, expected) in [
+            (15495, "127.0.0.1:7000", "15495 127.0.0.1:7000\r\n"),
+            (0, "redis-1.example:6379", "0 redis-1.example:6379\r\n"),
+            (16383, "[::1]:5299", "16383 ::1:5299\r\n"),
+        ] {
+            let (slot, address) = (Slot::new(slot).unwrap(), address.parse().unwrap());
+            let mut out = Vec::new();
+            moved(&mut out, slot, &address);
+            assert_eq!(String::from_utf8_lossy(&out), format!("-MOVED {expected}"));
+            out.clear();
+            ask(&mut out, slot, &address);
+            assert_eq!(String::from_utf8_lossy(&out), format!("-ASK {expected}"));
+        }
+    }
+
+    #[test]
+    fn what_a_client_wrote_cannot_end_the_reply_early() {
+        let mut out = Vec::new();
+        hello_option(&mut out, b"a\r\n+OK\r\n");
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+}

@@ -8,6 +8,7 @@ pub mod decimal;
 pub mod engine;
 pub mod errors;
 pub mod glob;
+pub mod info;
 pub mod local;
 pub mod profile;
 pub mod routing;

@@ -137,3 +137,6 @@ pub fn answer(
         Local::Umforward => After::Forwarded,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,16 +176,22 @@ impl Settings {
     }
 
     /// The settings whose names match `pattern` (a glob, in any case), as CONFIG GET shows them.
-    pub fn get(&self, pattern: &[u8]) -> Vec<(&'static str, String)> {
+    pub fn get(&self, pattern: &[u8]) -> Vec<(String, String)> {
         self.get_any(&[pattern])
     }
 
-    /// Like [`Settings::get`] for several patterns; a setting that several match is listed once.
-    pub fn get_any(&self, patterns: &[&[u8]]) -> Vec<(&'static str, String)> {
-        let wanted =
-            |name: &str| patterns.iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
-        let shown = parameters::ALL.iter().filter(|parameter| wanted(parameter.name));
-        shown.map(|parameter| (parameter.name, (parameter.read)(self))).collect()
+    /// Like [`Settings::get`] for several patterns; a setting that several match is listed once. As in Redis, one
+    /// that was asked for without wildcards is named as the asker wrote it.
+    pub fn get_any(&self, patterns: &[&[u8]]) -> Vec<(String, String)> {
+        let shown_name = |name: &str| {
+            let matching = |pattern: &&&[u8]| glob::matches_ignoring_case(pattern, name.as_bytes());
+            let pattern = patterns.iter().find(matching)?;
+            let exact = pattern.eq_ignore_ascii_case(name.as_bytes());
+            let shown = if exact { pattern } else { name.as_bytes() };
+            Some(String::from_utf8_lossy(shown).into_owned())
+        };
+        let shown = |row: &parameters::Parameter| Some((shown_name(row.name)?, (row.read)(self)));
+        parameters::ALL.iter().filter_map(shown).collect()
     }
 
     /// Changes one setting.
@@ -204,23 +210,21 @@ impl Settings {
     pub fn set_all(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<Vec<Change>, SettingsError> {
         let mut changed = self.clone();
         let mut touched = Vec::with_capacity(pairs.len());
-        let unknown = |name: &&[u8]| SettingsError::Unknown(String::from_utf8_lossy(name).into_owned());
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
         for (name, _) in pairs {
-            let parameter = parameters::find(name).ok_or_else(|| unknown(name))?;
-            let refused = |reason| SettingsError::Refused { name: parameter.name.to_owned(), reason };
-            if parameter.write.is_none() {
-                return Err(refused("can't set immutable config".to_owned()));
+            let parameter = parameters::find(name).ok_or_else(|| SettingsError::Unknown(text(name)))?;
+            let refused =
+                |reason: &str| SettingsError::Refused { name: text(name), reason: reason.to_owned() };
+            let write = parameter.write.ok_or_else(|| refused("can't set immutable config"))?;
+            if touched.iter().any(|(seen, _)| *seen == parameter.name) {
+                return Err(refused("duplicate parameter"));
             }
-            if touched.iter().any(|seen: &&parameters::Parameter| seen.name == parameter.name) {
-                return Err(refused("duplicate parameter".to_owned()));
-            }
-            touched.push(parameter);
+            touched.push((parameter.name, write));
         }
         let mut changes = Vec::with_capacity(pairs.len());
-        for (parameter, (_, value)) in touched.iter().zip(pairs) {
-            let Some(write) = parameter.write else { continue };
+        for ((_, write), (name, value)) in touched.iter().zip(pairs) {
             let change = write(&mut changed, value)
-                .map_err(|reason| SettingsError::Refused { name: parameter.name.to_owned(), reason })?;
+                .map_err(|reason| SettingsError::Refused { name: text(name), reason })?;
             changes.push(change);
         }
         *self = changed;
@@ -252,7 +256,9 @@ mod tests {
             let shown: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
             assert_eq!(shown.join(" "), expected, "{pattern}");
         }
-        assert_eq!(settings().get_any(&[b"port", b"p?rt"]), [("port", "5299".to_owned())]);
+        for (patterns, shown) in [([b"p?rt".as_slice(), b"PORT"], "port"), ([b"PORT", b"port"], "PORT")] {
+            assert_eq!(settings().get_any(&patterns), [(shown.to_owned(), "5299".to_owned())]);
+        }
     }
 
     #[test]
@@ -289,7 +295,7 @@ mod tests {
             (&["maxclients", "x"], "maxclients') - argument couldn't be parsed into an integer"),
             (&["maxclients", "+1"], "maxclients') - argument couldn't be parsed into an integer"),
             (&["maxclients", "0"], "maxclients') - argument must be between 1 and 4294967295 inclusive"),
-            (&["maxclients", "10", "MAXCLIENTS", "12"], "maxclients') - duplicate parameter"),
+            (&["maxclients", "10", "MAXCLIENTS", "12"], "MAXCLIENTS') - duplicate parameter"),
             (&["timeout", "-1"], "timeout') - argument must be between 0 and 2147483647 inclusive"),
             (&["active-redirection", "maybe"], "active-redirection') - argument must be 'yes' or 'no'"),
             (&["proto-max-bulk-len", "1xb"], "proto-max-bulk-len') - argument must be a memory value"),

@@ -20,8 +20,21 @@ pub fn run(config: &crate::config::ProxyConfig) -> Result<(), RunError> {
         policy = policy.unbatched();
     }
     let env = |name: &str| std::env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
-    if let Some(v) = env("X_HOLD_BYTES") { policy.hold_bytes_max = v as usize; }
-    if let Some(v) = env("X_HOLD_US") { policy.hold_us_max = v; }
+    if let Some(v) = env("X_HOLD_BYTES") {
+        policy.hold_bytes_max = v as usize;
+    }
+    if let Some(v) = env("X_NAP") {
+        policy.nap_us_max = v;
+    }
+    if let Some(v) = env("X_NAP_EVENTS") {
+        policy.nap_reads_min = v as f32;
+    }
+    if let Some(v) = env("X_NAP_PERCENT") {
+        policy.nap_fraction = v as f32 / 100.0;
+    }
+    if let Some(v) = env("X_HOLD_US") {
+        policy.hold_us_max = v;
+    }
     let mut shared = Shared {
         table: Arc::new(CommandTable::builtin()),
         settings: settings.clone(),

@@ -58,7 +58,7 @@ impl Frame {
             Value::Simple(text) | Value::Bulk(text) | Value::Verbatim(text) => {
                 Ok(String::from_utf8_lossy(text).into_owned())
             }
-            other => bail!("expected text, got {other:?}"),
+            _ => bail!("expected text, got {self:?}"),
         }
     }
 
@@ -69,7 +69,7 @@ impl Frame {
     pub fn integer(&self) -> Result<i64> {
         match self.value()? {
             Value::Integer(number) => Ok(number),
-            other => bail!("expected an integer, got {other:?}"),
+            _ => bail!("expected an integer, got {self:?}"),
         }
     }
 

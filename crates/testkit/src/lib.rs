@@ -6,11 +6,15 @@
 #![deny(unsafe_code)]
 
 pub mod binary;
+pub mod cluster;
 pub mod connection;
 pub mod frame;
+pub mod load;
 pub mod oracle;
 pub mod port;
 pub mod process;
+pub mod proxy;
 pub mod redis_server;
 pub mod relay;
+pub mod tagged;
 pub mod wait;

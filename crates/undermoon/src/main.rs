@@ -5,9 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod child;
 mod completions;
 mod failure;
+mod open_files;
 mod proxy;
+mod sweep;
+mod up;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use failure::Failure;
@@ -39,8 +43,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::Arguments),
     Proxy(proxy::Arguments),
     Completions(completions::Arguments),
+    #[command(name = "__child", hide = true)]
+    Child(child::Arguments),
+    #[command(name = "__sweep", hide = true)]
+    Sweep(sweep::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +74,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Child(arguments) => child::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
     }
 }

@@ -1,7 +1,10 @@
 //! `undermoon proxy`: a server proxy.
 
 use crate::failure::Failure;
+use crate::open_files;
 use ::proxy::config::ProxyConfig;
+use anyhow::Context as _;
+use service::build_info::BUILD;
 use service::config::{Loaded, Settings as _, environment_name, load};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -40,7 +43,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print!("{}", loaded.to_text());
         return Ok(());
     }
-    ::proxy::run(&loaded.settings).map_err(|error| anyhow::Error::from(error).into())
+    let config = loaded.settings;
+    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(address = %config.address, workers = %config.thread_number, "undermoon proxy {BUILD}");
+    if config.password.is_none() && !config.address.ip().is_loopback() {
+        tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
+    }
+    open_files::allow(config.maxclients.unsigned());
+    ::proxy::run(&config).map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.

@@ -226,3 +226,81 @@ fn identity_and_role() {
         assert_eq!(short(&out), role_reply);
     }
 }
+
+/// Slots of three proxies at random, against a slot by slot reading of the reply.
+mod by_slot {
+    use model::{LocalNode, PeerProxy, SLOT_COUNT, Slot, SlotAssignment, SlotRanges, SlotTag};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const OTHERS: [&str; 2] = ["127.0.0.1:7000", "127.0.0.1:7001"];
+
+    /// For each stretch of slots: its length, its owner (3 is nobody), and who has copies.
+    fn stretches() -> impl Strategy<Value = Vec<(usize, usize, [bool; 3])>> {
+        proptest::collection::vec((1_usize..2000, 0_usize..4, any::<[bool; 3]>()), 1..20)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn slots_say_what_the_view_says(stretches in stretches()) {
+            let mut owners = vec![3; SLOT_COUNT];
+            let mut copies = vec![[false; 3]; SLOT_COUNT];
+            let mut next = 0;
+            for (len, owner, holders) in stretches {
+                for slot in next..(next + len).min(SLOT_COUNT) {
+                    owners[slot] = owner;
+                    // Nobody has a copy of its own slots, nor is there any of nobody's.
+                    copies[slot] = std::array::from_fn(|proxy| holders[proxy] && owner != proxy && owner != 3);
+                }
+                next += len;
+            }
+            let slots = |wanted: &dyn Fn(usize) -> bool| -> SlotRanges {
+                let numbers = (0..SLOT_COUNT).filter(|slot| wanted(*slot));
+                numbers.map(|slot| Slot::new(u16::try_from(slot).unwrap()).unwrap()).collect()
+            };
+            let assignments = |proxy: usize| {
+                let owned = SlotAssignment::owned(slots(&|slot| owners[slot] == proxy));
+                let copied = SlotAssignment { ranges: slots(&|slot| copies[slot][proxy]), tag: SlotTag::Replica };
+                [owned, copied].into_iter().filter(|slots| !slots.ranges.is_empty()).collect::<Vec<_>>()
+            };
+            let mut view = View::empty(model::Epoch(1), "mydb".parse().unwrap());
+            let me: Address = "127.0.0.1:5299".parse().unwrap();
+            view.local.push(LocalNode { address: "127.0.0.1:1".parse().unwrap(), slots: assignments(0) });
+            for (place, address) in OTHERS.iter().enumerate() {
+                view.peers.push(PeerProxy { address: address.parse().unwrap(), slots: assignments(place + 1) });
+            }
+            let topology = Topology::new(&view, None, &me);
+            let mut found_owners = vec![3; SLOT_COUNT];
+            let mut found_copies = vec![[false; 3]; SLOT_COUNT];
+            let mut met = [None; 3];
+            let mut introductions = 0;
+            for (owner, segment) in slots::entries(&topology) {
+                met[owner].get_or_insert(Role::Primary);
+                for replica in &segment.replicas {
+                    met[*replica].get_or_insert(Role::Replica);
+                }
+                for slot in segment.range.slots() {
+                    prop_assert_eq!(found_owners[slot.index()], 3, "a slot is listed once");
+                    found_owners[slot.index()] = owner;
+                    for replica in &segment.replicas {
+                        found_copies[slot.index()][*replica] = true;
+                    }
+                }
+            }
+            prop_assert_eq!(&found_owners, &owners);
+            for slot in 0..SLOT_COUNT {
+                // An introduction may leave out replicas of its one slot, and adds none.
+                introductions += usize::from(found_copies[slot] != copies[slot]);
+                for proxy in 0..3 {
+                    prop_assert!(copies[slot][proxy] || !found_copies[slot][proxy]);
+                }
+            }
+            prop_assert!(introductions <= 3);
+            for (proxy, role) in met.iter().enumerate().filter(|(proxy, _)| owners.contains(proxy)) {
+                prop_assert_eq!(*role, Some(Role::Primary), "{} is met as an owner first", proxy);
+            }
+        }
+    }
+}

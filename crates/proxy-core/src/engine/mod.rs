@@ -19,6 +19,7 @@ mod backends;
 mod fan_out;
 mod gather;
 mod nodes;
+mod pace;
 mod replies;
 mod requests;
 mod session;
@@ -37,6 +38,7 @@ pub use self::backend::BackendId;
 use self::buffers::BufferPool;
 pub use self::nodes::NodeState;
 use self::nodes::Nodes;
+use self::pace::Pace;
 pub use self::policy::Policy;
 use self::session::Session;
 pub use self::session::SessionId;
@@ -140,6 +142,7 @@ pub struct Engine {
     /// `Rc` around what is shared by threads, so that holding on to it for one request is not an atomic operation.
     shared: Rc<Shared>,
     policy: Policy,
+    pace: Pace,
     stats: Arc<WorkerStats>,
     pool: BufferPool,
     parser: RequestParser,
@@ -184,6 +187,7 @@ impl Engine {
             nodes: Nodes::default(),
             shared: Rc::new(shared),
             policy,
+            pace: Pace::default(),
             stats,
             pool: BufferPool::default(),
             parser: RequestParser::new(),

@@ -1,9 +1,9 @@
 //! The engine's limits and batching rules, each with its unit.
 
 /// Numbers that decide when to write, when to wait and when to give up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// Hold a batch back while replies to an earlier one are due.
+    /// Hold a batch back while replies to an earlier one are due, if many sessions are active.
     pub hold: bool,
     /// A batch of this size is not held.
     pub hold_bytes_max: usize,
@@ -11,6 +11,12 @@ pub struct Policy {
     pub hold_us_max: u64,
     /// Nothing is held for a backend whose round trip is longer, µs.
     pub near_us_max: u32,
+    /// The longest nap between turns, µs; 0 is never.
+    pub nap_us_max: u64,
+    /// A nap is at most this fraction of the average time between two reads from one session.
+    pub nap_fraction: f32,
+    /// A nap is taken, and a batch held, only where so many reads from sessions are expected in a nap.
+    pub nap_reads_min: f32,
     /// A reply must come within this time, µs; also the limit for connecting.
     pub backend_timeout_us: u64,
     /// Connections of one worker to one node, for database 0.
@@ -36,6 +42,9 @@ impl Default for Policy {
             hold_bytes_max: 16 * 1024,
             hold_us_max: 1_000,
             near_us_max: 400,
+            nap_us_max: 100,
+            nap_fraction: 0.2,
+            nap_reads_min: 2.5,
             backend_timeout_us: 3_000_000,
             connections_per_node: 1,
             outstanding_max: 16_384,
@@ -52,6 +61,6 @@ impl Policy {
     /// The same limits with no batching rule: every turn writes what it has.
     #[must_use]
     pub fn unbatched(self) -> Self {
-        Policy { hold: false, ..self }
+        Policy { hold: false, nap_us_max: 0, ..self }
     }
 }

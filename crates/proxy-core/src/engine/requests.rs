@@ -41,6 +41,8 @@ impl Engine {
             return;
         }
         session.profile.last_used_ms = self.now.unix_us / 1000;
+        let now = self.now.us as u32;
+        self.pace.read(now.wrapping_sub(std::mem::replace(&mut session.last_read, now)));
         self.stats.bytes_in.add(len as u64);
         let mut start = 0;
         if session.unusual.is_some() {

@@ -64,6 +64,8 @@ pub(crate) struct Session {
     pub(crate) next: u32,
     /// Sequence number of the reply that the client is to receive next.
     pub(crate) head: u32,
+    /// When it was last read from: the worker's clock in µs, wrapping.
+    pub(crate) last_read: u32,
     pub(crate) wait: Wait,
     /// No more requests are read: close once every reply has been sent.
     pub(crate) closing: bool,
@@ -91,6 +93,7 @@ impl Session {
             generation,
             next: 0,
             head: 0,
+            last_read: 0,
             wait: Wait::None,
             closing: false,
             dirty: false,

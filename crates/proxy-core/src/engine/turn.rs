@@ -19,6 +19,7 @@ impl Engine {
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
     /// The lists are for the driver, which hands them back empty.
     pub fn end_turn(&mut self, sessions: &mut Vec<SessionId>, backends: &mut Vec<BackendId>) {
+        self.pace.turn(self.now.us);
         if !self.resumed.is_empty() {
             self.run_resumed();
         }
@@ -61,6 +62,7 @@ impl Engine {
             && backend.unsent > 0
             && backend.in_flight() > 0
             && backend.out.len() < policy.hold_bytes_max
+            && self.pace.is_busy(policy)
             && backend.round_trip.is_near(policy.near_us_max)
             && (backend.held_since_us == 0 || self.now.us - backend.held_since_us < policy.hold_us_max);
         if holds && backend.held_since_us == 0 {
@@ -96,6 +98,16 @@ impl Engine {
             self.close_if_done(id);
         }
         self.resumed.extend(later);
+    }
+
+    /// How long the driver is to nap before it looks for events, µs; 0 is not at all.
+    #[inline]
+    #[must_use]
+    pub fn nap_us(&self) -> u64 {
+        match self.policy.nap_us_max == 0 || self.sleep_us() == 0 {
+            true => 0,
+            false => self.pace.nap_us(&self.policy),
+        }
     }
 
     /// How long the driver may sleep when nothing happens, µs.

@@ -37,7 +37,7 @@ pub(super) fn answer(
             After::Done
         }
         ConfigCommand::Set if !args.len().is_multiple_of(2) => {
-            errors::wrong_arity(out, "config|set");
+            errors::write(out, errors::SYNTAX);
             After::Done
         }
         ConfigCommand::Set => {

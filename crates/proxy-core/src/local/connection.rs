@@ -9,10 +9,10 @@ use crate::{decimal, errors};
 
 /// `PING [message]`
 pub(super) fn ping(args: Args<'_>, out: &mut Vec<u8>) -> After {
-    if args.len() > 1 {
-        encode::bulk(out, args.get(1));
-    } else {
-        out.extend_from_slice(b"+PONG\r\n");
+    match args.len() {
+        1 => out.extend_from_slice(b"+PONG\r\n"),
+        2 => encode::bulk(out, args.get(1)),
+        _ => errors::wrong_arity(out, "ping"),
     }
     After::Done
 }
@@ -43,14 +43,12 @@ pub(super) fn select(
     context: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> After {
-    // Redis reads an `int` here, so a larger number is no number.
-    let Some(db) = decimal::parse(args.get(1)).and_then(|db| i32::try_from(db).ok()) else {
-        errors::write(out, errors::NOT_INTEGER);
-        return After::Done;
-    };
-    let Some(db) = u32::try_from(db).ok().filter(|db| *db < context.settings.databases) else {
-        errors::write(out, errors::DB_OUT_OF_RANGE);
-        return After::Done;
+    let db = match database(args.get(1), context.settings.databases) {
+        Ok(db) => db,
+        Err(error) => {
+            errors::write(out, error);
+            return After::Done;
+        }
     };
     encode::simple(out, "OK");
     if profile.db == db {
@@ -58,6 +56,13 @@ pub(super) fn select(
     }
     profile.db = db;
     After::SelectChanged
+}
+
+/// Redis reads an `int` and then looks whether there is such a database; each has its error.
+fn database(given: &[u8], databases: u32) -> Result<u32, &'static str> {
+    let number = decimal::parse(given).ok_or(errors::NOT_INTEGER)?;
+    let number = i32::try_from(number).map_err(|_| errors::NOT_INT32)?;
+    u32::try_from(number).ok().filter(|db| *db < databases).ok_or(errors::DB_OUT_OF_RANGE)
 }
 
 /// `READONLY` and `READWRITE`

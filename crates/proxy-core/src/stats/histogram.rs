@@ -52,8 +52,8 @@ impl LatencyCounts {
         self.0.iter().sum()
     }
 
-    /// An upper bound of the latency in µs of the fastest `fraction` (0 to 1) of the observations; none if there
-    /// are no observations.
+    /// An upper bound of the latency in µs of the fastest `fraction` (0 to 1) of the observations, or
+    /// the last bucket's lowest value where there is no bound; none if there are no observations.
     pub fn percentile_us(&self, fraction: f64) -> Option<u64> {
         let total = self.total();
         // A count of observations beyond 2^52 would lose its last digit here, which matters to nobody.
@@ -63,7 +63,7 @@ impl LatencyCounts {
             seen += count;
             seen >= due
         })?;
-        Some(upper_us(at))
+        Some(upper_us(at).min(lower_us(BUCKETS - 1)))
     }
 
     /// Each bucket's highest value in µs, and how many observations are in it.
@@ -143,6 +143,11 @@ mod tests {
         histogram.record(3, 98);
         histogram.record(100, 1);
         histogram.record(1000, 1);
+        let slow = Histogram::default();
+        slow.record(u64::MAX, 1);
+        let mut slow_counts = LatencyCounts::default();
+        slow.add_to(&mut slow_counts);
+        assert_eq!(slow_counts.percentile_us(0.5), Some(3_145_728));
         histogram.add_to(&mut counts);
         assert_eq!(counts.total(), 100);
         for (fraction, expected) in [(0.0, 3), (0.5, 3), (0.98, 3), (0.99, 127), (1.0, 1023)] {

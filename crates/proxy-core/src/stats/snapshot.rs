@@ -208,3 +208,52 @@ impl BackendTotals {
         stats.latency.add_to(&mut self.latency);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::CommandId;
+
+    #[test]
+    fn workers_are_summed() {
+        let (one, two) = (WorkerStats::new(), WorkerStats::new());
+        for (worker, amount) in [(&one, 1), (&two, 10)] {
+            worker.sessions.add(amount);
+            worker.requests.add(amount);
+            worker.command(CommandId(3)).calls.add(amount);
+            worker.count_error(b"-ERR x\r\n");
+            worker.add_backend("10.0.0.1:1".parse().unwrap(), 0).requests.add(amount);
+        }
+        two.sessions.subtract(4);
+        // Beyond the places there are, commands share the last one.
+        two.command(CommandId(u16::MAX)).calls.increment();
+        let gone = two.add_backend("10.0.0.2:1".parse().unwrap(), 0);
+        two.remove_backend(&gone);
+
+        let snapshot = Snapshot::of([&one, &two]);
+        assert_eq!((snapshot.totals.sessions, snapshot.totals.requests), (7, 11));
+        assert_eq!(snapshot.commands[&3].calls, 11);
+        assert_eq!(
+            snapshot.commands.keys().copied().collect::<Vec<_>>(),
+            [3, super::super::COMMANDS_MAX - 1]
+        );
+        assert_eq!(snapshot.errors_total(), 2);
+        let backends: Vec<_> = snapshot.backends.values().map(|b| (b.connections, b.requests)).collect();
+        assert_eq!(backends, [(2, 11)]);
+    }
+
+    #[test]
+    fn a_reader_sees_what_the_writer_wrote() {
+        let stats = WorkerStats::new();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| (0..10_000).for_each(|_| stats.requests.increment()));
+            let mut last = 0;
+            while !writer.is_finished() {
+                let now = Snapshot::of([&stats]).totals.requests;
+                assert!(now >= last, "a counter never goes back");
+                last = now;
+            }
+        });
+        assert_eq!(Snapshot::of([&stats]).totals.requests, 10_000);
+    }
+}

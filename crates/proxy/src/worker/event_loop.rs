@@ -5,6 +5,7 @@
 //! connect is the engine's.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -131,6 +132,10 @@ impl EventLoop {
 
     /// Serves until told to stop.
     pub(super) fn run(mut self) {
+        // Naps are shorter than the slack that timers have by default.
+        if let Err(error) = rustix::thread::set_current_timer_slack(NonZeroU64::new(1)) {
+            warn!(worker = self.index, %error, "cannot make timers precise");
+        }
         let mut events = Vec::with_capacity(EVENTS_MAX);
         let (mut sessions, mut backends) = (Vec::new(), Vec::new());
         while self.running {
@@ -157,6 +162,21 @@ impl EventLoop {
                 self.write_session(id);
             }
             self.act();
+            self.nap();
+        }
+    }
+
+    /// Lets events gather where the engine thinks that worth it.
+    #[inline]
+    fn nap(&self) {
+        let nap_us = match self.again.is_empty() {
+            true => self.engine.nap_us(),
+            false => 0,
+        };
+        if nap_us > 0 {
+            let time = Timespec { tv_sec: 0, tv_nsec: nap_us as i64 * 1000 };
+            // Woken early is as good.
+            let _ = rustix::thread::nanosleep(&time);
         }
     }
 
@@ -175,10 +195,13 @@ impl EventLoop {
     #[inline]
     fn happened(&mut self, token: u64, flags: epoll::EventFlags) {
         let readable = flags.intersects(
-            epoll::EventFlags::IN | epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR,
+            epoll::EventFlags::IN
+                | epoll::EventFlags::RDHUP
+                | epoll::EventFlags::HUP
+                | epoll::EventFlags::ERR,
         );
-        let ends = flags
-            .intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
+        let ends =
+            flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
         let writable = flags.intersects(epoll::EventFlags::OUT);
         match token {
             LISTENER => self.accept(),
@@ -329,7 +352,9 @@ impl EventLoop {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
             let Some(listener) = &self.listener else { return };
             match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok((socket, peer)) => self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok())),
+                Ok((socket, peer)) => {
+                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()))
+                }
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
                 Err(error) => {
@@ -355,8 +380,11 @@ impl EventLoop {
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
         let id = self.engine.accept(profile);
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        if let Err(error) = epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(u64::from(id.0)), flags) {
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        if let Err(error) =
+            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(u64::from(id.0)), flags)
+        {
             warn!(worker = self.index, %error, "cannot watch a connection");
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             return self.engine.session_closed(id);
@@ -423,8 +451,10 @@ impl EventLoop {
 
     fn connect(&mut self, id: BackendId, address: &model::Address) {
         let opened = sockets::connect(address).and_then(|socket| {
-            let flags =
-                epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+            let flags = epoll::EventFlags::IN
+                | epoll::EventFlags::OUT
+                | epoll::EventFlags::RDHUP
+                | epoll::EventFlags::ET;
             let data = epoll::EventData::new_u64(BACKEND + u64::from(id.0));
             epoll::add(&self.epoll, &socket, data, flags)?;
             Ok(socket)
@@ -434,7 +464,8 @@ impl EventLoop {
         }
         match opened {
             Ok(socket) => {
-                self.backends[id.0 as usize] = Some(BackendSocket { socket, connected: false, unread: false });
+                self.backends[id.0 as usize] =
+                    Some(BackendSocket { socket, connected: false, unread: false });
             }
             Err(error) => {
                 warn!(worker = self.index, node = %address, %error, "cannot connect to a node");

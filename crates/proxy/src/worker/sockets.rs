@@ -39,7 +39,9 @@ pub(super) fn connect(address: &Address) -> io::Result<OwnedFd> {
     prepare(&socket)?;
     match socket.connect(&address.into()) {
         Ok(()) => Ok(socket.into()),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Ok(socket.into()),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Ok(socket.into())
+        }
         Err(error) => Err(error),
     }
 }

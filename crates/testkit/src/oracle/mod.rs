@@ -11,12 +11,14 @@ pub mod script;
 mod shrink;
 pub mod vocabulary;
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
 use generate::{Kind, generate};
-use play::{Targets, play};
+use play::{Mismatch, Targets, play};
+use script::Script;
 use shrink::shrink;
 
 /// How much is played.
@@ -47,29 +49,45 @@ impl Plan {
     }
 }
 
+/// Differences after which a run ends; each concerns another command.
+const DIFFERENCES_MAX: usize = 8;
+
 /// Plays a plan; `test` is the name of the test, for the command that replays a difference.
 ///
 /// # Errors
-/// When an answer differs, or the servers cannot be used.
+/// When an answer differs, or the servers cannot be used. A few differences are gathered before the run ends.
 pub fn run(targets: &Targets, plan: Plan, test: &str) -> Result<()> {
     println!("{test}: seeds {} to {}", plan.seed, plan.seed + plan.rounds);
     let mut requests = 0;
+    let mut differences: BTreeMap<String, String> = BTreeMap::new();
     for seed in plan.seed..plan.seed + plan.rounds {
         let script = generate(seed, plan.kind);
         requests += script.requests();
         let found = play(targets, &script).with_context(|| format!("seed {seed}"))?;
         let Some(mismatch) = found else { continue };
-        let still = |script: &script::Script| matches!(play(targets, script), Ok(Some(_)));
-        let small = shrink(script, still);
-        let last = play(targets, &small)?.map_or_else(|| "(not every time)".to_owned(), |found| found.what);
-        bail!(
-            "seed {seed}, step {}, request {}: {}\nreplay with: ORACLE_SEED={seed} ORACLE_ROUNDS=1 cargo nextest \
-             run -p testkit --test oracle {test}\nthe smallest script that shows a difference:\n{small}{last}",
-            mismatch.step,
-            mismatch.request,
-            mismatch.what
-        );
+        if differences.contains_key(&mismatch.command) {
+            continue;
+        }
+        let report = report(targets, (seed, test), &mismatch, script)?;
+        differences.insert(mismatch.command, report);
+        if differences.len() == DIFFERENCES_MAX {
+            break;
+        }
     }
-    println!("{test}: {requests} requests answered alike");
-    Ok(())
+    if differences.is_empty() {
+        println!("{test}: {requests} requests answered alike");
+        return Ok(());
+    }
+    let reports: Vec<String> = differences.into_values().collect();
+    bail!("{}", reports.join("\n========\n"))
+}
+
+fn report(targets: &Targets, (seed, test): (u64, &str), found: &Mismatch, script: Script) -> Result<String> {
+    let small = shrink(script, |smaller| matches!(play(targets, smaller), Ok(Some(_))));
+    let last = play(targets, &small)?.map_or_else(|| "(not every time)".to_owned(), |again| again.what);
+    Ok(format!(
+        "seed {seed}, step {}, request {}: {}\nreplay with: ORACLE_SEED={seed} ORACLE_ROUNDS=1 cargo nextest run \
+         -p testkit {test}\nthe smallest script that shows a difference:\n{small}{last}",
+        found.step, found.request, found.what
+    ))
 }

@@ -39,6 +39,8 @@ pub struct Mismatch {
     pub step: usize,
     /// The request's number in its step.
     pub request: usize,
+    /// The command's name in upper case.
+    pub command: String,
     /// What was asked, what the reference said and what the subject said.
     pub what: String,
 }
@@ -100,7 +102,9 @@ fn play_in_order<'a>(
         }
         let subject = answer(targets.subject, &mut subjects, step);
         if let Some((request, what)) = difference(step, &reference, &subject) {
-            return Ok(Some(Mismatch { step: number, request, what }));
+            let name = step.requests.get(request).and_then(|request| request.args.first());
+            let command = name.map_or_else(String::new, |name| String::from_utf8_lossy(name).to_uppercase());
+            return Ok(Some(Mismatch { step: number, request, command, what }));
         }
     }
     Ok(None)

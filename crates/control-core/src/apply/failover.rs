@@ -1,0 +1,129 @@
+//! Promoting replicas and replacing failed proxies.
+
+use model::{Address, ClusterName, Epoch};
+
+use super::clusters::release;
+use super::migrations::{restart_touching, schedule};
+use crate::allocate::replacement;
+use crate::command::{FailedOver, Reply};
+use crate::error::ApplyError;
+use crate::state::{Half, Shard, ShardId, State, SyncState};
+use crate::time::TimeMs;
+
+/// Makes a shard's replica its primary. The old primary is its replica from now on, of which `old` is
+/// known.
+pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
+    shard.primary = shard.primary.other();
+    shard.replica = old;
+    shard.fence = None;
+    shard.changed = now;
+}
+
+/// Takes a failed proxy out of service.
+pub(super) fn proxy(
+    state: &mut State,
+    failed: &Address,
+    force: bool,
+    now: TimeMs,
+) -> Result<Reply, ApplyError> {
+    let name = state.proxy(failed)?.cluster.clone();
+    mark_failed(state, failed, now);
+    let Some(name) = name else {
+        return Ok(Reply::FailedOver(FailedOver::default()));
+    };
+    let mut outcome = FailedOver { cluster: Some(name.clone()), ..FailedOver::default() };
+    let Some((place, half)) = state.cluster(&name)?.place_of(failed) else {
+        return Ok(Reply::FailedOver(outcome));
+    };
+    let (partner, is_partner_failed) = {
+        let partner = state.cluster(&name)?.chunks[place].proxy(half.other()).clone();
+        let is_failed = state.is_failed(&partner);
+        (partner, is_failed)
+    };
+    let mut moved = Vec::new();
+    let cluster = state.cluster_mut(&name)?;
+    let chunk = &mut cluster.chunks[place];
+    for home in Half::BOTH {
+        if chunk.shard(home).primary != half {
+            // Its replica is behind the failed proxy, and whoever takes over there begins with nothing.
+            chunk.shard_mut(home).replica = SyncState::OutOfSync;
+            continue;
+        }
+        let is_usable = !is_partner_failed && chunk.shard(home).replica != SyncState::OutOfSync;
+        if is_usable || force {
+            outcome.promoted.push(chunk.replica(home).clone());
+            promote(chunk.shard_mut(home), SyncState::OutOfSync, now);
+            moved.push(ShardId { chunk: place, shard: home });
+        } else {
+            outcome.stuck.push(chunk.primary(home).clone());
+        }
+    }
+    restart_touching(cluster, &moved);
+    outcome.replacement = if state.settings.ordered_proxies {
+        Some(failed.clone())
+    } else if outcome.stuck.is_empty() && !is_partner_failed {
+        replacement(state, failed, &partner)
+    } else {
+        // What the failed proxy holds may be all that there is of those slots. It keeps its place.
+        None
+    };
+    let replaced_by = outcome.replacement.clone().filter(|new| new != failed);
+    if !moved.is_empty() || replaced_by.is_some() {
+        schedule(state, &name);
+    }
+    if let Some(new) = replaced_by {
+        replace(state, (&name, place, half), failed, &new)?;
+    }
+    Ok(Reply::FailedOver(outcome))
+}
+
+fn mark_failed(state: &mut State, proxy: &Address, now: TimeMs) {
+    if let Some(record) = state.proxies.get_mut(proxy) {
+        record.failed_since = record.failed_since.or(Some(now));
+    }
+    state.failures.remove(proxy);
+}
+
+/// Puts another proxy in the place of one that has no primaries any more.
+fn replace(
+    state: &mut State,
+    (name, place, half): (&ClusterName, usize, Half),
+    failed: &Address,
+    new: &Address,
+) -> Result<(), ApplyError> {
+    let nodes = state.proxy(new)?.nodes.clone();
+    release(state, failed);
+    if let Some(record) = state.proxies.get_mut(new) {
+        record.cluster = Some(name.clone());
+    }
+    let chunk = &mut state.cluster_mut(name)?.chunks[place];
+    chunk.proxies[half.index()] = new.clone();
+    chunk.nodes[half.index()] = nodes;
+    Ok(())
+}
+
+/// Promotes one shard's replica. `(fence, force)`: the fence behind which the primary has stopped, if any,
+/// and whether to promote whatever is known of the replica.
+pub(super) fn shard(
+    state: &mut State,
+    name: &ClusterName,
+    primary: &Address,
+    (fence, force): (Option<Epoch>, bool),
+    now: TimeMs,
+) -> Result<Reply, ApplyError> {
+    let cluster = state.cluster(name)?;
+    let id = cluster.shard_of_primary(primary).ok_or_else(|| ApplyError::ProxyNotFound(primary.clone()))?;
+    let (shard, chunk) = (cluster.shard(id), &cluster.chunks[id.chunk]);
+    if fence.is_some() && shard.fence.map(|held| held.epoch) != fence {
+        return Err(ApplyError::Retry("that fence is gone"));
+    }
+    let is_usable = shard.replica != SyncState::OutOfSync && !state.is_failed(chunk.replica_proxy(id.shard));
+    if !is_usable && !force {
+        return Err(ApplyError::ReplicaNotInSync(chunk.replica(id.shard).clone()));
+    }
+    let cluster = state.cluster_mut(name)?;
+    promote(cluster.shard_mut(id), SyncState::OutOfSync, now);
+    restart_touching(cluster, &[id]);
+    schedule(state, name);
+    Ok(Reply::Done)
+}

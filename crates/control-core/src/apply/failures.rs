@@ -1,0 +1,44 @@
+//! Reports that a proxy has failed, and that it is well again.
+
+use model::Address;
+
+use crate::command::Reply;
+use crate::error::ApplyError;
+use crate::state::{ReporterId, State};
+use crate::time::TimeMs;
+
+/// Notes a report, and drops those that are too old to count.
+pub(super) fn report(
+    state: &mut State,
+    proxy: &Address,
+    reporter: ReporterId,
+    now: TimeMs,
+) -> Result<Reply, ApplyError> {
+    state.proxy(proxy)?;
+    let time_to_live_ms = state.settings.failure_ttl_ms;
+    let reports = state.failures.entry(proxy.clone()).or_default();
+    reports.insert(reporter, now);
+    for reports in state.failures.values_mut() {
+        reports.retain(|_, at| now.since(*at) <= time_to_live_ms);
+    }
+    state.failures.retain(|_, reports| !reports.is_empty());
+    Ok(Reply::Done)
+}
+
+/// Takes a reporter's word back, and the failure of the proxy with it: it has been seen to be well. What
+/// others report stands until they take it back or it is too old.
+pub(super) fn returned(
+    state: &mut State,
+    proxy: &Address,
+    reporter: &ReporterId,
+) -> Result<Reply, ApplyError> {
+    state.proxy(proxy)?;
+    if let Some(reports) = state.failures.get_mut(proxy) {
+        reports.remove(reporter);
+    }
+    state.failures.retain(|_, reports| !reports.is_empty());
+    if let Some(record) = state.proxies.get_mut(proxy) {
+        record.failed_since = None;
+    }
+    Ok(Reply::Done)
+}

@@ -1,0 +1,69 @@
+//! Applies a command to the state: the only way in which the state changes.
+
+mod clusters;
+mod epochs;
+mod failover;
+mod failures;
+mod fences;
+mod migrations;
+mod nodes;
+mod proxies;
+mod scaling;
+
+use crate::command::{Command, Reply};
+use crate::error::ApplyError;
+use crate::state::State;
+
+/// Applies one command. When it is refused, the state is as it was.
+///
+/// Deterministic: the same commands on the same state give the same state and the same replies.
+pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
+    // Every arm checks all that can go wrong before it changes anything.
+    match command {
+        Command::Configure(settings) => {
+            state.settings = settings;
+            Ok(Reply::Done)
+        }
+        Command::SetReplicaAddresses(addresses) => {
+            state.replica_addresses = addresses;
+            Ok(Reply::Done)
+        }
+        Command::CreateCluster { cluster, node_number, config, now } => {
+            clusters::create(state, cluster, node_number, &config, now)
+        }
+        Command::DeleteCluster { cluster } => clusters::delete(state, &cluster),
+        Command::SetConfig { cluster, fields } => clusters::set_config(state, &cluster, &fields),
+        Command::AddNodes { cluster, node_number, now } => nodes::add(state, &cluster, node_number, now),
+        Command::GrowTo { cluster, node_number, now } => nodes::grow_to(state, &cluster, node_number, now),
+        Command::RemoveFreeNodes { cluster } => nodes::remove_free(state, &cluster),
+        Command::Expand { cluster } => scaling::expand(state, &cluster),
+        Command::Shrink { cluster, node_number } => scaling::shrink(state, &cluster, node_number),
+        Command::Scale { cluster, node_number, now } => scaling::scale(state, &cluster, node_number, now),
+        Command::ContinueScaling { cluster, epoch } => scaling::proceed(state, &cluster, epoch),
+        Command::CommitMigration { cluster, ranges, meta } => {
+            migrations::commit(state, &cluster, &ranges, &meta)
+        }
+        Command::RestartMigration { cluster, attempt } => migrations::restart(state, &cluster, attempt),
+        Command::CancelMigrations { cluster } => migrations::cancel(state, &cluster),
+        Command::Balance { cluster, now } => fences::balance(state, &cluster, now),
+        Command::RegisterProxy(new) => proxies::register(state, new),
+        Command::RemoveProxy { proxy } => proxies::remove(state, &proxy),
+        Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),
+        Command::ReportFailure { proxy, reporter, now } => failures::report(state, &proxy, reporter, now),
+        Command::ProxyReturned { proxy, reporter } => failures::returned(state, &proxy, &reporter),
+        Command::FailOverProxy { proxy, force, now } => failover::proxy(state, &proxy, force, now),
+        Command::FailOverShard { cluster, primary, fence, force, behind_bytes: _, now } => {
+            failover::shard(state, &cluster, &primary, (fence, force), now)
+        }
+        Command::FenceShard { cluster, primary, reason, now } => {
+            fences::set(state, &cluster, &primary, reason, now)
+        }
+        Command::LiftFence { cluster, primary, fence } => fences::lift(state, &cluster, &primary, fence),
+        Command::SetReplicaSync { cluster, replica, sync } => {
+            fences::set_sync(state, &cluster, &replica, sync)
+        }
+        Command::RaiseEpoch { epoch } => epochs::raise(state, epoch),
+        Command::RecoverEpoch { highest } => epochs::recover(state, highest),
+        Command::Restore(dump) => epochs::restore(state, *dump),
+    }
+}

@@ -1,0 +1,80 @@
+//! The pool: registering proxies, forgetting them, and noting that they are clean.
+
+use model::{Address, Epoch};
+
+use crate::command::{NewProxy, Reply};
+use crate::error::ApplyError;
+use crate::state::{HostName, Proxy, State};
+
+/// Registers a proxy; one that is registered has its failure cleared instead.
+pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyError> {
+    let NewProxy { address, nodes, host, index } = new;
+    if state.settings.ordered_proxies && index.is_none() {
+        return Err(ApplyError::MissingProxyIndex(address));
+    }
+    if let Some(record) = state.proxies.get_mut(&address) {
+        record.failed_since = None;
+        state.failures.remove(&address);
+        return Ok(Reply::AlreadyExisted);
+    }
+    let nodes = check_nodes(state, &address, nodes)?;
+    let host = host.unwrap_or_else(|| HostName(address.host().to_owned()));
+    let epoch = state.next_epoch();
+    let proxy = Proxy { nodes, host, index, cluster: None, epoch, failed_since: None, dirty: false };
+    state.proxies.insert(address, proxy);
+    Ok(Reply::Done)
+}
+
+fn check_nodes(state: &State, proxy: &Address, nodes: Vec<Address>) -> Result<[Address; 2], ApplyError> {
+    let invalid = |address: &Address, reason| {
+        Err(ApplyError::InvalidProxyAddress { address: address.to_string(), reason })
+    };
+    let Ok([first, second]) = <[Address; 2]>::try_from(nodes) else {
+        return invalid(proxy, "a proxy has two nodes");
+    };
+    if first == second {
+        return invalid(&first, "the two nodes of a proxy are two");
+    }
+    for node in [&first, &second] {
+        if node == proxy {
+            return invalid(node, "a proxy is not its own node");
+        }
+        if state.proxies.values().any(|other| other.nodes.contains(node)) {
+            return invalid(node, "the node is behind another proxy");
+        }
+    }
+    Ok([first, second])
+}
+
+/// Forgets a proxy of the pool.
+pub(super) fn remove(state: &mut State, address: &Address) -> Result<Reply, ApplyError> {
+    if state.proxy(address)?.cluster.is_some() {
+        return Err(ApplyError::InUse(address.clone()));
+    }
+    state.proxies.remove(address);
+    state.failures.remove(address);
+    Ok(Reply::Done)
+}
+
+/// Notes that the nodes of a proxy hold nothing. The proxy must have had the empty view of that epoch while
+/// they were emptied: a view that came later may have brought new data.
+pub(super) fn cleaned(state: &mut State, address: &Address, epoch: Epoch) -> Result<Reply, ApplyError> {
+    let record = state.proxy(address)?;
+    if record.epoch != epoch {
+        return Err(ApplyError::Retry("the proxy has been given another view since"));
+    }
+    if !record.dirty {
+        return Ok(Reply::Done);
+    }
+    let cluster = record.cluster.clone();
+    let epoch = state.next_epoch();
+    if let Some(record) = state.proxies.get_mut(address) {
+        record.dirty = false;
+        record.epoch = epoch;
+    }
+    // A cluster that waits for it may now give it its view.
+    if let Some(cluster) = cluster.and_then(|name| state.clusters.get_mut(&name)) {
+        cluster.epoch = epoch;
+    }
+    Ok(Reply::Done)
+}

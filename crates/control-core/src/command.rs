@@ -1,0 +1,260 @@
+//! Every change that the metadata can undergo, and what it answers.
+
+use std::collections::BTreeMap;
+
+use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
+use serde::{Deserialize, Serialize};
+
+use crate::state::{FenceReason, HostName, ReporterId, Settings, State, SyncState};
+use crate::time::TimeMs;
+
+/// One change. It carries the time where it needs one, so that replaying it gives the same state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Takes over the operator's settings.
+    Configure(Settings),
+    /// Names the brokers that are given a copy.
+    SetReplicaAddresses(Vec<String>),
+    /// Makes a cluster of that many nodes with all the slots.
+    CreateCluster {
+        /// Its name.
+        cluster: ClusterName,
+        /// How many nodes, a multiple of 4.
+        node_number: usize,
+        /// Settings that differ from the defaults.
+        config: BTreeMap<String, String>,
+        /// When.
+        now: TimeMs,
+    },
+    /// Ends a cluster and gives its proxies back.
+    DeleteCluster {
+        /// Its name.
+        cluster: ClusterName,
+    },
+    /// Adds nodes without slots.
+    AddNodes {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many more, a multiple of 4.
+        node_number: usize,
+        /// When.
+        now: TimeMs,
+    },
+    /// Adds nodes without slots up to a total.
+    GrowTo {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many in the end, a multiple of 4.
+        node_number: usize,
+        /// When.
+        now: TimeMs,
+    },
+    /// Gives back the chunks without slots.
+    RemoveFreeNodes {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Starts to spread the slots evenly over all nodes.
+    Expand {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Starts to move the slots onto that many nodes; the others are kept without slots.
+    Shrink {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many nodes keep slots, a multiple of 4.
+        node_number: usize,
+    },
+    /// Adds nodes and moves slots to them when they are ready; or moves the slots onto fewer nodes.
+    Scale {
+        /// The cluster.
+        cluster: ClusterName,
+        /// How many nodes shall have slots, a multiple of 4.
+        node_number: usize,
+        /// When.
+        now: TimeMs,
+    },
+    /// The nodes that [`Command::Scale`] added are ready: the slots may move.
+    ContinueScaling {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The job's epoch.
+        epoch: Epoch,
+    },
+    /// The target has everything and the source has stopped: ownership changes.
+    CommitMigration {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The slots, all of the migration's.
+        ranges: SlotRanges,
+        /// The attempt.
+        meta: MigrationMeta,
+    },
+    /// Starts a migration anew; a late commit of the old attempt fails.
+    RestartMigration {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The attempt that failed.
+        attempt: Epoch,
+    },
+    /// Ends all migrations that are not committed, and the wait for new nodes.
+    CancelMigrations {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Changes settings of a cluster.
+    SetConfig {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The fields and their values.
+        fields: BTreeMap<String, String>,
+    },
+    /// Begins to bring primaries home where no failure stands, by handovers that lose nothing.
+    Balance {
+        /// The cluster.
+        cluster: ClusterName,
+        /// When.
+        now: TimeMs,
+    },
+    /// Registers a proxy, or clears the failure of one that is registered.
+    RegisterProxy(NewProxy),
+    /// Forgets a proxy of the pool.
+    RemoveProxy {
+        /// The proxy.
+        proxy: Address,
+    },
+    /// The nodes of a proxy hold nothing any more.
+    ProxyCleaned {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of the empty view that it had meanwhile.
+        epoch: Epoch,
+    },
+    /// A reporter cannot reach a proxy.
+    ReportFailure {
+        /// The proxy.
+        proxy: Address,
+        /// Who says so.
+        reporter: ReporterId,
+        /// When.
+        now: TimeMs,
+    },
+    /// A proxy that was reported or had failed is well, with all its nodes.
+    ProxyReturned {
+        /// The proxy.
+        proxy: Address,
+        /// Who says so.
+        reporter: ReporterId,
+    },
+    /// Takes a failed proxy out of service: replicas take over from its primaries, and a proxy of the pool
+    /// takes its place.
+    FailOverProxy {
+        /// The proxy.
+        proxy: Address,
+        /// Promote replicas even if they are not known to have the data.
+        force: bool,
+        /// When.
+        now: TimeMs,
+    },
+    /// Begins to take a primary out of service.
+    FenceShard {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary.
+        primary: Address,
+        /// Why.
+        reason: FenceReason,
+        /// When.
+        now: TimeMs,
+    },
+    /// The primary may go on after all.
+    LiftFence {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary.
+        primary: Address,
+        /// Which fence.
+        fence: Epoch,
+    },
+    /// Makes the replica the primary.
+    FailOverShard {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary until now.
+        primary: Address,
+        /// The fence behind which the primary has stopped; none when an operator takes the risk.
+        fence: Option<Epoch>,
+        /// Promote even if the replica is not known to have the data.
+        force: bool,
+        /// How many bytes of the replication stream the replica was seen to lack; for the record.
+        behind_bytes: Option<u64>,
+        /// When.
+        now: TimeMs,
+    },
+    /// What was seen of a replica.
+    SetReplicaSync {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the replica.
+        replica: Address,
+        /// Whether it has the data.
+        sync: SyncState,
+    },
+    /// Raises all epochs to a number.
+    RaiseEpoch {
+        /// The number.
+        epoch: Epoch,
+    },
+    /// Raises all epochs past the highest that any proxy has.
+    RecoverEpoch {
+        /// The highest that any proxy has.
+        highest: Epoch,
+    },
+    /// Replaces everything.
+    Restore(Box<State>),
+}
+
+/// A proxy to be registered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewProxy {
+    /// Where it listens.
+    #[serde(rename = "proxy_address")]
+    pub address: Address,
+    /// The nodes that it fronts; two.
+    pub nodes: Vec<Address>,
+    /// Its failure domain; the host of its address unless given.
+    #[serde(default)]
+    pub host: Option<HostName>,
+    /// Its place in the order, where proxies are ordered.
+    #[serde(default)]
+    pub index: Option<u64>,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It is done.
+    Done,
+    /// The proxy was registered already; its failure, if any, is cleared. `/api/v3` answers ALREADY_EXISTED.
+    AlreadyExisted,
+    /// What became of a failed proxy.
+    FailedOver(FailedOver),
+    /// The global epoch, after it was raised.
+    Epoch(Epoch),
+}
+
+/// What became of a failed proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedOver {
+    /// The cluster that it was in; none if it was in the pool.
+    pub cluster: Option<ClusterName>,
+    /// The nodes that became primaries.
+    pub promoted: Vec<Address>,
+    /// The primaries behind it whose replicas could not be promoted: their slots stay without service.
+    pub stuck: Vec<Address>,
+    /// What has its place now: the proxy itself where proxies are ordered; none if the pool had nothing
+    /// that fits, where `/api/v3` answers NO_AVAILABLE_RESOURCE.
+    pub replacement: Option<Address>,
+}

@@ -1,0 +1,135 @@
+//! What changed between two states, in words: for dry runs and for the record of events.
+
+use crate::state::{Chunk, Cluster, Half, MigrationOutcome, State, SyncState};
+
+/// One sentence for each change that an operator would want to know of, from `before` to `after`. For a dry
+/// run, apply the command to a copy and explain the difference.
+#[must_use]
+pub fn explain(before: &State, after: &State) -> Vec<String> {
+    let mut words = Vec::new();
+    for (name, old) in &before.clusters {
+        match after.clusters.get(name) {
+            None => words.push(format!(
+                "cluster {name} is deleted, {} proxies go back to the pool",
+                old.chunks.len() * 2
+            )),
+            Some(new) => {
+                let changes = explain_cluster(old, new).into_iter();
+                words.extend(changes.map(|change| format!("cluster {name}: {change}")));
+            }
+        }
+    }
+    for (name, new) in after.clusters.iter().filter(|(name, _)| !before.clusters.contains_key(*name)) {
+        words.push(format!("cluster {name} is created with {} nodes", new.node_count()));
+        words.extend(new.chunks.iter().map(|chunk| format!("cluster {name}: {}", describe(chunk))));
+    }
+    for (address, old) in &before.proxies {
+        match after.proxies.get(address) {
+            None => words.push(format!("proxy {address} leaves the pool")),
+            Some(new) => {
+                if old.failed_since.is_some() != new.failed_since.is_some() {
+                    let what = if new.failed_since.is_some() { "counts as failed" } else { "is well again" };
+                    words.push(format!("proxy {address} {what}"));
+                }
+                if old.dirty && !new.dirty {
+                    words.push(format!("proxy {address} is empty and ready"));
+                }
+            }
+        }
+    }
+    for (address, new) in after.proxies.iter().filter(|(address, _)| !before.proxies.contains_key(*address)) {
+        words.push(format!("proxy {address} on host {} joins the pool", new.host));
+    }
+    words
+}
+
+fn describe(chunk: &Chunk) -> String {
+    let shard = |shard: Half| {
+        let slots = &chunk.shard(shard).slots;
+        let slots = if slots.is_empty() { "no slots".to_owned() } else { format!("slots {slots}") };
+        format!("{slots} at {} behind {}", chunk.primary(shard), chunk.primary_proxy(shard))
+    };
+    format!("a chunk with {} and {}", shard(Half::First), shard(Half::Second))
+}
+
+fn explain_cluster(old: &Cluster, new: &Cluster) -> Vec<String> {
+    let mut words = Vec::new();
+    let find = |cluster: &Cluster, chunk: &Chunk| {
+        cluster.chunks.iter().position(|other| {
+            Half::BOTH.into_iter().any(|half| chunk.proxies[half.index()] == other.proxies[half.index()])
+        })
+    };
+    for chunk in &old.chunks {
+        match find(new, chunk) {
+            Some(place) => explain_chunk(chunk, &new.chunks[place], &mut words),
+            None => words.push(format!(
+                "the chunk of {} and {} goes back to the pool",
+                chunk.proxies[0], chunk.proxies[1]
+            )),
+        }
+    }
+    for chunk in new.chunks.iter().filter(|chunk| find(old, chunk).is_none()) {
+        words.push(format!("added {}", describe(chunk)));
+    }
+    explain_migrations(old, new, &mut words);
+    if new.scaling.is_some() && old.scaling.is_none() {
+        words.push("slots will move to the new nodes as soon as their proxies know of it".to_owned());
+    }
+    if old.config != new.config {
+        for ((field, was), (_, is)) in old.config.iter().zip(new.config.iter()).filter(|(was, is)| was != is)
+        {
+            words.push(format!("{field} changes from {was} to {is}"));
+        }
+    }
+    words
+}
+
+fn explain_migrations(old: &Cluster, new: &Cluster, words: &mut Vec<String>) {
+    for migration in &new.migrations {
+        let is_new = !old.migrations.iter().any(|other| {
+            other.ranges == migration.ranges
+                && other.source == migration.source
+                && other.target == migration.target
+        });
+        if is_new {
+            let node = |id: crate::state::ShardId| new.chunks[id.chunk].primary(id.shard);
+            let (source, target) = (node(migration.source), node(migration.target));
+            let (count, ranges) = (migration.ranges.count(), &migration.ranges);
+            words.push(format!("{count} slots ({ranges}) are to move from {source} to {target}"));
+        }
+    }
+    for done in new.finished.iter().filter(|done| !old.finished.contains(done)) {
+        let (ranges, meta) = (&done.ranges, &done.meta);
+        words.push(match done.outcome {
+            MigrationOutcome::Committed => format!("slots {ranges} are now at {}", meta.target_node),
+            MigrationOutcome::Cancelled => {
+                format!("the move of slots {ranges} is cancelled, they stay at {}", meta.source_node)
+            }
+        });
+    }
+}
+
+fn explain_chunk(old: &Chunk, new: &Chunk, words: &mut Vec<String>) {
+    for half in Half::BOTH.into_iter().filter(|half| old.proxy(*half) != new.proxy(*half)) {
+        words.push(format!("{} takes the place of {}", new.proxy(half), old.proxy(half)));
+    }
+    for home in Half::BOTH {
+        let (was, is) = (old.shard(home), new.shard(home));
+        if was.primary != is.primary {
+            words.push(format!("{} takes over from {} as a primary", new.primary(home), old.primary(home)));
+        }
+        match (was.fence, is.fence) {
+            (None, Some(fence)) => {
+                words.push(format!("{} is taken out of service ({:?})", new.primary(home), fence.reason));
+            }
+            (Some(_), None) if was.primary == is.primary => {
+                words.push(format!("{} goes on serving after all", new.primary(home)));
+            }
+            _ => {}
+        }
+        if was.replica != is.replica && was.primary == is.primary {
+            let what = if is.replica == SyncState::InSync { "is in sync" } else { "is not in sync" };
+            words.push(format!("replica {} {what}", new.replica(home)));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What one coordinator has seen of the proxies and their nodes.
+
+use std::collections::BTreeMap;
+
+use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
+
+use crate::state::{ReporterId, State};
+use crate::time::TimeMs;
+
+/// All that one coordinator has seen. It is memory only: a coordinator that starts anew knows nothing, and
+/// does nothing about a proxy until it has watched it long enough.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// Who it is.
+    pub coordinator: ReporterId,
+    /// How long it waits for what.
+    pub timing: Timing,
+    /// Whether it may take primaries out of service.
+    pub may_fail_over: bool,
+    /// What it saw of each proxy.
+    pub proxies: BTreeMap<Address, ProxyObservation>,
+    /// When it first saw each fence in the metadata, by the fence's epoch.
+    pub fences_seen: BTreeMap<Epoch, TimeMs>,
+    /// When it last looked at all.
+    pub last_turn: TimeMs,
+}
+
+/// How long a coordinator waits for what; all in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// A proxy that has been silent that long is dead.
+    pub proxy_dead_ms: u64,
+    /// A node that its proxy could not reach for that long is dead.
+    pub node_dead_ms: u64,
+    /// A replica that has been without its living primary for that long has lost it.
+    pub link_broken_ms: u64,
+    /// How long a lease lasts.
+    pub lease_ms: u64,
+    /// A handover that is not complete after that long is given up.
+    pub handover_ms_max: u64,
+    /// Roles that changed are left alone for that long before primaries are brought home.
+    pub balance_quiet_ms: u64,
+    /// A node that has been dead for that long behind a living proxy is replaced, with its proxy.
+    pub node_replace_ms: u64,
+    /// A coordinator that did not run for that long has not watched: what was silent meanwhile is not dead.
+    pub stall_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            proxy_dead_ms: 300,
+            node_dead_ms: 300,
+            link_broken_ms: 5_000,
+            lease_ms: 400,
+            handover_ms_max: 1_000,
+            balance_quiet_ms: 5_000,
+            node_replace_ms: 30_000,
+            stall_ms: 200,
+        }
+    }
+}
+
+/// What was seen of one proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyObservation {
+    /// Since when it has been watched without a gap.
+    pub watched_since: TimeMs,
+    /// When the last answer to a probe came.
+    pub answered: Option<TimeMs>,
+    /// The last answer.
+    pub health: Option<ProxyHealth>,
+}
+
+/// A proxy's answer to a probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyHealth {
+    /// The epoch of its view; 0 if it has none.
+    pub view_epoch: Epoch,
+    /// The epoch of its nodes' roles; 0 if it was given none.
+    pub roles_epoch: Epoch,
+    /// Its nodes.
+    pub nodes: Vec<NodeHealth>,
+    /// Imports that wait to be committed.
+    pub finished: Vec<FinishedImport>,
+}
+
+/// An import whose target has everything, and whose source has stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedImport {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The slots.
+    pub ranges: SlotRanges,
+    /// The attempt.
+    pub meta: MigrationMeta,
+}
+
+/// What a proxy says of one of its nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeHealth {
+    /// The node.
+    pub address: Address,
+    /// Whether it answers.
+    pub state: NodeState,
+    /// It is another process than the one that was last given its role: what it had in memory is lost.
+    pub restarted: bool,
+    /// What it says it is.
+    pub role: Role,
+    /// The node that it replicates.
+    pub primary: Option<Address>,
+    /// Its link to that one; none for a primary.
+    pub link: Option<LinkState>,
+    /// How far it is in the replication stream, in bytes.
+    pub offset: u64,
+}
+
+/// Whether a node answers its proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It does.
+    Up,
+    /// It says that it is reading its data from disk.
+    Loading,
+    /// It does not.
+    Down {
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+}
+
+/// A replica's link to its primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It follows.
+    Up,
+    /// It is being given everything anew, and has nothing that could be used until that is done.
+    Syncing,
+    /// It has lost its primary.
+    Down {
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+}
+
+impl Observed {
+    /// A coordinator that has seen nothing yet.
+    #[must_use]
+    pub fn new(coordinator: ReporterId, timing: Timing, now: TimeMs) -> Self {
+        let (proxies, fences_seen) = (BTreeMap::new(), BTreeMap::new());
+        Self { coordinator, timing, may_fail_over: true, proxies, fences_seen, last_turn: now }
+    }
+
+    /// Notes what the metadata has of proxies and fences. To be called with each new state and before each
+    /// [`crate::reconcile`].
+    pub fn note_state(&mut self, state: &State, now: TimeMs) {
+        if now.since(self.last_turn) > self.timing.stall_ms {
+            // The machine slept or this process was stopped: the silence was ours.
+            self.proxies.values_mut().for_each(|seen| seen.watched_since = now);
+        }
+        self.last_turn = now;
+        self.proxies.retain(|address, _| state.proxies.contains_key(address));
+        for address in state.proxies.keys() {
+            if !self.proxies.contains_key(address) {
+                let seen = ProxyObservation { watched_since: now, answered: None, health: None };
+                self.proxies.insert(address.clone(), seen);
+            }
+        }
+        let chunks = state.clusters.values().flat_map(|cluster| &cluster.chunks);
+        let fences = chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.fence);
+        let seen = fences.map(|fence| (fence.epoch, *self.fences_seen.get(&fence.epoch).unwrap_or(&now)));
+        self.fences_seen = seen.collect();
+    }
+
+    /// Notes a proxy's answer to a probe.
+    pub fn note_answer(&mut self, proxy: &Address, health: ProxyHealth, now: TimeMs) {
+        if let Some(seen) = self.proxies.get_mut(proxy) {
+            seen.answered = Some(now);
+            seen.health = Some(health);
+        }
+    }
+}

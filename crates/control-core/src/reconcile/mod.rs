@@ -1,0 +1,89 @@
+//! What a coordinator has to do, from what the metadata says and what it has seen.
+//!
+//! Called again and again with fresh arguments. Each call looks at everything anew and returns only what is
+//! to be done now; nothing is remembered between calls but what is in [`Observed`]. An action that fails,
+//! or that another coordinator did first, is simply not wanted any more at the next call.
+
+mod detection;
+mod pushes;
+mod repair;
+mod replicas;
+mod upkeep;
+
+use model::{Address, Epoch, SetCluster, SetRepl};
+
+use crate::command::Command;
+use crate::diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition, proxy_health};
+use crate::observed::Observed;
+use crate::state::{Chunk, Half, State};
+use crate::time::TimeMs;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send the command to the broker.
+    Apply(Command),
+    /// Give the proxy its roles and then its view.
+    Push {
+        /// The proxy.
+        proxy: Address,
+        /// The roles of its nodes; first.
+        roles: SetRepl,
+        /// Its view; when the roles have been accepted.
+        view: SetCluster,
+    },
+    /// Have the proxy empty its nodes, which it may do only while it has the empty view of that epoch; when
+    /// it has, send [`Command::ProxyCleaned`].
+    Clean {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of its empty view.
+        epoch: Epoch,
+    },
+}
+
+/// What there is to do now, the urgent first.
+#[must_use]
+pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action> {
+    let watch = Watch { state, observed, now };
+    let mut actions = Vec::new();
+    detection::detect(&watch, &mut actions);
+    repair::repair(&watch, &mut actions);
+    pushes::push(&watch, &mut actions);
+    replicas::follow(&watch, &mut actions);
+    upkeep::keep_up(&watch, &mut actions);
+    actions
+}
+
+/// What is looked at.
+struct Watch<'a> {
+    state: &'a State,
+    observed: &'a Observed,
+    now: TimeMs,
+}
+
+impl Watch<'_> {
+    fn proxy(&self, proxy: &Address) -> ProxyCondition {
+        proxy_condition(self.observed, proxy, self.now)
+    }
+
+    fn is_alive(&self, proxy: &Address) -> bool {
+        self.proxy(proxy) == ProxyCondition::Alive
+    }
+
+    fn primary(&self, chunk: &Chunk, shard: Half) -> NodeCondition {
+        node_condition(self.observed, chunk.primary_proxy(shard), chunk.primary(shard), self.now)
+    }
+
+    fn replica(&self, chunk: &Chunk, shard: Half) -> NodeCondition {
+        node_condition(self.observed, chunk.replica_proxy(shard), chunk.replica(shard), self.now)
+    }
+
+    /// The epoch of the view that a living proxy has.
+    fn view_epoch(&self, proxy: &Address) -> Option<Epoch> {
+        proxy_health(self.observed, proxy).filter(|_| self.is_alive(proxy)).map(|health| health.view_epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Taking primaries that are gone out of service, handing over those that shall move, and replacing proxies
+//! that are of no use.
+//!
+//! ```text
+//!             gone, replica usable            its proxy has the view without slots,
+//!             or to be handed over            or its last lease has run out
+//!   serving ───────────────────────▶ fenced ────────────────────────────────────────▶ the replica serves
+//!      ▲                                │
+//!      └────────────────────────────────┘ it is well again, or the replica is not usable any more
+//! ```
+
+use model::{Address, ClusterName};
+
+use super::{Action, Watch};
+use crate::allocate::replacement;
+use crate::command::Command;
+use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
+use crate::observed::NodeState;
+use crate::state::{Chunk, Fence, FenceReason, Half, SyncState};
+
+/// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different
+/// speeds.
+const CLOCK_DRIFT_DIVISOR: u64 = 20;
+
+/// Adds what there is to repair.
+pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    if !watch.observed.may_fail_over {
+        return;
+    }
+    for (name, cluster) in &watch.state.clusters {
+        for chunk in &cluster.chunks {
+            let place = Place { watch, name, chunk };
+            for shard in Half::BOTH {
+                actions.extend(place.repair_shard(shard).map(Action::Apply));
+            }
+            for half in Half::BOTH {
+                actions.extend(place.repair_half(half).map(Action::Apply));
+            }
+        }
+    }
+    // A dead proxy of the pool must not be given to anybody.
+    let reported = watch.state.reported(watch.now);
+    for proxy in reported.iter().filter(|proxy| watch.state.proxies[*proxy].cluster.is_none()) {
+        actions.push(Action::Apply(fail_over(watch, proxy)));
+    }
+}
+
+fn fail_over(watch: &Watch<'_>, proxy: &Address) -> Command {
+    Command::FailOverProxy { proxy: proxy.clone(), force: false, now: watch.now }
+}
+
+/// How a primary is.
+#[derive(PartialEq, Eq)]
+enum Primary {
+    Unknown,
+    Well,
+    Gone,
+}
+
+struct Place<'a> {
+    watch: &'a Watch<'a>,
+    name: &'a ClusterName,
+    chunk: &'a Chunk,
+}
+
+impl Place<'_> {
+    fn repair_shard(&self, shard: Half) -> Option<Command> {
+        let primary = self.primary(shard);
+        let can_promote = self.can_promote(shard);
+        let Some(fence) = self.chunk.shard(shard).fence else {
+            return (primary == Primary::Gone && can_promote).then(|| self.fence(shard, FenceReason::Dead));
+        };
+        match (primary, fence.reason) {
+            _ if !can_promote => Some(self.lift(shard, fence)),
+            (Primary::Gone, _) => self.is_stopped(shard, fence).then(|| self.promote(shard, fence)),
+            (Primary::Well, FenceReason::Dead) => Some(self.lift(shard, fence)),
+            (Primary::Well, FenceReason::Handover) if self.is_caught_up(shard, fence) => {
+                Some(self.promote(shard, fence))
+            }
+            (_, FenceReason::Handover)
+                if self.fenced_for_ms(fence) > self.watch.observed.timing.handover_ms_max =>
+            {
+                Some(self.lift(shard, fence))
+            }
+            _ => None,
+        }
+    }
+
+    /// How the primary of a shard is. Its proxy's death is for a quorum to say; what a living proxy says of
+    /// its own node needs no second witness.
+    fn primary(&self, shard: Half) -> Primary {
+        let proxy = self.chunk.primary_proxy(shard);
+        let is_reported = self.is_given_up(proxy);
+        match self.watch.primary(self.chunk, shard) {
+            NodeCondition::Unreachable if is_reported => Primary::Gone,
+            NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted => Primary::Gone,
+            // While others say that it is gone, this one's word alone does not keep it in service: else one
+            // would fence it and the other lift the fence, again and again.
+            NodeCondition::Primary if !is_reported => Primary::Well,
+            _ => Primary::Unknown,
+        }
+    }
+
+    fn is_given_up(&self, proxy: &Address) -> bool {
+        let state = self.watch.state;
+        state.is_failed(proxy) || state.reports(proxy, self.watch.now) >= state.settings.failure_quorum.max(1)
+    }
+
+    /// Whether the replica has the data and lives. A link that broke is what a dead primary leaves behind.
+    fn can_promote(&self, shard: Half) -> bool {
+        let condition = self.watch.replica(self.chunk, shard);
+        let lives = matches!(condition, NodeCondition::Following | NodeCondition::LinkBroken { .. });
+        lives && self.chunk.shard(shard).replica == SyncState::InSync
+    }
+
+    /// Whether the fenced primary cannot take writes any more.
+    fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
+        let lease_ms = self.watch.observed.timing.lease_ms;
+        self.has_heard(shard, fence) || self.fenced_for_ms(fence) >= lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR
+    }
+
+    fn has_heard(&self, shard: Half, fence: Fence) -> bool {
+        let epoch = self.watch.view_epoch(self.chunk.primary_proxy(shard));
+        epoch.is_some_and(|epoch| epoch >= fence.epoch)
+    }
+
+    /// For how long this coordinator has known of the fence: never longer than it has stood, whatever the
+    /// clocks of others say.
+    fn fenced_for_ms(&self, fence: Fence) -> u64 {
+        self.watch.observed.fences_seen.get(&fence.epoch).map_or(0, |seen| self.watch.now.since(*seen))
+    }
+
+    /// Whether the replica has all that the primary had when it stopped. The primary's offset counts only in
+    /// an answer that was given after it had stopped.
+    fn is_caught_up(&self, shard: Half, fence: Fence) -> bool {
+        self.has_heard(shard, fence) && self.behind_bytes(shard) == Some(0)
+    }
+
+    fn behind_bytes(&self, shard: Half) -> Option<u64> {
+        let offset = |proxy, node| Some(node_health(self.watch.observed, proxy, node)?.offset);
+        let primary = offset(self.chunk.primary_proxy(shard), self.chunk.primary(shard))?;
+        let replica = offset(self.chunk.replica_proxy(shard), self.chunk.replica(shard))?;
+        Some(primary.saturating_sub(replica))
+    }
+
+    fn fence(&self, shard: Half, reason: FenceReason) -> Command {
+        let (cluster, primary) = (self.name.clone(), self.chunk.primary(shard).clone());
+        Command::FenceShard { cluster, primary, reason, now: self.watch.now }
+    }
+
+    fn lift(&self, shard: Half, fence: Fence) -> Command {
+        let (cluster, primary) = (self.name.clone(), self.chunk.primary(shard).clone());
+        Command::LiftFence { cluster, primary, fence: fence.epoch }
+    }
+
+    fn promote(&self, shard: Half, fence: Fence) -> Command {
+        Command::FailOverShard {
+            cluster: self.name.clone(),
+            primary: self.chunk.primary(shard).clone(),
+            fence: Some(fence.epoch),
+            force: false,
+            behind_bytes: self.behind_bytes(shard),
+            now: self.watch.now,
+        }
+    }
+
+    /// Replaces a half that is dead, or whose node has been dead for long, once its primaries have moved.
+    fn repair_half(&self, half: Half) -> Option<Command> {
+        let (proxy, partner) = (self.chunk.proxy(half), self.chunk.proxy(half.other()));
+        let is_dead = self.watch.proxy(proxy) == ProxyCondition::Dead && self.is_given_up(proxy);
+        let is_crippled = !is_dead && self.has_lost_node(proxy);
+        // Without a living partner what this half holds may be the last copy. It keeps its place.
+        if !(is_dead || is_crippled) || !self.watch.is_alive(partner) {
+            return None;
+        }
+        let state = self.watch.state;
+        let has_spare = !state.settings.ordered_proxies && replacement(state, proxy, partner).is_some();
+        let mut primaries = self.chunk.primaries_in(half).peekable();
+        if primaries.peek().is_some() {
+            let can_move =
+                |shard: &Half| self.chunk.shard(*shard).fence.is_none() && self.can_promote(*shard);
+            let moved = primaries.find(can_move).filter(|_| is_crippled && has_spare)?;
+            return Some(self.fence(moved, FenceReason::Handover));
+        }
+        (has_spare || (is_dead && !state.is_failed(proxy))).then(|| fail_over(self.watch, proxy))
+    }
+
+    fn has_lost_node(&self, proxy: &Address) -> bool {
+        let limit = self.watch.observed.timing.node_replace_ms;
+        let health = proxy_health(self.watch.observed, proxy);
+        let is_lost = |state: NodeState| matches!(state, NodeState::Down { for_ms } if for_ms >= limit);
+        health.is_some_and(|health| health.nodes.iter().any(|node| is_lost(node.state)))
+            && self.watch.is_alive(proxy)
+    }
+}

@@ -1,0 +1,55 @@
+//! Keeping the record of which replicas have their primary's data: who may be promoted later.
+
+use model::{Address, ClusterName};
+
+use super::{Action, Watch};
+use crate::command::Command;
+use crate::diagnose::{NodeCondition, node_health};
+use crate::state::{Chunk, Half, SyncState};
+
+/// Adds what has changed.
+pub(super) fn follow(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    for (name, cluster) in &watch.state.clusters {
+        for chunk in &cluster.chunks {
+            for shard in Half::BOTH {
+                actions.extend(changed(watch, name, chunk, shard).map(Action::Apply));
+            }
+        }
+    }
+}
+
+fn changed(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
+    let seen = sync_state(watch, chunk, shard)?;
+    let held = chunk.shard(shard);
+    // Between fence and promotion nobody becomes fit to be promoted.
+    if seen == held.replica || (seen == SyncState::InSync && held.fence.is_some()) {
+        return None;
+    }
+    let (cluster, replica) = (name.clone(), chunk.replica(shard).clone());
+    Some(Command::SetReplicaSync { cluster, replica, sync: seen })
+}
+
+/// What can be said of the replica; none where what is known of it stands.
+fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState> {
+    match watch.replica(chunk, shard) {
+        NodeCondition::Following if follows(watch, chunk, shard, chunk.primary(shard)) => {
+            Some(SyncState::InSync)
+        }
+        NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted | NodeCondition::Syncing => {
+            Some(SyncState::OutOfSync)
+        }
+        // A link breaks when the primary dies, and that is when the replica is needed. Only while the
+        // primary lives and takes writes does a replica without it fall behind.
+        NodeCondition::LinkBroken { for_ms } if for_ms >= watch.observed.timing.link_broken_ms => {
+            let primary_lives = watch.primary(chunk, shard) == NodeCondition::Primary;
+            primary_lives.then_some(SyncState::OutOfSync)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the replica follows just that node: not one that was its primary before.
+fn follows(watch: &Watch<'_>, chunk: &Chunk, shard: Half, primary: &Address) -> bool {
+    let health = node_health(watch.observed, chunk.replica_proxy(shard), chunk.replica(shard));
+    health.is_some_and(|health| health.primary.as_ref() == Some(primary))
+}

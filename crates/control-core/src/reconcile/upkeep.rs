@@ -1,0 +1,91 @@
+//! What is not urgent: commits, cleaning, scaling that waits, and primaries that are away from home.
+
+use model::ClusterName;
+
+use super::{Action, Watch};
+use crate::command::Command;
+use crate::diagnose::{NodeCondition, proxy_health};
+use crate::state::{Cluster, FenceReason, Half, SyncState};
+
+/// Adds what there is to do.
+pub(super) fn keep_up(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    commit_imports(watch, actions);
+    clean_proxies(watch, actions);
+    for (name, cluster) in &watch.state.clusters {
+        actions.extend(continue_scaling(watch, name, cluster).map(Action::Apply));
+        if watch.observed.may_fail_over {
+            actions.extend(bring_home(watch, name, cluster).map(Action::Apply));
+        }
+    }
+}
+
+fn commit_imports(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    for proxy in watch.state.proxies.keys().filter(|proxy| watch.is_alive(proxy)) {
+        let finished = proxy_health(watch.observed, proxy).map_or(&[][..], |health| &health.finished);
+        for done in finished {
+            let Some(cluster) = watch.state.clusters.get(&done.cluster) else { continue };
+            let is_running = cluster.migrations.iter().any(|migration| {
+                migration.ranges == done.ranges && cluster.meta(migration).as_ref() == Some(&done.meta)
+            });
+            if is_running {
+                let (cluster, ranges, meta) = (done.cluster.clone(), done.ranges.clone(), done.meta.clone());
+                actions.push(Action::Apply(Command::CommitMigration { cluster, ranges, meta }));
+            }
+        }
+    }
+}
+
+/// A proxy that has its empty view can be rid of what it holds.
+fn clean_proxies(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    let dirty =
+        watch.state.proxies.iter().filter(|(_, record)| record.dirty && record.failed_since.is_none());
+    for (proxy, record) in dirty {
+        if watch.view_epoch(proxy) == Some(record.epoch) {
+            actions.push(Action::Clean { proxy: proxy.clone(), epoch: record.epoch });
+        }
+    }
+}
+
+/// Slots move to new nodes when every proxy of the cluster knows of these.
+fn continue_scaling(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Option<Command> {
+    let job = cluster.scaling?;
+    let mut proxies = cluster.chunks.iter().flat_map(|chunk| &chunk.proxies);
+    let is_ready = |proxy| {
+        let is_clean = watch.state.proxies.get(proxy).is_some_and(|record| !record.dirty);
+        is_clean && watch.view_epoch(proxy).is_some_and(|epoch| epoch >= job.epoch)
+    };
+    proxies.all(is_ready).then(|| Command::ContinueScaling { cluster: name.clone(), epoch: job.epoch })
+}
+
+/// One primary at a time goes home, when all around it has been quiet for a while.
+fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Option<Command> {
+    let mut shards = cluster.chunks.iter().flat_map(|chunk| &chunk.shards);
+    if !cluster.migrations.is_empty() || shards.any(|shard| shard.fence.is_some()) {
+        return None;
+    }
+    for chunk in &cluster.chunks {
+        let is_well = |half| {
+            let proxy = chunk.proxy(half);
+            watch.is_alive(proxy)
+                && !watch.state.is_failed(proxy)
+                && !watch.state.failures.contains_key(proxy)
+        };
+        if !Half::BOTH.into_iter().all(is_well) {
+            continue;
+        }
+        let is_stray = |home: &Half| {
+            let shard = chunk.shard(*home);
+            shard.primary != *home
+                && shard.replica == SyncState::InSync
+                && watch.now.since(shard.changed) >= watch.observed.timing.balance_quiet_ms
+                && watch.replica(chunk, *home) == NodeCondition::Following
+                && watch.primary(chunk, *home) == NodeCondition::Primary
+        };
+        if let Some(stray) = Half::BOTH.into_iter().find(is_stray) {
+            let (cluster, primary) = (name.clone(), chunk.primary(stray).clone());
+            let reason = FenceReason::Handover;
+            return Some(Command::FenceShard { cluster, primary, reason, now: watch.now });
+        }
+    }
+    None
+}

@@ -1,0 +1,192 @@
+//! Two proxies on two hosts with four nodes: two shards that back each other up.
+//!
+//! ```text
+//!              first half            second half
+//!   proxies    proxy 0               proxy 1
+//!   shard 0    node 0  (home)        node 3
+//!   shard 1    node 1                node 2  (home)
+//! ```
+//! Normally each shard's primary is at home. Each moves on its own, so that one dead node does not take
+//! the other shard along.
+
+use model::{Address, Epoch, SlotRanges};
+use serde::{Deserialize, Serialize};
+
+use crate::time::TimeMs;
+
+/// How many nodes a chunk has.
+pub const CHUNK_NODES: usize = 4;
+
+/// One of the two proxies of a chunk, with its nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Half {
+    /// The proxy with nodes 0 and 1; home of shard 0.
+    First,
+    /// The proxy with nodes 2 and 3; home of shard 1.
+    Second,
+}
+
+impl Half {
+    /// Both, in order.
+    pub const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    /// 0 or 1.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::First => 0,
+            Self::Second => 1,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// Two proxies on two hosts with four nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chunk {
+    /// The proxy of each half.
+    pub proxies: [Address; 2],
+    /// The nodes of each half; the first is the one of the shard that is at home there.
+    pub nodes: [[Address; 2]; 2],
+    /// The two shards.
+    pub shards: [Shard; 2],
+}
+
+/// A primary with its replica, and the slots that they have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    /// The slots that it owns, those on their way out included.
+    pub slots: SlotRanges,
+    /// Where the primary is; the replica is in the other half.
+    pub primary: Half,
+    /// Whether the replica may be promoted.
+    pub replica: SyncState,
+    /// Set while the primary is being taken out of service.
+    pub fence: Option<Fence>,
+    /// When the roles were last changed.
+    pub changed: TimeMs,
+}
+
+/// What is known of a replica's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SyncState {
+    /// Both nodes are new and nobody has looked yet.
+    Fresh,
+    /// It was seen following its primary, and has not been seen otherwise since.
+    InSync,
+    /// It is new here, or was seen to have lost its primary, its data or its process.
+    OutOfSync,
+}
+
+/// A primary that must stop: its proxy is given a view without its slots, and no lease any more. When it
+/// has that view, or its last lease has run out, another may take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {
+    /// The epoch of the view that says so; names this fence.
+    pub epoch: Epoch,
+    /// When it was set.
+    pub since: TimeMs,
+    /// Why.
+    pub reason: FenceReason,
+}
+
+/// Why a primary must stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FenceReason {
+    /// It is gone; the replica takes over with what it has.
+    Dead,
+    /// It is well; the replica takes over once it has everything.
+    Handover,
+}
+
+impl Shard {
+    /// A shard of two new nodes.
+    #[must_use]
+    pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
+        Self { slots, primary: home, replica: SyncState::Fresh, fence: None, changed: now }
+    }
+}
+
+impl Chunk {
+    /// The node of a shard in a half.
+    #[must_use]
+    pub fn node(&self, shard: Half, half: Half) -> &Address {
+        let [at_home, guest] = &self.nodes[half.index()];
+        if shard == half { at_home } else { guest }
+    }
+
+    /// The shard; it has the name of the half where it is at home.
+    #[must_use]
+    pub fn shard(&self, shard: Half) -> &Shard {
+        &self.shards[shard.index()]
+    }
+
+    /// The shard, to be changed.
+    pub fn shard_mut(&mut self, shard: Half) -> &mut Shard {
+        &mut self.shards[shard.index()]
+    }
+
+    /// The proxy of a half.
+    #[must_use]
+    pub fn proxy(&self, half: Half) -> &Address {
+        &self.proxies[half.index()]
+    }
+
+    /// The node that is the shard's primary.
+    #[must_use]
+    pub fn primary(&self, shard: Half) -> &Address {
+        self.node(shard, self.shard(shard).primary)
+    }
+
+    /// The node that is the shard's replica.
+    #[must_use]
+    pub fn replica(&self, shard: Half) -> &Address {
+        self.node(shard, self.shard(shard).primary.other())
+    }
+
+    /// The proxy that fronts the shard's primary.
+    #[must_use]
+    pub fn primary_proxy(&self, shard: Half) -> &Address {
+        self.proxy(self.shard(shard).primary)
+    }
+
+    /// The proxy that fronts the shard's replica.
+    #[must_use]
+    pub fn replica_proxy(&self, shard: Half) -> &Address {
+        self.proxy(self.shard(shard).primary.other())
+    }
+
+    /// The half that a proxy is.
+    #[must_use]
+    pub fn half_of(&self, proxy: &Address) -> Option<Half> {
+        Half::BOTH.into_iter().find(|half| self.proxy(*half) == proxy)
+    }
+
+    /// Whether neither shard has a slot.
+    #[must_use]
+    pub fn is_without_slots(&self) -> bool {
+        self.shards.iter().all(|shard| shard.slots.is_empty())
+    }
+
+    /// How many slots both shards have.
+    #[must_use]
+    pub fn slot_count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.slots.count()).sum()
+    }
+
+    /// The shards whose primary is in a half.
+    pub fn primaries_in(&self, half: Half) -> impl Iterator<Item = Half> {
+        Half::BOTH.into_iter().filter(move |shard| self.shard(*shard).primary == half)
+    }
+}

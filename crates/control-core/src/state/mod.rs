@@ -1,0 +1,18 @@
+//! The metadata: every proxy, every cluster, and the failures that stand.
+
+mod check;
+mod chunk;
+mod cluster;
+mod names;
+mod proxy;
+mod settings;
+mod store;
+
+pub use check::StateFault;
+pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
+pub(crate) use cluster::FINISHED_MIGRATIONS_MAX;
+pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
+pub use names::{HostName, ReporterId};
+pub use proxy::Proxy;
+pub use settings::Settings;
+pub use store::{META_VERSION, State};

@@ -1,0 +1,36 @@
+//! A registered proxy.
+
+use model::{Address, ClusterName, Epoch};
+use serde::{Deserialize, Serialize};
+
+use super::names::HostName;
+use crate::time::TimeMs;
+
+/// A registered proxy with its two nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proxy {
+    /// The nodes that it fronts.
+    pub nodes: [Address; 2],
+    /// The failure domain that it is in.
+    pub host: HostName,
+    /// Its place in the StatefulSet, where proxies are ordered.
+    pub index: Option<u64>,
+    /// The cluster that it serves; none while it is in the pool.
+    pub cluster: Option<ClusterName>,
+    /// When it was last registered, released or cleaned: the epoch of the empty view that says so.
+    pub epoch: Epoch,
+    /// Since when it counts as failed.
+    pub failed_since: Option<TimeMs>,
+    /// Its nodes may still hold what an earlier cluster left there. Until they are known to be clean it is
+    /// given no view but the empty one, so that no cluster ever reads another's keys.
+    pub dirty: bool,
+}
+
+impl Proxy {
+    /// Whether it can be given to a cluster.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        self.cluster.is_none() && self.failed_since.is_none()
+    }
+}

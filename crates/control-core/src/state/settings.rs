@@ -1,0 +1,32 @@
+//! What an operator sets for the whole metadata store.
+
+use serde::{Deserialize, Serialize};
+
+const FAILURE_TTL_DEFAULT_MS: u64 = 60_000;
+const FAILURE_QUORUM_DEFAULT: usize = 1;
+const MIGRATION_LIMIT_DEFAULT: usize = 2;
+
+/// Settings of the metadata store. They are part of the state because what a command does depends on them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// How long a failure report counts, in milliseconds.
+    pub failure_ttl_ms: u64,
+    /// How many reporters make a failure.
+    pub failure_quorum: usize,
+    /// How many migrations one proxy takes part in at a time; 0 is no limit.
+    pub migration_limit: usize,
+    /// Chunks by index, failover changes roles only, one cluster: for a Kubernetes StatefulSet.
+    pub ordered_proxies: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            failure_ttl_ms: FAILURE_TTL_DEFAULT_MS,
+            failure_quorum: FAILURE_QUORUM_DEFAULT,
+            migration_limit: MIGRATION_LIMIT_DEFAULT,
+            ordered_proxies: false,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The whole of the metadata, and how to find things in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{Address, ClusterName, Epoch};
+use serde::{Deserialize, Serialize};
+
+use super::cluster::Cluster;
+use super::names::{HostName, ReporterId};
+use super::proxy::Proxy;
+use super::settings::Settings;
+use crate::error::ApplyError;
+use crate::time::TimeMs;
+
+/// The version of the metadata's form; a dump of another is refused.
+pub const META_VERSION: &str = "undermoon-1";
+
+/// The whole of the metadata. Changed by [`crate::apply`] only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The version of its form.
+    pub version: String,
+    /// The highest epoch that was ever given out. Every change that a proxy must hear of takes the next one,
+    /// whatever cluster it is in, so that a proxy that goes from one cluster to another never goes back.
+    pub global_epoch: Epoch,
+    /// What an operator has set.
+    pub settings: Settings,
+    /// Every cluster.
+    pub clusters: BTreeMap<ClusterName, Cluster>,
+    /// Every registered proxy.
+    pub proxies: BTreeMap<Address, Proxy>,
+    /// Who reported which proxy as failed, and when last.
+    pub failures: BTreeMap<Address, BTreeMap<ReporterId, TimeMs>>,
+    /// Other brokers that are given a copy of the metadata.
+    pub replica_addresses: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: META_VERSION.to_owned(),
+            global_epoch: Epoch::default(),
+            settings: Settings::default(),
+            clusters: BTreeMap::new(),
+            proxies: BTreeMap::new(),
+            failures: BTreeMap::new(),
+            replica_addresses: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// Takes the next epoch.
+    pub(crate) fn next_epoch(&mut self) -> Epoch {
+        self.global_epoch = self.global_epoch.next();
+        self.global_epoch
+    }
+
+    /// A cluster by its name.
+    pub(crate) fn cluster(&self, name: &ClusterName) -> Result<&Cluster, ApplyError> {
+        self.clusters.get(name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))
+    }
+
+    /// A cluster by its name, to be changed.
+    pub(crate) fn cluster_mut(&mut self, name: &ClusterName) -> Result<&mut Cluster, ApplyError> {
+        self.clusters.get_mut(name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))
+    }
+
+    /// A proxy by its address.
+    pub(crate) fn proxy(&self, address: &Address) -> Result<&Proxy, ApplyError> {
+        self.proxies.get(address).ok_or_else(|| ApplyError::ProxyNotFound(address.clone()))
+    }
+
+    /// The host of a registered proxy.
+    pub(crate) fn host_of(&self, proxy: &Address) -> Option<&HostName> {
+        self.proxies.get(proxy).map(|record| &record.host)
+    }
+
+    /// Whether a proxy counts as failed.
+    #[must_use]
+    pub fn is_failed(&self, proxy: &Address) -> bool {
+        self.proxies.get(proxy).is_some_and(|record| record.failed_since.is_some())
+    }
+
+    /// How many reports of a proxy's failure still count.
+    #[must_use]
+    pub fn reports(&self, proxy: &Address, now: TimeMs) -> usize {
+        let counts = |at: &&TimeMs| now.since(**at) <= self.settings.failure_ttl_ms;
+        self.failures.get(proxy).map_or(0, |reports| reports.values().filter(counts).count())
+    }
+
+    /// Proxies that enough reporters call failed and that have not been dealt with yet.
+    #[must_use]
+    pub fn reported(&self, now: TimeMs) -> BTreeSet<Address> {
+        let quorum = self.settings.failure_quorum.max(1);
+        let enough = |proxy: &&Address| self.reports(proxy, now) >= quorum && !self.is_failed(proxy);
+        self.failures.keys().filter(enough).cloned().collect()
+    }
+}
