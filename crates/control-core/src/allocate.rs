@@ -157,14 +157,40 @@ fn check_free(chunks: usize, free: usize) -> Result<(), ApplyError> {
 }
 
 /// The proxy that takes the place of `failed` beside `partner`: not on the partner's host, and on that of
-/// the failed one only if there is no other.
+/// the failed one only if there is no other. When the whole host is lost, the others there will need one
+/// each, too; none is taken that would leave one of them without, if that can be helped.
 pub(crate) fn replacement(state: &State, failed: &Address, partner: &Address) -> Option<Address> {
     let mut pool = Pool::new(state);
     let beside = pool.place(state.host_of(partner)?)?;
     let lost = state.host_of(failed).and_then(|host| pool.place(host));
+    let needed = lost.map(|lost| needed_elsewhere(state, &pool, lost, failed)).unwrap_or_default();
+    let free: usize = pool.free_count() - lost.map_or(0, |lost| pool.free[lost].len());
+    let leaves_enough = |taken: Host| {
+        let left =
+            |avoided: Host| free.saturating_sub(1 + pool.free[avoided].len()) + usize::from(avoided == taken);
+        needed.iter().all(|(avoided, count)| *count <= left(*avoided))
+    };
     let hosts = (0..pool.hosts.len()).filter(|host| *host != beside && !pool.free[*host].is_empty());
-    let best = hosts.min_by_key(|host| (lost == Some(*host), pool.rank(beside, *host)))?;
+    let rank = |host: &Host| (lost == Some(*host), !leaves_enough(*host), pool.rank(beside, *host));
+    let best = hosts.min_by_key(rank)?;
     Some(pool.take(best))
+}
+
+/// How many other proxies in use are on the lost host, by the host of their partner, where their
+/// replacement must not be.
+fn needed_elsewhere(state: &State, pool: &Pool<'_>, lost: Host, failed: &Address) -> BTreeMap<Host, usize> {
+    let mut needed = BTreeMap::new();
+    for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
+        for half in Half::BOTH.into_iter().filter(|half| chunk.proxy(*half) != failed) {
+            let place = |half| pool.place(state.host_of(chunk.proxy(half))?);
+            if place(half) == Some(lost)
+                && let Some(partner) = place(half.other())
+            {
+                *needed.entry(partner).or_default() += 1;
+            }
+        }
+    }
+    needed
 }
 
 #[cfg(test)]

@@ -294,9 +294,7 @@ proptest! {
                 let had = before.get(&host).copied().unwrap_or(0);
                 prop_assert!(count <= had + fair + 1, "{} takes over {} of {}", host, count - had, gone);
             }
-            if is_replaced {
-                prop_assert!(!cannot_fail.contains(&lost_host));
-            }
+            prop_assert_eq!(is_replaced, !cannot_fail.contains(&lost_host), "{}", lost_host);
         }
     }
 }

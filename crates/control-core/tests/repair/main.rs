@@ -281,6 +281,26 @@ fn both_halves_dead_and_back() {
     }
 }
 
+#[test]
+fn no_cluster_reads_what_another_left() {
+    // All proxies go from one cluster to the next at once, with their nodes as they were.
+    let mut world = World::new(2, 2, 2, 2);
+    let last = world.written.values().flatten().max().copied().unwrap();
+    world.apply(Command::DeleteCluster { cluster: cluster() }).unwrap();
+    let config = std::collections::BTreeMap::new();
+    let create =
+        Command::CreateCluster { cluster: "next".parse().unwrap(), node_number: 8, config, now: world.now };
+    world.apply(create).unwrap();
+    assert!(world.state.proxies.values().all(|proxy| proxy.dirty));
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    world.run(500);
+    for slot in world.slots() {
+        let data = &world.node(&world.server(slot).unwrap()).data;
+        assert!(!data.is_empty() && data.iter().all(|write| *write > last), "slot {slot}");
+    }
+    assert!(world.state.proxies.values().all(|proxy| !proxy.dirty));
+}
+
 #[derive(Clone, Debug)]
 enum Fault {
     KillProxy(usize),
