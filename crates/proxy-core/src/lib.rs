@@ -1,1 +1,17 @@
 //! The proxy's decisions without IO: command table, sessions, routing, replies.
+//!
+//! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
+
+pub mod cluster_replies;
+pub mod command;
+pub mod decimal;
+pub mod engine;
+pub mod errors;
+pub mod glob;
+pub mod info;
+pub mod local;
+pub mod profile;
+pub mod routing;
+pub mod settings;
+pub mod slowlog;
+pub mod stats;

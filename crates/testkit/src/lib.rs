@@ -1,1 +1,20 @@
-//! Real servers for tests: starts Redis and our processes, builds clusters, checks histories.
+//! Real servers for tests: starts Redis and our processes, builds clusters, injects faults, and compares what a
+//! proxy answers with what Redis answers.
+//!
+//! Everything started here is stopped by its own pid when it is dropped, and dies with the test in any case.
+//! Nothing here may be used outside tests and tools.
+#![deny(unsafe_code)]
+
+pub mod binary;
+pub mod cluster;
+pub mod connection;
+pub mod frame;
+pub mod load;
+pub mod oracle;
+pub mod port;
+pub mod process;
+pub mod proxy;
+pub mod redis_server;
+pub mod relay;
+pub mod tagged;
+pub mod wait;

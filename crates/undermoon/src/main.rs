@@ -1,2 +1,81 @@
-//! The `undermoon` binary.
-fn main() {}
+//! The `undermoon` binary: every role of the system, and the tools around it, as subcommands.
+//!
+//! This file parses the command line and turns the outcome into an exit code; each subcommand is a file of its
+//! own. Nothing here decides anything about a cluster.
+
+#![forbid(unsafe_code)]
+
+mod child;
+mod completions;
+mod failure;
+mod open_files;
+mod proxy;
+mod sweep;
+mod up;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use failure::Failure;
+use service::build_info::BUILD_TEXT;
+use service::exit::Exit;
+use std::process::ExitCode;
+
+/// The allocator of every role: it gives memory back and stays fast when a proxy's buffers come and go.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What `--help` says after everything else.
+const AFTER_HELP: &str = "\
+Exit codes:
+  0   done, or stopped because it was told to
+  1   failed while running
+  2   wrong command line
+  78  bad configuration
+
+`undermoon <command> --help` explains each command with examples.";
+
+/// Plain Redis servers, turned into one sharded Redis.
+#[derive(Debug, Parser)]
+#[command(name = "undermoon", version = BUILD_TEXT, after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Arguments),
+    Proxy(proxy::Arguments),
+    Completions(completions::Arguments),
+    #[command(name = "__child", hide = true)]
+    Child(child::Arguments),
+    #[command(name = "__sweep", hide = true)]
+    Sweep(sweep::Arguments),
+}
+
+fn main() -> ExitCode {
+    let command =
+        Cli::command().mut_subcommand("proxy", |command| command.after_long_help(proxy::long_help()));
+    let cli = command.try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let outcome = match cli {
+        Ok(cli) => run(cli.command),
+        // Help and version come as "errors" too; clap knows where each is printed and its code, 0 or 2.
+        Err(error) => error.exit(),
+    };
+    match outcome {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            eprintln!("undermoon: {:#}", failure.error);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Proxy(arguments) => proxy::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Child(arguments) => child::run(&arguments),
+        Command::Sweep(arguments) => sweep::run(&arguments),
+    }
+}

@@ -1,0 +1,50 @@
+# Every command that a person or a machine needs. `make` alone explains them.
+
+CARGO ?= cargo
+# What `make up ARGUMENTS="--shards 5"` hands on.
+ARGUMENTS ?=
+# How long each fuzz target runs, in seconds.
+SECONDS_EACH ?= 600
+
+.DEFAULT_GOAL := help
+.PHONY: help up server test lint fmt docs bench fuzz clean setup-run
+
+help: ## Explain the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup-run:
+	@scripts/setup-build
+	@scripts/install-missing redis-server:redis-server redis-cli:redis-tools
+
+up: setup-run ## Build, and run a sharded Redis on this machine until Ctrl-C (ARGUMENTS="--shards 5 --replicas 0")
+	@$(CARGO) build --release --package undermoon --bin undermoon
+	@exec "$${CARGO_TARGET_DIR:-target}/release/undermoon" up $(ARGUMENTS)
+
+server: setup-run ## Build, and run one server proxy on 5299 for the Redis on 127.0.0.1:6379
+	@$(CARGO) build --release --package undermoon --bin undermoon
+	@UNDERMOON_ADDRESS=127.0.0.1:5299 UNDERMOON_NODE_ADDRESSES=127.0.0.1:6379 UNDERMOON_CLUSTER_NODES_VERSION=v1 \
+		exec "$${CARGO_TARGET_DIR:-target}/release/undermoon" proxy
+
+test: ## Set up what the tests need, and run all of them (ARGUMENTS="-p model" for some)
+	@scripts/test $(ARGUMENTS)
+
+lint: ## Check format, clippy, licences, documents and scripts; changes nothing
+	@scripts/lint
+
+fmt: ## Format the code
+	@$(CARGO) fmt --all
+
+docs: ## Check that the documents are true: their links, and the settings that they list
+	@$(CARGO) test --quiet --package undermoon --test documents
+
+bench: setup-run ## Measure this proxy, twemproxy and plain Redis side by side; rewrites docs/performance
+	@scripts/install-missing nutcracker:nutcracker redis-benchmark:redis-tools
+	@$(CARGO) build --release --package undermoon --bin undermoon
+	@$(CARGO) run --release --package bench --bin bench -- $(ARGUMENTS)
+
+fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
+	@fuzz/run $(SECONDS_EACH) $(ARGUMENTS)
+
+clean: ## Remove everything that was built or set up here
+	@$(CARGO) clean
+	@rm -rf .setup

@@ -1,0 +1,283 @@
+//! The goals of the project and their judgement over what was measured.
+//! It must never judge a case that did not run, nor soften a goal.
+
+use crate::report::{CaseResult, Idle, Judgement, Traffic, Verdict, median, quantile};
+
+/// The target that ratios refer to.
+const REFERENCE: &str = "nutcracker";
+/// The target that is judged.
+const OURS: &str = "undermoon";
+/// Ours with every batching policy off.
+const UNBATCHED: &str = "undermoon-unbatched";
+/// Ours with two workers.
+const TWO_WORKERS: &str = "undermoon-2-workers";
+/// Most bytes for each idle connection.
+const IDLE_BYTES_MAX: f64 = 512.0;
+/// Least throughput of two workers, where one is 1.
+const TWO_WORKERS_MIN: f64 = 1.6;
+/// Least noise that is granted where two medians should be equal, as a share.
+const NOISE_MIN: f64 = 0.05;
+/// Noise beyond which nothing is said, as a share: it would excuse anything.
+const NOISE_MAX: f64 = 0.25;
+
+/// Ratios to the reference, over the samples of all the cases of a row together.
+struct Row {
+    what: &'static str,
+    cases: &'static [&'static str],
+    process_max: f64,
+    both_max: Option<f64>,
+    per_second_min: Option<f64>,
+}
+
+const ROWS: [Row; 6] = [
+    Row {
+        what: "50 connections, no pipeline, 3 B",
+        cases: &["get-3B-c50-P1", "set-3B-c50-P1"],
+        process_max: 0.72,
+        both_max: Some(0.80),
+        per_second_min: Some(1.0),
+    },
+    Row {
+        what: "50 connections, pipeline 16, 3 B",
+        cases: &["get-3B-c50-P16", "set-3B-c50-P16"],
+        process_max: 0.33,
+        both_max: Some(0.50),
+        per_second_min: Some(1.3),
+    },
+    Row {
+        what: "500 connections, no pipeline, 3 B",
+        cases: &["get-3B-c500-P1", "set-3B-c500-P1"],
+        process_max: 0.85,
+        both_max: Some(0.90),
+        per_second_min: Some(1.0),
+    },
+    Row {
+        what: "50 connections, pipeline 16, 1 KiB",
+        cases: &["get-1KiB-c50-P16", "set-1KiB-c50-P16"],
+        process_max: 0.45,
+        both_max: Some(0.65),
+        per_second_min: Some(1.2),
+    },
+    Row {
+        what: "MGET of 100 keys, one slot",
+        cases: &["mget100-3B-c50-P1"],
+        process_max: 0.60,
+        both_max: None,
+        per_second_min: None,
+    },
+    Row {
+        what: "GET of 1 MiB, 10 connections",
+        cases: &["get-1MiB-c10-P1"],
+        process_max: 0.85,
+        both_max: None,
+        per_second_min: None,
+    },
+];
+
+/// Judges every goal for which this run has figures.
+#[must_use]
+pub fn judge(cases: &[CaseResult]) -> Vec<Verdict> {
+    let mut verdicts: Vec<Verdict> = ROWS.iter().flat_map(|row| judge_row(row, cases)).collect();
+    verdicts.extend(cases.iter().filter_map(judge_tail));
+    verdicts.extend(cases.iter().flat_map(judge_policies));
+    verdicts.extend(cases.iter().filter_map(judge_idle));
+    verdicts.extend(cases.iter().filter_map(judge_workers));
+    verdicts
+}
+
+fn judge_row(row: &Row, cases: &[CaseResult]) -> Vec<Verdict> {
+    let samples = |name: &str| -> Option<Vec<Traffic>> {
+        let of_case =
+            |wanted: &&str| Some(traffic(cases.iter().find(|case| case.name == **wanted)?, name)?.to_vec());
+        row.cases.iter().map(of_case).collect::<Option<Vec<_>>>().map(|lists| lists.concat())
+    };
+    let (Some(ours), Some(reference)) = (samples(OURS), samples(REFERENCE)) else { return Vec::new() };
+    let ratio = |pick: fn(&Traffic) -> f64| {
+        Some(median(ours.iter().map(pick))? / median(reference.iter().map(pick))?)
+    };
+    let most = |name: &str, value: Option<f64>, goal: Option<f64>| {
+        goal.and_then(|goal| Some(at_most(format!("{}: {name}", row.what), value?, goal)))
+    };
+    let mut verdicts = Vec::new();
+    verdicts.extend(most("proxy CPU", ratio(|sample| sample.process_us), Some(row.process_max)));
+    verdicts.extend(most("proxy and Redis CPU", ratio(Traffic::both_us), row.both_max));
+    if let (Some(goal), Some(value)) = (row.per_second_min, ratio(|sample| sample.per_second)) {
+        verdicts.push(at_least(format!("{}: throughput", row.what), value, goal));
+    }
+    verdicts
+}
+
+/// p99 is never worse than the reference's.
+fn judge_tail(case: &CaseResult) -> Option<Verdict> {
+    let p99 = |name| median(traffic(case, name)?.iter().map(|sample| sample.p99_ms));
+    Some(at_most(format!("{}: p99", case.title), p99(OURS)? / p99(REFERENCE)?, 1.0))
+}
+
+/// At low load, latency is no worse than with every batching policy off, within noise: the quartile range
+/// of either, or [`NOISE_MIN`]. With more than [`NOISE_MAX`] it is not judged.
+fn judge_policies(case: &CaseResult) -> Vec<Verdict> {
+    let (Some(on), Some(off)) = (traffic(case, OURS), traffic(case, UNBATCHED)) else { return Vec::new() };
+    let one = |name: &str, pick: fn(&Traffic) -> f64| {
+        let of = |samples: &[Traffic], share| quantile(samples.iter().map(pick), share);
+        let range = |samples: &[Traffic]| Some(of(samples, 0.75)? - of(samples, 0.25)?);
+        let (with, without) = (of(on, 0.5)?, of(off, 0.5)?);
+        let noise = range(on)?.max(range(off)?).max(without * NOISE_MIN);
+        Some(Verdict {
+            what: format!("{}: {name}, policies on against off", case.title),
+            measured: format!("{with:.3} ms against {without:.3} ms"),
+            goal: format!("no worse, within {noise:.3} ms"),
+            result: match noise <= without * NOISE_MAX {
+                true => Judgement::of(with <= without + noise),
+                false => Judgement::Unclear,
+            },
+        })
+    };
+    [one("p50", |sample| sample.p50_ms), one("p99", |sample| sample.p99_ms)].into_iter().flatten().collect()
+}
+
+fn judge_idle(case: &CaseResult) -> Option<Verdict> {
+    let samples = &case.target(OURS)?.idle;
+    let bytes = median(samples.iter().map(Idle::bytes_each))?;
+    Some(Verdict {
+        what: format!("{}: memory of each", case.title),
+        measured: format!("{bytes:.0} B"),
+        goal: format!("≤ {IDLE_BYTES_MAX:.0} B"),
+        result: Judgement::of(bytes <= IDLE_BYTES_MAX),
+    })
+}
+
+fn judge_workers(case: &CaseResult) -> Option<Verdict> {
+    let per_second = |name| median(traffic(case, name)?.iter().map(|sample| sample.per_second));
+    let value = per_second(TWO_WORKERS)? / per_second(OURS)?;
+    Some(at_least("two workers against one: throughput".to_owned(), value, TWO_WORKERS_MIN))
+}
+
+fn traffic<'a>(case: &'a CaseResult, name: &str) -> Option<&'a [Traffic]> {
+    let samples = case.target(name)?.traffic.as_slice();
+    (!samples.is_empty()).then_some(samples)
+}
+
+/// Ratios are judged as they are printed, with two digits: more would judge noise.
+fn rounded(ratio: f64) -> f64 {
+    (ratio * 100.0).round() / 100.0
+}
+
+fn at_most(what: String, value: f64, goal: f64) -> Verdict {
+    let result = Judgement::of(rounded(value) <= goal);
+    Verdict { what, measured: format!("{value:.2}"), goal: format!("≤ {goal:.2}"), result }
+}
+
+fn at_least(what: String, value: f64, goal: f64) -> Verdict {
+    let result = Judgement::of(rounded(value) >= goal);
+    Verdict { what, measured: format!("{value:.2}"), goal: format!("≥ {goal:.2}"), result }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Judgement::{Met, Missed, Unclear};
+    use super::*;
+    use crate::plan;
+    use crate::report::{Idle, TargetResult};
+
+    fn sample(process_us: f64, backend_us: f64, per_second: f64, p99_ms: f64) -> Traffic {
+        let (p50_ms, backend_us) = (p99_ms / 2.0, Some(backend_us));
+        Traffic {
+            requests: 1,
+            process_us,
+            backend_us,
+            per_second,
+            p50_ms,
+            p99_ms,
+            resident_kib: 1,
+            other: 0.0,
+        }
+    }
+
+    fn case(name: &str, targets: &[(&str, &[Traffic])]) -> CaseResult {
+        let target = |(name, traffic): &(&str, &[Traffic])| TargetResult {
+            name: (*name).to_owned(),
+            traffic: traffic.to_vec(),
+            idle: Vec::new(),
+        };
+        let targets = targets.iter().map(target).collect();
+        CaseResult { name: name.to_owned(), title: name.to_owned(), targets }
+    }
+
+    fn check(cases: &[CaseResult], expected: &[(&str, &str, bool)]) {
+        let verdicts = judge(cases);
+        let found: Vec<(&str, &str, bool)> = verdicts
+            .iter()
+            .map(|one| (one.what.as_str(), one.measured.as_str(), one.result == Met))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_row_pools_its_cases() {
+        let slow = sample(10.0, 10.0, 100.0, 1.0);
+        let fast = sample(7.24, 8.9, 100.0, 1.0);
+        let targets: [(&str, &[Traffic]); 2] = [("nutcracker", &[slow]), ("undermoon", &[fast])];
+        check(
+            &[case("get-3B-c50-P1", &targets), case("set-3B-c50-P1", &targets)],
+            &[
+                ("50 connections, no pipeline, 3 B: proxy CPU", "0.72", true),
+                ("50 connections, no pipeline, 3 B: proxy and Redis CPU", "0.81", false),
+                ("50 connections, no pipeline, 3 B: throughput", "1.00", true),
+                ("get-3B-c50-P1: p99", "1.00", true),
+                ("set-3B-c50-P1: p99", "1.00", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn half_a_row_is_not_judged() {
+        let one = sample(1.0, 1.0, 1.0, 1.0);
+        check(&[case("get-3B-c50-P1", &[("nutcracker", &[one]), ("redis", &[one])])], &[]);
+        check(
+            &[case("get-3B-c50-P1", &[("nutcracker", &[one]), ("undermoon", &[one])])],
+            &[("get-3B-c50-P1: p99", "1.00", true)],
+        );
+    }
+
+    #[test]
+    fn latency_within_noise() {
+        let at = |p99_ms| sample(1.0, 1.0, 1.0, p99_ms);
+        let cases: [(&[Traffic], &[Traffic], Judgement); 5] = [
+            (&[at(1.04)], &[at(1.0)], Met),
+            (&[at(1.06)], &[at(1.0)], Missed),
+            (&[at(0.5)], &[at(1.0)], Met),
+            (&[at(1.15), at(1.15), at(1.15)], &[at(0.8), at(1.0), at(1.2)], Met),
+            (&[at(1.3), at(1.3), at(1.3)], &[at(0.6), at(1.0), at(1.4)], Unclear),
+        ];
+        for (on, off, result) in cases {
+            let verdicts = judge(&[case("low", &[("undermoon", on), ("undermoon-unbatched", off)])]);
+            assert_eq!(verdicts.len(), 2);
+            assert!(verdicts.iter().all(|verdict| verdict.result == result), "{verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn memory_and_workers() {
+        let mut idle = case("idle", &[("undermoon", &[])]);
+        idle.targets[0].idle = vec![Idle { few: 1000, many: 10_000, few_kib: 1000, many_kib: 5501 }];
+        let one = sample(1.0, 1.0, 100.0, 1.0);
+        let two = sample(1.0, 1.0, 160.0, 1.0);
+        check(
+            &[idle, case("workers", &[("undermoon", &[one]), ("undermoon-2-workers", &[two])])],
+            &[
+                ("idle: memory of each", "512 B", false),
+                ("two workers against one: throughput", "1.60", true),
+            ],
+        );
+    }
+
+    #[test]
+    fn every_row_names_cases_of_the_plan() {
+        let planned: BTreeSet<String> = plan::cases(false).iter().map(plan::Case::name).collect();
+        for name in ROWS.iter().flat_map(|row| row.cases) {
+            assert!(planned.contains(*name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The answers of COMMAND and its subcommands, in Redis 7's form.
+//!
+//! They describe what the table knows, refused commands too: the refusal says more than "unknown" would.
+//! Commands of modules appear only once a backend was seen to have them.
+
+mod docs;
+mod info;
+mod list;
+
+use super::args::Args;
+use super::class::CommandCommand;
+use super::flags::{Flags, KeyFlags};
+use super::keys::{has_named_keys, named_keys};
+use super::table::{Command, CommandTable};
+use resp::{Protocol, encode};
+
+const INVALID_COMMAND: &str = "ERR Invalid command specified";
+const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
+const INVALID_ARITY: &str = "ERR Invalid number of arguments specified for command";
+const INVALID_ARGUMENTS: &str = "ERR Invalid arguments specified for command";
+
+const HELP: &[&str] = &[
+    "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "(no subcommand)",
+    "    Return details about all Redis commands.",
+    "COUNT",
+    "    Return the total number of commands in this Redis server.",
+    "LIST",
+    "    Return a list of all commands in this Redis server.",
+    "INFO [<command-name> ...]",
+    "    Return details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "DOCS [<command-name> ...]",
+    "    Return documentation details about multiple Redis commands.",
+    "    If no command names are given, documentation details for all",
+    "    commands are returned.",
+    "GETKEYS <full-command>",
+    "    Return the keys from a full Redis command.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    Return the keys and the access flags from a full Redis command.",
+    "HELP",
+    "    Prints this help.",
+];
+
+/// Appends the reply to a COMMAND request, whose arity `resolve` has checked.
+pub fn command_reply(
+    which: CommandCommand,
+    table: &CommandTable,
+    args: Args<'_>,
+    protocol: Protocol,
+    out: &mut Vec<u8>,
+) {
+    let names = args.skip(2);
+    match which {
+        CommandCommand::All => out.extend_from_slice(table.encoded(protocol)),
+        CommandCommand::Info if names.is_empty() => out.extend_from_slice(table.encoded(protocol)),
+        CommandCommand::Info => info::some(table, names, protocol, out),
+        CommandCommand::Count => {
+            let count = top_level(table).count();
+            encode::integer(out, i64::try_from(count).expect("fewer commands than ids"));
+        }
+        CommandCommand::Docs => docs::reply(table, names, protocol, out),
+        CommandCommand::List => list::reply(table, names, out),
+        CommandCommand::Getkeys => keys(table, names, KeyDetail::Name, protocol, out),
+        CommandCommand::Getkeysandflags => keys(table, names, KeyDetail::NameAndFlags, protocol, out),
+        CommandCommand::Help => {
+            encode::array(out, HELP.len());
+            HELP.iter().for_each(|line| encode::simple(out, line));
+        }
+    }
+}
+
+/// The reply to COMMAND without arguments; the table keeps it.
+pub(super) fn all(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
+    let mut out = Vec::new();
+    info::all(table, protocol, &mut out);
+    out
+}
+
+/// The listed commands that are no subcommands.
+fn top_level(table: &CommandTable) -> impl Iterator<Item = &Command> + Clone {
+    table.iter().filter(|command| command.listed && !command.name.contains('|'))
+}
+
+/// The listed command of a name as COMMAND INFO and DOCS take it: a subcommand is `container|name`.
+fn named<'t>(table: &'t CommandTable, name: &[u8]) -> Option<&'t Command> {
+    let mut parts = name.splitn(2, |byte| *byte == b'|');
+    let command = table.lookup(parts.next()?)?;
+    let command = match parts.next() {
+        Some(inner) => table.subcommand(command, inner)?,
+        None => command,
+    };
+    command.listed.then_some(command)
+}
+
+/// Whether the flags of each key are wanted: GETKEYSANDFLAGS, not GETKEYS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyDetail {
+    Name,
+    NameAndFlags,
+}
+
+/// The keys of the request that `args` carries.
+fn keys(table: &CommandTable, args: Args<'_>, detail: KeyDetail, protocol: Protocol, out: &mut Vec<u8>) {
+    let found = match find_keys(table, args) {
+        Ok(found) => found,
+        Err(text) => return encode::error(out, text),
+    };
+    encode::array(out, found.len());
+    for (position, flags) in found {
+        let key = args.get(position as usize);
+        if detail == KeyDetail::Name {
+            encode::bulk(out, key);
+            continue;
+        }
+        encode::array(out, 2);
+        encode::bulk(out, key);
+        encode::set(out, protocol, flags.words().count());
+        flags.words().for_each(|word| encode::simple(out, word));
+    }
+}
+
+/// The keys of a request, or Redis's error, looked for in Redis's order.
+fn find_keys(table: &CommandTable, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)>, &'static str> {
+    let command = table.lookup(args.get(0)).filter(|command| command.listed).ok_or(INVALID_COMMAND)?;
+    let command = match command.subcommands.len() {
+        1.. if args.len() > 1 => table.subcommand(command, args.get(1)).ok_or(INVALID_COMMAND)?,
+        _ => command,
+    };
+    if !has_named_keys(command) {
+        return Err(NO_KEY_ARGUMENTS);
+    }
+    if !command.accepts(args.len()) {
+        return Err(INVALID_ARITY);
+    }
+    match named_keys(command, args) {
+        Ok(found) => Ok(found),
+        Err(_) if command.flags.contains(Flags::NO_MANDATORY_KEYS) => Ok(Vec::new()),
+        Err(_) => Err(INVALID_ARGUMENTS),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! Checks of the table as a whole.
+
+use super::class_table::TABLE;
+use super::{Class, CommandTable, KeyPlan, Reason, snapshot};
+use std::collections::HashMap;
+
+#[test]
+fn every_command_has_exactly_one_class() {
+    let mut rows: HashMap<&str, usize> = HashMap::new();
+    for name in TABLE.iter().flat_map(|(_, names)| names.split_whitespace()) {
+        *rows.entry(name).or_default() += 1;
+    }
+    let repeated: Vec<_> = rows.iter().filter(|(_, count)| **count > 1).collect();
+    assert!(repeated.is_empty(), "in several rows: {repeated:?}");
+    let names: Vec<&str> = snapshot::TEXT.lines().filter_map(|line| line.split('\t').next()).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !rows.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "without a class: {missing:?}");
+    let strange: Vec<_> = rows.keys().filter(|name| !names.contains(*name)).collect();
+    assert!(strange.is_empty(), "with a class but not in the snapshot: {strange:?}");
+}
+
+#[test]
+fn containers_are_what_has_subcommands() {
+    let table = CommandTable::builtin();
+    for command in table.iter() {
+        let container = !command.subcommands.is_empty() && &*command.name != "command";
+        assert_eq!(command.class == Class::Container, container, "{}", command.name);
+    }
+}
+
+#[test]
+fn every_name_is_found_in_every_case() {
+    let table = CommandTable::builtin();
+    for command in table.iter().filter(|command| !command.name.contains('|')) {
+        let name = command.name.as_bytes();
+        let title: Vec<u8> = name
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| if at % 2 == 0 { byte.to_ascii_uppercase() } else { *byte })
+            .collect();
+        for spelled in [name.to_vec(), name.to_ascii_uppercase(), title] {
+            assert_eq!(table.lookup(&spelled).map(|found| found.id), Some(command.id), "{}", command.name);
+        }
+        for wrong in [[name, b"\0"].concat(), [name, b"x"].concat(), name[1..].to_vec()] {
+            let found = table.lookup(&wrong).map(|found| found.name.as_bytes().to_vec());
+            assert!(found.is_none() || found == Some(wrong.clone()), "{wrong:?} found {found:?}");
+        }
+    }
+    assert!(table.lookup(b"").is_none());
+}
+
+#[test]
+fn forwarded_commands_have_keys_and_no_unsafe_flag() {
+    let table = CommandTable::builtin();
+    for command in table.iter() {
+        match command.class {
+            Class::Forward => {
+                assert_ne!(command.keys, KeyPlan::None, "{}", command.name);
+                let unsafe_flags = super::Flags::ADMIN.union(super::Flags::PUBSUB);
+                assert!(!command.flags.intersects(unsafe_flags), "{}", command.name);
+            }
+            Class::ForwardAny | Class::FanOut(_) | Class::Local(_) => {
+                assert_eq!(command.keys, KeyPlan::None, "{}", command.name);
+            }
+            Class::Refuse(reason) => assert_ne!(reason, Reason::Unproven, "{}", command.name),
+            Class::Container => {}
+        }
+    }
+}
+
+#[test]
+fn common_commands_take_the_fast_path() {
+    let table = CommandTable::builtin();
+    for name in
+        ["get", "set", "incr", "expire", "hset", "lpush", "zadd", "sadd", "ttl", "type", "xadd", "spublish"]
+    {
+        assert_eq!(table.lookup(name.as_bytes()).map(|command| command.keys), Some(KeyPlan::First), "{name}");
+    }
+}

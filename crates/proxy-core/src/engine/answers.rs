@@ -1,0 +1,110 @@
+//! Commands that the proxy answers by itself, and those that it hands to the control thread.
+
+use super::requests::Taken;
+use super::session::{SessionId, Wait};
+use super::{Action, Ask, Engine, Question, ReplyPlace};
+use crate::command::{Args, Command, LocalCommand, command_reply};
+use crate::local::client::SessionUse;
+use crate::local::{self, After, Context};
+
+impl Engine {
+    /// Answers a command that the proxy knows the answer to.
+    pub(super) fn answer(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        local: LocalCommand,
+        args: Args<'_>,
+    ) -> Taken {
+        let session = &mut self.sessions[id.0 as usize];
+        if moves_session(local) && session.outstanding() > 0 {
+            session.wait = Wait::Drained; // what was asked before runs before, on another connection
+            return Taken::Later;
+        }
+        self.stats.command(command.id).calls.increment();
+        let shared = self.shared.clone();
+        let context = Context {
+            settings: &shared.settings,
+            cluster: shared.view.as_deref().map(|view| &*view.replies),
+            server_version: &shared.server_version,
+            session_use: SessionUse {
+                query_bytes: session.input.len(),
+                output_bytes: session.out.len(),
+                ..SessionUse::default()
+            },
+            now_us: self.now.unix_us,
+        };
+        let mut reply = self.pool.buffer();
+        let after = local::answer(local, args, &mut session.profile, &context, &mut reply);
+        session.profile_changed();
+        match after {
+            After::Done | After::SelectChanged | After::SessionReset => {
+                self.reply_now(id, |out| out.extend_from_slice(&reply))
+            }
+            After::Close => {
+                self.reply_now(id, |out| out.extend_from_slice(&reply));
+                self.close_after_replies(id);
+            }
+            After::Control(request) => self.ask_control(id, Question::Local(request)),
+            After::Command(sub) => {
+                command_reply(
+                    sub,
+                    &shared.table,
+                    args,
+                    self.sessions[id.0 as usize].profile.protocol,
+                    &mut reply,
+                );
+                self.reply_now(id, |out| out.extend_from_slice(&reply));
+            }
+            After::Umctl => self.ask_control(id, Question::Umctl(owned(args))),
+            After::Forwarded => return self.take_forwarded(id, args),
+            After::CountKeysInSlot(slot) => self.ask_control(id, Question::CountKeysInSlot(slot)),
+            After::KeysInSlot { slot, count } => self.ask_control(id, Question::KeysInSlot { slot, count }),
+        }
+        self.pool.recycle(reply);
+        Taken::Yes
+    }
+
+    /// Hands a question to the control thread; its answer keeps its place.
+    fn ask_control(&mut self, id: SessionId, question: Question) {
+        let session = &mut self.sessions[id.0 as usize];
+        let sequence = session.take_sequence();
+        let place = ReplyPlace { session: id, generation: session.generation, sequence };
+        let profile = session.profile.clone();
+        self.actions.push(Action::Control(Box::new(Ask { place, question, profile })));
+    }
+
+    /// The control thread's answer to [`Action::Control`].
+    pub fn control_replied(&mut self, place: ReplyPlace, reply: &[u8]) {
+        if (place.session.0 as usize) < self.sessions.len() {
+            self.reply_at(place, |out| out.extend_from_slice(reply));
+        }
+    }
+
+    /// `UMFORWARD hops command…`: the command of a client of another proxy. It is served if its slot is here; else the
+    /// answer says where it is, and the proxy that asked goes there.
+    fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
+        let inner = args.skip(2);
+        if inner.is_empty() {
+            return Taken::Yes;
+        }
+        let words: Vec<&[u8]> = inner.iter().collect();
+        let mut frame = self.pool.buffer();
+        resp::encode::request(&mut frame, &words);
+        let mut parser = resp::RequestParser::new();
+        let parsed = parser.parse(&frame, &resp::RequestLimits::default());
+        assert!(parsed.is_ok(), "a request that we wrote can be read");
+        let taken = self.dispatch(id, Args::new(&frame, parser.spans()), None);
+        self.pool.recycle(frame);
+        taken
+    }
+}
+
+/// Whether the command decides on which connection the session's next requests run.
+fn moves_session(command: LocalCommand) -> bool {
+    matches!(command, LocalCommand::Select | LocalCommand::Hello | LocalCommand::Reset)
+}
+
+fn owned(args: Args<'_>) -> Vec<Vec<u8>> {
+    args.iter().map(<[u8]>::to_vec).collect()
+}

@@ -1,0 +1,94 @@
+//! Commands without a key: sent to each of this proxy's own primaries, the replies merged.
+
+use super::Engine;
+use super::gather::{Gather, Kind};
+use super::requests::Taken;
+use super::session::{SessionId, Slot};
+use crate::command::{Args, Command, Merge, SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
+use crate::errors;
+use crate::routing::TargetIndex;
+
+impl Engine {
+    pub(super) fn fan_out(&mut self, id: SessionId, command: &Command, kind: Merge, args: Args<'_>) -> Taken {
+        let targets: Vec<TargetIndex> = self.nodes.primaries().iter().copied().take(SCAN_NODES_MAX).collect();
+        match targets[..] {
+            [] => {
+                self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+                Taken::Yes
+            }
+            [only] => self.forward(id, only, command.id, args, None),
+            _ if kind == Merge::Scan => self.scan(id, command, args, &targets),
+            _ => self.scatter(id, command, kind, args, &targets),
+        }
+    }
+
+    fn scatter(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        kind: Merge,
+        args: Args<'_>,
+        targets: &[TargetIndex],
+    ) -> Taken {
+        let mut backends = Vec::with_capacity(targets.len());
+        for &target in targets {
+            match self.backend_for(id, target) {
+                Ok(backend) => backends.push(backend),
+                Err(down) => {
+                    self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
+                    return Taken::Yes;
+                }
+            }
+        }
+        let room = self.policy.backend_output_bytes;
+        if let Some(&full) = backends.iter().find(|&&b| self.backends[b as usize].out.len() >= room) {
+            self.wait_for_room(id, full);
+            return Taken::Later;
+        }
+        for (part, &backend) in (0u16..).zip(&backends) {
+            let owed = self.owe(backend, id, command.id, part);
+            assert!(owed, "room was made sure of before the first part was sent");
+            self.send(backend, args.frame, None);
+        }
+        let session = &mut self.sessions[id.0 as usize];
+        let sequence = session.take_sequence();
+        let gather = Gather::new(Kind::Merged(kind), session.profile.protocol, backends.len());
+        *session.slot(sequence) = Slot::Gather(Box::new(gather));
+        Taken::Yes
+    }
+
+    /// SCAN over several primaries, one after the other: the cursor says which, and where in it.
+    fn scan(&mut self, id: SessionId, command: &Command, args: Args<'_>, targets: &[TargetIndex]) -> Taken {
+        let (node, cursor) = match scan_cursor_of(args) {
+            Ok(place) => place,
+            Err(error) => {
+                self.reply_now(id, |out| errors::write(out, error));
+                return Taken::Yes;
+            }
+        };
+        let Some(&target) = targets.get(node) else {
+            self.reply_now(id, scan_end);
+            return Taken::Yes;
+        };
+        let backend = match self.backend_for(id, target) {
+            Ok(backend) => backend,
+            Err(down) => {
+                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
+                return Taken::Yes;
+            }
+        };
+        if !self.owe(backend, id, command.id, 0) {
+            return Taken::Later;
+        }
+        let mut frame = self.pool.buffer();
+        scan_request(args, cursor, &mut frame);
+        self.send(backend, &frame, None);
+        self.pool.recycle(frame);
+        let session = &mut self.sessions[id.0 as usize];
+        let sequence = session.take_sequence();
+        let kind = Kind::ScanStep { node, nodes: targets.len() };
+        let gather = Gather::new(kind, session.profile.protocol, 1);
+        *session.slot(sequence) = Slot::Gather(Box::new(gather));
+        Taken::Yes
+    }
+}

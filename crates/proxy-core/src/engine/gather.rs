@@ -1,0 +1,55 @@
+//! A reply that is put together from the replies of several backends.
+
+use crate::command::{Merge, merge, scan_reply};
+use crate::errors;
+use resp::Protocol;
+
+/// Bytes that the parts of one gathered reply may hold together before the request is answered with an error.
+pub(crate) const GATHER_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// How the parts become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// By the command's rule.
+    Merged(Merge),
+    /// One step of a SCAN that goes through so many nodes.
+    ScanStep { node: usize, nodes: usize },
+}
+
+/// One such reply in the making.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    kind: Kind,
+    protocol: Protocol,
+    parts: Vec<Vec<u8>>,
+    missing: usize,
+    bytes: usize,
+}
+
+impl Gather {
+    /// A reply made of `parts` replies.
+    pub(crate) fn new(kind: Kind, protocol: Protocol, parts: usize) -> Self {
+        Gather { kind, protocol, parts: vec![Vec::new(); parts], missing: parts, bytes: 0 }
+    }
+
+    /// Notes the reply of one backend; true when it was the last one missing.
+    pub(crate) fn put(&mut self, part: usize, reply: &[u8]) -> bool {
+        assert!(self.parts[part].is_empty(), "a backend answered its part of a gathered reply twice");
+        self.bytes += reply.len();
+        match self.bytes > GATHER_BYTES_MAX {
+            true => errors::write(&mut self.parts[part], errors::GATHER_TOO_LARGE),
+            false => self.parts[part].extend_from_slice(reply),
+        }
+        self.missing -= 1;
+        self.missing == 0
+    }
+
+    /// Writes the merged reply.
+    pub(crate) fn finish(&self, out: &mut Vec<u8>) {
+        assert_eq!(self.missing, 0, "a gathered reply is finished only when every part is here");
+        match self.kind {
+            Kind::Merged(rule) => merge(rule, &self.parts, self.protocol, out),
+            Kind::ScanStep { node, nodes } => scan_reply(&self.parts[0], node, nodes, out),
+        }
+    }
+}

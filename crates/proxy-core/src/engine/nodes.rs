@@ -1,0 +1,107 @@
+//! The nodes beside this proxy and this worker's connections to them.
+
+use model::Address;
+use resp::Protocol;
+
+use super::session::SessionId;
+use crate::routing::TargetIndex;
+
+/// No backend.
+pub(super) const NONE: u32 = u32::MAX;
+/// [`crate::routing`] targets that are not local nodes.
+const NOT_LOCAL: u32 = u32::MAX;
+/// Connections for database 0 that a worker may have to one node, for each protocol version.
+pub(super) const CONNECTIONS_MAX: usize = 4;
+
+/// What a worker knows of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeState {
+    /// A connection is ready.
+    Connected,
+    /// None is.
+    Disconnected,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) address: Address,
+    /// Database 0, by protocol: the connections that all sessions share.
+    pub(super) main: [[u32; CONNECTIONS_MAX]; 2],
+    /// Other databases.
+    pub(super) others: Vec<((u32, Protocol), u32)>,
+    /// Connections of their own that no session uses now.
+    pub(super) idle: Vec<u32>,
+    /// Part of the current view.
+    pub(super) current: bool,
+}
+
+/// All nodes, and which of them the current view's targets are.
+#[derive(Debug)]
+pub(super) struct Nodes {
+    pub(super) nodes: Vec<Node>,
+    /// For each target of the view, the index of its node.
+    targets: Vec<u32>,
+    primaries: Vec<TargetIndex>,
+    pub(super) connections: u32,
+}
+
+impl Default for Nodes {
+    fn default() -> Self {
+        Nodes { nodes: Vec::new(), targets: Vec::new(), primaries: Vec::new(), connections: 1 }
+    }
+}
+
+impl Nodes {
+    /// The shared connection for database 0 of the node of `target`, if there is one.
+    #[inline]
+    pub(super) fn shared_backend(&self, target: TargetIndex, protocol: Protocol, id: SessionId) -> u32 {
+        let node = self.targets[target as usize];
+        if node == NOT_LOCAL {
+            return NONE;
+        }
+        let way = if self.connections == 1 { 0 } else { (id.0 % self.connections) as usize };
+        self.nodes[node as usize].main[protocol as usize][way]
+    }
+
+    /// The node of a target.
+    pub(super) fn of_target(&self, target: TargetIndex) -> Option<u32> {
+        self.targets.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
+    }
+
+    /// The targets that commands without a key go to.
+    pub(super) fn primaries(&self) -> &[TargetIndex] {
+        &self.primaries
+    }
+
+    /// The index of the node with this address, made where it is new.
+    pub(super) fn index_of(&mut self, address: &Address) -> u32 {
+        if let Some(index) = self.nodes.iter().position(|node| node.address == *address) {
+            return index as u32;
+        }
+        self.nodes.push(Node {
+            address: address.clone(),
+            main: [[NONE; CONNECTIONS_MAX]; 2],
+            others: Vec::new(),
+            idle: Vec::new(),
+            current: true,
+        });
+        (self.nodes.len() - 1) as u32
+    }
+
+    /// Takes over the targets of a new view.
+    pub(super) fn set_targets(&mut self, targets: Vec<Option<u32>>, primaries: Vec<TargetIndex>) {
+        for (index, node) in (0u32..).zip(&mut self.nodes) {
+            node.current = targets.contains(&Some(index));
+        }
+        self.targets = targets.into_iter().map(|node| node.unwrap_or(NOT_LOCAL)).collect();
+        self.primaries = primaries;
+    }
+
+    /// Takes a backend out of every list, so that nothing new is sent to it.
+    pub(super) fn forget(&mut self, node: u32, backend: u32) {
+        let node = &mut self.nodes[node as usize];
+        node.main.iter_mut().flatten().filter(|entry| **entry == backend).for_each(|entry| *entry = NONE);
+        node.others.retain(|&(_, entry)| entry != backend);
+        node.idle.retain(|&entry| entry != backend);
+    }
+}

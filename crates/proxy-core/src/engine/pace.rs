@@ -1,0 +1,66 @@
+//! How fast things happen in a worker, to decide whether a short nap gathers enough work to be worth it.
+//!
+//! Waking a thread costs more than reading a socket. Where many clients are served, a worker that goes back to the
+//! kernel's wait after each event is woken for each of them, and so are the node and the clients for each of its
+//! small writes. A nap of a few tens of microseconds then turns many wake-ups into one.
+//!
+//! It is taken only while events come so fast that several are expected in it, and it lasts at most a fraction of
+//! the time that passes between two requests of one session. So it is never taken at low load or for a handful of
+//! clients, and clients that wait for each answer lose no more than that fraction of their throughput even if
+//! nothing but the nap holds them up.
+
+use super::policy::Policy;
+
+/// Time over which the rate of events is averaged, µs.
+const RATE_WINDOW_US: f32 = 1000.0;
+/// Longer times between two requests of a session count as this, µs.
+const GAP_US_MAX: u32 = 10_000;
+/// Weight of a new gap in the average.
+const GAP_WEIGHT: f32 = 1.0 / 64.0;
+
+/// The recent past of a worker.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    last_us: u64,
+    /// Sessions read from in the current turn.
+    reads: u32,
+    /// Reads from sessions per µs, averaged.
+    rate: f32,
+    /// Between two reads from one session, µs, averaged.
+    gap_us: f32,
+}
+
+impl Pace {
+    /// A session was read from again after so many µs.
+    #[inline]
+    pub(super) fn read(&mut self, gap_us: u32) {
+        self.reads += 1;
+        self.gap_us += (gap_us.min(GAP_US_MAX) as f32 - self.gap_us) * GAP_WEIGHT;
+    }
+
+    /// A turn ends at `now_us`.
+    #[inline]
+    pub(super) fn turn(&mut self, now_us: u64) {
+        let passed = now_us.saturating_sub(self.last_us) as f32;
+        self.last_us = now_us;
+        let kept = (1.0 - passed / RATE_WINDOW_US).max(0.0);
+        self.rate = self.rate * kept + self.reads as f32 / RATE_WINDOW_US;
+        self.reads = 0;
+    }
+
+    /// How long to nap before looking for events again, µs; 0 where a nap is not worth it.
+    #[inline]
+    pub(super) fn nap_us(&self, policy: &Policy) -> u64 {
+        let nap = (self.gap_us * policy.nap_fraction).min(policy.nap_us_max as f32);
+        match nap * self.rate >= policy.nap_reads_min {
+            true => nap as u64,
+            false => 0,
+        }
+    }
+
+    /// Whether so many sessions are active that letting their requests gather saves work.
+    #[inline]
+    pub(super) fn is_busy(&self, policy: &Policy) -> bool {
+        self.nap_us(policy) > 0
+    }
+}

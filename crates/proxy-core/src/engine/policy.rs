@@ -1,0 +1,66 @@
+//! The engine's limits and batching rules, each with its unit.
+
+/// Numbers that decide when to write, when to wait and when to give up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// Hold a batch back while replies to an earlier one are due, if many sessions are active.
+    pub hold: bool,
+    /// A batch of this size is not held.
+    pub hold_bytes_max: usize,
+    /// No batch is held longer, µs.
+    pub hold_us_max: u64,
+    /// Nothing is held for a backend whose round trip is longer, µs.
+    pub near_us_max: u32,
+    /// The longest nap between turns, µs; 0 is never.
+    pub nap_us_max: u64,
+    /// A nap is at most this fraction of the average time between two reads from one session.
+    pub nap_fraction: f32,
+    /// A nap is taken, and a batch held, only where so many reads from sessions are expected in a nap.
+    pub nap_reads_min: f32,
+    /// A reply must come within this time, µs; also the limit for connecting.
+    pub backend_timeout_us: u64,
+    /// Connections of one worker to one node, for database 0.
+    pub connections_per_node: u32,
+    /// Replies that a session may be owed before no more of its requests are taken.
+    pub outstanding_max: u32,
+    /// A session with this much unwritten output owes no more, and its backend waits for it.
+    pub session_output_bytes: usize,
+    /// A client that reads nothing for this long while a backend waits for it is dropped, µs.
+    pub stall_us_max: u64,
+    /// A backend that waits this long for a client gives its other work to a new connection, µs.
+    pub stall_us_retire: u64,
+    /// With this much unwritten output a backend takes no more requests.
+    pub backend_output_bytes: usize,
+    /// The longest request that is gathered in memory, bytes; longer values are streamed.
+    pub request_bytes_max: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            hold: true,
+            hold_bytes_max: 16 * 1024,
+            hold_us_max: 1_000,
+            near_us_max: 400,
+            nap_us_max: 100,
+            nap_fraction: 0.2,
+            nap_reads_min: 2.5,
+            backend_timeout_us: 3_000_000,
+            connections_per_node: 1,
+            outstanding_max: 16_384,
+            session_output_bytes: 1024 * 1024,
+            stall_us_max: 1_000_000,
+            stall_us_retire: 20_000,
+            backend_output_bytes: 16 * 1024 * 1024,
+            request_bytes_max: 64 * 1024 * 1024,
+        }
+    }
+}
+
+impl Policy {
+    /// The same limits with no batching rule: every turn writes what it has.
+    #[must_use]
+    pub fn unbatched(self) -> Self {
+        Policy { hold: false, nap_us_max: 0, ..self }
+    }
+}

@@ -1,0 +1,311 @@
+//! From a backend's reply bytes to the sessions that they are owed to, in each session's order.
+
+use resp::{ReplyStep, reply_length};
+
+use super::Engine;
+use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
+use super::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
+use super::session::{SessionId, Slot};
+
+/// A reply whose known length is at least this passes through as it comes.
+const STREAM_REPLY_BYTES_MIN: usize = 32 * 1024;
+
+/// Consecutive replies for one session, copied as one.
+struct Run {
+    session: u32,
+    start: usize,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// The node sent something that is not a reply, or a reply that nobody asked for.
+struct Nonsense;
+
+impl Engine {
+    /// Bytes came from a node: the first `len` of `chunk`.
+    pub fn backend_received(&mut self, id: BackendId, chunk: &Chunk, len: usize) {
+        let backend = &mut self.backends[id.0 as usize];
+        if matches!(backend.phase, Phase::Free | Phase::Down { .. }) {
+            return;
+        }
+        if backend.sent_at_us != 0 {
+            let took = self.now.us.saturating_sub(backend.sent_at_us);
+            backend.round_trip.note(took);
+            backend.sent_at_us = 0;
+        }
+        backend.last_heard_us = self.now.us;
+        let resumed = backend.streaming || !backend.partial.is_empty();
+        backend.stats.bytes_in.add(len as u64);
+        let outcome = match resumed {
+            true => self.continue_reply(id, chunk, len),
+            false => self.take_replies(id, chunk, 0, len),
+        };
+        if outcome.is_err() {
+            return self.backend_failed(id, "it sent something that is not a reply");
+        }
+        let backend = &mut self.backends[id.0 as usize];
+        if backend.unsent > 0 {
+            self.mark_backend(id.0);
+        } else if backend.owed.is_empty() {
+            self.backend_idle(id);
+        }
+    }
+
+    /// Takes whole replies from `chunk[start..len]`, then the beginning of one that is not whole.
+    fn take_replies(
+        &mut self,
+        id: BackendId,
+        chunk: &Chunk,
+        start: usize,
+        len: usize,
+    ) -> Result<(), Nonsense> {
+        let bytes = &chunk.bytes()[..len];
+        let mut position = start;
+        let mut run = Run { session: NONE, start };
+        while position < len {
+            let Some(reply) = reply_length(&bytes[position..]).map_err(|_| Nonsense)? else { break };
+            if bytes[position] == b'>' {
+                self.end_reply_run(&mut run, chunk, position);
+                position += reply;
+                continue; // a push that no session subscribed to
+            }
+            let owed = self.backends[id.0 as usize].owed.pop_front().ok_or(Nonsense)?;
+            self.note_reply(&owed, bytes[position] == b'-');
+            let next = position + reply;
+            if self.is_next_in_order(&owed) {
+                if owed.session != run.session {
+                    self.end_reply_run(&mut run, chunk, position);
+                    run = Run { session: owed.session, start: position };
+                }
+                let session = &mut self.sessions[owed.session as usize];
+                session.head = session.head.wrapping_add(1);
+            } else {
+                self.end_reply_run(&mut run, chunk, position);
+                self.deliver(id, &owed, &bytes[position..next])?;
+            }
+            position = next;
+        }
+        self.end_reply_run(&mut run, chunk, position);
+        match position < len {
+            true => self.begin_reply(id, chunk, position, len),
+            false => Ok(()),
+        }
+    }
+
+    /// The common case: a live session's head, nothing waiting behind it.
+    #[inline]
+    fn is_next_in_order(&self, owed: &Owed) -> bool {
+        let Some(session) = self.sessions.get(owed.session as usize) else { return false };
+        session.generation == owed.generation
+            && session.head == owed.sequence
+            && owed.part == PLAIN
+            && session.slots.is_empty()
+    }
+
+    #[inline]
+    fn end_reply_run(&mut self, run: &mut Run, chunk: &Chunk, end: usize) {
+        if run.session == NONE {
+            return;
+        }
+        let id = SessionId(run.session);
+        let session = &mut self.sessions[run.session as usize];
+        session.out.refer(chunk, run.start, end, &mut self.pool);
+        run.session = NONE;
+        self.mark_session(id);
+        self.delivered(id);
+    }
+
+    #[inline]
+    fn note_reply(&mut self, owed: &Owed, is_error: bool) {
+        if owed.session != HANDSHAKE {
+            let took = (self.now.us as u32).wrapping_sub(owed.started);
+            let command = self.stats.command(owed.command);
+            command.calls.increment();
+            command.record(u64::from(took));
+            if is_error {
+                command.failed.increment();
+            }
+        }
+    }
+
+    /// A whole reply that is not simply the next one of its session.
+    #[cold]
+    fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
+        if owed.session == HANDSHAKE {
+            self.handshake_replied(from, reply);
+            return Ok(());
+        }
+        let id = SessionId(owed.session);
+        let session = &mut self.sessions[owed.session as usize];
+        if session.generation != owed.generation {
+            return Ok(()); // the client is gone
+        }
+        if owed.part != PLAIN {
+            self.deliver_part(id, owed, reply);
+            return Ok(());
+        }
+        if session.head == owed.sequence {
+            session.out.copy(reply, &mut self.pool);
+            session.advance(&mut self.pool);
+        } else {
+            let mut queue = OutQueue::default();
+            queue.copy(reply, &mut self.pool);
+            *session.slot(owed.sequence) = Slot::Ready(Box::new(queue));
+        }
+        self.mark_session(id);
+        self.delivered(id);
+        Ok(())
+    }
+
+    fn deliver_part(&mut self, id: SessionId, owed: &Owed, reply: &[u8]) {
+        let session = &mut self.sessions[id.0 as usize];
+        let slot = session.slot(owed.sequence);
+        let Slot::Gather(gather) = slot else { return };
+        if !gather.put(usize::from(owed.part), reply) {
+            return;
+        }
+        let mut queue = OutQueue::default();
+        gather.finish(queue.tail(&mut self.pool));
+        *slot = Slot::Ready(Box::new(queue));
+        if session.head == owed.sequence {
+            session.drain_slots(&mut self.pool);
+        }
+        self.mark_session(id);
+        self.delivered(id);
+    }
+
+    /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
+    /// An error in the place of a reply that will not come.
+    pub(super) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
+        self.note_reply(owed, true);
+        let delivered = self.deliver(BackendId(NONE), owed, error);
+        assert!(delivered.is_ok(), "an error of our own making is a reply");
+    }
+
+    /// A session that has been sent half of a reply cannot be told anything any more.
+    pub(super) fn close_session_of(&mut self, owed: &Owed) {
+        let is_live =
+            self.sessions.get(owed.session as usize).is_some_and(|s| s.generation == owed.generation);
+        if is_live {
+            self.close_session(SessionId(owed.session));
+        }
+    }
+
+    fn begin_reply(
+        &mut self,
+        id: BackendId,
+        chunk: &Chunk,
+        start: usize,
+        len: usize,
+    ) -> Result<(), Nonsense> {
+        let bytes = &chunk.bytes()[start..len];
+        let backend = &mut self.backends[id.0 as usize];
+        match backend.scanner.scan(bytes) {
+            Ok(ReplyStep::More) => {}
+            Ok(ReplyStep::End(_)) | Err(_) => return Err(Nonsense),
+        }
+        if self.streams(id, bytes.len()) {
+            self.backends[id.0 as usize].streaming = true;
+            self.pass_on(id, chunk, start, len, false);
+        } else {
+            self.backends[id.0 as usize].partial.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Whether the reply at the head, of which `bytes` are here, is to pass through as it comes.
+    fn streams(&self, id: BackendId, bytes: usize) -> bool {
+        let backend = &self.backends[id.0 as usize];
+        let Some(owed) = backend.owed.front() else { return false };
+        owed.session != HANDSHAKE
+            && owed.part == PLAIN
+            && bytes + backend.scanner.bulk_remaining() >= STREAM_REPLY_BYTES_MIN
+    }
+
+    fn continue_reply(&mut self, id: BackendId, chunk: &Chunk, len: usize) -> Result<(), Nonsense> {
+        let bytes = &chunk.bytes()[..len];
+        let backend = &mut self.backends[id.0 as usize];
+        let step = backend.scanner.scan(bytes).map_err(|_| Nonsense)?;
+        let (used, ended) = match step {
+            ReplyStep::End(used) => (used, true),
+            ReplyStep::More => (len, false),
+        };
+        if backend.streaming {
+            self.pass_on(id, chunk, 0, used, ended);
+        } else if ended {
+            let mut whole = std::mem::take(&mut backend.partial);
+            whole.extend_from_slice(&bytes[..used]);
+            if whole[0] != b'>' {
+                let owed = backend.owed.pop_front().ok_or(Nonsense)?;
+                self.note_reply(&owed, whole[0] == b'-');
+                self.deliver(id, &owed, &whole)?;
+            }
+            whole.clear();
+            if whole.capacity() <= STREAM_REPLY_BYTES_MIN {
+                self.backends[id.0 as usize].partial = whole;
+            }
+        } else {
+            let had = backend.partial.len();
+            if self.streams(id, had + used) {
+                let partial = std::mem::take(&mut self.backends[id.0 as usize].partial);
+                self.backends[id.0 as usize].streaming = true;
+                let whole = Chunk::from_vec(partial);
+                self.pass_on(id, &whole, 0, had, false);
+                self.pass_on(id, chunk, 0, used, false);
+            } else {
+                self.backends[id.0 as usize].partial.extend_from_slice(bytes);
+            }
+        }
+        match ended {
+            true => self.take_replies(id, chunk, used, len),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives a part of the reply at the head of `from` to its session.
+    fn pass_on(&mut self, from: BackendId, chunk: &Chunk, start: usize, end: usize, last: bool) {
+        let backend = &mut self.backends[from.0 as usize];
+        let Some(owed) = backend.owed.front().copied() else { return };
+        if last {
+            backend.owed.pop_front();
+            backend.streaming = false;
+            self.note_reply(&owed, false);
+        }
+        let id = SessionId(owed.session);
+        let session = &mut self.sessions[owed.session as usize];
+        if session.generation != owed.generation {
+            return;
+        }
+        if session.head == owed.sequence {
+            session.out.refer(chunk, start, end, &mut self.pool);
+            if last {
+                session.advance(&mut self.pool);
+            }
+        } else {
+            let slot = session.slot(owed.sequence);
+            let mut queue = match std::mem::replace(slot, Slot::Waiting) {
+                Slot::Partial(queue) => queue,
+                _ => Box::default(),
+            };
+            queue.refer(chunk, start, end, &mut self.pool);
+            *slot = match last {
+                true => Slot::Ready(queue),
+                false => Slot::Partial(queue),
+            };
+        }
+        if session.out.len() >= self.policy.session_output_bytes {
+            self.stall(from, id);
+        }
+        self.mark_session(id);
+        if last {
+            self.delivered(id);
+        }
+    }
+
+    /// How much to read at once from this backend: more while a large reply passes through.
+    #[inline]
+    pub fn reads_large(&self, id: BackendId) -> bool {
+        let backend = &self.backends[id.0 as usize];
+        backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN
+    }
+}

@@ -1,0 +1,175 @@
+//! One client connection: its place in the order of replies and the bytes that wait on either side.
+//!
+//! A session is plain data owned by the engine. It never touches a socket and knows no other session.
+
+use std::collections::VecDeque;
+
+use resp::RequestParser;
+
+use super::buffers::{BufferPool, OutQueue};
+use super::gather::Gather;
+use super::stream::Stream;
+use crate::profile::Profile;
+
+/// A session's index in its worker; reused after the driver has released it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u32);
+
+/// Why a session's next request is not taken yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It is: nothing is waited for.
+    None,
+    /// Until every reply that is due has been delivered: the next request must not overtake them.
+    Drained,
+    /// Until there is room again: it owes or is owed too much.
+    Room,
+    /// Until commands are let through again (CLIENT PAUSE, or a handoff of slots).
+    Held,
+}
+
+/// A reply that is due, for requests after the one at the head of the session.
+#[derive(Debug)]
+pub(crate) enum Slot {
+    /// Nothing of it is here.
+    Waiting,
+    /// Its beginning is here; the rest is still passing through a backend.
+    Partial(Box<OutQueue>),
+    /// It is here, and waits for those before it.
+    Ready(Box<OutQueue>),
+    /// It is put together from several backends' replies.
+    Gather(Box<Gather>),
+}
+
+/// What only a session in an unusual state needs; boxed so that the others do not pay for it.
+#[derive(Debug, Default)]
+pub(crate) struct Unusual {
+    /// A long request that has been understood in part: parsing goes on where it stopped.
+    pub(crate) parser: Option<RequestParser>,
+    /// A huge request that is passing through to a backend of its own.
+    pub(crate) stream: Option<Stream>,
+}
+
+impl Unusual {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parser.is_none() && self.stream.is_none()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Distinguishes this session from earlier ones of the same index; 0 when the place is free.
+    pub(crate) generation: u32,
+    /// Sequence number of the next request to be taken.
+    pub(crate) next: u32,
+    /// Sequence number of the reply that the client is to receive next.
+    pub(crate) head: u32,
+    /// When it was last read from: the worker's clock in µs, wrapping.
+    pub(crate) last_read: u32,
+    pub(crate) wait: Wait,
+    /// No more requests are read: close once every reply has been sent.
+    pub(crate) closing: bool,
+    /// Nothing about it needs a closer look at each request: authenticated, database 0, no READONLY.
+    pub(crate) is_plain: bool,
+    /// Listed for a flush at the end of the turn.
+    pub(crate) dirty: bool,
+    /// The driver asked whether to read and was told no: tell it when that changes.
+    pub(crate) read_paused: bool,
+    /// A backend is not read from because this client does not read.
+    pub(crate) stalls: bool,
+    /// Request bytes that were received but not yet taken.
+    pub(crate) input: Vec<u8>,
+    pub(crate) out: OutQueue,
+    /// Place `i` is for the reply with sequence `head + i`. Empty while replies come in order.
+    pub(crate) slots: VecDeque<Slot>,
+    pub(crate) unusual: Option<Box<Unusual>>,
+    pub(crate) profile: Profile,
+}
+
+impl Session {
+    pub(crate) fn new(generation: u32, profile: Profile) -> Self {
+        let mut session = Session {
+            is_plain: false,
+            generation,
+            next: 0,
+            head: 0,
+            last_read: 0,
+            wait: Wait::None,
+            closing: false,
+            dirty: false,
+            read_paused: false,
+            stalls: false,
+            input: Vec::new(),
+            out: OutQueue::default(),
+            slots: VecDeque::new(),
+            unusual: None,
+            profile,
+        };
+        session.profile_changed();
+        session
+    }
+
+    /// To be called after a change of the profile.
+    pub(crate) fn profile_changed(&mut self) {
+        self.is_plain = self.profile.authenticated && self.profile.db == 0 && !self.profile.readonly;
+    }
+
+    /// How many replies are due.
+    #[inline]
+    pub(crate) fn outstanding(&self) -> u32 {
+        self.next.wrapping_sub(self.head)
+    }
+
+    /// Takes the next sequence number.
+    #[inline]
+    pub(crate) fn take_sequence(&mut self) -> u32 {
+        let sequence = self.next;
+        self.next = sequence.wrapping_add(1);
+        sequence
+    }
+
+    /// The place of a reply that is not (or not only) to be copied to the client as it comes.
+    pub(crate) fn slot(&mut self, sequence: u32) -> &mut Slot {
+        let index = sequence.wrapping_sub(self.head) as usize;
+        while self.slots.len() <= index {
+            self.slots.push_back(Slot::Waiting);
+        }
+        &mut self.slots[index]
+    }
+
+    /// The reply at the head is complete and in `out`: moves on, with those that waited behind it.
+    #[inline]
+    pub(crate) fn advance(&mut self, pool: &mut BufferPool) {
+        self.head = self.head.wrapping_add(1);
+        if !self.slots.is_empty() {
+            self.slots.pop_front();
+            self.drain_slots(pool);
+        }
+    }
+
+    /// Moves what is ready at the head to `out`.
+    pub(crate) fn drain_slots(&mut self, pool: &mut BufferPool) {
+        while let Some(front) = self.slots.front_mut() {
+            match front {
+                Slot::Ready(bytes) => {
+                    self.out.append(std::mem::take(&mut **bytes), pool);
+                    self.slots.pop_front();
+                    self.head = self.head.wrapping_add(1);
+                }
+                Slot::Partial(bytes) => {
+                    self.out.append(std::mem::take(&mut **bytes), pool);
+                    *front = Slot::Waiting;
+                    return;
+                }
+                Slot::Waiting | Slot::Gather(_) => return,
+            }
+        }
+        self.slots = VecDeque::new();
+    }
+
+    /// The stream passing through, where there is one.
+    #[inline]
+    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
+        self.unusual.as_mut()?.stream.as_mut()
+    }
+}

@@ -1,0 +1,109 @@
+//! A huge request on its way to a backend of its own, piece by piece.
+//!
+//! Once the command and its key are known, what follows is only counted, never kept: bulk after bulk until the
+//! request's last byte. So a value of any size passes through within the bound of one connection's output.
+
+use resp::{ProtocolError, RequestLimits};
+
+/// A request whose next bulk is at least this long is streamed instead of being gathered first.
+pub const STREAM_BYTES_MIN: usize = 256 * 1024;
+/// A streaming session is not read from while its backend has this much still to be written.
+pub const STREAM_WINDOW_BYTES: usize = 1024 * 1024;
+/// The longest line that tells a bulk's length.
+const HEADER_BYTES_MAX: usize = 32;
+
+/// What is left of the request, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    /// The backend that takes it; none once there is nobody to take it, and the rest is thrown away.
+    pub(crate) backend: Option<u32>,
+    /// Bytes of the current bulk still to come, with its line end.
+    bulk: usize,
+    /// Bulks that have not begun.
+    bulks: usize,
+    header: Vec<u8>,
+}
+
+impl Stream {
+    /// A request of which a bulk of `bulk` bytes (line end not counted) has begun and `bulks` more follow.
+    pub(crate) fn new(backend: Option<u32>, bulk: usize, bulks: usize) -> Self {
+        Stream { backend, bulk: bulk + 2, bulks, header: Vec::new() }
+    }
+
+    /// Whether the request's last byte has been seen.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.bulk == 0 && self.bulks == 0
+    }
+
+    /// How many of `data`'s first bytes belong to the request; the rest begins the next one.
+    ///
+    /// # Errors
+    /// What Redis answers to a malformed bulk length.
+    pub(crate) fn consume(&mut self, data: &[u8], limits: &RequestLimits) -> Result<usize, ProtocolError> {
+        let mut used = 0;
+        while used < data.len() && !self.is_finished() {
+            if self.bulk > 0 {
+                let taken = self.bulk.min(data.len() - used);
+                self.bulk -= taken;
+                used += taken;
+                continue;
+            }
+            self.header.push(data[used]);
+            used += 1;
+            if self.header.ends_with(b"\r\n") || self.header.len() > HEADER_BYTES_MAX {
+                self.bulk = bulk_length(&self.header, limits)? + 2;
+                self.bulks -= 1;
+                self.header.clear();
+            }
+        }
+        Ok(used)
+    }
+}
+
+fn bulk_length(header: &[u8], limits: &RequestLimits) -> Result<usize, ProtocolError> {
+    if header[0] != b'$' {
+        return Err(ProtocolError::ExpectedBulk(header[0]));
+    }
+    header[1..]
+        .strip_suffix(b"\r\n")
+        .and_then(|digits| std::str::from_utf8(digits).ok())
+        .and_then(|digits| digits.parse::<u32>().ok())
+        .filter(|&len| len <= limits.bulk_bytes_max)
+        .map(|len| len as usize)
+        .ok_or(ProtocolError::BulkLength)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(rest: &[u8], bulk: usize, bulks: usize, expected: Result<usize, ProtocolError>) {
+        for step in 1..=rest.len() {
+            let mut stream = Stream::new(Some(1), bulk, bulks);
+            let mut used = 0;
+            let mut outcome = Ok(());
+            for piece in rest.chunks(step) {
+                match stream.consume(piece, &RequestLimits::default()) {
+                    Ok(taken) => used += taken,
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
+                }
+                if stream.is_finished() {
+                    break;
+                }
+            }
+            assert_eq!(outcome.map(|()| used), expected, "in steps of {step}");
+        }
+    }
+
+    #[test]
+    fn counts_the_request_and_leaves_what_follows() {
+        check(b"abcde\r\nPING\r\n", 5, 0, Ok(7));
+        check(b"abcde\r\n$2\r\nxy\r\n$0\r\n\r\n*1\r\n$4\r\nPING\r\n", 5, 2, Ok(21));
+        check(b"abcde\r\n:2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b':')));
+        check(b"abcde\r\n$-1\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
+        check(b"abcde\r\n$99999999999\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
+    }
+}

@@ -1,0 +1,162 @@
+//! Sessions whose request is so large that it passes through to a backend of its own.
+//!
+//! Everything that the session asked for before has been answered when the streaming begins, and nothing after it
+//! is taken before its reply: so the order of execution is the order of the requests.
+
+use resp::{PendingBulk, RequestParser};
+
+use super::buffers::Chunk;
+use super::session::{SessionId, Wait};
+use super::stream::Stream;
+use super::{Action, Engine};
+use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
+use model::Slot;
+
+impl Engine {
+    /// A large bulk of a request has begun. Begins to stream the request if its route is known already, or has the
+    /// session wait until it can. Returns how many of `rest`'s bytes were taken; none if the request has to be
+    /// gathered like any other.
+    pub(super) fn begin_stream(
+        &mut self,
+        id: SessionId,
+        parser: &RequestParser,
+        rest: (&[u8], Option<(&Chunk, usize)>),
+        bulk: PendingBulk,
+    ) -> Option<usize> {
+        let (bytes, origin) = rest;
+        let shared = self.shared.clone();
+        let command = streamable(&shared.table, parser, bytes)?;
+        let session = &mut self.sessions[id.0 as usize];
+        if !session.profile.authenticated {
+            return None;
+        }
+        if session.outstanding() > 0 {
+            session.wait = Wait::Drained;
+            return Some(0);
+        }
+        if self.hold_back(id, command.flags) {
+            return Some(0);
+        }
+        let slot = Slot::of_key(parser.spans()[1].of(bytes));
+        let target = self.place(id, slot, command.flags.contains(Flags::READONLY));
+        let backend = target
+            .ok()
+            .and_then(|target| self.nodes.of_target(target))
+            .map(|node| self.dedicated_backend(id, node));
+        let mut stream = Stream::new(backend, bulk.len, parser.declared() - bulk.index - 1);
+        let used = bulk.start
+            + stream
+                .consume(&bytes[bulk.start..], &Default::default())
+                .expect("the parser has been over these bytes");
+        if let Some(backend) = backend {
+            let owed = self.owe(backend, id, command.id, super::backend::PLAIN);
+            assert!(owed, "a connection of the session's own has room");
+            self.send(backend, &bytes[..used], origin);
+        }
+        self.sessions[id.0 as usize].unusual.get_or_insert_default().stream = Some(stream);
+        Some(used)
+    }
+
+    /// The session waits if a pause holds commands of this kind back.
+    pub(super) fn hold_back(&mut self, id: SessionId, flags: Flags) -> bool {
+        let held = self.is_paused(flags);
+        if held {
+            self.sessions[id.0 as usize].wait = Wait::Held;
+            self.held_sessions.push(id);
+        }
+        held
+    }
+
+    /// More of a streaming session's bytes came; returns how many belonged to the request.
+    pub(super) fn stream_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) -> usize {
+        let limits = self.request_limits(id);
+        let session = &mut self.sessions[id.0 as usize];
+        let Some(stream) = session.stream() else { return 0 };
+        let bytes = &chunk.bytes()[..len];
+        let backend = stream.backend;
+        let used = match stream.consume(bytes, &limits) {
+            Ok(used) => used,
+            Err(error) => {
+                self.abandon_stream(id);
+                self.reply_now(id, |out| error.reply(out));
+                self.close_after_replies(id);
+                return len;
+            }
+        };
+        let finished = stream.is_finished();
+        if let Some(backend) = backend {
+            self.send(backend, &bytes[..used], Some((chunk, 0)));
+        }
+        if finished {
+            self.end_stream(id);
+        }
+        used
+    }
+
+    fn end_stream(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0 as usize];
+        let stream = session.unusual.as_mut().and_then(|unusual| unusual.stream.take());
+        self.usual_again(id);
+        let Some(backend) = stream.and_then(|stream| stream.backend) else { return };
+        if let Some(owed) = self.backends[backend as usize].owed.back_mut() {
+            owed.started = self.now.us as u32;
+            self.sessions[id.0 as usize].wait = Wait::Drained;
+        } else {
+            self.give_back(backend); // it answered before it had everything
+        }
+    }
+
+    fn abandon_stream(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id.0 as usize];
+        let stream = session.unusual.as_mut().and_then(|unusual| unusual.stream.take());
+        if let Some(backend) = stream.and_then(|stream| stream.backend) {
+            session.head = session.next;
+            self.close_backend(backend);
+        }
+        self.usual_again(id);
+    }
+
+    /// The backend that took a stream is gone: the rest of the request is thrown away.
+    pub(super) fn stream_backend_lost(&mut self, owner: SessionId, backend: u32) {
+        let session = &mut self.sessions[owner.0 as usize];
+        if let Some(stream) = session.stream().filter(|stream| stream.backend == Some(backend)) {
+            stream.backend = None;
+            self.stream_window_opened(owner);
+        }
+    }
+
+    /// A streaming session may be read from again.
+    pub(super) fn stream_window_opened(&mut self, owner: SessionId) {
+        let session = &mut self.sessions[owner.0 as usize];
+        if session.generation != 0 && session.wait == Wait::None && std::mem::take(&mut session.read_paused) {
+            self.actions.push(Action::ReadSession(owner));
+        }
+    }
+
+    /// Whether the session is in the middle of sending a request through this connection.
+    pub(super) fn is_uploading(&self, owner: Option<SessionId>) -> bool {
+        let session = owner.map(|owner| &self.sessions[owner.0 as usize]);
+        session.and_then(|session| session.unusual.as_deref()).is_some_and(|unusual| unusual.stream.is_some())
+    }
+
+    /// Bytes of a session's stream that its backend has not taken yet.
+    pub(super) fn stream_backlog(&self, id: SessionId) -> usize {
+        let session = &self.sessions[id.0 as usize];
+        let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
+        stream
+            .and_then(|stream| stream.backend)
+            .map_or(0, |backend| self.backends[backend as usize].out.len())
+    }
+}
+
+/// The command of a request whose key, its only one, stands before the bulk that has begun.
+fn streamable<'t>(table: &'t CommandTable, parser: &RequestParser, bytes: &[u8]) -> Option<&'t Command> {
+    let spans = parser.spans();
+    let command = table.lookup(spans.first()?.of(bytes))?;
+    let fits = matches!(command.class, Class::Forward)
+        && matches!(command.keys, KeyPlan::First)
+        && spans.len() > 1
+        && command.accepts(parser.declared())
+        && !command.flags.contains(Flags::BLOCKING);
+    fits.then_some(command)
+}

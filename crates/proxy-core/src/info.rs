@@ -1,0 +1,122 @@
+//! INFO: the proxy described in Redis's sections and fields, which clients and tools parse.
+//!
+//! Pure text from what is passed in. Fields that only make sense for a server that stores data are left out,
+//! unless clients read them; those say what is true of a proxy (`loading:0`, `maxmemory:0`).
+
+mod keyspace;
+mod sections;
+mod statistics;
+
+use resp::{Protocol, encode};
+
+pub use self::keyspace::merge as merge_keyspace;
+use crate::cluster_replies::ClusterReplies;
+use crate::command::CommandTable;
+use crate::settings::Settings;
+use crate::stats::{Rates, Snapshot};
+
+/// What INFO is made from.
+#[derive(Clone, Copy)]
+pub struct InfoContext<'a> {
+    /// The proxy's settings.
+    pub settings: &'a Settings,
+    /// For the names of commands.
+    pub table: &'a CommandTable,
+    /// The cluster as this proxy sees it.
+    pub cluster: Option<&'a ClusterReplies>,
+    /// What all workers counted, since the last CONFIG RESETSTAT.
+    pub snapshot: &'a Snapshot,
+    /// Averages over the last second or so.
+    pub rates: Rates,
+    /// The process.
+    pub process: Process<'a>,
+    /// The nodes behind the proxy.
+    pub nodes: Nodes<'a>,
+    /// Unix time in µs.
+    pub now_us: u64,
+}
+
+/// What is known of the proxy's process.
+#[derive(Debug, Clone, Copy)]
+pub struct Process<'a> {
+    /// The version of Undermoon.
+    pub version: &'a str,
+    /// System, release and machine, as `uname` says them.
+    pub os: &'a str,
+    /// Its number.
+    pub id: u32,
+    /// 40 hex digits, drawn at the start.
+    pub run_id: &'a str,
+    /// Unix time of the start.
+    pub started_ms: u64,
+    /// Memory that it occupies.
+    pub rss_bytes: u64,
+    /// The most that it ever occupied.
+    pub rss_peak_bytes: u64,
+    /// Processor time in the kernel.
+    pub system_cpu_us: u64,
+    /// Processor time outside of it.
+    pub user_cpu_us: u64,
+    /// Sessions that wait in a blocking command.
+    pub blocked_clients: u64,
+}
+
+/// What is known of the nodes behind the proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct Nodes<'a> {
+    /// Their version.
+    pub version: &'a str,
+    /// The lines of the section `Keyspace`, see [`merge_keyspace`].
+    pub keyspace: &'a str,
+    /// Whether the replicas among them are connected to their primaries.
+    pub links_up: bool,
+}
+
+/// A section: its name in requests, its title, whether it is shown by default, and its lines.
+type Section = (&'static str, &'static str, bool, fn(&InfoContext<'_>) -> String);
+
+/// In Redis's order, ours last.
+const SECTIONS: &[Section] = &[
+    ("server", "Server", true, sections::server),
+    ("clients", "Clients", true, sections::clients),
+    ("memory", "Memory", true, sections::memory),
+    ("persistence", "Persistence", true, sections::persistence),
+    ("stats", "Stats", true, sections::stats),
+    ("replication", "Replication", true, sections::replication),
+    ("cpu", "CPU", true, sections::cpu),
+    ("modules", "Modules", true, sections::modules),
+    ("commandstats", "Commandstats", false, statistics::commands),
+    ("errorstats", "Errorstats", true, statistics::errors),
+    ("latencystats", "Latencystats", false, statistics::latencies),
+    ("cluster", "Cluster", true, sections::cluster),
+    ("keyspace", "Keyspace", true, sections::keyspace),
+    ("undermoon", "Undermoon", true, sections::undermoon),
+    ("backends", "Backends", false, statistics::backends),
+];
+
+/// Appends the reply to INFO with these sections, in lower case; none means the default ones.
+pub fn reply(context: &InfoContext<'_>, wanted: &[String], protocol: Protocol, out: &mut Vec<u8>) {
+    encode::verbatim(out, protocol, "txt", text(context, wanted).as_bytes());
+}
+
+/// The text of these sections. A name that is no section adds nothing, as in Redis.
+pub fn text(context: &InfoContext<'_>, wanted: &[String]) -> String {
+    let asks = |words: &[&str]| wanted.iter().any(|word| words.contains(&word.as_str()));
+    let all = asks(&["all", "everything"]);
+    let default = wanted.is_empty() || asks(&["default"]);
+    let mut text = String::new();
+    for (name, title, by_default, lines) in SECTIONS {
+        if !(all || (default && *by_default) || asks(&[name])) {
+            continue;
+        }
+        if !text.is_empty() {
+            text += "\r\n";
+        }
+        text += &format!("# {title}\r\n");
+        text += &lines(context);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

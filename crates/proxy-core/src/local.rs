@@ -1,0 +1,142 @@
+//! What the proxy answers by itself: one file for each family of commands.
+//!
+//! Pure: time is in the [`Context`], and what one worker cannot do alone is handed back as a
+//! [`ControlRequest`], its arguments already checked. Arity and subcommands were checked by the command table.
+
+mod auth;
+pub mod client;
+mod cluster;
+pub mod config;
+mod connection;
+mod help;
+mod server;
+mod slowlog;
+
+use model::Slot;
+
+pub use self::auth::needs_auth;
+use crate::cluster_replies::ClusterReplies;
+use crate::command::{Args, CommandCommand, LocalCommand};
+use crate::errors;
+use crate::profile::Profile;
+use crate::settings::Settings;
+use crate::slowlog::SlowlogRequest;
+
+/// What an answer may depend on besides the session.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The proxy's settings, now.
+    pub settings: &'a Settings,
+    /// The cluster as this proxy sees it; none without one.
+    pub cluster: Option<&'a ClusterReplies>,
+    /// The version of the nodes, which clients take for that of the proxy.
+    pub server_version: &'a str,
+    /// What the session uses, for CLIENT INFO.
+    pub session_use: client::SessionUse,
+    /// Unix time in µs.
+    pub now_us: u64,
+}
+
+/// What is to happen after an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Nothing: the reply is written.
+    Done,
+    /// The reply is written; close the session when it is sent.
+    Close,
+    /// The reply is written; the session's database is another one.
+    SelectChanged,
+    /// The reply is written; the session is as if just accepted: what it held must be let go.
+    SessionReset,
+    /// No reply yet: the thread that sees all workers must answer.
+    Control(Box<ControlRequest>),
+    /// No reply yet: COMMAND, which the command table answers of itself.
+    Command(CommandCommand),
+    /// No reply yet: UMCTL, which the control thread understands itself.
+    Umctl,
+    /// No reply yet: UMFORWARD wraps a command that the engine must route.
+    Forwarded,
+    /// No reply yet: the number of keys in a slot, which only the nodes know.
+    CountKeysInSlot(Slot),
+    /// No reply yet: at most `count` keys of a slot, which only the nodes know.
+    KeysInSlot {
+        /// The slot.
+        slot: Slot,
+        /// The most keys to return.
+        count: u64,
+    },
+}
+
+/// A request that concerns all workers, its arguments understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlRequest {
+    /// CLIENT LIST: answer with [`client::list_reply`].
+    ClientList(client::ClientFilter),
+    /// CLIENT KILL: answer with [`client::ClientKill::reply`].
+    ClientKill(client::ClientKill),
+    /// CLIENT PAUSE, until that Unix time in ms: answer `OK`.
+    ClientPause {
+        /// When it ends by itself.
+        until_ms: u64,
+        /// Which commands wait.
+        mode: client::PauseMode,
+    },
+    /// CLIENT UNPAUSE: answer `OK`.
+    ClientUnpause,
+    /// CLIENT UNBLOCK: answer the integer 1 if the client was blocked, else 0.
+    ClientUnblock {
+        /// The client.
+        id: u64,
+        /// Whether it gets an error instead of its timeout's reply.
+        with_error: bool,
+    },
+    /// CONFIG SET: answer with [`config::apply`].
+    ConfigSet(Vec<config::Assignment>),
+    /// CONFIG RESETSTAT: answer `OK`.
+    ConfigResetStat,
+    /// SLOWLOG: answer with [`crate::slowlog::SlowLog::answer`].
+    Slowlog(SlowlogRequest),
+    /// INFO with the sections asked for, in lower case: answer with [`crate::info::reply`].
+    Info(Vec<String>),
+}
+
+/// Answers one command, or says who must.
+pub fn answer(
+    command: LocalCommand,
+    args: Args<'_>,
+    profile: &mut Profile,
+    context: &Context<'_>,
+    out: &mut Vec<u8>,
+) -> After {
+    use LocalCommand as Local;
+    if needs_auth(profile, context.settings) && !auth::allowed_before(command) {
+        errors::write(out, errors::NOAUTH);
+        return After::Done;
+    }
+    match command {
+        Local::Ping => connection::ping(args, out),
+        Local::Echo => connection::echo(args, out),
+        Local::Quit => connection::quit(out),
+        Local::Reset => connection::reset(profile, context, out),
+        Local::Select => connection::select(args, profile, context, out),
+        Local::Readonly => connection::readonly(true, profile, out),
+        Local::Readwrite => connection::readonly(false, profile, out),
+        Local::Asking => connection::asking(profile, out),
+        Local::Auth => auth::auth(args, profile, context, out),
+        Local::Hello => auth::hello(args, profile, context, out),
+        Local::Time => server::time(context, out),
+        Local::Lolwut => server::lolwut(profile, context, out),
+        Local::Role => server::role(context, out),
+        Local::Info => server::info(args),
+        Local::Client(sub) => client::answer(sub, args, profile, context, out),
+        Local::Config(sub) => config::answer(sub, args, profile, context, out),
+        Local::Cluster(sub) => cluster::answer(sub, args, profile, context, out),
+        Local::Slowlog(sub) => slowlog::answer(sub, args, out),
+        Local::Command(sub) => After::Command(sub),
+        Local::Umctl => After::Umctl,
+        Local::Umforward => After::Forwarded,
+    }
+}
+
+#[cfg(test)]
+mod tests;

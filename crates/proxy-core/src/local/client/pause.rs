@@ -1,0 +1,40 @@
+//! CLIENT PAUSE.
+
+use super::super::ControlRequest;
+use crate::command::Args;
+use crate::{decimal, errors};
+
+/// Which commands wait during a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PauseMode {
+    /// Commands that may write.
+    Write,
+    /// All commands.
+    All,
+}
+
+/// `CLIENT PAUSE milliseconds [WRITE|ALL]`. The mode is checked first, as in Redis.
+pub(super) fn parse(args: Args<'_>, now_ms: u64, out: &mut Vec<u8>) -> Option<ControlRequest> {
+    let parsed = mode(args).and_then(|mode| {
+        let until_ms = end_ms(args.get(2), now_ms)?;
+        Ok(ControlRequest::ClientPause { until_ms, mode })
+    });
+    parsed.map_err(|error| errors::write(out, error)).ok()
+}
+
+fn mode(args: Args<'_>) -> Result<PauseMode, &'static str> {
+    match args.len() {
+        3 => Ok(PauseMode::All),
+        4 if args.get(3).eq_ignore_ascii_case(b"ALL") => Ok(PauseMode::All),
+        4 if args.get(3).eq_ignore_ascii_case(b"WRITE") => Ok(PauseMode::Write),
+        4 => Err(errors::PAUSE_MODE),
+        _ => Err(errors::SYNTAX),
+    }
+}
+
+fn end_ms(given: &[u8], now_ms: u64) -> Result<u64, &'static str> {
+    let duration_ms = decimal::parse(given).ok_or(errors::TIMEOUT_NOT_INTEGER)?;
+    let duration_ms = u64::try_from(duration_ms).map_err(|_| errors::TIMEOUT_NEGATIVE)?;
+    let end_ms = now_ms.checked_add(duration_ms).filter(|end_ms| i64::try_from(*end_ms).is_ok());
+    end_ms.ok_or(errors::TIMEOUT_OUT_OF_RANGE)
+}

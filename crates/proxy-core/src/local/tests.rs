@@ -1,0 +1,120 @@
+//! What is handed to others: requests for the control thread, and what follows an answer. The bytes of replies
+//! are compared with a real server's in `tests/like_redis`.
+
+use resp::{RequestLimits, RequestParser};
+
+use super::client::{ClientFilter, ClientKill, ClientType, PauseMode, SessionUse};
+use super::*;
+use crate::command::{Class, CommandTable};
+
+const NOW_US: u64 = 1_700_000_000_000_000;
+
+fn session() -> Profile {
+    let ends = ("10.0.0.9:4000".parse().unwrap(), "127.0.0.1:5299".parse().unwrap());
+    let mut profile = Profile::new(7, ends.0, ends.1, NOW_US / 1000 - 60_000);
+    profile.authenticated = true;
+    profile
+}
+
+fn say(line: &str, profile: &mut Profile) -> After {
+    let table = CommandTable::builtin();
+    let settings = Settings::new("127.0.0.1:5299".parse().unwrap());
+    let mut parser = RequestParser::new();
+    parser.parse(format!("{line}\r\n").as_bytes(), &RequestLimits::default()).unwrap();
+    let args = Args::new(parser.inline_frame(), parser.spans());
+    let Class::Local(command) = table.resolve(args).unwrap().class else { panic!("{line} is not local") };
+    let context = Context {
+        settings: &settings,
+        cluster: None,
+        server_version: "7.0.15",
+        session_use: SessionUse::default(),
+        now_us: NOW_US,
+    };
+    answer(command, args, profile, &context, &mut Vec::new())
+}
+
+#[test]
+fn what_follows() {
+    let control = |request| After::Control(Box::new(request));
+    let slot = Slot::new(5).unwrap();
+    for (line, expected) in [
+        ("ping", After::Done),
+        ("quit", After::Close),
+        ("reset", After::SessionReset),
+        ("select 0", After::Done),
+        ("select 1", After::SelectChanged),
+        ("select 99", After::Done),
+        ("command count", After::Command(CommandCommand::Count)),
+        ("cluster countkeysinslot 5", After::CountKeysInSlot(slot)),
+        ("cluster getkeysinslot 5 3", After::KeysInSlot { slot, count: 3 }),
+        ("umctl getepoch", After::Umctl),
+        ("umforward 3 get a", After::Forwarded),
+        ("info", control(ControlRequest::Info(vec![]))),
+        (
+            "info Server KEYSPACE",
+            control(ControlRequest::Info(vec!["server".to_owned(), "keyspace".to_owned()])),
+        ),
+        ("config resetstat", control(ControlRequest::ConfigResetStat)),
+        ("slowlog get", control(ControlRequest::Slowlog(SlowlogRequest::Get(Some(10))))),
+        ("slowlog get -1", control(ControlRequest::Slowlog(SlowlogRequest::Get(None)))),
+        ("client unpause", control(ControlRequest::ClientUnpause)),
+        (
+            "client pause 5 write",
+            control(ControlRequest::ClientPause { until_ms: NOW_US / 1000 + 5, mode: PauseMode::Write }),
+        ),
+        ("client unblock 9 error", control(ControlRequest::ClientUnblock { id: 9, with_error: true })),
+        ("client list", control(ControlRequest::ClientList(ClientFilter::default()))),
+    ] {
+        assert_eq!(say(line, &mut session()), expected, "{line}");
+    }
+}
+
+#[test]
+fn whom_client_kill_means() {
+    for (options, pubsub, meant) in [
+        ("10.0.0.9:4000", false, true),
+        ("10.0.0.9:4001", false, false),
+        ("id 7", false, true),
+        ("id 8", false, false),
+        ("addr 10.0.0.9:4000 laddr 127.0.0.1:5299", false, true),
+        ("addr 10.0.0.9:4000 laddr 127.0.0.1:5300", false, false),
+        ("type normal", false, true),
+        ("type normal", true, false),
+        ("type pubsub", true, true),
+        ("user default", false, true),
+        ("maxage 60", false, true),
+        ("maxage 61", false, false),
+        ("id 7 type pubsub", false, false),
+    ] {
+        let After::Control(request) = say(&format!("client kill {options}"), &mut session()) else {
+            panic!("{options}")
+        };
+        let ControlRequest::ClientKill(ClientKill { mut filter, .. }) = *request else { panic!("{options}") };
+        let client_type = if pubsub { ClientType::Pubsub } else { ClientType::Normal };
+        assert_eq!(filter.matches(&session(), client_type, NOW_US / 1000), meant, "{options}");
+        filter.skip = Some(7);
+        assert!(!filter.matches(&session(), client_type, NOW_US / 1000), "{options}");
+    }
+}
+
+#[test]
+fn library_and_long_names() {
+    let mut profile = session();
+    for line in [
+        "client setinfo LIB-NAME redis-py",
+        "client setinfo lib-ver 5.0",
+        "client setinfo lib-ver '5 0'",
+        "client setinfo nothing x",
+        &format!("client setname {}", "x".repeat(513)),
+        "readonly",
+        "asking",
+    ] {
+        assert_eq!(say(line, &mut profile), After::Done);
+    }
+    let extras = profile.extras().unwrap();
+    assert_eq!(
+        (&*extras.lib_name, &*extras.lib_ver, &*extras.name),
+        (&b"redis-py"[..], &b"5.0"[..], &b""[..])
+    );
+    assert!(profile.readonly && profile.take_asking());
+}

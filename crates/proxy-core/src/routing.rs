@@ -1,0 +1,156 @@
+//! Which node or proxy a slot's commands go to: one look-up table made from a view.
+
+use std::sync::Arc;
+
+use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotTag, View};
+
+use crate::cluster_replies::ClusterReplies;
+
+/// Index into [`RouteTable::targets`].
+pub(crate) type TargetIndex = u16;
+/// A slot that nobody owns.
+pub(crate) const NOWHERE: TargetIndex = 0;
+
+/// Where commands for a slot go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// No proxy owns the slot.
+    Nowhere,
+    /// A node beside this proxy.
+    Local(Address),
+    /// Another proxy: the client is told to go there.
+    Peer(Address),
+}
+
+/// The routes of one view.
+#[derive(Debug)]
+pub struct RouteTable {
+    targets: Vec<Target>,
+    owners: Box<[TargetIndex; SLOT_COUNT]>,
+    /// As `owners`, but with local replicas in the place of their primaries: for sessions in READONLY mode.
+    readers: Option<Box<[TargetIndex; SLOT_COUNT]>>,
+    primaries: Vec<Address>,
+}
+
+impl RouteTable {
+    /// Builds the table of `view`; `roles` tells which local nodes are replicas, of whom.
+    #[must_use]
+    pub fn new(view: &View, roles: Option<&SetRepl>) -> Self {
+        let mut table = RouteTable {
+            targets: vec![Target::Nowhere],
+            owners: Box::new([NOWHERE; SLOT_COUNT]),
+            readers: None,
+            primaries: Vec::new(),
+        };
+        for peer in &view.peers {
+            let target = table.add(Target::Peer(peer.address.clone()));
+            for assignment in peer.slots.iter().filter(|a| is_owned(&a.tag)) {
+                assignment.ranges.slots().for_each(|slot| table.owners[slot.index()] = target);
+            }
+        }
+        for node in &view.local {
+            let target = table.add(Target::Local(node.address.clone()));
+            let mut owns = false;
+            for assignment in node.slots.iter().filter(|a| is_owned(&a.tag)) {
+                assignment.ranges.slots().for_each(|slot| table.owners[slot.index()] = target);
+                owns |= !assignment.ranges.is_empty();
+            }
+            if owns {
+                table.primaries.push(node.address.clone());
+            }
+        }
+        table.readers = table.reader_routes(view, roles);
+        if table.primaries.is_empty() {
+            table.primaries = view.local.iter().map(|node| node.address.clone()).collect();
+        }
+        table
+    }
+
+    fn add(&mut self, target: Target) -> TargetIndex {
+        if let Some(index) = self.targets.iter().position(|t| *t == target) {
+            return index as TargetIndex;
+        }
+        self.targets.push(target);
+        TargetIndex::try_from(self.targets.len() - 1).expect("a view has at most 16384 owners")
+    }
+
+    fn reader_routes(
+        &mut self,
+        view: &View,
+        roles: Option<&SetRepl>,
+    ) -> Option<Box<[TargetIndex; SLOT_COUNT]>> {
+        let mut readers = self.owners.clone();
+        let mut any = false;
+        for node in &view.local {
+            let target = self.add(Target::Local(node.address.clone()));
+            for assignment in node.slots.iter().filter(|a| a.tag == SlotTag::Replica) {
+                assignment.ranges.slots().for_each(|slot| readers[slot.index()] = target);
+                any = true;
+            }
+        }
+        for (replica, proxy) in roles.into_iter().flat_map(unambiguous_replicas) {
+            let peer = self.add(Target::Peer(proxy));
+            let target = self.add(Target::Local(replica));
+            for (reader, &owner) in readers.iter_mut().zip(self.owners.iter()) {
+                if owner == peer && *reader == owner {
+                    *reader = target;
+                    any = true;
+                }
+            }
+        }
+        any.then_some(readers)
+    }
+
+    /// Every target, in the order of their indexes.
+    #[must_use]
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    /// The nodes beside this proxy that own slots, or all of them where none does.
+    #[must_use]
+    pub fn primaries(&self) -> &[Address] {
+        &self.primaries
+    }
+
+    /// Who owns `slot`.
+    #[inline]
+    pub(crate) fn owner(&self, slot: Slot) -> TargetIndex {
+        self.owners[slot.index()]
+    }
+
+    /// Who may answer reads of `slot` for a session in READONLY mode.
+    #[inline]
+    pub(crate) fn reader(&self, slot: Slot) -> TargetIndex {
+        match &self.readers {
+            Some(readers) => readers[slot.index()],
+            None => self.owner(slot),
+        }
+    }
+}
+
+fn is_owned(tag: &SlotTag) -> bool {
+    matches!(tag, SlotTag::None | SlotTag::Migrating(_))
+}
+
+/// Local replicas and the proxies of their primaries. A proxy that two of them name is left out: SETREPL does not
+/// say which of its slots which of its nodes has, and a read from the wrong replica would find nothing.
+fn unambiguous_replicas(roles: &SetRepl) -> Vec<(Address, Address)> {
+    let replicas: Vec<_> = roles
+        .roles
+        .iter()
+        .filter(|role| role.role == Role::Replica)
+        .filter_map(|role| role.peers.first().map(|peer| (role.node.clone(), peer.proxy.clone())))
+        .collect();
+    let is_alone = |proxy: &Address| replicas.iter().filter(|(_, other)| other == proxy).count() == 1;
+    replicas.iter().filter(|(_, proxy)| is_alone(proxy)).cloned().collect()
+}
+
+/// All that a worker needs of one view; shared by the workers of a proxy.
+#[derive(Debug)]
+pub struct WorkerView {
+    /// Where commands go.
+    pub routes: RouteTable,
+    /// The answers to CLUSTER commands, encoded once.
+    pub replies: Arc<ClusterReplies>,
+}

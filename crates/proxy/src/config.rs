@@ -1,0 +1,169 @@
+//! The settings of a server proxy.
+//!
+//! Names and defaults of the settings that Undermoon has always had are its interface and stay as they are; newer
+//! ones carry their unit in their name. Each field's documentation is also the text of `undermoon proxy --help`
+//! and of docs/configuration.md, so it speaks to an operator.
+
+use model::{Address, AddressError};
+use service::config::{
+    BadValue, Bytes, Configuration, Count, Microseconds, Milliseconds, Secret, Setting, TomlValue,
+};
+use service::logging::{LogFormat, LogLevel};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// The port of a server proxy, unless configured otherwise.
+pub const DEFAULT_PORT: u16 = 5299;
+
+/// A day: the longest time-out that makes sense for a command or a drain.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// A year, in milliseconds: the longest time that a session may be asked to idle.
+const YEAR_MS: i64 = 365 * DAY_MS;
+
+/// An hour, in microseconds: a command slower than that is not slow but stuck.
+const HOUR_US: i64 = 60 * 60 * 1_000_000;
+
+service::choice! {
+    /// The form of addresses in `CLUSTER NODES`.
+    pub enum NodesVersion {
+        /// `ip:port`, as before Redis 4.
+        V1 = "v1",
+        /// `ip:port@cport`, as clients expect since Redis 4.
+        V2 = "v2",
+    }
+}
+
+service::choice! {
+    /// Whether requests to one backend are gathered into batches.
+    pub enum Batching {
+        /// While replies to a batch are due, what follows waits for them; bounded in bytes and in time.
+        On = "on",
+        /// What a turn of the event loop has gathered is written at its end, whatever is due.
+        Off = "off",
+    }
+}
+
+/// A host and a port, where the host may be a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort(pub Address);
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl Setting for HostPort {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        text.trim().parse().map(HostPort).map_err(|error| match error {
+            AddressError::Form => BadValue::new("without a port"),
+            AddressError::Host => BadValue::new("without a good host"),
+            AddressError::Port => BadValue::new("without a good port"),
+        })
+    }
+
+    fn accepts() -> String {
+        "host:port".to_owned()
+    }
+
+    fn shown(&self) -> Option<TomlValue> {
+        Some(TomlValue::String(self.to_string()))
+    }
+}
+
+service::settings! {
+    /// Everything that can be set for a server proxy.
+    pub struct ProxyConfig {
+        /// The IP address and port on which the proxy serves clients.
+        pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+        /// The address by which clients and other proxies reach this proxy, as it stands in MOVED and CLUSTER
+        /// replies; `address` when not set. Needed when `address` is a wildcard such as 0.0.0.0.
+        pub announce_address: Option<HostPort> = None,
+        /// Where HTTP answers `/metrics`, `/healthz` and `/readyz`; nowhere when not set.
+        pub admin_address: Option<SocketAddr> = None,
+        /// The Redis servers that this proxy fronts, where they are known before the first view arrives.
+        pub node_addresses: Vec<HostPort> = Vec::new(),
+        /// Worker threads, each with its own event loop, sessions and backends.
+        pub thread_number: Count<1, 1024> = Count::of(2),
+        /// Connections from each worker to each node; more than 4 count as 4. One is best as a rule, because the
+        /// requests of all clients then share larger batches.
+        pub backend_conn_num: Count<1, 64> = Count::of(1),
+        /// How long a request may wait for a node before the client gets an error, and how long connecting to a
+        /// node may take.
+        pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
+        /// How long a session may be idle before it is closed; 0 is for ever.
+        pub session_timeout: Milliseconds<0, YEAR_MS> = Milliseconds::of(0),
+        /// How long requests in flight may take to finish when the proxy is told to stop.
+        pub shutdown_timeout_ms: Milliseconds<0, DAY_MS> = Milliseconds::of(10_000),
+        /// The password that clients must give with AUTH or HELLO; none when not set.
+        pub password: Option<Secret> = None,
+        /// The password that the proxy gives to the nodes with AUTH, and replicas to their primaries; none when not
+        /// set.
+        pub backend_password: Option<Secret> = None,
+        /// How many clients may be connected at a time.
+        pub maxclients: Count<1, 10_000_000> = Count::of(10_000),
+        /// How many databases SELECT accepts; no more than the nodes have.
+        pub databases: Count<1, 65_536> = Count::of(16),
+        /// The largest single argument of a request.
+        pub bulk_bytes_max: Bytes<1024, 536_870_912> = Bytes::of(536_870_912),
+        /// How many bytes of replies may wait for a client that does not read: at that point no more of its
+        /// requests are read, and a subscriber is disconnected.
+        pub output_bytes_max: Bytes<65_536, 4_294_967_295> = Bytes::of(33_554_432),
+        /// Whether requests to a node are gathered into batches while earlier ones are on their way.
+        pub batching: Batching = Batching::On,
+        /// Whether a request for a slot of another proxy is forwarded there instead of answered MOVED, for clients
+        /// that know nothing of clusters.
+        pub active_redirection: bool = false,
+        /// How many times one request may be forwarded from proxy to proxy.
+        pub max_redirections: Count<1, 64> = Count::of(4),
+        /// Where clients are sent with MOVED while this proxy has no cluster; when not set they get an error.
+        pub default_redirection_address: Option<HostPort> = None,
+        /// The form of addresses in CLUSTER NODES: v2 is ip:port@cport, v1 is ip:port.
+        pub cluster_nodes_version: NodesVersion = NodesVersion::V2,
+        /// How many entries the slow log keeps.
+        pub slowlog_len: Count<0, 1_000_000> = Count::of(1024),
+        /// A request that takes longer than this is put into the slow log; 0 is every request, -1 none.
+        pub slowlog_log_slower_than: Microseconds<-1, HOUR_US> = Microseconds::of(20_000),
+        /// One request of this many is timed for the slow log.
+        pub slowlog_sample_rate: Count<1, 1_000_000> = Count::of(1000),
+        /// What is logged: a level, or levels for some modules, as info,proxy=debug.
+        pub log_level: LogLevel = LogLevel::info(),
+        /// The form of log lines: human for people, json for programs.
+        pub log_format: LogFormat = LogFormat::Human,
+    }
+}
+
+impl ProxyConfig {
+    /// The address by which others know this proxy: `announce_address`, or else `address`.
+    ///
+    /// # Panics
+    /// When neither can be announced, which [`Configuration::contradictions`] refuses.
+    pub fn announced(&self) -> Address {
+        match &self.announce_address {
+            Some(announced) => announced.0.clone(),
+            None => Address::new(&self.address.ip().to_string(), self.address.port())
+                .expect("an address with port 0 is refused when the configuration is read"),
+        }
+    }
+}
+
+impl Configuration for ProxyConfig {
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.address.port() == 0 {
+            found.push(("address", "port 0 would be a different port at each start".to_owned()));
+        }
+        if self.announce_address.is_none() && self.address.ip().is_unspecified() {
+            let reason = format!(
+                "`address` is {}, which clients cannot connect to; set the one they use",
+                self.address
+            );
+            found.push(("announce_address", reason));
+        }
+        if self.admin_address == Some(self.address) {
+            found.push(("admin_address", "the same as `address`".to_owned()));
+        }
+        found
+    }
+}

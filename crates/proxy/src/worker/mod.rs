@@ -1,0 +1,70 @@
+//! A worker: one thread with its own listener, event loop, sessions and backends. It shares nothing with the other
+//! workers but what the control thread gives to all of them.
+
+mod event_loop;
+mod io;
+mod mailbox;
+mod sockets;
+
+pub(crate) use mailbox::{ControlMessage, Mailbox, SessionFilter, SessionLine, WorkerMessage};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::thread::JoinHandle;
+
+use proxy_core::engine::{Policy, Shared};
+use proxy_core::stats::WorkerStats;
+use tokio::sync::mpsc::UnboundedSender;
+
+use self::event_loop::{Bound, EventLoop};
+use crate::RunError;
+
+/// What the workers of a proxy count together.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    /// Sessions connected now, for `maxclients`.
+    pub(crate) sessions: AtomicUsize,
+    /// The last client id given out.
+    pub(crate) last_client_id: AtomicU64,
+}
+
+/// What a worker is started with.
+pub(crate) struct WorkerStart {
+    pub(crate) index: usize,
+    pub(crate) address: SocketAddr,
+    pub(crate) shared: Shared,
+    pub(crate) policy: Policy,
+    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) totals: Arc<Totals>,
+    pub(crate) control: UnboundedSender<ControlMessage>,
+}
+
+/// A running worker as the control thread holds it.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) mailbox: Mailbox,
+    pub(crate) thread: JoinHandle<()>,
+    pub(crate) stats: Arc<WorkerStats>,
+    /// Where its listener is bound: of use when the port was chosen by the system.
+    pub(crate) address: SocketAddr,
+}
+
+impl Worker {
+    /// Binds the worker's listener and starts its thread.
+    ///
+    /// # Errors
+    /// When the address cannot be bound, or the system refuses an epoll instance or a thread.
+    pub(crate) fn start(start: WorkerStart) -> Result<Worker, RunError> {
+        let (mailbox, inbox) = mailbox::pair().map_err(RunError::system("making a mailbox"))?;
+        let stats = start.stats.clone();
+        let name = format!("worker-{}", start.index);
+        let bound = Bound::new(start.address, &inbox)?;
+        let address = bound.address;
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || EventLoop::new(start, inbox, bound).run())
+            .map_err(RunError::system("starting a worker thread"))?;
+        Ok(Worker { mailbox, thread, stats, address })
+    }
+}

@@ -1,0 +1,60 @@
+//! Opening sockets: listeners that share a port, connections to nodes.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use model::Address;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4096;
+/// As Redis's `tcp-keepalive`: a dead peer is noticed in about twice this.
+const KEEPALIVE: Duration = Duration::from_secs(300);
+
+/// A listener on `address` that shares its port with those of the other workers. What is accepted from it
+/// inherits its options.
+pub(super) fn listener(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    prepare(&socket)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Begins to connect to a node; the event loop is told when that has ended.
+pub(super) fn connect(address: &Address) -> io::Result<OwnedFd> {
+    // Nodes are named by IP address as a rule; a name is looked up here, which may take time, but only when a
+    // connection is opened.
+    let address = (address.host(), address.port())
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host name has no address"))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    prepare(&socket)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => Ok(socket.into()),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
+            Ok(socket.into())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// How a connection attempt ended.
+pub(super) fn connect_outcome(socket: &OwnedFd) -> io::Result<()> {
+    match SockRef::from(socket).take_error()? {
+        None => Ok(()),
+        Some(error) => Err(error),
+    }
+}
+
+fn prepare(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+}

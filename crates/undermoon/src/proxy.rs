@@ -1,0 +1,76 @@
+//! `undermoon proxy`: a server proxy.
+
+use crate::failure::Failure;
+use crate::open_files;
+use ::proxy::config::ProxyConfig;
+use anyhow::Context as _;
+use service::build_info::BUILD;
+use service::config::{Loaded, Settings as _, environment_name, load};
+use service::shutdown::Shutdown;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  undermoon proxy                                    serve on 127.0.0.1:5299 with the defaults
+  undermoon proxy proxy.toml                         with the settings of a file
+  undermoon proxy proxy.toml --check                 check file and environment, then exit
+  UNDERMOON_THREAD_NUMBER=4 undermoon proxy          with one setting changed
+
+A new proxy has no cluster; give it one with UMCTL SETCLUSTER:
+  redis-cli -p 5299 UMCTL SETCLUSTER v2 1 NOFLAGS mydb 127.0.0.1:6379 1 0-16383
+
+`undermoon proxy --help` lists every setting.";
+
+/// Run a server proxy in front of the Redis servers of this host
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
+    #[arg(value_name = "CONFIG.TOML")]
+    config: Option<PathBuf>,
+    /// Check the configuration, print the settings that hold with their origin, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs a proxy until it is told to stop.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded: Loaded<ProxyConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
+    if arguments.check {
+        for warning in &loaded.warnings {
+            eprintln!("warning: {warning}");
+        }
+        print!("{}", loaded.to_text());
+        return Ok(());
+    }
+    let config = loaded.settings;
+    let log =
+        service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(address = %config.address, workers = %config.thread_number, "undermoon proxy {BUILD}");
+    if config.password.is_none() && !config.address.ip().is_loopback() {
+        tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
+    }
+    open_files::allow(config.maxclients.unsigned());
+    let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
+    ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
+}
+
+/// The examples, and every setting with its environment variable, default, accepted values and meaning.
+pub(crate) fn long_help() -> String {
+    let mut text = format!("{EXAMPLES}\n\nSettings (the name is the key in the file):\n")
+        .replace("\n\n`undermoon proxy --help` lists every setting.", "");
+    let defaults = ProxyConfig::default();
+    for field in ProxyConfig::FIELDS {
+        let default =
+            (field.shown)(&defaults).map_or_else(|| "not set".to_owned(), |value| value.to_string());
+        // Writing into a String cannot fail.
+        let _ = write!(text, "\n  {} = {default}   [{}]\n", field.name, environment_name(field.name));
+        let _ = writeln!(text, "      {}", field.meaning);
+        let _ = writeln!(text, "      Accepted: {}.", (field.accepts)());
+    }
+    text
+}

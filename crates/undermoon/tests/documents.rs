@@ -1,0 +1,144 @@
+//! The documents and the program say the same.
+
+use proxy::config::ProxyConfig;
+use service::config::{Configuration, Settings};
+use std::path::{Path, PathBuf};
+
+fn document(path: &str) -> String {
+    let path = format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows that docs/configuration.md must have for the settings of `S`, exactly.
+fn rows<S: Configuration>() -> Vec<String> {
+    let defaults = S::default();
+    let row = |field: &service::config::Field<S>| {
+        let default =
+            (field.shown)(&defaults).map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"));
+        format!("| `{}` | {default} | {} | {} |", field.name, (field.accepts)(), field.meaning)
+    };
+    <S as Settings>::FIELDS.iter().map(row).collect()
+}
+
+#[test]
+fn every_setting_of_the_proxy_is_documented() {
+    let text = document("docs/configuration.md");
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("Proxy")).expect("a section on the proxy");
+    let found: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted = rows::<ProxyConfig>();
+    assert_eq!(found, wanted, "docs/configuration.md should have these rows:\n{}\n", wanted.join("\n"));
+}
+
+/// Every Markdown file that belongs to the project, from the repository's root down.
+fn markdown_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+        let path = entry.expect("a folder's entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        // What is hidden, built or fetched is not ours to check.
+        if name.starts_with('.') || name == "target" || name == "node_modules" {
+            continue;
+        }
+        if path.is_dir() {
+            markdown_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The targets of Markdown links, `[text](target)`, outside of code.
+fn links(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut in_code = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        // Every second piece between backquotes is code.
+        for prose in line.split('`').step_by(2) {
+            let targets = prose.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+            found.extend(targets.map(|(target, _)| target.to_owned()));
+        }
+    }
+    found
+}
+
+/// The anchor that a heading gets, as code hosts make it: lower case, hyphens for spaces, no punctuation.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+/// Why a link from `file` leads nowhere, if so.
+fn broken(file: &Path, link: &str) -> Option<String> {
+    if link.starts_with("https://") || link.starts_with("http://") || link.starts_with("mailto:") {
+        return None;
+    }
+    let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let folder = file.parent().expect("a file is in a folder");
+    let target = if path.is_empty() { file.to_owned() } else { folder.join(path) };
+    if !target.exists() {
+        return Some(format!("{}: {link}: no such file", file.display()));
+    }
+    if anchor.is_empty() {
+        return None;
+    }
+    let text = std::fs::read_to_string(&target).unwrap_or_default();
+    let found = anchors(&text).iter().any(|known| known == anchor);
+    (!found).then(|| format!("{}: {link}: no such heading", file.display()))
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut files = Vec::new();
+    markdown_files(&root, &mut files);
+    assert!(files.len() >= 5, "too few documents were found: {files:?}");
+    let read = |file: &PathBuf| std::fs::read_to_string(file).expect("a document in UTF-8");
+    let faults: Vec<String> = files
+        .iter()
+        .flat_map(|file| links(&read(file)).into_iter().filter_map(|link| broken(file, &link)))
+        .collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_link_checker_finds_faults() {
+    fn check(link: &str, expected: Option<&str>) {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let found = broken(&file, link);
+        assert_eq!(found.as_deref().map(|text| text.rsplit(": ").next().unwrap()), expected, "{link}");
+    }
+    check("configuration.md", None);
+    check("configuration.md#proxy", None);
+    check("#proxy", None);
+    check("https://redis.io", None);
+    check("configuration.md#gateway-in-a-dream", Some("no such heading"));
+    check("missing.md", Some("no such file"));
+    let text = "a [b](c.md) `[not](x)` and [d](e)\n```\n[not](y)\n```\n[f](g#h)";
+    assert_eq!(links(text), ["c.md", "e", "g#h"]);
+}
+
+/// Every crate is in the map, and every file that the map names exists.
+#[test]
+fn the_map_of_crates_is_complete() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let text = document("ARCHITECTURE.md");
+    for entry in std::fs::read_dir(root.join("crates")).expect("the crates") {
+        let name = entry.expect("a crate").file_name();
+        let name = name.to_str().expect("UTF-8");
+        assert!(text.contains(&format!("\n| `{name}` | ")), "{name} has no row in ARCHITECTURE.md");
+    }
+    let paths = text.split('`').filter(|piece| piece.starts_with("crates/") && !piece.contains('\n'));
+    let missing: Vec<&str> = paths.filter(|path| !root.join(path).exists()).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+}
