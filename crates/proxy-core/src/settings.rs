@@ -156,7 +156,7 @@ impl Settings {
             address,
             admin_address: None,
             workers: 2,
-            backend_conn_num: 2,
+            backend_conn_num: 1,
             backend_timeout_ms: 3000,
             session_timeout_ms: 0,
             password: None,
@@ -166,7 +166,7 @@ impl Settings {
             output_bytes_max: 64 * 1024 * 1024,
             slowlog_len: 1024,
             slowlog_log_slower_than_us: 20_000,
-            slowlog_sample_rate: 1000,
+            slowlog_sample_rate: 1,
             active_redirection: false,
             max_redirections: 4,
             default_redirection_address: None,
@@ -249,7 +249,7 @@ mod tests {
             ("appendonly", "appendonly=no"),
             ("timeout", "timeout=0"),
             ("loglevel", "loglevel=notice"),
-            ("slowlog-*", "slowlog-max-len=1024 slowlog-log-slower-than=20000 slowlog-sample-rate=1000"),
+            ("slowlog-*", "slowlog-max-len=1024 slowlog-log-slower-than=20000 slowlog-sample-rate=1"),
             ("nothing", ""),
         ] {
             let pairs = settings().get(pattern.as_bytes());

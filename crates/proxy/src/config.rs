@@ -125,8 +125,8 @@ service::settings! {
         pub slowlog_len: Count<0, 1_000_000> = Count::of(1024),
         /// A request that takes longer than this is put into the slow log; 0 is every request, -1 none.
         pub slowlog_log_slower_than: Microseconds<-1, HOUR_US> = Microseconds::of(20_000),
-        /// One request of this many is timed for the slow log.
-        pub slowlog_sample_rate: Count<1, 1_000_000> = Count::of(1000),
+        /// Of the requests that are slow, one of this many is put into the slow log. Every request is timed.
+        pub slowlog_sample_rate: Count<1, 1_000_000> = Count::of(1),
         /// What is logged: a level, or levels for some modules, as info,proxy=debug.
         pub log_level: LogLevel = LogLevel::info(),
         /// The form of log lines: human for people, json for programs.

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    tracing::info!(address = %config.address, workers = %config.thread_number, "undermoon proxy {BUILD}");
+    tracing::info!("undermoon proxy {BUILD}");
     if config.password.is_none() && !config.address.ip().is_loopback() {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
     }

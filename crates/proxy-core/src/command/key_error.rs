@@ -30,6 +30,13 @@ const MORE_THAN_ARGUMENTS: &str = "ERR Number of keys can't be greater than numb
 const NOT_POSITIVE: &str = "ERR numkeys should be greater than 0";
 
 impl KeyError {
+    /// Whether any node, given such a request, answers with an error of its own and does nothing. A node outside of
+    /// cluster mode would execute SORT with patterns: that one the proxy has to refuse.
+    #[must_use]
+    pub fn is_for_the_node(self) -> bool {
+        !matches!(self, KeyError::SortBy | KeyError::SortGet)
+    }
+
     /// The error's text, without the leading `-`: what `command` itself answers on Redis 8.2 and Valkey 9.1.
     pub fn text(self, command: &Command) -> Cow<'static, str> {
         use KeyError::{Negative, NotANumber, SortBy, SortGet, Syntax, TooMany, Unbalanced, Zero};

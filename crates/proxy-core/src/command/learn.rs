@@ -27,11 +27,19 @@ const UNSAFE: Flags = Flags::ADMIN
 impl CommandTable {
     /// This table with what a backend's reply to COMMAND says beyond it. Numbers of known commands stay.
     ///
+    /// A command that no backend has told of so far is unknown from then on, as it is to the backends.
+    ///
     /// Of a known command the arity is widened, and where the backend finds its keys elsewhere than the
     /// table does, the backend is believed: it is the one that will read them.
     #[must_use]
     pub fn learn(&self, command_reply: &Value<'_>) -> CommandTable {
         let mut commands: Vec<Command> = self.iter().cloned().collect();
+        if !self.taught {
+            commands
+                .iter_mut()
+                .filter(|command| needs_backend(command))
+                .for_each(|command| command.absent = true);
+        }
         for entry in items(command_reply).unwrap_or_default() {
             let Some(described) = Description::read(entry) else { continue };
             if described.name.contains('|') {
@@ -45,9 +53,12 @@ impl CommandTable {
                     take(&mut commands, known, &inner);
                 }
             }
+            if described.subcommands.is_empty() {
+                present_whole(&mut commands, &described.name);
+            }
             take(&mut commands, self.find(&described.name), &described);
         }
-        CommandTable::new(commands)
+        CommandTable::new(commands, true)
     }
 
     /// The number of a command or subcommand by its full name.
@@ -60,6 +71,18 @@ impl CommandTable {
     }
 }
 
+/// Whether the command is of use only with a backend that has it.
+fn needs_backend(command: &Command) -> bool {
+    matches!(command.class, Class::Forward | Class::ForwardAny | Class::FanOut(_))
+}
+
+/// Before Redis 7 a container did not tell its subcommands: all of them count as present.
+fn present_whole(commands: &mut [Command], container: &str) {
+    let inner =
+        |command: &&mut Command| command.name.split_once('|').is_some_and(|(outer, _)| outer == container);
+    commands.iter_mut().filter(inner).for_each(|command| command.absent = false);
+}
+
 fn take(commands: &mut Vec<Command>, known: Option<CommandId>, described: &Description<'_, '_>) {
     match known {
         Some(id) => update(&mut commands[id.index()], described),
@@ -69,6 +92,7 @@ fn take(commands: &mut Vec<Command>, known: Option<CommandId>, described: &Descr
 
 fn update(command: &mut Command, described: &Description<'_, '_>) {
     command.listed = true;
+    command.absent = false;
     command.arity = widest(command.arity, described.arity);
     let Some(specs) = &described.specs else { return };
     if specs.is_empty() || same_places(&command.specs, specs) || !specs.iter().all(is_complete) {
@@ -104,6 +128,7 @@ fn add(commands: &mut Vec<Command>, described: &Description<'_, '_>) {
         acl: described.acl.clone(),
         tips: described.tips.clone(),
         listed: true,
+        absent: false,
         docs: "",
     });
 }

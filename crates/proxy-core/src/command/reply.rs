@@ -80,7 +80,7 @@ pub(super) fn all(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
 
 /// The listed commands that are no subcommands.
 fn top_level(table: &CommandTable) -> impl Iterator<Item = &Command> + Clone {
-    table.iter().filter(|command| command.listed && !command.name.contains('|'))
+    table.iter().filter(|command| command.listed && !command.absent && !command.name.contains('|'))
 }
 
 /// The listed command of a name as COMMAND INFO and DOCS take it: a subcommand is `container|name`.
@@ -91,7 +91,7 @@ fn named<'t>(table: &'t CommandTable, name: &[u8]) -> Option<&'t Command> {
         Some(inner) => table.subcommand(command, inner)?,
         None => command,
     };
-    command.listed.then_some(command)
+    (command.listed && !command.absent).then_some(command)
 }
 
 /// Whether the flags of each key are wanted: GETKEYSANDFLAGS, not GETKEYS.
@@ -123,7 +123,10 @@ fn keys(table: &CommandTable, args: Args<'_>, detail: KeyDetail, protocol: Proto
 
 /// The keys of a request, or Redis's error, looked for in Redis's order.
 fn find_keys(table: &CommandTable, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)>, &'static str> {
-    let command = table.lookup(args.get(0)).filter(|command| command.listed).ok_or(INVALID_COMMAND)?;
+    let command = table
+        .lookup(args.get(0))
+        .filter(|command| command.listed && !command.absent)
+        .ok_or(INVALID_COMMAND)?;
     let command = match command.subcommands.len() {
         1.. if args.len() > 1 => table.subcommand(command, args.get(1)).ok_or(INVALID_COMMAND)?,
         _ => command,

@@ -98,6 +98,7 @@ fn command(line: &'static str, id: CommandId, classes: &HashMap<&str, Class>) ->
         acl: words(line.acl),
         tips: words(line.tips),
         listed: line.servers != MODULE,
+        absent: false,
         docs: line.docs,
     })
 }

@@ -52,6 +52,8 @@ pub struct Command {
     pub tips: Box<[Box<str>]>,
     /// Whether COMMAND shows it: not a module's command that no backend was seen to have.
     pub listed: bool,
+    /// Backends have told their commands, and none of them has this one.
+    pub absent: bool,
     /// The documentation columns of the snapshot; empty for a learned command.
     pub(super) docs: &'static str,
 }
@@ -63,6 +65,7 @@ impl Command {
         matches!(self.keys, KeyPlan::First)
             && matches!(self.class, Class::Forward)
             && !self.flags.contains(Flags::BLOCKING)
+            && !self.absent
     }
 
     /// Whether this many arguments, the name among them, are allowed.
@@ -79,6 +82,8 @@ pub struct CommandTable {
     names: NameIndex,
     /// The reply to COMMAND, for RESP2 and RESP3, once it was asked for.
     encoded: [OnceLock<Box<[u8]>>; 2],
+    /// Whether a backend has told its commands.
+    pub(super) taught: bool,
 }
 
 impl std::fmt::Debug for CommandTable {
@@ -90,11 +95,11 @@ impl std::fmt::Debug for CommandTable {
 impl CommandTable {
     /// The table of the built-in snapshot.
     pub fn builtin() -> CommandTable {
-        CommandTable::new(snapshot::commands())
+        CommandTable::new(snapshot::commands(), false)
     }
 
     /// Indexes the commands; the subcommands of containers are found by their names.
-    pub(super) fn new(mut commands: Vec<Command>) -> CommandTable {
+    pub(super) fn new(mut commands: Vec<Command>, taught: bool) -> CommandTable {
         let mut inner: HashMap<Box<str>, Vec<CommandId>> = HashMap::new();
         for command in &commands {
             if let Some((container, _)) = command.name.split_once('|') {
@@ -106,7 +111,7 @@ impl CommandTable {
         }
         let top = commands.iter().filter(|command| !command.name.contains('|'));
         let names = NameIndex::new(top.map(|command| (command.id, &*command.name)));
-        CommandTable { commands: commands.into(), names, encoded: Default::default() }
+        CommandTable { commands: commands.into(), names, encoded: Default::default(), taught }
     }
 
     /// The command of that name, in any case; containers, but no subcommands.
@@ -132,14 +137,21 @@ impl CommandTable {
     /// When there are no arguments at all.
     #[inline]
     pub fn resolve(&self, args: Args<'_>) -> Result<&Command, Unknown> {
-        let mut command = self.lookup(args.get(0)).ok_or(Unknown::Command)?;
+        let mut command =
+            self.lookup(args.get(0)).filter(|command| !command.absent).ok_or(Unknown::Command)?;
         if !command.subcommands.is_empty() && args.len() > 1 {
-            command = self.subcommand(command, args.get(1)).ok_or(Unknown::Subcommand)?;
+            let inner = self.subcommand(command, args.get(1)).filter(|inner| !inner.absent);
+            command = inner.ok_or(Unknown::Subcommand)?;
         }
         if !command.accepts(args.len()) {
             return Err(Unknown::Arity(command.id));
         }
         Ok(command)
+    }
+
+    /// The command of that number, if there is one.
+    pub fn get(&self, id: CommandId) -> Option<&Command> {
+        self.commands.get(id.index())
     }
 
     /// The command of that number.

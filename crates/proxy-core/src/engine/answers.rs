@@ -21,6 +21,7 @@ impl Engine {
             session.wait = Wait::Drained; // what was asked before runs before, on another connection
             return Taken::Later;
         }
+        session.last_command = command.id;
         self.stats.command(command.id).calls.increment();
         let shared = self.shared.clone();
         let context = Context {
@@ -39,7 +40,7 @@ impl Engine {
         session.profile_changed();
         match after {
             After::Done | After::SelectChanged | After::SessionReset => {
-                self.reply_now(id, |out| out.extend_from_slice(&reply))
+                self.reply_now(id, |out| out.extend_from_slice(&reply));
             }
             After::Close => {
                 self.reply_now(id, |out| out.extend_from_slice(&reply));
@@ -79,24 +80,6 @@ impl Engine {
         if (place.session.0 as usize) < self.sessions.len() {
             self.reply_at(place, |out| out.extend_from_slice(reply));
         }
-    }
-
-    /// `UMFORWARD hops command…`: the command of a client of another proxy. It is served if its slot is here; else the
-    /// answer says where it is, and the proxy that asked goes there.
-    fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
-        let inner = args.skip(2);
-        if inner.is_empty() {
-            return Taken::Yes;
-        }
-        let words: Vec<&[u8]> = inner.iter().collect();
-        let mut frame = self.pool.buffer();
-        resp::encode::request(&mut frame, &words);
-        let mut parser = resp::RequestParser::new();
-        let parsed = parser.parse(&frame, &resp::RequestLimits::default());
-        assert!(parsed.is_ok(), "a request that we wrote can be read");
-        let taken = self.dispatch(id, Args::new(&frame, parser.spans()), None);
-        self.pool.recycle(frame);
-        taken
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use resp::{Protocol, ReplyScanner};
 
+use super::batches::Batches;
 use super::buffers::OutQueue;
 use super::session::SessionId;
 use crate::command::CommandId;
@@ -82,6 +83,7 @@ pub(crate) struct Backend {
     /// When bytes last came from the node (worker clock, µs).
     pub(crate) last_heard_us: u64,
     pub(crate) owed: VecDeque<Owed>,
+    pub(crate) batches: Batches,
     /// Entries at the end of `owed` whose requests are still in `out`, counted for no batch yet.
     pub(crate) unsent: usize,
     /// Since when a batch is held back (worker clock, µs); 0 when none is.
@@ -118,6 +120,7 @@ impl Backend {
             out: OutQueue::default(),
             last_heard_us: 0,
             owed: VecDeque::new(),
+            batches: Batches::default(),
             unsent: 0,
             held_since_us: 0,
             sent_at_us: 0,

@@ -28,7 +28,7 @@ impl Engine {
         let shared = self.shared.clone();
         self.nodes.connections = self.policy.connections_per_node;
         let Some(view) = shared.view.as_deref() else {
-            self.nodes.set_targets(Vec::new(), Vec::new());
+            self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new());
             return self.retire_unused();
         };
         let routes = &view.routes;
@@ -36,8 +36,16 @@ impl Engine {
             .targets()
             .iter()
             .map(|target| match target {
-                Target::Local(address) => Some(self.nodes.index_of(address)),
+                Target::Local(address) => Some(self.nodes.index_of(address, false)),
                 Target::Nowhere | Target::Peer(_) => None,
+            })
+            .collect();
+        let proxies: Vec<Option<u32>> = routes
+            .targets()
+            .iter()
+            .map(|target| match target {
+                Target::Peer(address) => Some(self.nodes.index_of(address, true)),
+                Target::Nowhere | Target::Local(_) => None,
             })
             .collect();
         let target_of = |address: &Address| {
@@ -47,7 +55,7 @@ impl Engine {
         let primaries =
             routes.primaries().iter().filter_map(target_of).map(|index| index as TargetIndex).collect();
         let nodes: Vec<u32> = targets.iter().flatten().copied().collect();
-        self.nodes.set_targets(targets, primaries);
+        self.nodes.set_targets(targets, proxies, primaries);
         self.retire_unused();
         for node in nodes {
             self.main_backend(node, Protocol::Resp2, 0);
@@ -78,9 +86,14 @@ impl Engine {
 
     /// The connection that this session's requests to `target` share with others, opened where it is missing.
     pub(super) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Result<u32, BackendDown> {
+        let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
+        self.backend_of_node(id, node)
+    }
+
+    /// As [`Engine::backend_for`], for a node or a proxy by its index.
+    pub(super) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Result<u32, BackendDown> {
         let profile = &self.sessions[id.0 as usize].profile;
         let (db, protocol) = (profile.db, profile.protocol);
-        let node = self.nodes.of_target(target).expect("only local targets are forwarded to");
         let backend = match db {
             0 => self.main_backend(node, protocol, (id.0 % self.nodes.connections) as usize),
             db => self.other_backend(node, db, protocol),
@@ -166,7 +179,12 @@ impl Engine {
             resp::encode::request(&mut greeting, words);
             due += 1;
         };
-        if let Some(password) = &self.shared.backend_password {
+        let is_proxy = self.nodes.nodes[backend.purpose.node as usize].is_proxy;
+        let password = match is_proxy {
+            true => &self.shared.settings.password,
+            false => &self.shared.backend_password,
+        };
+        if let Some(password) = password {
             greet(&[b"AUTH", password.reveal()]);
         }
         if backend.purpose.protocol == Protocol::Resp3 {
@@ -188,6 +206,10 @@ impl Engine {
         backend.greeting.copy(&greeting, &mut self.pool);
         self.pool.recycle(greeting);
         backend.last_heard_us = self.now.us;
+        backend.stats.connected.set(1);
+        if backend.failures > 0 {
+            backend.stats.reconnects.increment();
+        }
         backend.phase = match due {
             0 => Phase::Ready,
             due => Phase::Handshake { due },
@@ -226,6 +248,12 @@ impl Engine {
         let owed = std::mem::take(&mut backend.owed);
         let mut cut_short = std::mem::take(&mut backend.streaming);
         backend.failures += 1;
+        backend.batches.clear(&mut self.pool);
+        backend.stats.lost.add(owed.len() as u64);
+        backend.stats.connected.set(0);
+        if matches!(backend.phase, Phase::Connecting { .. }) {
+            backend.stats.connect_failures.increment();
+        }
         backend.out.clear(&mut self.pool);
         backend.greeting.clear(&mut self.pool);
         backend.partial = Vec::new();
@@ -354,7 +382,9 @@ impl Engine {
         if matches!(backend.phase, Phase::Handshake { .. }) {
             return backend.greeting.sent(bytes, &mut self.pool);
         }
-        backend.out.sent(bytes, &mut self.pool);
+        if let Some(spent) = backend.out.sent_keeping(bytes, &mut self.pool) {
+            backend.batches.written(spent, &mut self.pool);
+        }
         backend.blocked = !backend.out.is_empty();
         self.stats.batches.increment();
         self.stats.batched_requests.add(backend.unsent as u64);
@@ -384,10 +414,10 @@ impl Engine {
             waiters.into_iter().for_each(|waiter| self.room_again(waiter));
         }
         let backend = &self.backends[id as usize];
-        if let Some(owner) = backend.purpose.owner {
-            if backend.out.len() <= super::stream::STREAM_WINDOW_BYTES / 2 {
-                self.stream_window_opened(owner);
-            }
+        if let Some(owner) = backend.purpose.owner
+            && backend.out.len() <= super::stream::STREAM_WINDOW_BYTES / 2
+        {
+            self.stream_window_opened(owner);
         }
     }
 
@@ -428,6 +458,7 @@ impl Engine {
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));
         let silent = self.now.us.saturating_sub(backend.last_heard_us);
         if waited.min(silent) > self.policy.backend_timeout_us {
+            backend.stats.timeouts.increment();
             self.backend_failed(id, "it did not answer in time");
         }
     }

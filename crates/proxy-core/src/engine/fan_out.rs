@@ -2,7 +2,7 @@
 
 use super::Engine;
 use super::gather::{Gather, Kind};
-use super::requests::Taken;
+use super::requests::{Request, Taken};
 use super::session::{SessionId, Slot};
 use crate::command::{Args, Command, Merge, SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::errors;
@@ -16,17 +16,16 @@ impl Engine {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
                 Taken::Yes
             }
-            [only] => self.forward(id, only, command.id, args, None),
+            [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
             _ if kind == Merge::Scan => self.scan(id, command, args, &targets),
-            _ => self.scatter(id, command, kind, args, &targets),
+            _ => self.scatter(id, (command, kind), args, &targets),
         }
     }
 
     fn scatter(
         &mut self,
         id: SessionId,
-        command: &Command,
-        kind: Merge,
+        (command, kind): (&Command, Merge),
         args: Args<'_>,
         targets: &[TargetIndex],
     ) -> Taken {

@@ -16,10 +16,12 @@ pub mod stream;
 mod answers;
 mod backend;
 mod backends;
+mod batches;
 mod fan_out;
 mod gather;
 mod nodes;
 mod pace;
+mod redirect;
 mod replies;
 mod requests;
 mod session;
@@ -36,17 +38,19 @@ use resp::RequestParser;
 use self::backend::Backend;
 pub use self::backend::BackendId;
 use self::buffers::BufferPool;
-pub use self::nodes::NodeState;
 use self::nodes::Nodes;
+pub use self::nodes::{CONNECTIONS_MAX, NodeState};
 use self::pace::Pace;
 pub use self::policy::Policy;
 use self::session::Session;
 pub use self::session::SessionId;
+pub use self::sessions::SessionSketch;
 use crate::command::CommandTable;
 use crate::local;
 use crate::profile::Profile;
 use crate::routing::WorkerView;
 use crate::settings::{Secret, Settings};
+use crate::slowlog::SlowEntry;
 use crate::stats::WorkerStats;
 
 /// The worker's clock, read once a turn.
@@ -71,6 +75,8 @@ pub enum Action {
     ReadSession(SessionId),
     /// Read again from a backend that was not to be read from.
     ReadBackend(BackendId),
+    /// A request took too long: for the slow log.
+    Slow(Box<SlowEntry>),
     /// A question that the control thread answers, with [`Engine::control_replied`].
     Control(Box<Ask>),
 }
@@ -148,6 +154,9 @@ pub struct Engine {
     parser: RequestParser,
     key_positions: Vec<u32>,
     random: u64,
+    /// A request that takes at least so many µs is slow.
+    slow_us: u32,
+    slow_requests: u32,
     now: Moment,
     pause: Option<Pause>,
     draining: bool,
@@ -177,8 +186,10 @@ impl Engine {
     /// An engine without sessions. `seed` decides the jitter of reconnects.
     #[must_use]
     pub fn new(shared: Shared, policy: Policy, stats: Arc<WorkerStats>, seed: u64, now: Moment) -> Self {
+        // Address space for all of them: growing would leave holes as large as what was outgrown.
+        let sessions_max = shared.settings.maxclients as usize;
         let mut engine = Engine {
-            sessions: Vec::new(),
+            sessions: Vec::with_capacity(sessions_max),
             free_sessions: Vec::new(),
             generations: 0,
             live_sessions: 0,
@@ -193,6 +204,8 @@ impl Engine {
             parser: RequestParser::new(),
             key_positions: Vec::new(),
             random: seed | 1,
+            slow_us: u32::MAX,
+            slow_requests: 0,
             now,
             pause: None,
             draining: false,
@@ -203,6 +216,7 @@ impl Engine {
             held_sessions: Vec::new(),
             actions: Vec::new(),
         };
+        engine.apply_settings();
         engine.apply_view();
         engine
     }
@@ -210,7 +224,15 @@ impl Engine {
     /// Takes over new shared state. A new view holds from the next request on; what is in flight stays where it is.
     pub fn update(&mut self, shared: Shared) {
         self.shared = Rc::new(shared);
+        self.apply_settings();
         self.apply_view();
+    }
+
+    /// What can be changed while the proxy runs.
+    fn apply_settings(&mut self) {
+        let settings = &self.shared.settings;
+        self.policy.apply(settings);
+        self.slow_us = u32::try_from(settings.slowlog_log_slower_than_us).unwrap_or(u32::MAX);
     }
 
     /// Sets or ends a pause of commands.

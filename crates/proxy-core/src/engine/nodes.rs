@@ -1,4 +1,4 @@
-//! The nodes beside this proxy and this worker's connections to them.
+//! The nodes beside this proxy, the proxies that it forwards to, and this worker's connections to them.
 
 use model::Address;
 use resp::Protocol;
@@ -11,7 +11,7 @@ pub(super) const NONE: u32 = u32::MAX;
 /// [`crate::routing`] targets that are not local nodes.
 const NOT_LOCAL: u32 = u32::MAX;
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
-pub(super) const CONNECTIONS_MAX: usize = 4;
+pub const CONNECTIONS_MAX: usize = 4;
 
 /// What a worker knows of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct Node {
     pub(super) idle: Vec<u32>,
     /// Part of the current view.
     pub(super) current: bool,
+    /// Not a node but another proxy, to which requests are forwarded.
+    pub(super) is_proxy: bool,
 }
 
 /// All nodes, and which of them the current view's targets are.
@@ -41,13 +43,21 @@ pub(super) struct Nodes {
     pub(super) nodes: Vec<Node>,
     /// For each target of the view, the index of its node.
     targets: Vec<u32>,
+    /// For each target that is another proxy, its index among the nodes.
+    proxies: Vec<u32>,
     primaries: Vec<TargetIndex>,
     pub(super) connections: u32,
 }
 
 impl Default for Nodes {
     fn default() -> Self {
-        Nodes { nodes: Vec::new(), targets: Vec::new(), primaries: Vec::new(), connections: 1 }
+        Nodes {
+            nodes: Vec::new(),
+            targets: Vec::new(),
+            proxies: Vec::new(),
+            primaries: Vec::new(),
+            connections: 1,
+        }
     }
 }
 
@@ -68,14 +78,20 @@ impl Nodes {
         self.targets.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
     }
 
+    /// The proxy that a target is, where requests are forwarded to it.
+    pub(super) fn proxy_of_target(&self, target: TargetIndex) -> Option<u32> {
+        self.proxies.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
+    }
+
     /// The targets that commands without a key go to.
     pub(super) fn primaries(&self) -> &[TargetIndex] {
         &self.primaries
     }
 
     /// The index of the node with this address, made where it is new.
-    pub(super) fn index_of(&mut self, address: &Address) -> u32 {
-        if let Some(index) = self.nodes.iter().position(|node| node.address == *address) {
+    pub(super) fn index_of(&mut self, address: &Address, is_proxy: bool) -> u32 {
+        let is_it = |node: &Node| node.address == *address && node.is_proxy == is_proxy;
+        if let Some(index) = self.nodes.iter().position(is_it) {
             return index as u32;
         }
         self.nodes.push(Node {
@@ -84,15 +100,22 @@ impl Nodes {
             others: Vec::new(),
             idle: Vec::new(),
             current: true,
+            is_proxy,
         });
         (self.nodes.len() - 1) as u32
     }
 
-    /// Takes over the targets of a new view.
-    pub(super) fn set_targets(&mut self, targets: Vec<Option<u32>>, primaries: Vec<TargetIndex>) {
+    /// Takes over the targets of a new view: for each the local node, or the proxy to forward to.
+    pub(super) fn set_targets(
+        &mut self,
+        targets: Vec<Option<u32>>,
+        proxies: Vec<Option<u32>>,
+        primaries: Vec<TargetIndex>,
+    ) {
         for (index, node) in (0u32..).zip(&mut self.nodes) {
-            node.current = targets.contains(&Some(index));
+            node.current = targets.contains(&Some(index)) || proxies.contains(&Some(index));
         }
+        self.proxies = proxies.into_iter().map(|node| node.unwrap_or(NOT_LOCAL)).collect();
         self.targets = targets.into_iter().map(|node| node.unwrap_or(NOT_LOCAL)).collect();
         self.primaries = primaries;
     }

@@ -1,5 +1,7 @@
 //! The engine's limits and batching rules, each with its unit.
 
+use crate::settings::Settings;
+
 /// Numbers that decide when to write, when to wait and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
@@ -13,6 +15,8 @@ pub struct Policy {
     pub near_us_max: u32,
     /// The longest nap between turns, µs; 0 is never.
     pub nap_us_max: u64,
+    /// Where a read holds several requests, a nap may be so many times longer, or up to this many times.
+    pub nap_depth_max: f32,
     /// A nap is at most this fraction of the average time between two reads from one session.
     pub nap_fraction: f32,
     /// A nap is taken, and a batch held, only where so many reads from sessions are expected in a nap.
@@ -43,6 +47,7 @@ impl Default for Policy {
             hold_us_max: 1_000,
             near_us_max: 400,
             nap_us_max: 100,
+            nap_depth_max: 4.0,
             nap_fraction: 0.2,
             nap_reads_min: 2.5,
             backend_timeout_us: 3_000_000,
@@ -58,6 +63,17 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Takes over the settings that limits come from. No more connections are kept for a node than
+    /// [`super::CONNECTIONS_MAX`], and replies to ordinary requests wait in no more than a default's worth of memory,
+    /// however much a subscriber may be allowed.
+    pub fn apply(&mut self, settings: &Settings) {
+        let connections = u32::from(settings.backend_conn_num).clamp(1, super::CONNECTIONS_MAX as u32);
+        let output = usize::try_from(settings.output_bytes_max).unwrap_or(usize::MAX);
+        self.backend_timeout_us = settings.backend_timeout_ms * 1000;
+        self.connections_per_node = connections;
+        self.session_output_bytes = Policy::default().session_output_bytes.min(output);
+    }
+
     /// The same limits with no batching rule: every turn writes what it has.
     #[must_use]
     pub fn unbatched(self) -> Self {

@@ -1,11 +1,14 @@
 //! From a backend's reply bytes to the sessions that they are owed to, in each session's order.
 
+use std::ops::Range;
+
 use resp::{ReplyStep, reply_length};
 
-use super::Engine;
 use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
 use super::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
 use super::session::{SessionId, Slot};
+use super::{Action, Engine};
+use crate::slowlog::SlowEntry;
 
 /// A reply whose known length is at least this passes through as it comes.
 const STREAM_REPLY_BYTES_MIN: usize = 32 * 1024;
@@ -14,6 +17,8 @@ const STREAM_REPLY_BYTES_MIN: usize = 32 * 1024;
 struct Run {
     session: u32,
     start: usize,
+    /// Several replies are copied, however long they are together: a chunk is kept for a large value only.
+    is_single: bool,
 }
 
 const NONE: u32 = u32::MAX;
@@ -31,11 +36,13 @@ impl Engine {
         if backend.sent_at_us != 0 {
             let took = self.now.us.saturating_sub(backend.sent_at_us);
             backend.round_trip.note(took);
+            backend.stats.latency.record(took, 1);
             backend.sent_at_us = 0;
         }
         backend.last_heard_us = self.now.us;
         let resumed = backend.streaming || !backend.partial.is_empty();
         backend.stats.bytes_in.add(len as u64);
+        let due = backend.owed.len();
         let outcome = match resumed {
             true => self.continue_reply(id, chunk, len),
             false => self.take_replies(id, chunk, 0, len),
@@ -44,6 +51,7 @@ impl Engine {
             return self.backend_failed(id, "it sent something that is not a reply");
         }
         let backend = &mut self.backends[id.0 as usize];
+        backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);
         if backend.unsent > 0 {
             self.mark_backend(id.0);
         } else if backend.owed.is_empty() {
@@ -61,7 +69,7 @@ impl Engine {
     ) -> Result<(), Nonsense> {
         let bytes = &chunk.bytes()[..len];
         let mut position = start;
-        let mut run = Run { session: NONE, start };
+        let mut run = Run { session: NONE, start, is_single: true };
         while position < len {
             let Some(reply) = reply_length(&bytes[position..]).map_err(|_| Nonsense)? else { break };
             if bytes[position] == b'>' {
@@ -70,12 +78,14 @@ impl Engine {
                 continue; // a push that no session subscribed to
             }
             let owed = self.backends[id.0 as usize].owed.pop_front().ok_or(Nonsense)?;
-            self.note_reply(&owed, bytes[position] == b'-');
+            self.note_reply(id, &owed, &bytes[position..position + reply]);
             let next = position + reply;
             if self.is_next_in_order(&owed) {
                 if owed.session != run.session {
                     self.end_reply_run(&mut run, chunk, position);
-                    run = Run { session: owed.session, start: position };
+                    run = Run { session: owed.session, start: position, is_single: true };
+                } else {
+                    run.is_single = false;
                 }
                 let session = &mut self.sessions[owed.session as usize];
                 session.head = session.head.wrapping_add(1);
@@ -99,7 +109,7 @@ impl Engine {
         session.generation == owed.generation
             && session.head == owed.sequence
             && owed.part == PLAIN
-            && session.slots.is_empty()
+            && session.slots.is_none()
     }
 
     #[inline]
@@ -109,23 +119,58 @@ impl Engine {
         }
         let id = SessionId(run.session);
         let session = &mut self.sessions[run.session as usize];
-        session.out.refer(chunk, run.start, end, &mut self.pool);
+        match run.is_single {
+            true => session.out.refer(chunk, run.start, end, &mut self.pool),
+            false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
+        }
         run.session = NONE;
         self.mark_session(id);
         self.delivered(id);
     }
 
+    /// Counts a reply, and has slow ones logged. `reply` is as much of it as is here.
     #[inline]
-    fn note_reply(&mut self, owed: &Owed, is_error: bool) {
-        if owed.session != HANDSHAKE {
-            let took = (self.now.us as u32).wrapping_sub(owed.started);
-            let command = self.stats.command(owed.command);
-            command.calls.increment();
-            command.record(u64::from(took));
-            if is_error {
-                command.failed.increment();
-            }
+    fn note_reply(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) {
+        if owed.session == HANDSHAKE {
+            return;
         }
+        let took = (self.now.us as u32).wrapping_sub(owed.started);
+        let command = self.stats.command(owed.command);
+        command.calls.increment();
+        command.record(u64::from(took));
+        if reply.first() == Some(&b'-') {
+            command.failed.increment();
+            self.stats.count_error(reply);
+        }
+        if took >= self.slow_us {
+            self.note_slow(from, owed, took);
+        }
+        if let Some(backend) = self.backends.get_mut(from.0 as usize) {
+            backend.batches.answered(&mut self.pool);
+        }
+    }
+
+    /// Reports a slow request, one of so many.
+    #[cold]
+    fn note_slow(&mut self, from: BackendId, owed: &Owed, took: u32) {
+        self.stats.slow_requests.increment();
+        self.slow_requests = self.slow_requests.wrapping_add(1);
+        let session = &self.sessions[owed.session as usize];
+        if !self.slow_requests.is_multiple_of(self.shared.settings.slowlog_sample_rate.max(1))
+            || session.generation != owed.generation
+        {
+            return;
+        }
+        let args = self.backends.get(from.0 as usize).and_then(|backend| backend.batches.oldest_args());
+        // A large request is not kept: its name has to do.
+        let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
+        self.actions.push(Action::Slow(Box::new(SlowEntry {
+            unix_s: self.now.unix_us / 1_000_000,
+            us: u64::from(took),
+            args: args.unwrap_or_else(name),
+            client: session.profile.peer.to_string(),
+            name: session.profile.name().into(),
+        })));
     }
 
     /// A whole reply that is not simply the next one of its session.
@@ -177,7 +222,7 @@ impl Engine {
     /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
     /// An error in the place of a reply that will not come.
     pub(super) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
-        self.note_reply(owed, true);
+        self.note_reply(BackendId(NONE), owed, error);
         let delivered = self.deliver(BackendId(NONE), owed, error);
         assert!(delivered.is_ok(), "an error of our own making is a reply");
     }
@@ -206,7 +251,7 @@ impl Engine {
         }
         if self.streams(id, bytes.len()) {
             self.backends[id.0 as usize].streaming = true;
-            self.pass_on(id, chunk, start, len, false);
+            self.pass_on(id, chunk, start..len, false);
         } else {
             self.backends[id.0 as usize].partial.extend_from_slice(bytes);
         }
@@ -231,13 +276,13 @@ impl Engine {
             ReplyStep::More => (len, false),
         };
         if backend.streaming {
-            self.pass_on(id, chunk, 0, used, ended);
+            self.pass_on(id, chunk, 0..used, ended);
         } else if ended {
             let mut whole = std::mem::take(&mut backend.partial);
             whole.extend_from_slice(&bytes[..used]);
             if whole[0] != b'>' {
                 let owed = backend.owed.pop_front().ok_or(Nonsense)?;
-                self.note_reply(&owed, whole[0] == b'-');
+                self.note_reply(id, &owed, &whole);
                 self.deliver(id, &owed, &whole)?;
             }
             whole.clear();
@@ -250,8 +295,8 @@ impl Engine {
                 let partial = std::mem::take(&mut self.backends[id.0 as usize].partial);
                 self.backends[id.0 as usize].streaming = true;
                 let whole = Chunk::from_vec(partial);
-                self.pass_on(id, &whole, 0, had, false);
-                self.pass_on(id, chunk, 0, used, false);
+                self.pass_on(id, &whole, 0..had, false);
+                self.pass_on(id, chunk, 0..used, false);
             } else {
                 self.backends[id.0 as usize].partial.extend_from_slice(bytes);
             }
@@ -263,13 +308,14 @@ impl Engine {
     }
 
     /// Gives a part of the reply at the head of `from` to its session.
-    fn pass_on(&mut self, from: BackendId, chunk: &Chunk, start: usize, end: usize, last: bool) {
+    fn pass_on(&mut self, from: BackendId, chunk: &Chunk, bytes: Range<usize>, last: bool) {
+        let Range { start, end } = bytes;
         let backend = &mut self.backends[from.0 as usize];
         let Some(owed) = backend.owed.front().copied() else { return };
         if last {
             backend.owed.pop_front();
             backend.streaming = false;
-            self.note_reply(&owed, false);
+            self.note_reply(from, &owed, &[]);
         }
         let id = SessionId(owed.session);
         let session = &mut self.sessions[owed.session as usize];

@@ -3,7 +3,7 @@
 use resp::{RequestLimits, RequestParser, RequestStep};
 
 use super::Engine;
-use super::backend::{Owed, PLAIN};
+use super::backend::{Backend, Owed, PLAIN};
 use super::buffers::{Chunk, LARGE_BYTES_MIN};
 use super::session::{SessionId, Unusual, Wait};
 use super::stream::STREAM_BYTES_MIN;
@@ -27,10 +27,26 @@ pub(super) enum Taken {
     Later,
 }
 
+/// One request as it is handed from decision to decision.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) args: Args<'a>,
+    /// The chunk that holds the request's bytes, and where in it they begin.
+    pub(super) origin: Option<(&'a Chunk, usize)>,
+    /// How many more proxies may forward it, where another proxy has forwarded it to this one.
+    pub(super) hops: Option<u8>,
+}
+
 /// Consecutive requests for one backend, copied as one.
 struct Run {
     backend: u32,
     start: usize,
+    /// Several requests are copied, however long they are together: a chunk is kept for a large value only.
+    is_single: bool,
+}
+
+impl Run {
+    const EMPTY: Run = Run { backend: NONE, start: 0, is_single: true };
 }
 
 impl Engine {
@@ -101,8 +117,9 @@ impl Engine {
     fn take_requests(&mut self, id: SessionId, bytes: &[u8], origin: Option<(&Chunk, usize)>) -> usize {
         let mut parser = self.take_parser(id);
         let limits = self.request_limits(id);
-        let mut run = Run { backend: NONE, start: 0 };
+        let mut run = Run::EMPTY;
         let mut position = 0;
+        let first = self.sessions[id.0 as usize].next;
         while position < bytes.len() {
             let rest = &bytes[position..];
             match parser.parse(rest, &limits) {
@@ -112,13 +129,15 @@ impl Engine {
                     if backend != NONE {
                         if backend != run.backend {
                             self.end_run(&run, bytes, position, origin);
-                            run = Run { backend, start: position };
+                            run = Run { backend, start: position, is_single: true };
+                        } else {
+                            run.is_single = false;
                         }
                     } else {
                         self.end_run(&run, bytes, position, origin);
-                        run.backend = NONE;
+                        run = Run::EMPTY;
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
-                        if self.dispatch(id, args, whole) == Taken::Later {
+                        if self.dispatch(id, Request { args, origin: whole, hops: None }) == Taken::Later {
                             parser.reset();
                             break;
                         }
@@ -127,9 +146,9 @@ impl Engine {
                 }
                 Ok(RequestStep::Inline { len }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     let args = Args { frame: parser.inline_frame(), spans: parser.spans() };
-                    if self.dispatch(id, args, None) == Taken::Later {
+                    if self.dispatch(id, Request { args, origin: None, hops: None }) == Taken::Later {
                         parser.reset();
                         break;
                     }
@@ -137,12 +156,12 @@ impl Engine {
                 }
                 Ok(RequestStep::Skip { len }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     position += len;
                 }
                 Ok(RequestStep::Incomplete { bulk }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     if let Some(bulk) = bulk.filter(|bulk| bulk.len >= STREAM_BYTES_MIN) {
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
                         if let Some(used) = self.begin_stream(id, &parser, (rest, whole), bulk) {
@@ -156,7 +175,7 @@ impl Engine {
                 }
                 Err(error) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     parser.reset();
                     self.stats.protocol_errors.increment();
                     self.reply_now(id, |out| error.reply(out));
@@ -170,6 +189,9 @@ impl Engine {
         }
         self.end_run(&run, bytes, position, origin);
         self.parser = parser;
+        let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
+        self.stats.requests.add(u64::from(taken));
+        self.pace.requests(taken);
         if self.sessions[id.0 as usize].unusual.is_some() {
             self.usual_again(id);
         }
@@ -192,10 +214,10 @@ impl Engine {
     }
 
     fn take_parser(&mut self, id: SessionId) -> RequestParser {
-        if let Some(unusual) = self.sessions[id.0 as usize].unusual.as_mut() {
-            if let Some(parser) = unusual.parser.take() {
-                return parser;
-            }
+        if let Some(unusual) = self.sessions[id.0 as usize].unusual.as_mut()
+            && let Some(parser) = unusual.parser.take()
+        {
+            return parser;
         }
         std::mem::take(&mut self.parser)
     }
@@ -263,13 +285,15 @@ impl Engine {
         let started = self.now.us as u32;
         backend.owed.push_back(Owed { session: id.0, generation, sequence, started, command, part });
         backend.unsent += 1;
+        backend.batches.add();
+        session.last_command = command;
         true
     }
 
     #[inline]
     fn end_run(&mut self, run: &Run, bytes: &[u8], end: usize, origin: Option<(&Chunk, usize)>) {
         if run.backend != NONE {
-            let origin = origin.map(|(chunk, at)| (chunk, at + run.start));
+            let origin = origin.filter(|_| run.is_single).map(|(chunk, at)| (chunk, at + run.start));
             self.send(run.backend, &bytes[run.start..end], origin);
         }
     }
@@ -277,23 +301,24 @@ impl Engine {
     /// Queues bytes for a backend: by reference where they are many and lie in a chunk.
     #[inline]
     pub(super) fn send(&mut self, backend: u32, bytes: &[u8], origin: Option<(&Chunk, usize)>) {
-        let out = &mut self.backends[backend as usize].out;
+        let Backend { out, batches, .. } = &mut self.backends[backend as usize];
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
                 out.refer(chunk, at, at + bytes.len(), &mut self.pool);
+                batches.written(Vec::new(), &mut self.pool);
             }
-            _ => out.copy(bytes, &mut self.pool),
+            _ => {
+                if out.copy(bytes, &mut self.pool) {
+                    batches.cut(&mut self.pool);
+                }
+            }
         }
         self.mark_backend(backend);
     }
 
     /// Everything that the fast path does not take.
-    pub(super) fn dispatch(
-        &mut self,
-        id: SessionId,
-        args: Args<'_>,
-        origin: Option<(&Chunk, usize)>,
-    ) -> Taken {
+    pub(super) fn dispatch(&mut self, id: SessionId, request: Request<'_>) -> Taken {
+        let args = request.args;
         if self.sessions[id.0 as usize].wait != Wait::None {
             return Taken::Later; // the fast path found no room
         }
@@ -310,7 +335,7 @@ impl Engine {
             }
         };
         if !self.sessions[id.0 as usize].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
-            self.reply_now(id, |out| errors::write(out, errors::NOAUTH));
+            self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
             return Taken::Yes;
         }
         if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
@@ -319,17 +344,23 @@ impl Engine {
         match &command.class {
             Class::Local(local) => self.answer(id, command, *local, args),
             Class::Forward => match command.keys {
-                KeyPlan::None => self.forward_anywhere(id, command.id, args, origin),
-                _ => self.forward_by_keys(id, command, args, origin),
+                KeyPlan::None => self.forward_anywhere(id, command.id, request),
+                _ => self.forward_by_keys(id, command, request),
             },
-            Class::ForwardAny => self.forward_anywhere(id, command.id, args, origin),
+            Class::ForwardAny => self.forward_anywhere(id, command.id, request),
             Class::FanOut(merge) => self.fan_out(id, command, *merge, args),
             Class::Refuse(reason) => {
-                self.reply_now(id, |out| errors::write(out, &reason.text(&command.name)));
+                self.reject(id, command, |out| errors::write(out, &reason.text(&command.name)));
                 Taken::Yes
             }
             Class::Container => unreachable!("resolving a command never ends at a container"),
         }
+    }
+
+    /// Answers a known command with an error instead of executing it.
+    fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
+        self.stats.command(command.id).rejected.increment();
+        self.reply_now(id, write);
     }
 
     pub(super) fn is_paused(&self, flags: Flags) -> bool {
@@ -338,15 +369,10 @@ impl Engine {
         })
     }
 
-    fn forward_by_keys(
-        &mut self,
-        id: SessionId,
-        command: &Command,
-        args: Args<'_>,
-        origin: Option<(&Chunk, usize)>,
-    ) -> Taken {
+    fn forward_by_keys(&mut self, id: SessionId, command: &Command, request: Request<'_>) -> Taken {
+        let args = request.args;
         if command.flags.contains(Flags::BLOCKING) && is_blocking_form(command, args) {
-            self.reply_now(id, |out| errors::write(out, &Reason::Blocking.text(&command.name)));
+            self.reject(id, command, |out| errors::write(out, &Reason::Blocking.text(&command.name)));
             return Taken::Yes;
         }
         let mut positions = std::mem::take(&mut self.key_positions);
@@ -359,10 +385,14 @@ impl Engine {
         let has_keys = !positions.is_empty();
         self.key_positions = positions;
         match (found, slot) {
-            (Err(error), _) => self.reply_now(id, |out| errors::write(out, &error.text(command))),
-            (Ok(()), _) if !has_keys => return self.forward_anywhere(id, command.id, args, origin),
-            (Ok(()), Err(CrossSlot)) => self.reply_now(id, |out| errors::write(out, errors::CROSSSLOT)),
-            (Ok(()), Ok(slot)) => return self.forward_to_slot(id, command, slot, args, origin),
+            // Without keys that can be told, the command fails: a node says how, to the byte.
+            (Err(error), _) if error.is_for_the_node() => {
+                return self.forward_anywhere(id, command.id, request);
+            }
+            (Err(error), _) => self.reject(id, command, |out| errors::write(out, &error.text(command))),
+            (Ok(()), _) if !has_keys => return self.forward_anywhere(id, command.id, request),
+            (Ok(()), Err(CrossSlot)) => self.reject(id, command, |out| errors::write(out, errors::CROSSSLOT)),
+            (Ok(()), Ok(slot)) => return self.forward_to_slot(id, command, slot, request),
         }
         Taken::Yes
     }
@@ -372,12 +402,14 @@ impl Engine {
         id: SessionId,
         command: &Command,
         slot: Slot,
-        args: Args<'_>,
-        origin: Option<(&Chunk, usize)>,
+        request: Request<'_>,
     ) -> Taken {
         let reads = command.flags.contains(Flags::READONLY);
+        if let Some(proxy) = self.forwards_to(slot, request.hops) {
+            return self.forward_to_proxy(id, proxy, command.id, request);
+        }
         match self.place(id, slot, reads) {
-            Ok(target) => self.forward(id, target, command.id, args, origin),
+            Ok(target) => self.forward(id, target, command.id, request),
             Err(()) => Taken::Yes,
         }
     }
@@ -421,8 +453,7 @@ impl Engine {
         id: SessionId,
         target: TargetIndex,
         command: CommandId,
-        args: Args<'_>,
-        origin: Option<(&Chunk, usize)>,
+        request: Request<'_>,
     ) -> Taken {
         let backend = match self.backend_for(id, target) {
             Ok(backend) => backend,
@@ -434,20 +465,14 @@ impl Engine {
         if !self.owe(backend, id, command, PLAIN) {
             return Taken::Later;
         }
-        self.send(backend, args.frame, origin);
+        self.send(backend, request.args.frame, request.origin);
         Taken::Yes
     }
 
     /// A command that any of this proxy's own nodes can answer.
-    fn forward_anywhere(
-        &mut self,
-        id: SessionId,
-        command: CommandId,
-        args: Args<'_>,
-        origin: Option<(&Chunk, usize)>,
-    ) -> Taken {
+    fn forward_anywhere(&mut self, id: SessionId, command: CommandId, request: Request<'_>) -> Taken {
         match self.nodes.primaries().first().copied() {
-            Some(target) => self.forward(id, target, command, args, origin),
+            Some(target) => self.forward(id, target, command, request),
             None => {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
                 Taken::Yes

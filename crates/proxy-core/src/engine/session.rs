@@ -9,6 +9,7 @@ use resp::RequestParser;
 use super::buffers::{BufferPool, OutQueue};
 use super::gather::Gather;
 use super::stream::Stream;
+use crate::command::CommandId;
 use crate::profile::Profile;
 
 /// A session's index in its worker; reused after the driver has released it.
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     pub(crate) head: u32,
     /// When it was last read from: the worker's clock in µs, wrapping.
     pub(crate) last_read: u32,
+    /// The command that it sent last.
+    pub(crate) last_command: CommandId,
     pub(crate) wait: Wait,
     /// No more requests are read: close once every reply has been sent.
     pub(crate) closing: bool,
@@ -80,8 +83,9 @@ pub(crate) struct Session {
     /// Request bytes that were received but not yet taken.
     pub(crate) input: Vec<u8>,
     pub(crate) out: OutQueue,
-    /// Place `i` is for the reply with sequence `head + i`. Empty while replies come in order.
-    pub(crate) slots: VecDeque<Slot>,
+    /// Place `i` is for the reply with sequence `head + i`. None while replies come in order.
+    #[expect(clippy::box_collection, reason = "hardly any session has it")]
+    pub(crate) slots: Option<Box<VecDeque<Slot>>>,
     pub(crate) unusual: Option<Box<Unusual>>,
     pub(crate) profile: Profile,
 }
@@ -94,6 +98,7 @@ impl Session {
             next: 0,
             head: 0,
             last_read: 0,
+            last_command: CommandId(u16::MAX),
             wait: Wait::None,
             closing: false,
             dirty: false,
@@ -101,7 +106,7 @@ impl Session {
             stalls: false,
             input: Vec::new(),
             out: OutQueue::default(),
-            slots: VecDeque::new(),
+            slots: None,
             unusual: None,
             profile,
         };
@@ -131,29 +136,31 @@ impl Session {
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
     pub(crate) fn slot(&mut self, sequence: u32) -> &mut Slot {
         let index = sequence.wrapping_sub(self.head) as usize;
-        while self.slots.len() <= index {
-            self.slots.push_back(Slot::Waiting);
+        let slots = self.slots.get_or_insert_default();
+        while slots.len() <= index {
+            slots.push_back(Slot::Waiting);
         }
-        &mut self.slots[index]
+        &mut slots[index]
     }
 
     /// The reply at the head is complete and in `out`: moves on, with those that waited behind it.
     #[inline]
     pub(crate) fn advance(&mut self, pool: &mut BufferPool) {
         self.head = self.head.wrapping_add(1);
-        if !self.slots.is_empty() {
-            self.slots.pop_front();
+        if let Some(slots) = self.slots.as_mut() {
+            slots.pop_front();
             self.drain_slots(pool);
         }
     }
 
     /// Moves what is ready at the head to `out`.
     pub(crate) fn drain_slots(&mut self, pool: &mut BufferPool) {
-        while let Some(front) = self.slots.front_mut() {
+        let Some(slots) = self.slots.as_mut() else { return };
+        while let Some(front) = slots.front_mut() {
             match front {
                 Slot::Ready(bytes) => {
                     self.out.append(std::mem::take(&mut **bytes), pool);
-                    self.slots.pop_front();
+                    slots.pop_front();
                     self.head = self.head.wrapping_add(1);
                 }
                 Slot::Partial(bytes) => {
@@ -164,12 +171,23 @@ impl Session {
                 Slot::Waiting | Slot::Gather(_) => return,
             }
         }
-        self.slots = VecDeque::new();
+        self.slots = None;
     }
 
     /// The stream passing through, where there is one.
     #[inline]
     pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
         self.unusual.as_mut()?.stream.as_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_session_is_small() {
+        let bytes = size_of::<Session>();
+        assert!(bytes <= 280, "a session takes {bytes} B; connections are mostly idle, and there are many");
     }
 }

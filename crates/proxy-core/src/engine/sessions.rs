@@ -4,7 +4,24 @@ use super::buffers::OutQueue;
 use super::session::{Session, SessionId, Slot, Wait};
 use super::stream::STREAM_WINDOW_BYTES;
 use super::{Action, Engine, ReplyPlace};
+use crate::command::CommandId;
 use crate::profile::Profile;
+use crate::stats::WorkerStats;
+
+/// What CLIENT LIST tells of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSketch<'a> {
+    /// Which one.
+    pub id: SessionId,
+    /// Who it is.
+    pub profile: &'a Profile,
+    /// The command that it sent last; not in the table before the first.
+    pub command: CommandId,
+    /// Bytes received and not taken yet.
+    pub input_bytes: usize,
+    /// Bytes not written yet.
+    pub output_bytes: usize,
+}
 
 impl Engine {
     /// A client connected.
@@ -79,6 +96,7 @@ impl Engine {
     pub fn session_sent(&mut self, id: SessionId, bytes: usize) {
         let session = &mut self.sessions[id.0 as usize];
         session.out.sent(bytes, &mut self.pool);
+        self.stats.bytes_out.add(bytes as u64);
         if session.closing || session.wait == Wait::Room || session.stalls {
             self.session_drained(id);
         }
@@ -149,11 +167,16 @@ impl Engine {
             return;
         }
         if session.head == place.sequence {
-            write(session.out.tail(&mut self.pool));
+            let out = session.out.tail(&mut self.pool);
+            let start = out.len();
+            write(out);
+            count_error(&self.stats, &out[start..]);
             session.advance(&mut self.pool);
         } else {
             let mut queue = OutQueue::default();
-            write(queue.tail(&mut self.pool));
+            let out = queue.tail(&mut self.pool);
+            write(out);
+            count_error(&self.stats, out);
             *session.slot(place.sequence) = Slot::Ready(Box::new(queue));
         }
         self.mark_session(place.session);
@@ -196,7 +219,7 @@ impl Engine {
         }
         session.generation = 0;
         self.live_sessions -= 1;
-        session.slots.clear();
+        session.slots = None;
         self.pool.recycle(std::mem::take(&mut session.input));
         session.out.clear(&mut self.pool);
         let unusual = session.unusual.take();
@@ -210,9 +233,16 @@ impl Engine {
         true
     }
 
-    /// What CLIENT LIST tells of this worker's sessions: the profile, bytes of unread input and of unwritten output.
-    pub fn session_profiles(&self) -> impl Iterator<Item = (&Profile, usize, usize)> {
-        self.sessions.iter().filter(|s| s.generation != 0).map(|s| (&s.profile, s.input.len(), s.out.len()))
+    /// What CLIENT LIST tells of this worker's sessions.
+    pub fn session_sketches(&self) -> impl Iterator<Item = SessionSketch<'_>> {
+        let live = (0u32..).zip(&self.sessions).filter(|(_, session)| session.generation != 0);
+        live.map(|(index, session)| SessionSketch {
+            id: SessionId(index),
+            profile: &session.profile,
+            command: session.last_command,
+            input_bytes: session.input.len(),
+            output_bytes: session.out.len(),
+        })
     }
 
     /// CLIENT KILL: closes the sessions that the filter picks; returns how many.
@@ -250,5 +280,12 @@ impl Engine {
                 self.close_session(id);
             }
         }
+    }
+}
+
+/// Counts a reply that is an error.
+pub(super) fn count_error(stats: &WorkerStats, reply: &[u8]) {
+    if reply.first() == Some(&b'-') {
+        stats.count_error(reply);
     }
 }

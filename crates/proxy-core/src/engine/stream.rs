@@ -64,9 +64,11 @@ fn bulk_length(header: &[u8], limits: &RequestLimits) -> Result<usize, ProtocolE
     if header[0] != b'$' {
         return Err(ProtocolError::ExpectedBulk(header[0]));
     }
-    header[1..]
-        .strip_suffix(b"\r\n")
-        .and_then(|digits| std::str::from_utf8(digits).ok())
+    let digits = header[1..].strip_suffix(b"\r\n").unwrap_or_default();
+    let is_plain = digits == b"0" || digits.first().is_some_and(|first| (b'1'..=b'9').contains(first));
+    std::str::from_utf8(digits)
+        .ok()
+        .filter(|_| is_plain)
         .and_then(|digits| digits.parse::<u32>().ok())
         .filter(|&len| len <= limits.bulk_bytes_max)
         .map(|len| len as usize)
@@ -103,6 +105,8 @@ mod tests {
         check(b"abcde\r\nPING\r\n", 5, 0, Ok(7));
         check(b"abcde\r\n$2\r\nxy\r\n$0\r\n\r\n*1\r\n$4\r\nPING\r\n", 5, 2, Ok(21));
         check(b"abcde\r\n:2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b':')));
+        check(b"abcde\r\n$+2\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
+        check(b"abcde\r\n$02\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
         check(b"abcde\r\n$-1\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
         check(b"abcde\r\n$99999999999\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
     }

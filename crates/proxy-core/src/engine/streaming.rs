@@ -38,6 +38,9 @@ impl Engine {
             return Some(0);
         }
         let slot = Slot::of_key(parser.spans()[1].of(bytes));
+        if self.forwards_to(slot, None).is_some() {
+            return None; // what is wrapped for another proxy has to be whole
+        }
         let target = self.place(id, slot, command.flags.contains(Flags::READONLY));
         let backend = target
             .ok()

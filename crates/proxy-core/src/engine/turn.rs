@@ -154,6 +154,7 @@ impl Engine {
                 && session.outstanding() == 0
                 && session.profile.last_used_ms < oldest;
             if idle {
+                self.stats.sessions_timed_out.increment();
                 self.close_session(SessionId(index as u32));
             }
         }
@@ -198,6 +199,7 @@ impl Engine {
             let backend = &mut self.backends[index];
             if backend.stalled_since_us != 0 && backend.stalled_by == id {
                 backend.stalled_since_us = 0;
+                backend.last_heard_us = self.now.us; // its silence was ours
                 if std::mem::take(&mut backend.read_paused) {
                     self.actions.push(super::Action::ReadBackend(BackendId(index as u32)));
                 }

@@ -1,4 +1,5 @@
-//! What the control thread's own tasks tell it.
+//! What the control thread's own tasks tell it. Their channel needs no limit of its own: each node's task reports at
+//! most a few times a second, and one set of metadata is applied at a time.
 
 use model::Address;
 

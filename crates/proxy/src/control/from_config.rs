@@ -3,13 +3,10 @@
 use std::net::SocketAddr;
 
 use model::Address;
-use proxy_core::engine::Policy;
+use proxy_core::engine::{CONNECTIONS_MAX, Policy};
 use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
 
 use crate::config::{self, Batching, ProxyConfig};
-
-/// The engine keeps no more connections for one node and protocol in one worker.
-const CONNECTIONS_PER_NODE_MAX: u64 = 4;
 
 /// The settings of a proxy that is bound to `bound`, and its admin server to `admin`.
 pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<SocketAddr>) -> Settings {
@@ -43,19 +40,11 @@ pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<So
     }
 }
 
-/// The engine's limits and batching rules.
+/// The engine's batching rules; its limits come from the settings.
 pub(super) fn policy(config: &ProxyConfig) -> Policy {
-    let default = Policy::default();
-    let policy = Policy {
-        backend_timeout_us: config.backend_timeout.unsigned() * 1000,
-        connections_per_node: narrow(connections_per_node(config)),
-        // Where replies to ordinary requests wait, less is better than what a subscriber may be allowed.
-        session_output_bytes: default.session_output_bytes.min(config.output_bytes_max.size()),
-        ..default
-    };
     match config.batching {
-        Batching::On => policy,
-        Batching::Off => policy.unbatched(),
+        Batching::On => Policy::default(),
+        Batching::Off => Policy::default().unbatched(),
     }
 }
 
@@ -69,7 +58,7 @@ fn secret(secret: &service::config::Secret) -> Option<Secret> {
 }
 
 fn connections_per_node(config: &ProxyConfig) -> u64 {
-    config.backend_conn_num.unsigned().min(CONNECTIONS_PER_NODE_MAX)
+    config.backend_conn_num.unsigned().min(CONNECTIONS_MAX as u64)
 }
 
 fn address_of(address: SocketAddr) -> Address {
@@ -118,7 +107,6 @@ mod tests {
     fn connections_are_at_most_what_the_engine_keeps() {
         for (configured, expected) in [(1, 1), (4, 4), (64, 4)] {
             let config = ProxyConfig { backend_conn_num: Count::of(configured), ..ProxyConfig::default() };
-            assert_eq!(policy(&config).connections_per_node, expected, "{configured}");
             assert_eq!(settings(&config, bound(), None).backend_conn_num, expected as u16, "{configured}");
         }
     }

@@ -53,7 +53,8 @@ impl Control {
 
     fn list_clients(&self, filter: ClientFilter, asker: &Profile, to: ReplyTo) {
         let sessions = self.workers.sessions();
-        let (now_ms, asker, protocol) = (self.process.now_us() / 1000, asker.id, asker.protocol);
+        let (now_ms, protocol) = (self.process.now_us() / 1000, asker.protocol);
+        let table = self.shared.table.clone();
         tokio::spawn(async move {
             let mut sessions: Vec<_> = sessions.all().await.into_iter().flatten().collect();
             sessions.retain(|session| filter.matches(&session.profile, ClientType::Normal, now_ms));
@@ -61,11 +62,12 @@ impl Control {
             let mut lines = Vec::new();
             for session in &sessions {
                 let session_use = SessionUse {
+                    fd: session.fd,
                     query_bytes: session.input_bytes,
                     output_bytes: session.output_bytes,
                     ..SessionUse::default()
                 };
-                let command = if session.profile.id == asker { "client|list" } else { COMMAND_UNKNOWN };
+                let command = table.get(session.command).map_or(COMMAND_UNKNOWN, |command| &command.name);
                 let line = ClientLine { profile: &session.profile, session_use, command, now_ms };
                 client::client_line(&mut lines, &line);
             }

@@ -4,7 +4,7 @@ use proxy_core::errors;
 use proxy_core::slowlog::SlowlogRequest;
 use resp::encode;
 use service::shutdown::Phase;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::event::Event;
 use super::report;
@@ -27,14 +27,14 @@ impl Control {
                     true => encode::simple(&mut reply, "OK"),
                     false => encode::simple(&mut reply, &texts::ignored_config(&ignored)),
                 }
-                info!(%epoch, ?outcome, "SETCLUSTER");
+                debug!(%epoch, ?outcome, "SETCLUSTER");
                 return self.apply_metadata(outcome, reply, to);
             }
             Ok(Umctl::SetRepl(command)) => {
                 let epoch = command.epoch;
                 let outcome = self.cluster.set_repl(command);
                 encode::simple(&mut reply, "OK");
-                info!(%epoch, ?outcome, "SETREPL");
+                debug!(%epoch, ?outcome, "SETREPL");
                 return self.apply_metadata(outcome, reply, to);
             }
             Ok(Umctl::Slowlog(request)) => self.answer_slowlog(request, &mut reply),

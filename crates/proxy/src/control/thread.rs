@@ -13,6 +13,7 @@ use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::counts::Counts;
@@ -103,8 +104,8 @@ impl Control {
         mut events: UnboundedReceiver<Event>,
     ) {
         let shutdown = self.shutdown.clone();
-        let mut readings = tokio::time::interval(READING_INTERVAL);
-        let mut looks = tokio::time::interval(DRAIN_LOOK_INTERVAL);
+        let mut readings = interval(READING_INTERVAL);
+        let mut looks = interval(DRAIN_LOOK_INTERVAL);
         let mut deadline = None;
         loop {
             tokio::select! {
@@ -135,8 +136,11 @@ impl Control {
     }
 
     fn asked(&mut self, message: ControlMessage) {
-        let to = self.workers.reply_to(message.worker, message.ask.place);
-        let ask = *message.ask;
+        let (worker, ask) = match message {
+            ControlMessage::Ask { worker, ask } => (worker, *ask),
+            ControlMessage::Slow(entry) => return self.slowlog.push(*entry, self.settings.slowlog_len),
+        };
+        let to = self.workers.reply_to(worker, ask.place);
         match ask.question {
             Question::Umctl(args) => self.answer_umctl(&args, to),
             Question::Local(request) => self.answer_local(*request, &ask.profile, to),
@@ -234,4 +238,11 @@ impl Control {
             nodes: self.nodes.iter().map(|(address, health)| (address.clone(), health.clone())).collect(),
         });
     }
+}
+
+/// Ticks that were missed are not made up for: nobody looks while the proxy does not drain, and that may be for days.
+fn interval(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }

@@ -174,3 +174,36 @@ impl Workers {
         Answers(self.workers.iter().map(ask).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_waits_for_each_worker_that_runs() {
+        let (senders, answers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel::<()>()).unzip();
+        let waiting = tokio::spawn(Answers(answers).every());
+        for (at, sender) in senders.into_iter().enumerate() {
+            // Whatever could go on has gone on after a few rounds of the only thread.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert!(!waiting.is_finished(), "{at} of 3 have answered");
+            match at {
+                1 => drop(sender), // as when a worker has ended
+                _ => sender.send(()).unwrap(),
+            }
+        }
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_leaves_out_a_worker_that_is_stuck() {
+        let (senders, answers): (Vec<_>, Vec<_>) = (0..3).map(|_| oneshot::channel::<u32>()).unzip();
+        let mut senders = senders.into_iter();
+        senders.next().unwrap().send(7).unwrap();
+        let _stuck = senders.next().unwrap();
+        senders.next().unwrap().send(8).unwrap();
+        assert_eq!(Answers(answers).all().await, [7, 8]);
+    }
+}

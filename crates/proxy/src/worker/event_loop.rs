@@ -6,13 +6,13 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proxy_core::engine::buffers::{Chunk, READ_BYTES, READ_BYTES_LARGE};
-use proxy_core::engine::{Action, BackendId, Engine, Moment, SessionId};
+use proxy_core::engine::{Action, BackendId, Engine, Moment, SessionId, SessionSketch};
 use proxy_core::profile::Profile;
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
@@ -116,7 +116,7 @@ impl EventLoop {
             totals: start.totals,
             stats: start.stats,
             engine,
-            sessions: Vec::new(),
+            sessions: Vec::with_capacity(maxclients),
             backends: Vec::new(),
             again: Vec::new(),
             chunk,
@@ -143,6 +143,9 @@ impl EventLoop {
             self.wait(&mut events);
             self.now = moment();
             self.engine.begin_turn(self.now);
+            if !events.is_empty() {
+                self.stats.turns.increment();
+            }
             for event in &events {
                 self.happened(event.data.u64(), event.flags);
             }
@@ -150,6 +153,9 @@ impl EventLoop {
                 self.readable(token);
             }
             if self.now.us >= self.next_tick_us {
+                if self.draining {
+                    self.engine.drain();
+                }
                 self.engine.tick();
                 self.next_tick_us = self.now.us + self.engine.tick_us();
                 self.stop_if_drained();
@@ -353,7 +359,7 @@ impl EventLoop {
             let Some(listener) = &self.listener else { return };
             match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((socket, peer)) => {
-                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()))
+                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
                 }
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
@@ -428,22 +434,25 @@ impl EventLoop {
                     }
                 }
                 Action::ReadSession(id) => {
-                    if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize) {
-                        if std::mem::take(&mut session.unread) {
-                            self.again.push(u64::from(id.0));
-                        }
+                    if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize)
+                        && std::mem::take(&mut session.unread)
+                    {
+                        self.again.push(u64::from(id.0));
                     }
                 }
                 Action::ReadBackend(id) => {
-                    if let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) {
-                        if std::mem::take(&mut backend.unread) {
-                            self.again.push(BACKEND + u64::from(id.0));
-                        }
+                    if let Some(Some(backend)) = self.backends.get_mut(id.0 as usize)
+                        && std::mem::take(&mut backend.unread)
+                    {
+                        self.again.push(BACKEND + u64::from(id.0));
                     }
                 }
+                // The control thread outlives the workers.
                 Action::Control(ask) => {
-                    // The control thread outlives the workers.
-                    let _ = self.control.send(ControlMessage { worker: self.index, ask });
+                    let _ = self.control.send(ControlMessage::Ask { worker: self.index, ask });
+                }
+                Action::Slow(entry) => {
+                    let _ = self.control.send(ControlMessage::Slow(entry));
                 }
             }
         }
@@ -487,10 +496,7 @@ impl EventLoop {
                 WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
                 WorkerMessage::Pause(pause) => self.engine.pause(pause),
                 WorkerMessage::List(answer) => {
-                    let lines = self.engine.session_profiles().map(|(profile, input_bytes, output_bytes)| {
-                        SessionLine { profile: profile.clone(), input_bytes, output_bytes }
-                    });
-                    let _ = answer.send(lines.collect());
+                    let _ = answer.send(self.session_lines());
                 }
                 WorkerMessage::Kill(filter, answer) => {
                     let _ = answer.send(self.engine.kill_sessions(|profile| filter(profile)));
@@ -498,11 +504,24 @@ impl EventLoop {
                 WorkerMessage::Drain => {
                     self.listener = None;
                     self.draining = true;
-                    self.engine.drain();
+                    // What clients have sent already is still read and answered.
+                    let open = (0u64..).zip(&self.sessions).filter(|(_, session)| session.is_some());
+                    self.again.extend(open.map(|(index, _)| index));
                 }
                 WorkerMessage::Stop => self.running = false,
             }
         }
+    }
+
+    fn session_lines(&self) -> Vec<SessionLine> {
+        let line = |sketch: SessionSketch<'_>| SessionLine {
+            profile: sketch.profile.clone(),
+            command: sketch.command,
+            fd: self.sessions[sketch.id.0 as usize].as_ref().map_or(-1, |session| session.socket.as_raw_fd()),
+            input_bytes: sketch.input_bytes,
+            output_bytes: sketch.output_bytes,
+        };
+        self.engine.session_sketches().map(line).collect()
     }
 
     fn stop_if_drained(&mut self) {

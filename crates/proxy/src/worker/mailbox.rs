@@ -7,8 +7,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use proxy_core::command::CommandId;
 use proxy_core::engine::{Ask, Pause, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
+use proxy_core::slowlog::SlowEntry;
 use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::oneshot;
 
@@ -19,6 +21,8 @@ pub(crate) type SessionFilter = Arc<dyn Fn(&Profile) -> bool + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct SessionLine {
     pub(crate) profile: Profile,
+    pub(crate) command: CommandId,
+    pub(crate) fd: i32,
     pub(crate) input_bytes: usize,
     pub(crate) output_bytes: usize,
 }
@@ -42,9 +46,11 @@ pub(crate) enum WorkerMessage {
 }
 
 /// What a worker tells the control thread.
-pub(crate) struct ControlMessage {
-    pub(crate) worker: usize,
-    pub(crate) ask: Box<Ask>,
+pub(crate) enum ControlMessage {
+    /// A question to be answered.
+    Ask { worker: usize, ask: Box<Ask> },
+    /// A request that took too long.
+    Slow(Box<SlowEntry>),
 }
 
 /// The control thread's end.

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::fixture::{LIMIT, Proxy, ask, redis};
+use crate::fixture::{LIMIT, Proxy, ask, redis, wait_until_sent};
 use service::shutdown::Phase;
 use testkit::wait::{Deadline, retry_until};
 
@@ -59,6 +59,7 @@ fn readiness_ends_with_the_drain() {
     assert_eq!(ask(&mut client, "GET a"), "$-1");
     node.process().freeze().unwrap();
     client.send(&[b"GET", b"a"]).unwrap();
+    wait_until_sent(&mut proxy.connect(), 2);
     proxy.shutdown.advance(Phase::Draining);
     retry_until(Deadline::within(LIMIT), "the proxy says that it is draining", || {
         anyhow::ensure!(get(proxy.admin, "/readyz").ends_with("draining\n"));

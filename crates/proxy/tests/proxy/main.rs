@@ -5,5 +5,6 @@ mod admin;
 mod clients;
 mod ending;
 mod fixture;
+mod learning;
 mod metadata;
 mod slot_keys;

@@ -1,0 +1,86 @@
+//! Forwarding to the proxy that owns a slot, for clients that know nothing of clusters (`active_redirection`).
+//!
+//! The request travels as `UMFORWARD hops command…`, where `hops` is how many more proxies may forward it: views may
+//! differ for a moment, and a request must not go round in circles.
+
+use super::Engine;
+use super::backend::PLAIN;
+use super::requests::{Request, Taken};
+use super::session::SessionId;
+use crate::command::{Args, Class, CommandId};
+use crate::{decimal, errors};
+use model::Slot;
+use resp::encode;
+
+impl Engine {
+    /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding was asked for, by
+    /// the settings or by the proxy that the request came from.
+    pub(super) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<u32> {
+        if hops.is_none() && !self.shared.settings.active_redirection {
+            return None;
+        }
+        let view = self.shared.view.as_deref()?;
+        self.nodes.proxy_of_target(view.routes.owner(slot))
+    }
+
+    pub(super) fn forward_to_proxy(
+        &mut self,
+        id: SessionId,
+        proxy: u32,
+        command: CommandId,
+        request: Request<'_>,
+    ) -> Taken {
+        let Some(hops) = request.hops.unwrap_or(self.shared.settings.max_redirections).checked_sub(1) else {
+            self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
+            return Taken::Yes;
+        };
+        let backend = match self.backend_of_node(id, proxy) {
+            Ok(backend) => backend,
+            Err(down) => {
+                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
+                return Taken::Yes;
+            }
+        };
+        if !self.owe(backend, id, command, PLAIN) {
+            return Taken::Later;
+        }
+        let mut frame = self.pool.buffer();
+        wrap(hops, request.args, &mut frame);
+        self.send(backend, &frame, None);
+        self.pool.recycle(frame);
+        Taken::Yes
+    }
+
+    /// `UMFORWARD hops command…`: the command of a client of another proxy, served here or forwarded on.
+    pub(super) fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
+        let hops = (args.len() > 2).then(|| decimal::parse(args.get(1))).flatten();
+        let Some(hops) = hops.and_then(|hops| u8::try_from(hops).ok()) else {
+            self.reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));
+            return Taken::Yes;
+        };
+        let words: Vec<&[u8]> = args.skip(2).iter().collect();
+        let forwardable =
+            |name| self.shared.table.lookup(name).is_some_and(|command| command.class == Class::Forward);
+        if !words.first().is_some_and(|name| forwardable(name)) {
+            self.reply_now(id, |out| errors::write(out, errors::SYNTAX));
+            return Taken::Yes;
+        }
+        let mut frame = self.pool.buffer();
+        encode::request(&mut frame, &words);
+        let mut parser = resp::RequestParser::new();
+        let parsed = parser.parse(&frame, &resp::RequestLimits::default());
+        assert!(parsed.is_ok(), "a request that we wrote can be read");
+        let inner = Args::new(&frame, parser.spans());
+        let taken = self.dispatch(id, Request { args: inner, origin: None, hops: Some(hops) });
+        self.pool.recycle(frame);
+        taken
+    }
+}
+
+/// Writes `UMFORWARD hops` and the request's own arguments as one request.
+fn wrap(hops: u8, args: Args<'_>, out: &mut Vec<u8>) {
+    encode::array(out, args.len() + 2);
+    encode::bulk(out, b"UMFORWARD");
+    encode::bulk(out, itoa::Buffer::new().format(hops).as_bytes());
+    args.iter().for_each(|arg| encode::bulk(out, arg));
+}
