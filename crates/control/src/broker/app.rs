@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use service::build_info::BUILD;
 use service::metrics::CONTENT_TYPE;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -48,7 +48,9 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
             "The metadata of proxies and clusters. An answer that is not a success carries a code in `error`.",
         ))
         .build();
-    let mut document = OpenApiBuilder::new().info(info).build();
+    // Which of the two a call asks for depends on the configuration.
+    let security = [SecurityRequirement::default(), SecurityRequirement::new("bearer", [""; 0])];
+    let mut document = OpenApiBuilder::new().info(info).security(Some(security)).build();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     document.components.get_or_insert_default().add_security_scheme("bearer", bearer);
     OpenApiRouter::with_openapi(document)
