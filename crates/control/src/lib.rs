@@ -1,3 +1,12 @@
 //! The control plane's IO: stores, HTTP server, probes and pushes.
+//!
+//! What is decided is decided in `control-core`; this crate keeps what it decides, and carries it out.
+#![forbid(unsafe_code)]
 
+pub mod broker;
+pub mod config;
 pub mod coordinator;
+mod run_error;
+pub mod store;
+
+pub use run_error::RunError;

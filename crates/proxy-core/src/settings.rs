@@ -249,7 +249,7 @@ mod tests {
             ("appendonly", "appendonly=no"),
             ("timeout", "timeout=0"),
             ("loglevel", "loglevel=notice"),
-            ("slowlog-*", "slowlog-max-len=1024 slowlog-log-slower-than=20000 slowlog-sample-rate=1000"),
+            ("slowlog-*", "slowlog-max-len=1024 slowlog-log-slower-than=20000 slowlog-sample-rate=1"),
             ("nothing", ""),
         ] {
             let pairs = settings().get(pattern.as_bytes());

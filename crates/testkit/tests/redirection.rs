@@ -5,9 +5,8 @@ use testkit::cluster::{ClusterFixture, ClusterOptions};
 use testkit::proxy::ProxyOptions;
 
 fn forwarding(max_redirections: &str) -> Result<ClusterFixture> {
-    let proxies = ProxyOptions::default()
-        .with("active_redirection", "true")
-        .with("max_redirections", max_redirections);
+    let proxies =
+        ProxyOptions::default().with("active_redirection", "true").with("max_redirections", max_redirections);
     ClusterFixture::start(&ClusterOptions { proxies: 3, proxy: proxies, ..ClusterOptions::default() })
 }
 
@@ -62,13 +61,16 @@ fn replies_keep_their_order_over_all_proxies() -> Result<()> {
 fn a_request_does_not_go_round_in_circles() -> Result<()> {
     let cluster = forwarding("4")?;
     let mut client = cluster.connect(0)?;
-    let key = (0..).map(|number| format!("key{number}")).find(|key| cluster.owner(key.as_bytes()).ok() == Some(1));
+    let key =
+        (0..).map(|number| format!("key{number}")).find(|key| cluster.owner(key.as_bytes()).ok() == Some(1));
     let key = key.expect("some key is on proxy 1");
     let reply = client.say(&format!("UMFORWARD 0 GET {key}"))?;
     ensure!(reply.bytes().starts_with(b"-"), "no hop was left: {reply:?}");
     let reply = client.say(&format!("UMFORWARD 1 GET {key}"))?;
     ensure!(reply.bytes() == b"$-1\r\n", "one hop is enough: {reply:?}");
-    for nonsense in ["UMFORWARD 1 UMFORWARD 1 GET a", "UMFORWARD x GET a", "UMFORWARD 1 SELECT 3", "UMFORWARD 999 GET a"] {
+    for nonsense in
+        ["UMFORWARD 1 UMFORWARD 1 GET a", "UMFORWARD x GET a", "UMFORWARD 1 SELECT 3", "UMFORWARD 999 GET a"]
+    {
         let reply = client.say(nonsense)?;
         ensure!(reply.bytes().starts_with(b"-ERR"), "{nonsense}: {reply:?}");
     }

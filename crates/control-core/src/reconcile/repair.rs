@@ -16,7 +16,7 @@ use crate::allocate::replacement;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
 use crate::observed::NodeState;
-use crate::state::{Chunk, Fence, FenceReason, Half, SyncState};
+use crate::state::{Chunk, Fence, FenceReason, Half, Proxy, SyncState};
 
 /// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different
 /// speeds.
@@ -27,9 +27,11 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     if !watch.observed.may_fail_over {
         return;
     }
+    // Looked up once: where nothing is free, no half needs to look for a spare, turn after turn.
+    let has_free = watch.state.proxies.values().any(Proxy::is_free) && !watch.state.settings.ordered_proxies;
     for (name, cluster) in &watch.state.clusters {
         for chunk in &cluster.chunks {
-            let place = Place { watch, name, chunk };
+            let place = Place { watch, name, chunk, has_free };
             for shard in Half::BOTH {
                 actions.extend(place.repair_shard(shard).map(Action::Apply));
             }
@@ -61,6 +63,7 @@ struct Place<'a> {
     watch: &'a Watch<'a>,
     name: &'a ClusterName,
     chunk: &'a Chunk,
+    has_free: bool,
 }
 
 impl Place<'_> {
@@ -186,15 +189,16 @@ impl Place<'_> {
             return None;
         }
         let state = self.watch.state;
-        let has_spare = !state.settings.ordered_proxies && replacement(state, proxy, partner).is_some();
+        let has_spare = || self.has_free && replacement(state, proxy, partner).is_some();
         let mut primaries = self.chunk.primaries_in(half).peekable();
         if primaries.peek().is_some() {
             let can_move =
                 |shard: &Half| self.chunk.shard(*shard).fence.is_none() && self.can_promote(*shard);
-            let moved = primaries.find(can_move).filter(|_| is_crippled && has_spare)?;
+            let moved = primaries.find(can_move).filter(|_| is_crippled && has_spare())?;
             return Some(self.fence(moved, FenceReason::Handover));
         }
-        (has_spare || (is_dead && !state.is_failed(proxy))).then(|| fail_over(self.watch, proxy))
+        let is_news = is_dead && !state.is_failed(proxy);
+        (is_news || has_spare()).then(|| fail_over(self.watch, proxy))
     }
 
     fn has_lost_node(&self, proxy: &Address) -> bool {

@@ -18,12 +18,14 @@ mod config;
 mod health;
 mod leases;
 mod link;
+mod local;
 mod metadata;
 mod pace;
 mod probe;
 mod proxies;
 mod push;
 mod reading;
+mod remote;
 mod turn;
 
 use std::io;
@@ -42,11 +44,13 @@ use self::admin::Admin;
 use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
 use self::leases::Leases;
+pub use self::local::LocalBroker;
 pub use self::metadata::{MetadataError, MetadataSource};
 use self::pace::Pace;
 use self::probe::Probe;
 use self::push::Pusher;
 use self::reading::Reader;
+pub use self::remote::RemoteBroker;
 use self::turn::{PUSHES_MAX, Turns};
 
 /// Answers that wait for the loop. When there are more, probes wait.

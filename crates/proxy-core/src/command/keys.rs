@@ -25,7 +25,7 @@ pub fn key_positions(command: &Command, args: Args<'_>, out: &mut Vec<u32>) -> R
         KeyPlan::Range { first, last, step } => {
             let last = if last < 0 { args.len() as i64 + i64::from(last) } else { i64::from(last) };
             let group = KeyGroup::within(args, first as usize, last, step as usize)?;
-            out.extend(group.positions());
+            group.append(out);
             Ok(())
         }
         KeyPlan::Specs => by_specs(command, args, KeyFlags::EMPTY, &mut |position, _| out.push(position)),

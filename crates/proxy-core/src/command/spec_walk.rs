@@ -26,6 +26,16 @@ impl KeyGroup {
     pub(super) fn positions(self) -> impl Iterator<Item = u32> {
         (self.first..=self.last).step_by(self.step).map(|position| position as u32)
     }
+
+    /// Appends the positions of the group.
+    pub(super) fn append(self, out: &mut Vec<u32>) {
+        if self.step == 1 {
+            // MGET and DEL of many keys: their length is known, so that room is taken once.
+            out.extend(self.first as u32..self.last as u32 + 1);
+        } else {
+            out.extend(self.positions());
+        }
+    }
 }
 
 /// The keys of one specification; `None` where an optional group is absent. A group of the form "number of

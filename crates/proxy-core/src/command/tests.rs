@@ -1,7 +1,8 @@
 //! Checks of the table as a whole.
 
 use super::class_table::TABLE;
-use super::{Class, CommandTable, KeyPlan, Reason, snapshot};
+use super::{Args, Class, CommandId, CommandTable, KeyPlan, Reason, key_positions, snapshot};
+use proptest::prelude::*;
 use std::collections::HashMap;
 
 #[test]
@@ -76,4 +77,53 @@ fn common_commands_take_the_fast_path() {
     {
         assert_eq!(table.lookup(name.as_bytes()).map(|command| command.keys), Some(KeyPlan::First), "{name}");
     }
+}
+
+proptest! {
+    /// Any arguments for any command: every position is that of an argument, and nothing panics.
+    #[test]
+    fn key_positions_are_positions_of_arguments(
+        pick in any::<proptest::sample::Index>(),
+        arguments in proptest::collection::vec(argument(), 0..12),
+    ) {
+        let table = table();
+        let command = table.by_id(CommandId(pick.index(table.len()) as u16));
+        let words: Vec<&[u8]> =
+            command.name.split('|').map(str::as_bytes).chain(arguments.iter().map(Vec::as_slice)).collect();
+        let mut frame = Vec::new();
+        resp::encode::request(&mut frame, &words);
+        let mut parser = resp::RequestParser::new();
+        parser.parse(&frame, &resp::RequestLimits::default()).expect("a request");
+        let args = Args::new(&frame, parser.spans());
+        let mut positions = Vec::new();
+        match table.resolve(args) {
+            Ok(found) if key_positions(found, args, &mut positions).is_ok() => {
+                prop_assert!(positions.iter().all(|position| (1..args.len()).contains(&(*position as usize))));
+                prop_assert!(positions.is_empty() || found.keys != KeyPlan::None);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let mut out = Vec::new();
+                error.write(table, args, &mut out);
+                prop_assert_eq!(resp::reply_length(&out), Ok(Some(out.len())));
+            }
+        }
+    }
+}
+
+/// Made once: a table takes longer to make than a case to check.
+fn table() -> &'static CommandTable {
+    static TABLE: std::sync::OnceLock<CommandTable> = std::sync::OnceLock::new();
+    TABLE.get_or_init(CommandTable::builtin)
+}
+
+/// Options, numbers and anything else.
+fn argument() -> impl Strategy<Value = Vec<u8>> {
+    let words =
+        ["streams", "STORE", "storedist", "keys", "by", "get", "limit", "block", "group", "#", "{a}*", ""];
+    prop_oneof![
+        proptest::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),
+        (-2i64..6).prop_map(|number| number.to_string().into_bytes()),
+        proptest::collection::vec(any::<u8>(), 0..6),
+    ]
 }

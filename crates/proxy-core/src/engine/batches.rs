@@ -27,6 +27,8 @@ pub(crate) struct Batches {
     open: u32,
     /// Of those, how many are answered.
     open_answered: u32,
+    /// The bytes that are being gathered begin with requests that are counted in an earlier batch.
+    cut: bool,
 }
 
 impl Batches {
@@ -38,7 +40,10 @@ impl Batches {
 
     /// The batch that was gathered is written. `bytes` is empty where they are not to be had any more.
     #[inline]
-    pub(crate) fn written(&mut self, bytes: Vec<u8>, pool: &mut BufferPool) {
+    pub(crate) fn written(&mut self, mut bytes: Vec<u8>, pool: &mut BufferPool) {
+        if std::mem::take(&mut self.cut) {
+            pool.recycle(std::mem::take(&mut bytes));
+        }
         if self.open == self.open_answered {
             pool.recycle(bytes);
         } else {
@@ -46,6 +51,12 @@ impl Batches {
         }
         self.open = 0;
         self.open_answered = 0;
+    }
+
+    /// The bytes gathered so far were put aside in the middle of a batch: it cannot be shown.
+    pub(crate) fn cut(&mut self, pool: &mut BufferPool) {
+        self.written(Vec::new(), pool);
+        self.cut = true;
     }
 
     /// The oldest request is answered.
@@ -135,5 +146,16 @@ mod tests {
         batches.add();
         batches.written(request(&["GET", "a"]), &mut pool);
         assert_eq!(batches.oldest_args().map(|args| args.len()), Some(2));
+        batches.answered(&mut pool);
+        batches.add();
+        batches.cut(&mut pool);
+        batches.add();
+        batches.written(request(&["GET", "of the batch before"]), &mut pool);
+        batches.add();
+        batches.written(request(&["DEL", "b", "c"]), &mut pool);
+        for expected in [None, None, Some(3)] {
+            assert_eq!(batches.oldest_args().map(|args| args.len()), expected);
+            batches.answered(&mut pool);
+        }
     }
 }

@@ -17,7 +17,7 @@ pub const READ_BYTES_LARGE: usize = 256 * 1024;
 pub const SLICES_MAX: usize = 16;
 
 const POOL_BUFFERS_MAX: usize = 1024;
-const POOL_CHUNKS_MAX: usize = 32;
+const POOL_CHUNKS_MAX: usize = 64;
 const POOLED_BYTES_MAX: usize = 64 * 1024;
 const BUFFER_BYTES_FIRST: usize = 512;
 
@@ -97,16 +97,20 @@ impl BufferPool {
     /// Takes back a chunk unless something still refers to it.
     #[inline]
     pub fn recycle_chunk(&mut self, chunk: Chunk) {
-        if chunk.is_shared() {
-            return;
-        }
         let spare = match chunk.0.len() {
             READ_BYTES => &mut self.chunks,
             READ_BYTES_LARGE => &mut self.chunks_large,
-            _ => return,
+            _ => return self.recycle_filled(chunk),
         };
-        if spare.len() < POOL_CHUNKS_MAX {
+        if !chunk.is_shared() && spare.len() < POOL_CHUNKS_MAX {
             spare.push(chunk);
+        }
+    }
+
+    /// A chunk that was not read into but was once a buffer.
+    fn recycle_filled(&mut self, chunk: Chunk) {
+        if let Ok(buffer) = Rc::try_unwrap(chunk.0) {
+            self.recycle(buffer);
         }
     }
 }
@@ -151,16 +155,23 @@ impl OutQueue {
         &mut self.tail
     }
 
-    /// Appends a copy of `bytes`.
+    /// Appends a copy of `bytes`. Returns whether a full buffer was put aside for it: what comes before `bytes` is
+    /// then no longer part of what [`OutQueue::sent_keeping`] will return.
     #[inline]
-    pub fn copy(&mut self, bytes: &[u8], pool: &mut BufferPool) {
+    pub fn copy(&mut self, bytes: &[u8], pool: &mut BufferPool) -> bool {
+        let full = self.tail.len() + bytes.len() > POOLED_BYTES_MAX && !self.tail.is_empty();
+        if full {
+            self.close_tail();
+        }
         self.tail(pool).extend_from_slice(bytes);
+        full
     }
 
     /// Appends `chunk[start..end]`: by reference where that is worth it, else as a copy.
     pub fn refer(&mut self, chunk: &Chunk, start: usize, end: usize, pool: &mut BufferPool) {
         if end - start < LARGE_BYTES_MIN {
-            return self.copy(&chunk.bytes()[start..end], pool);
+            self.copy(&chunk.bytes()[start..end], pool);
+            return;
         }
         self.close_tail();
         self.push_piece(Piece { chunk: chunk.clone(), start, end });

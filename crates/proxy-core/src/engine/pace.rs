@@ -7,7 +7,8 @@
 //! It is taken only while events come so fast that several are expected in it, and it lasts at most a fraction of
 //! the time that passes between two requests of one session. So it is never taken at low load or for a handful of
 //! clients, and clients that wait for each answer lose no more than that fraction of their throughput even if
-//! nothing but the nap holds them up.
+//! nothing but the nap holds them up. Sessions that send many requests at once wait for the last of the answers, and
+//! fewer of them make a load: for those a nap may be longer.
 
 use super::policy::Policy;
 
@@ -15,7 +16,9 @@ use super::policy::Policy;
 const RATE_WINDOW_US: f32 = 1000.0;
 /// Longer times between two requests of a session count as this, µs.
 const GAP_US_MAX: u32 = 10_000;
-/// Weight of a new gap in the average.
+/// More requests in one read count as this.
+const DEPTH_MAX: u32 = 64;
+/// Weight of a new value in the averages.
 const GAP_WEIGHT: f32 = 1.0 / 64.0;
 
 /// The recent past of a worker.
@@ -28,6 +31,8 @@ pub(super) struct Pace {
     rate: f32,
     /// Between two reads from one session, µs, averaged.
     gap_us: f32,
+    /// Requests in one read, averaged.
+    depth: f32,
 }
 
 impl Pace {
@@ -36,6 +41,12 @@ impl Pace {
     pub(super) fn read(&mut self, gap_us: u32) {
         self.reads += 1;
         self.gap_us += (gap_us.min(GAP_US_MAX) as f32 - self.gap_us) * GAP_WEIGHT;
+    }
+
+    /// A read held so many requests.
+    #[inline]
+    pub(super) fn requests(&mut self, count: u32) {
+        self.depth += (count.min(DEPTH_MAX) as f32 - self.depth) * GAP_WEIGHT;
     }
 
     /// A turn ends at `now_us`.
@@ -51,7 +62,8 @@ impl Pace {
     /// How long to nap before looking for events again, µs; 0 where a nap is not worth it.
     #[inline]
     pub(super) fn nap_us(&self, policy: &Policy) -> u64 {
-        let nap = (self.gap_us * policy.nap_fraction).min(policy.nap_us_max as f32);
+        let nap_max = policy.nap_us_max as f32 * self.depth.clamp(1.0, policy.nap_depth_max);
+        let nap = (self.gap_us * policy.nap_fraction).min(nap_max);
         match nap * self.rate >= policy.nap_reads_min {
             true => nap as u64,
             false => 0,

@@ -15,6 +15,8 @@ pub struct Policy {
     pub near_us_max: u32,
     /// The longest nap between turns, µs; 0 is never.
     pub nap_us_max: u64,
+    /// Where a read holds several requests, a nap may be so many times longer, or up to this many times.
+    pub nap_depth_max: f32,
     /// A nap is at most this fraction of the average time between two reads from one session.
     pub nap_fraction: f32,
     /// A nap is taken, and a batch held, only where so many reads from sessions are expected in a nap.
@@ -45,6 +47,7 @@ impl Default for Policy {
             hold_us_max: 1_000,
             near_us_max: 400,
             nap_us_max: 100,
+            nap_depth_max: 4.0,
             nap_fraction: 0.2,
             nap_reads_min: 2.5,
             backend_timeout_us: 3_000_000,

@@ -17,6 +17,8 @@ const STREAM_REPLY_BYTES_MIN: usize = 32 * 1024;
 struct Run {
     session: u32,
     start: usize,
+    /// Several replies are copied, however long they are together: a chunk is kept for a large value only.
+    is_single: bool,
 }
 
 const NONE: u32 = u32::MAX;
@@ -67,7 +69,7 @@ impl Engine {
     ) -> Result<(), Nonsense> {
         let bytes = &chunk.bytes()[..len];
         let mut position = start;
-        let mut run = Run { session: NONE, start };
+        let mut run = Run { session: NONE, start, is_single: true };
         while position < len {
             let Some(reply) = reply_length(&bytes[position..]).map_err(|_| Nonsense)? else { break };
             if bytes[position] == b'>' {
@@ -81,7 +83,9 @@ impl Engine {
             if self.is_next_in_order(&owed) {
                 if owed.session != run.session {
                     self.end_reply_run(&mut run, chunk, position);
-                    run = Run { session: owed.session, start: position };
+                    run = Run { session: owed.session, start: position, is_single: true };
+                } else {
+                    run.is_single = false;
                 }
                 let session = &mut self.sessions[owed.session as usize];
                 session.head = session.head.wrapping_add(1);
@@ -115,7 +119,10 @@ impl Engine {
         }
         let id = SessionId(run.session);
         let session = &mut self.sessions[run.session as usize];
-        session.out.refer(chunk, run.start, end, &mut self.pool);
+        match run.is_single {
+            true => session.out.refer(chunk, run.start, end, &mut self.pool),
+            false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
+        }
         run.session = NONE;
         self.mark_session(id);
         self.delivered(id);

@@ -3,7 +3,7 @@
 use resp::{RequestLimits, RequestParser, RequestStep};
 
 use super::Engine;
-use super::backend::{Owed, PLAIN};
+use super::backend::{Backend, Owed, PLAIN};
 use super::buffers::{Chunk, LARGE_BYTES_MIN};
 use super::session::{SessionId, Unusual, Wait};
 use super::stream::STREAM_BYTES_MIN;
@@ -41,6 +41,12 @@ pub(super) struct Request<'a> {
 struct Run {
     backend: u32,
     start: usize,
+    /// Several requests are copied, however long they are together: a chunk is kept for a large value only.
+    is_single: bool,
+}
+
+impl Run {
+    const EMPTY: Run = Run { backend: NONE, start: 0, is_single: true };
 }
 
 impl Engine {
@@ -111,7 +117,7 @@ impl Engine {
     fn take_requests(&mut self, id: SessionId, bytes: &[u8], origin: Option<(&Chunk, usize)>) -> usize {
         let mut parser = self.take_parser(id);
         let limits = self.request_limits(id);
-        let mut run = Run { backend: NONE, start: 0 };
+        let mut run = Run::EMPTY;
         let mut position = 0;
         let first = self.sessions[id.0 as usize].next;
         while position < bytes.len() {
@@ -123,11 +129,13 @@ impl Engine {
                     if backend != NONE {
                         if backend != run.backend {
                             self.end_run(&run, bytes, position, origin);
-                            run = Run { backend, start: position };
+                            run = Run { backend, start: position, is_single: true };
+                        } else {
+                            run.is_single = false;
                         }
                     } else {
                         self.end_run(&run, bytes, position, origin);
-                        run.backend = NONE;
+                        run = Run::EMPTY;
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
                         if self.dispatch(id, Request { args, origin: whole, hops: None }) == Taken::Later {
                             parser.reset();
@@ -138,7 +146,7 @@ impl Engine {
                 }
                 Ok(RequestStep::Inline { len }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     let args = Args { frame: parser.inline_frame(), spans: parser.spans() };
                     if self.dispatch(id, Request { args, origin: None, hops: None }) == Taken::Later {
                         parser.reset();
@@ -148,12 +156,12 @@ impl Engine {
                 }
                 Ok(RequestStep::Skip { len }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     position += len;
                 }
                 Ok(RequestStep::Incomplete { bulk }) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     if let Some(bulk) = bulk.filter(|bulk| bulk.len >= STREAM_BYTES_MIN) {
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
                         if let Some(used) = self.begin_stream(id, &parser, (rest, whole), bulk) {
@@ -167,7 +175,7 @@ impl Engine {
                 }
                 Err(error) => {
                     self.end_run(&run, bytes, position, origin);
-                    run.backend = NONE;
+                    run = Run::EMPTY;
                     parser.reset();
                     self.stats.protocol_errors.increment();
                     self.reply_now(id, |out| error.reply(out));
@@ -183,6 +191,7 @@ impl Engine {
         self.parser = parser;
         let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
         self.stats.requests.add(u64::from(taken));
+        self.pace.requests(taken);
         if self.sessions[id.0 as usize].unusual.is_some() {
             self.usual_again(id);
         }
@@ -284,7 +293,7 @@ impl Engine {
     #[inline]
     fn end_run(&mut self, run: &Run, bytes: &[u8], end: usize, origin: Option<(&Chunk, usize)>) {
         if run.backend != NONE {
-            let origin = origin.map(|(chunk, at)| (chunk, at + run.start));
+            let origin = origin.filter(|_| run.is_single).map(|(chunk, at)| (chunk, at + run.start));
             self.send(run.backend, &bytes[run.start..end], origin);
         }
     }
@@ -292,13 +301,17 @@ impl Engine {
     /// Queues bytes for a backend: by reference where they are many and lie in a chunk.
     #[inline]
     pub(super) fn send(&mut self, backend: u32, bytes: &[u8], origin: Option<(&Chunk, usize)>) {
-        let out = &mut self.backends[backend as usize].out;
+        let Backend { out, batches, .. } = &mut self.backends[backend as usize];
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
                 out.refer(chunk, at, at + bytes.len(), &mut self.pool);
-                self.backends[backend as usize].batches.written(Vec::new(), &mut self.pool);
+                batches.written(Vec::new(), &mut self.pool);
             }
-            _ => out.copy(bytes, &mut self.pool),
+            _ => {
+                if out.copy(bytes, &mut self.pool) {
+                    batches.cut(&mut self.pool);
+                }
+            }
         }
         self.mark_backend(backend);
     }

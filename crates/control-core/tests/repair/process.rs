@@ -1,0 +1,150 @@
+//! The imitated processes: a proxy with its nodes, and what each does by itself.
+
+use control_core::{LinkState, NodeHealth, NodeState, ProxyHealth, TimeMs};
+use model::{Address, Epoch, Role, SetRepl, Slot, View};
+
+/// How long a full resynchronisation takes.
+const RESYNC_MS: u64 = 200;
+/// How long a proxy takes a replica that does not acknowledge for attached.
+const LAG_MS_MAX: u64 = 300;
+
+pub(crate) struct SimProxy {
+    pub(crate) is_running: bool,
+    pub(crate) view: Option<View>,
+    pub(crate) roles: Option<SetRepl>,
+    pub(crate) view_epoch: Epoch,
+    pub(crate) roles_epoch: Epoch,
+    pub(crate) leased_until: TimeMs,
+    pub(crate) nodes: Vec<SimNode>,
+}
+
+pub(crate) struct SimNode {
+    pub(crate) address: Address,
+    pub(crate) is_running: bool,
+    pub(crate) is_loading: bool,
+    pub(crate) down_since: TimeMs,
+    pub(crate) restarted: bool,
+    pub(crate) following: Option<Address>,
+    pub(crate) role: Option<Role>,
+    pub(crate) link: LinkState,
+    pub(crate) link_since: TimeMs,
+    pub(crate) replica_heard: TimeMs,
+    pub(crate) data: Vec<u64>,
+}
+
+impl SimProxy {
+    pub(crate) fn new(nodes: &[Address], now: TimeMs) -> Self {
+        let node = |address: &Address| SimNode {
+            address: address.clone(),
+            is_running: true,
+            is_loading: false,
+            down_since: now,
+            restarted: false,
+            following: None,
+            role: None,
+            link: LinkState::Down { for_ms: 0 },
+            link_since: now,
+            replica_heard: TimeMs(0),
+            data: Vec::new(),
+        };
+        Self {
+            is_running: true,
+            view: None,
+            roles: None,
+            view_epoch: Epoch(0),
+            roles_epoch: Epoch(0),
+            leased_until: TimeMs(0),
+            nodes: nodes.iter().map(node).collect(),
+        }
+    }
+
+    pub(crate) fn serves(&self, node: &SimNode, slot: Slot, now: TimeMs) -> bool {
+        let Some(view) = &self.view else { return false };
+        let owns =
+            view.local.iter().filter(|local| local.address == node.address).flat_map(|local| &local.slots);
+        let owns = owns.clone().any(|slots| slots.tag.owns() && slots.ranges.contains(slot));
+        let is_allowed = self.leased_until > now || now.since(node.replica_heard) < LAG_MS_MAX;
+        let is_well =
+            node.is_running && !node.is_loading && !node.restarted && node.role == Some(Role::Primary);
+        self.is_running && owns && is_allowed && is_well
+    }
+
+    pub(crate) fn accept(&mut self, roles: SetRepl, view: View) {
+        if roles.flags.force {
+            // Told to make do with what its nodes have.
+            self.nodes.iter_mut().for_each(|node| node.restarted = false);
+        }
+        if roles.epoch > self.roles_epoch {
+            self.roles_epoch = roles.epoch;
+            self.roles = Some(roles);
+            self.tell_roles();
+        }
+        if view.epoch > self.view_epoch {
+            self.view_epoch = view.epoch;
+            self.view = Some(view);
+        }
+    }
+
+    /// Keeps its nodes in their roles. A primary that started anew stays out of service: what it had in
+    /// memory is lost, and its replica would lose it too. As a replica it is given everything anew.
+    pub(crate) fn tell_roles(&mut self) {
+        let Some(roles) = self.roles.as_ref().filter(|_| self.is_running) else { return };
+        for role in &roles.roles {
+            let is_replica = role.role == Role::Replica;
+            let is_meant = |node: &&mut SimNode| {
+                node.address == role.node && node.is_running && (is_replica || !node.restarted)
+            };
+            if let Some(node) = self.nodes.iter_mut().find(is_meant) {
+                node.restarted = false;
+                node.role = Some(role.role);
+                let primary = role.peers.first().filter(|_| is_replica);
+                let following = primary.map(|peer| peer.node.clone());
+                if node.following != following {
+                    node.following = following;
+                    node.link = LinkState::Down { for_ms: 0 };
+                }
+            }
+        }
+    }
+
+    pub(crate) fn health(&self, now: TimeMs) -> ProxyHealth {
+        let nodes = self.nodes.iter().map(|node| NodeHealth {
+            address: node.address.clone(),
+            state: match (node.is_running, node.is_loading) {
+                (false, _) => NodeState::Down { for_ms: now.since(node.down_since) },
+                (true, true) => NodeState::Loading,
+                (true, false) => NodeState::Up,
+            },
+            restarted: node.restarted,
+            role: node.role.unwrap_or(Role::Primary),
+            primary: node.following.clone(),
+            link: node.following.as_ref().map(|_| match node.link {
+                LinkState::Down { .. } => LinkState::Down { for_ms: now.since(node.link_since) },
+                link => link,
+            }),
+            offset: node.data.last().copied().unwrap_or(0),
+        });
+        let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
+        ProxyHealth { view_epoch, roles_epoch, nodes: nodes.collect(), finished: Vec::new() }
+    }
+}
+
+impl SimNode {
+    pub(crate) fn follow(&mut self, source: Option<&[u64]>, now: TimeMs) {
+        let Some(source) = source else {
+            if !matches!(self.link, LinkState::Down { .. }) {
+                (self.link, self.link_since) = (LinkState::Down { for_ms: 0 }, now);
+            }
+            return;
+        };
+        match self.link {
+            LinkState::Down { .. } if source.starts_with(&self.data) => self.link = LinkState::Up,
+            LinkState::Down { .. } => (self.link, self.link_since) = (LinkState::Syncing, now),
+            LinkState::Syncing if now.since(self.link_since) < RESYNC_MS => {}
+            LinkState::Syncing | LinkState::Up => self.link = LinkState::Up,
+        }
+        if self.link == LinkState::Up {
+            self.data = source.to_vec();
+        }
+    }
+}
