@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use control_core::Timing;
-use service::config::{BadValue, Configuration, Milliseconds, Secret, Setting, TomlValue};
+use service::config::{BadValue, Configuration, Count, Milliseconds, Secret, Setting, TomlValue};
 use service::logging::{LogFormat, LogLevel};
 
 /// The port of a coordinator, unless configured otherwise.
@@ -79,6 +79,8 @@ service::settings! {
         pub broker_token: Option<Secret> = None,
         /// What this coordinator calls itself in failure reports: different for each; its address when not set.
         pub reporter_id: Option<ReporterName> = None,
+        /// Threads.
+        pub thread_number: Count<1, 64> = Count::of(2),
         /// The password of the proxies; none when not set.
         pub proxy_password: Option<Secret> = None,
         /// How often each proxy is probed. With very many proxies the pause grows, and with it all times below.

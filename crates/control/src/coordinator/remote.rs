@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use api::v4::StateAnswer;
+use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use control_core::{Command, Reply, State};
 use service::config::Secret;
 
@@ -35,8 +35,12 @@ impl RemoteBroker {
     /// When an address cannot be one.
     pub fn new(brokers: Vec<String>, token: Option<&Secret>) -> Result<Self, ClientError> {
         let token = token.map(|token| token.expose().to_owned());
-        let options =
-            ClientOptions { token, timeout: TIMEOUT, connect_timeout: CONNECT_TIMEOUT, ..ClientOptions::default() };
+        let options = ClientOptions {
+            token,
+            timeout: TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            ..ClientOptions::default()
+        };
         let client = client(&brokers, &options)?;
         let current = RwLock::new((brokers, client));
         Ok(Self { shared: Arc::new(Shared { options, current, last: Mutex::default() }) })
