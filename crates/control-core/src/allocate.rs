@@ -11,10 +11,14 @@ use model::Address;
 use crate::error::ApplyError;
 use crate::state::{Half, HostName, State};
 
+/// Among how many hosts with equally many free proxies, and for each among how many equally good partners,
+/// the choice is made. More would only matter in pools of more hosts, and would cost time there.
+const CANDIDATES_MAX: usize = 32;
+
 /// The pool, host by host, and how often two hosts are paired.
 struct Pool {
     free: BTreeMap<HostName, VecDeque<Address>>,
-    pairs: BTreeMap<(HostName, HostName), usize>,
+    pairs: BTreeMap<HostName, BTreeMap<HostName, usize>>,
 }
 
 impl Pool {
@@ -37,51 +41,66 @@ impl Pool {
     }
 
     fn note_pair(&mut self, first: &HostName, second: &HostName) {
-        *self.pairs.entry(ordered(first, second)).or_default() += 1;
+        for (host, other) in [(first, second), (second, first)] {
+            *self.pairs.entry(host.clone()).or_default().entry(other.clone()).or_default() += 1;
+        }
     }
 
-    fn pair_count(&self, first: &HostName, second: &HostName) -> usize {
-        self.pairs.get(&ordered(first, second)).copied().unwrap_or(0)
+    fn pair_count(&self, host: &HostName, other: &HostName) -> usize {
+        self.pairs.get(host).and_then(|others| others.get(other)).copied().unwrap_or(0)
     }
 
     fn free_count(&self) -> usize {
         self.free.values().map(VecDeque::len).sum()
     }
 
-    /// The host with the most free proxies; of several the first by name.
-    fn fullest(&self) -> Option<HostName> {
-        let hosts = self.free.iter().filter(|(_, queue)| !queue.is_empty());
-        hosts.min_by_key(|(_, queue)| Reverse(queue.len())).map(|(host, _)| host.clone())
+    /// How good a host is as a partner, the best first: the one that `host` is least paired with, of these the
+    /// one with the most free proxies.
+    fn rank(&self, host: &HostName, other: &HostName) -> (usize, Reverse<usize>) {
+        (self.pair_count(host, other), Reverse(self.free.get(other).map_or(0, VecDeque::len)))
     }
 
-    /// The host to pair with `host`: the one that it is least paired with, of these the one with the most
-    /// free proxies, of these the first by name. `avoided` comes last of all.
-    fn partner(&self, host: &HostName, avoided: Option<&HostName>) -> Option<HostName> {
-        let others = self.free.iter().filter(|(other, queue)| *other != host && !queue.is_empty());
-        let rank = |(other, queue): &(&HostName, &VecDeque<Address>)| {
-            (avoided == Some(*other), self.pair_count(host, other), Reverse(queue.len()))
-        };
-        others.min_by_key(rank).map(|(other, _)| other.clone())
+    /// The hosts with free proxies that are the best to pair with `host`: all of one rank.
+    fn partners(&self, host: &HostName) -> Vec<&HostName> {
+        let others = || self.free.iter().filter(|(other, queue)| *other != host && !queue.is_empty());
+        let best = others().map(|(other, _)| self.rank(host, other)).min();
+        others().map(|(other, _)| other).filter(|other| Some(self.rank(host, other)) == best).collect()
     }
 
-    /// A chunk's two proxies, on two hosts.
+    /// A chunk's two proxies, on two hosts: one of those with the most free proxies and one of the best to
+    /// pair it with. Where there is a choice, those come first that have the least choice: else the last of
+    /// them would have to be paired with hosts that have been taken from more often.
     fn take_pair(&mut self) -> Result<[Address; 2], ApplyError> {
-        let host = self.fullest().ok_or(ApplyError::NoAvailableResource { needed: 2, free: 0 })?;
-        let unbalanced = || ApplyError::ResourceNotBalance { host: host.to_string() };
-        let partner = self.partner(&host, None).ok_or_else(unbalanced)?;
+        let most = self.free.values().map(VecDeque::len).max().unwrap_or(0);
+        let fullest = self.free.iter().filter(|(_, queue)| queue.len() == most).map(|(host, _)| host);
+        let fullest: Vec<&HostName> = fullest.take(CANDIDATES_MAX).collect();
+        let mut partners: BTreeMap<&HostName, Vec<&HostName>> = BTreeMap::new();
+        for host in &fullest {
+            partners.insert(host, self.partners(host));
+        }
+        let mut pairs = Vec::new();
+        for host in &fullest {
+            let others: Vec<&HostName> = partners[host].iter().take(CANDIDATES_MAX).copied().collect();
+            for other in others {
+                let (paired, free) = self.rank(host, other);
+                let choice = partners.entry(other).or_insert_with(|| self.partners(other)).len();
+                pairs.push((free, paired, partners[host].len(), choice, *host, other));
+            }
+        }
+        let best = pairs.into_iter().min().map(|(.., host, other)| (host, other));
+        let unbalanced = ApplyError::ResourceNotBalance {
+            host: fullest.first().map(ToString::to_string).unwrap_or_default(),
+        };
+        let Some((host, partner)) = best.map(|(host, other)| (host.clone(), other.clone())) else {
+            return Err(unbalanced);
+        };
         self.note_pair(&host, &partner);
-        let pair = self.take(&host).zip(self.take(&partner));
-        pair.map(<[Address; 2]>::from).ok_or_else(unbalanced)
+        self.take(&host).zip(self.take(&partner)).map(<[Address; 2]>::from).ok_or(unbalanced)
     }
 
     fn take(&mut self, host: &HostName) -> Option<Address> {
         self.free.get_mut(host)?.pop_front()
     }
-}
-
-fn ordered(first: &HostName, second: &HostName) -> (HostName, HostName) {
-    let (low, high) = if first <= second { (first, second) } else { (second, first) };
-    (low.clone(), high.clone())
 }
 
 /// Proxies for that many chunks. It takes the host with the most free proxies each time, so that none are
@@ -120,7 +139,10 @@ fn check_free(chunks: usize, free: usize) -> Result<(), ApplyError> {
 /// the failed one only if there is no other.
 pub(crate) fn replacement(state: &State, failed: &Address, partner: &Address) -> Option<Address> {
     let mut pool = Pool::new(state);
-    let host = pool.partner(state.host_of(partner)?, state.host_of(failed))?;
+    let (beside, lost) = (state.host_of(partner)?, state.host_of(failed));
+    let hosts = pool.free.iter().filter(|(host, queue)| *host != beside && !queue.is_empty());
+    let best = hosts.min_by_key(|(host, _)| (lost == Some(*host), pool.rank(beside, host)));
+    let host = best.map(|(host, _)| host.clone())?;
     pool.take(&host)
 }
 

@@ -31,7 +31,8 @@ pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_conditio
 pub use error::ApplyError;
 pub use explain::explain;
 pub use observed::{
-    FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation, Timing,
+    FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation,
+    Timing,
 };
 pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
 
-use crate::state::{ReporterId, State};
+use crate::state::{Half, ReporterId, State};
 use crate::time::TimeMs;
 
 /// All that one coordinator has seen. It is memory only: a coordinator that starts anew knows nothing, and
@@ -19,10 +19,19 @@ pub struct Observed {
     pub may_fail_over: bool,
     /// What it saw of each proxy.
     pub proxies: BTreeMap<Address, ProxyObservation>,
-    /// When it first saw each fence in the metadata, by the fence's epoch.
-    pub fences_seen: BTreeMap<Epoch, TimeMs>,
+    /// What it saw of each fence, by the fence's epoch.
+    pub fences: BTreeMap<Epoch, FenceSeen>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
+}
+
+/// What was seen of one fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FenceSeen {
+    /// When it was first seen in the metadata.
+    pub since: TimeMs,
+    /// When the replica was first seen to have let go of its primary.
+    pub detached: Option<TimeMs>,
 }
 
 /// How long a coordinator waits for what; all in milliseconds.
@@ -34,7 +43,8 @@ pub struct Timing {
     pub node_dead_ms: u64,
     /// A replica that has been without its living primary for that long has lost it.
     pub link_broken_ms: u64,
-    /// How long a lease lasts.
+    /// How long a lease lasts; and at least as long as a proxy takes to notice that the replica of its
+    /// primary is gone, because an attached replica is as good as a lease.
     pub lease_ms: u64,
     /// A handover that is not complete after that long is given up.
     pub handover_ms_max: u64,
@@ -103,7 +113,9 @@ pub struct NodeHealth {
     pub address: Address,
     /// Whether it answers.
     pub state: NodeState,
-    /// It is another process than the one that was last given its role: what it had in memory is lost.
+    /// It is another process than the one that was given its role: what it had in memory is lost. It stays
+    /// so, and out of service as a primary, until it is made a replica or is told by SETREPL with FORCE to
+    /// make do with what it has.
     pub restarted: bool,
     /// What it says it is.
     pub role: Role,
@@ -147,8 +159,8 @@ impl Observed {
     /// A coordinator that has seen nothing yet.
     #[must_use]
     pub fn new(coordinator: ReporterId, timing: Timing, now: TimeMs) -> Self {
-        let (proxies, fences_seen) = (BTreeMap::new(), BTreeMap::new());
-        Self { coordinator, timing, may_fail_over: true, proxies, fences_seen, last_turn: now }
+        let (proxies, fences) = (BTreeMap::new(), BTreeMap::new());
+        Self { coordinator, timing, may_fail_over: true, proxies, fences, last_turn: now }
     }
 
     /// Notes what the metadata has of proxies and fences. To be called with each new state and before each
@@ -166,10 +178,22 @@ impl Observed {
                 self.proxies.insert(address.clone(), seen);
             }
         }
-        let chunks = state.clusters.values().flat_map(|cluster| &cluster.chunks);
-        let fences = chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.fence);
-        let seen = fences.map(|fence| (fence.epoch, *self.fences_seen.get(&fence.epoch).unwrap_or(&now)));
-        self.fences_seen = seen.collect();
+        let mut fences = BTreeMap::new();
+        for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
+            for shard in Half::BOTH {
+                if let Some(fence) = chunk.shard(shard).fence {
+                    fences.insert(fence.epoch, self.fence_seen(fence.epoch, chunk.replica_proxy(shard), now));
+                }
+            }
+        }
+        self.fences = fences;
+    }
+
+    fn fence_seen(&self, fence: Epoch, replica_proxy: &Address, now: TimeMs) -> FenceSeen {
+        let held = self.fences.get(&fence).copied().unwrap_or(FenceSeen { since: now, detached: None });
+        let health = self.proxies.get(replica_proxy).and_then(|seen| seen.health.as_ref());
+        let has_roles = health.is_some_and(|health| health.roles_epoch >= fence);
+        FenceSeen { detached: held.detached.or(has_roles.then_some(now)), ..held }
     }
 
     /// Notes a proxy's answer to a probe.

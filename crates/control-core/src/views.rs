@@ -5,7 +5,7 @@ use model::{
     SlotAssignment, SlotTag, View,
 };
 
-use crate::state::{Chunk, Cluster, Half, Proxy, ShardId, State};
+use crate::state::{Chunk, Cluster, FenceReason, Half, Proxy, ShardId, State};
 
 /// The name under which a proxy of the pool is given its empty view; no cluster is meant by it.
 pub const POOL_CLUSTER: &str = "@pool";
@@ -69,7 +69,7 @@ fn pool_view(record: &Proxy) -> (SetRepl, SetCluster) {
 
 fn cluster_view(name: &ClusterName, cluster: &Cluster, me: HalfPlace) -> (SetRepl, SetCluster) {
     let mine = &cluster.chunks[me.chunk];
-    let roles = node_order(mine, me.half).map(|(node, shard)| node_role(name, mine, node, shard));
+    let roles = node_order(mine, me.half).map(|(node, shard)| pushed_role(name, mine, node, shard));
     let roles = SetRepl {
         epoch: cluster.epoch,
         flags: model::MetaFlags::default(),
@@ -97,6 +97,16 @@ fn cluster_view(name: &ClusterName, cluster: &Cluster, me: HalfPlace) -> (SetRep
 /// The two nodes of a half in the order in which it was registered, each with its shard.
 fn node_order(chunk: &Chunk, half: Half) -> [(&Address, Half); 2] {
     [half, half.other()].map(|shard| (chunk.node(shard, half), shard))
+}
+
+/// A node's role as its proxy is told: a replica whose primary is fenced as dead lets go of it.
+fn pushed_role(name: &ClusterName, chunk: &Chunk, node: &Address, shard: Half) -> NodeRole {
+    let role = node_role(name, chunk, node, shard);
+    let is_dead = chunk.shard(shard).fence.is_some_and(|fence| fence.reason == FenceReason::Dead);
+    if is_dead && role.role == Role::Replica {
+        return NodeRole { role: Role::Primary, peers: Vec::new(), ..role };
+    }
+    role
 }
 
 pub(crate) fn node_role(name: &ClusterName, chunk: &Chunk, node: &Address, shard: Half) -> NodeRole {

@@ -86,8 +86,9 @@ service::settings! {
         pub node_addresses: Vec<HostPort> = Vec::new(),
         /// Worker threads, each with its own event loop, sessions and backends.
         pub thread_number: Count<1, 1024> = Count::of(2),
-        /// Connections from each worker to each node and database.
-        pub backend_conn_num: Count<1, 64> = Count::of(2),
+        /// Connections from each worker to each node; more than 4 count as 4. One is best as a rule, because the
+        /// requests of all clients then share larger batches.
+        pub backend_conn_num: Count<1, 64> = Count::of(1),
         /// How long a request may wait for a node before the client gets an error, and how long connecting to a
         /// node may take.
         pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
@@ -97,6 +98,9 @@ service::settings! {
         pub shutdown_timeout_ms: Milliseconds<0, DAY_MS> = Milliseconds::of(10_000),
         /// The password that clients must give with AUTH or HELLO; none when not set.
         pub password: Option<Secret> = None,
+        /// The password that the proxy gives to the nodes with AUTH, and replicas to their primaries; none when not
+        /// set.
+        pub backend_password: Option<Secret> = None,
         /// How many clients may be connected at a time.
         pub maxclients: Count<1, 10_000_000> = Count::of(10_000),
         /// How many databases SELECT accepts; no more than the nodes have.

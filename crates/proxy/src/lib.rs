@@ -1,9 +1,9 @@
 //! The data plane's IO: listeners, workers and their event loop, backends, the control thread.
 
 pub mod config;
-mod control_draft;
+mod control;
 mod run_error;
 mod worker;
 
-pub use control_draft::run;
+pub use control::{run, run_logged};
 pub use run_error::RunError;

@@ -6,6 +6,7 @@ use ::proxy::config::ProxyConfig;
 use anyhow::Context as _;
 use service::build_info::BUILD;
 use service::config::{Loaded, Settings as _, environment_name, load};
+use service::shutdown::Shutdown;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -44,7 +45,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     }
     let config = loaded.settings;
-    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    let log =
+        service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -53,7 +55,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
     }
     open_files::allow(config.maxclients.unsigned());
-    ::proxy::run(&config).map_err(|error| anyhow::Error::from(error).into())
+    let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
+    ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.

@@ -23,7 +23,8 @@ use crate::time::TimeMs;
 pub enum Action {
     /// Send the command to the broker.
     Apply(Command),
-    /// Give the proxy its roles and then its view.
+    /// Give the proxy its roles and then its view. With FORCE in the roles, nodes that started anew are to
+    /// take their roles with what they have; without, a primary that started anew stays out of service.
     Push {
         /// The proxy.
         proxy: Address,
@@ -84,6 +85,3 @@ impl Watch<'_> {
         proxy_health(self.observed, proxy).filter(|_| self.is_alive(proxy)).map(|health| health.view_epoch)
     }
 }
-
-#[cfg(test)]
-mod tests;

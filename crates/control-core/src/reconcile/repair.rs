@@ -72,7 +72,10 @@ impl Place<'_> {
         };
         match (primary, fence.reason) {
             _ if !can_promote => Some(self.lift(shard, fence)),
-            (Primary::Gone, _) => self.is_stopped(shard, fence).then(|| self.promote(shard, fence)),
+            (Primary::Gone, FenceReason::Handover) => Some(self.fence(shard, FenceReason::Dead)),
+            (Primary::Gone, FenceReason::Dead) => {
+                self.is_stopped(shard, fence).then(|| self.promote(shard, fence))
+            }
             (Primary::Well, FenceReason::Dead) => Some(self.lift(shard, fence)),
             (Primary::Well, FenceReason::Handover) if self.is_caught_up(shard, fence) => {
                 Some(self.promote(shard, fence))
@@ -106,17 +109,28 @@ impl Place<'_> {
         state.is_failed(proxy) || state.reports(proxy, self.watch.now) >= state.settings.failure_quorum.max(1)
     }
 
-    /// Whether the replica has the data and lives. A link that broke is what a dead primary leaves behind.
+    /// Whether the replica has the data and lives. A link that broke is what a dead primary leaves behind;
+    /// and behind a fence it may have let go already.
     fn can_promote(&self, shard: Half) -> bool {
-        let condition = self.watch.replica(self.chunk, shard);
-        let lives = matches!(condition, NodeCondition::Following | NodeCondition::LinkBroken { .. });
+        let lives = match self.watch.replica(self.chunk, shard) {
+            NodeCondition::Following | NodeCondition::LinkBroken { .. } => true,
+            NodeCondition::Primary => self.chunk.shard(shard).fence.is_some(),
+            _ => false,
+        };
         lives && self.chunk.shard(shard).replica == SyncState::InSync
     }
 
-    /// Whether the fenced primary cannot take writes any more.
+    /// Whether the fenced primary cannot take writes any more, whatever became of it.
+    ///
+    /// Its proxy has the view without its slots; or neither of the two things that let it serve is left: the
+    /// last lease has run out, and the replica has been gone for as long. Both are counted from when this
+    /// coordinator saw them, which is never before they were.
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
         let lease_ms = self.watch.observed.timing.lease_ms;
-        self.has_heard(shard, fence) || self.fenced_for_ms(fence) >= lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR
+        let wait_ms = lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR;
+        let detached = self.watch.observed.fences.get(&fence.epoch).and_then(|seen| seen.detached);
+        let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= wait_ms);
+        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(fence) >= wait_ms)
     }
 
     fn has_heard(&self, shard: Half, fence: Fence) -> bool {
@@ -124,10 +138,8 @@ impl Place<'_> {
         epoch.is_some_and(|epoch| epoch >= fence.epoch)
     }
 
-    /// For how long this coordinator has known of the fence: never longer than it has stood, whatever the
-    /// clocks of others say.
     fn fenced_for_ms(&self, fence: Fence) -> u64 {
-        self.watch.observed.fences_seen.get(&fence.epoch).map_or(0, |seen| self.watch.now.since(*seen))
+        self.watch.observed.fences.get(&fence.epoch).map_or(0, |seen| self.watch.now.since(seen.since))
     }
 
     /// Whether the replica has all that the primary had when it stopped. The primary's offset counts only in

@@ -88,8 +88,10 @@ pub enum SyncState {
     OutOfSync,
 }
 
-/// A primary that must stop: its proxy is given a view without its slots, and no lease any more. When it
-/// has that view, or its last lease has run out, another may take over.
+/// A primary that must stop: its proxy is given a view without its slots, and no lease any more. If it is
+/// thought dead, its replica is told to let go of it, too: a primary serves on without a lease while a
+/// replica is attached. When its proxy has that view, or its last lease has run out and the replica has been
+/// gone for as long, another may take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fence {
@@ -104,7 +106,7 @@ pub struct Fence {
 /// Why a primary must stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FenceReason {
-    /// It is gone; the replica takes over with what it has.
+    /// It is gone; the replica lets go of it and takes over with what it has.
     Dead,
     /// It is well; the replica takes over once it has everything.
     Handover,

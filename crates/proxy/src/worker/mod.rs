@@ -6,7 +6,7 @@ mod io;
 mod mailbox;
 mod sockets;
 
-pub(crate) use mailbox::{ControlMessage, Mailbox, SessionLine, WorkerMessage};
+pub(crate) use mailbox::{ControlMessage, Mailbox, SessionFilter, SessionLine, WorkerMessage};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -154,6 +154,8 @@ fn start_node(
         command.current_dir(&folder);
         command.args(["--port", &node.address.port().to_string(), "--bind", node.address.host()]);
         command.args(["--save", "", "--daemonize", "no", "--protected-mode", "yes"]);
+        // By default a primary waits five seconds for more replicas to copy to at once; here there is only one.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         command.args(["--appendonly", if directory.is_lasting() { "yes" } else { "no" }]);
     })
 }

@@ -1,1 +1,0 @@
-//! Repair, played out: the metadata, one coordinator and a small imitation of proxies and nodes.

@@ -1,0 +1,431 @@
+//! What holds whatever commands are given: the metadata never contradicts itself, what is refused changes
+//! nothing, epochs only grow, every proxy of a cluster is told the same, and a replay gives the same state.
+#![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
+
+use std::collections::BTreeMap;
+
+use control_core::{
+    ApplyError, Command, FenceReason, Half, HostName, NewProxy, Reply, ReporterId, Settings, State,
+    SyncState, TimeMs, apply, desired_view, explain, query,
+};
+use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+/// A command whose names and numbers are still to be chosen from what there is.
+#[derive(Clone, Debug)]
+struct Draft {
+    kind: u8,
+    cluster: Index,
+    proxy: Index,
+    other: Index,
+    number: usize,
+    flag: bool,
+    pause_ms: u64,
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let places = (any::<Index>(), any::<Index>(), any::<Index>());
+    (0u8..29, places, 0usize..5, any::<bool>(), 0u64..40_000).prop_map(
+        |(kind, (cluster, proxy, other), number, flag, pause_ms)| Draft {
+            kind,
+            cluster,
+            proxy,
+            other,
+            number,
+            flag,
+            pause_ms,
+        },
+    )
+}
+
+fn address(host: usize, port: usize) -> Address {
+    Address::new(&format!("10.0.0.{host}"), u16::try_from(port).unwrap()).unwrap()
+}
+
+fn new_proxy(host: usize, place: usize) -> NewProxy {
+    let nodes = vec![address(host, 6000 + 2 * place), address(host, 6001 + 2 * place)];
+    let index = Some((host * 10 + place) as u64);
+    NewProxy { address: address(host, 7000 + place), nodes, host: None, index }
+}
+
+/// Makes a command of a draft, mostly one that makes sense now.
+fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
+    let names: Vec<ClusterName> = ["one", "two", "three"].map(|name| name.parse().unwrap()).to_vec();
+    let cluster = draft.cluster.get(&names).clone();
+    let registered: Vec<Address> = state.proxies.keys().cloned().collect();
+    let proxy = if registered.is_empty() { address(1, 7000) } else { draft.proxy.get(&registered).clone() };
+    let held = state.clusters.get(&cluster);
+    let chunk = held.map(|cluster| draft.other.get(&cluster.chunks).clone());
+    let shard = if draft.flag { Half::First } else { Half::Second };
+    let primary = chunk.as_ref().map_or(proxy.clone(), |chunk| chunk.primary(shard).clone());
+    let replica = chunk.as_ref().map_or(proxy.clone(), |chunk| chunk.replica(shard).clone());
+    let fence = chunk.as_ref().and_then(|chunk| chunk.shard(shard).fence).map(|fence| fence.epoch);
+    let node_number = draft.number * 4;
+    let reporter = ReporterId(format!("coordinator-{}", draft.number % 3));
+    let running = held.and_then(|cluster| {
+        let place = draft.other.index(cluster.migrations.len().max(1));
+        let migration = cluster.migrations.get(place)?;
+        Some((migration.ranges.clone(), cluster.meta(migration)?))
+    });
+    match draft.kind {
+        0 | 1 => Command::RegisterProxy(new_proxy(1 + draft.proxy.index(5), draft.other.index(4))),
+        2 => Command::RemoveProxy { proxy },
+        3 | 4 => Command::CreateCluster { cluster, node_number, config: BTreeMap::new(), now },
+        5 if draft.number == 0 => Command::DeleteCluster { cluster },
+        5 | 6 => Command::AddNodes { cluster, node_number, now },
+        7 => Command::GrowTo { cluster, node_number, now },
+        8 => Command::RemoveFreeNodes { cluster },
+        9 => Command::Expand { cluster },
+        10 => Command::Shrink { cluster, node_number },
+        11 => Command::Scale { cluster, node_number, now },
+        12 => {
+            let epoch = held.and_then(|cluster| cluster.scaling).map_or(Epoch(1), |job| job.epoch);
+            Command::ContinueScaling { cluster, epoch }
+        }
+        13..=16 => match running {
+            Some((ranges, meta)) if draft.kind < 16 => Command::CommitMigration { cluster, ranges, meta },
+            Some((_, meta)) => Command::RestartMigration { cluster, attempt: meta.epoch },
+            None => Command::CancelMigrations { cluster },
+        },
+        17 if draft.number == 0 => Command::CancelMigrations { cluster },
+        17 => {
+            let value = if draft.flag { "allow_all" } else { "zip" };
+            let fields = BTreeMap::from([("compression_strategy".to_owned(), value.to_owned())]);
+            Command::SetConfig { cluster, fields }
+        }
+        18 => Command::Balance { cluster, now },
+        19 | 20 => Command::ReportFailure { proxy, reporter, now },
+        21 => Command::ProxyReturned { proxy, reporter },
+        22 => Command::FailOverProxy { proxy, force: draft.number == 0, now },
+        23 => {
+            let reason =
+                if draft.number.is_multiple_of(2) { FenceReason::Dead } else { FenceReason::Handover };
+            Command::FenceShard { cluster, primary, reason, now }
+        }
+        24 => Command::LiftFence { cluster, primary, fence: fence.unwrap_or(Epoch(1)) },
+        25 => Command::FailOverShard {
+            cluster,
+            primary,
+            fence,
+            force: draft.number == 0,
+            behind_bytes: None,
+            now,
+        },
+        26 => {
+            let sync = if draft.number == 0 { SyncState::OutOfSync } else { SyncState::InSync };
+            Command::SetReplicaSync { cluster, replica, sync }
+        }
+        27 => {
+            let epoch = state.proxies.get(&proxy).map_or(Epoch(1), |record| record.epoch);
+            Command::ProxyCleaned { proxy, epoch }
+        }
+        _ => match draft.number {
+            0 => Command::RaiseEpoch { epoch: Epoch(state.global_epoch.0 + 7) },
+            1 => Command::RecoverEpoch { highest: Epoch(state.global_epoch.0.saturating_sub(1)) },
+            2 => Command::Restore(Box::new(state.clone())),
+            _ => Command::SetReplicaAddresses(vec!["broker:7799".to_owned()]),
+        },
+    }
+}
+
+/// The owner of some slots as a proxy's view has them, over its own nodes and its peers.
+fn owners(state: &State, proxy: &Address, slots: &[Slot]) -> Vec<Option<Address>> {
+    let view = desired_view(state, proxy).unwrap().1.view;
+    view.check().unwrap();
+    let mine = view.local.iter().flat_map(|node| node.slots.iter().map(|slots| (proxy.clone(), slots)));
+    let theirs =
+        view.peers.iter().flat_map(|peer| peer.slots.iter().map(|slots| (peer.address.clone(), slots)));
+    let all: Vec<_> = mine.chain(theirs).filter(|(_, slots)| slots.tag.owns()).collect();
+    let owner =
+        |slot: &Slot| all.iter().find(|(_, slots)| slots.ranges.contains(*slot)).map(|(who, _)| who.clone());
+    slots.iter().map(owner).collect()
+}
+
+fn check_views(state: &State) {
+    for cluster in state.clusters.values() {
+        let shards = cluster.chunks.iter().flat_map(|chunk| Half::BOTH.map(|shard| (chunk, shard)));
+        let with_slots: Vec<_> =
+            shards.filter(|(chunk, shard)| !chunk.shard(*shard).slots.is_empty()).collect();
+        let slot = |set: &SlotRanges| set.ranges()[0].first();
+        let slots: Vec<Slot> =
+            with_slots.iter().map(|(chunk, shard)| slot(&chunk.shard(*shard).slots)).collect();
+        let expected: Vec<_> =
+            with_slots.iter().map(|(chunk, shard)| chunk.primary_proxy(*shard).clone()).collect();
+        for proxy in cluster.chunks.iter().flat_map(|chunk| &chunk.proxies) {
+            if state.proxies[proxy].dirty {
+                assert!(desired_view(state, proxy).unwrap().1.view.is_empty());
+                continue;
+            }
+            for ((seen, expected), (chunk, shard)) in
+                owners(state, proxy, &slots).into_iter().zip(&expected).zip(&with_slots)
+            {
+                let is_fenced_here = chunk.shard(*shard).fence.is_some() && expected == proxy;
+                assert_eq!(seen.as_ref(), Some(expected).filter(|_| !is_fenced_here), "as {proxy} sees it");
+            }
+            let (roles, view) = desired_view(state, proxy).unwrap();
+            let args = view.to_args(false);
+            let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
+            assert_eq!(model::SetCluster::parse(&args).unwrap().view, view.view, "survives the wire");
+            let args = roles.to_args(false);
+            let args: Vec<&[u8]> = args.iter().map(String::as_bytes).collect();
+            assert_eq!(model::SetRepl::parse(&args).unwrap().roles, roles.roles);
+        }
+    }
+}
+
+/// Epochs as proxies see them; they never go back.
+fn epochs(state: &State) -> BTreeMap<Address, Epoch> {
+    let epoch = |proxy: &Address| desired_view(state, proxy).unwrap().1.view.epoch;
+    state.proxies.keys().map(|proxy| (proxy.clone(), epoch(proxy))).collect()
+}
+
+fn prepared(ordered: bool) -> (State, Vec<Command>) {
+    let settings = Settings { ordered_proxies: ordered, failure_quorum: 2, ..Settings::default() };
+    let mut commands = vec![Command::Configure(settings)];
+    for host in 1..=5 {
+        commands.extend((0..3).map(|place| Command::RegisterProxy(new_proxy(host, place))));
+    }
+    let mut state = State::default();
+    for command in &commands {
+        apply(&mut state, command.clone()).unwrap();
+    }
+    (state, commands)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_commands(drafts in proptest::collection::vec(draft(), 1..60), ordered in prop::bool::weighted(0.2)) {
+        let (mut state, mut commands) = prepared(ordered);
+        let mut now = TimeMs(1_000_000);
+        for draft in &drafts {
+            now = TimeMs(now.0 + draft.pause_ms);
+            let command = command(&state, draft, now);
+            let (before, told) = (state.clone(), epochs(&state));
+            let reply = apply(&mut state, command.clone());
+            state.check().unwrap();
+            prop_assert!(state.global_epoch >= before.global_epoch);
+            match &reply {
+                Err(error) => {
+                    prop_assert_eq!(&state, &before, "{} changed something", error);
+                    prop_assert!(explain(&before, &state).is_empty());
+                }
+                Ok(_) => commands.push(command.clone()),
+            }
+            for (proxy, epoch) in epochs(&state) {
+                prop_assert!(told.get(&proxy).is_none_or(|told| *told <= epoch), "{:?}: {} goes back", command, proxy);
+                // What a proxy is told differs only under a higher epoch.
+                if told.get(&proxy) == Some(&epoch) {
+                    let view = |state: &State| desired_view(state, &proxy).unwrap();
+                    prop_assert_eq!(view(&state), view(&before), "{:?}: {} under one epoch", command, proxy);
+                }
+            }
+            // A node is never promoted while it is known to lack data, unless by force.
+            if let (Ok(Reply::FailedOver(outcome)), Command::FailOverProxy { force: false, .. }) = (&reply, &command) {
+                let chunks = before.clusters.values().flat_map(|cluster| &cluster.chunks);
+                for (chunk, shard) in chunks.flat_map(|chunk| Half::BOTH.map(|shard| (chunk, shard))) {
+                    let lacks = chunk.shard(shard).replica == SyncState::OutOfSync;
+                    prop_assert!(!(lacks && outcome.promoted.contains(chunk.replica(shard))));
+                }
+            }
+        }
+        check_views(&state);
+        for name in state.clusters.keys() {
+            let meta = query::cluster_meta(&state, name).unwrap();
+            let info = query::cluster_info(&state, name).unwrap();
+            prop_assert_eq!(meta.nodes.len(), info.node_number);
+            let back: query::ClusterMeta = serde_json::from_str(&serde_json::to_string(&meta).unwrap()).unwrap();
+            prop_assert_eq!(back, meta);
+        }
+        // The record of commands, written down and read again, leads to the same state.
+        let mut replayed = State::default();
+        for command in &commands {
+            let written = serde_json::to_string(command).unwrap();
+            apply(&mut replayed, serde_json::from_str(&written).unwrap()).unwrap();
+        }
+        prop_assert_eq!(&replayed, &state);
+        let dump: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        prop_assert_eq!(&dump, &state);
+    }
+
+    /// After the loss of any one host, each survivor takes over its fair share of primaries and at most one
+    /// more, and the pool replaces what was lost where `hosts_cannot_fail` does not say otherwise.
+    #[test]
+    fn host_loss_spreads(hosts in 3usize..7, each in 2usize..5, chunks in 1usize..6) {
+        let mut state = State::default();
+        for host in 1..=hosts {
+            for place in 0..each {
+                apply(&mut state, Command::RegisterProxy(new_proxy(host, place))).unwrap();
+            }
+        }
+        let (cluster, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
+        let create = Command::CreateCluster { cluster: cluster.clone(), node_number: chunks * 4, config: BTreeMap::new(), now };
+        prop_assume!(apply(&mut state, create).is_ok());
+        let cannot_fail = query::hosts_cannot_fail(&state);
+        for lost in 1..=hosts {
+            let mut state = state.clone();
+            let primaries = |state: &State| {
+                let mut count: BTreeMap<HostName, usize> = BTreeMap::new();
+                for chunk in &state.clusters[&cluster].chunks {
+                    for shard in Half::BOTH {
+                        *count.entry(state.proxies[chunk.primary_proxy(shard)].host.clone()).or_default() += 1;
+                    }
+                }
+                count
+            };
+            let before = primaries(&state);
+            let lost_host = HostName(address(lost, 1).host().to_owned());
+            let proxies: Vec<Address> = (0..each).map(|place| address(lost, 7000 + place)).collect();
+            // The spares of the lost host are noticed first or last; here first, so that none is taken.
+            let (used, spare): (Vec<_>, Vec<_>) = proxies.into_iter().partition(|proxy| state.proxies[proxy].cluster.is_some());
+            let mut is_replaced = true;
+            for proxy in spare.into_iter().chain(used) {
+                let reply = apply(&mut state, Command::FailOverProxy { proxy, force: false, now }).unwrap();
+                let Reply::FailedOver(outcome) = reply else { panic!("{reply:?}") };
+                prop_assert!(outcome.stuck.is_empty());
+                is_replaced &= outcome.cluster.is_none() || outcome.replacement.is_some();
+            }
+            state.check().unwrap();
+            let gone = before.get(&lost_host).copied().unwrap_or(0);
+            let fair = gone.div_ceil(hosts - 1);
+            for (host, count) in primaries(&state) {
+                prop_assert!(host != lost_host);
+                let had = before.get(&host).copied().unwrap_or(0);
+                prop_assert!(count <= had + fair + 1, "{} takes over {} of {}", host, count - had, gone);
+            }
+            if is_replaced {
+                prop_assert!(!cannot_fail.contains(&lost_host));
+            }
+        }
+    }
+}
+
+/// The errors that a broker's clients meet, with their codes.
+#[test]
+fn refusals() {
+    let name: ClusterName = "db".parse().unwrap();
+    let other: ClusterName = "other".parse().unwrap();
+    let now = TimeMs(0);
+    let create = |cluster: &ClusterName, node_number| Command::CreateCluster {
+        cluster: cluster.clone(),
+        node_number,
+        config: BTreeMap::new(),
+        now,
+    };
+    let check = |state: &State, command: Command, code: &str, status: u16| {
+        let error: ApplyError =
+            apply(&mut state.clone(), command.clone()).expect_err(&format!("{command:?}"));
+        assert_eq!((error.code(), error.status()), (code, status), "{command:?}: {error}");
+    };
+    let (mut state, _) = prepared(false);
+    let used = |state: &State| state.clusters[&name].chunks[0].proxies[0].clone();
+    check(&state, create(&name, 0), "INVALID_NODE_NUMBER", 400);
+    check(&state, create(&name, 6), "INVALID_NODE_NUMBER", 400);
+    check(&state, create(&name, 32), "NO_AVAILABLE_RESOURCE", 409);
+    check(&state, Command::DeleteCluster { cluster: name.clone() }, "CLUSTER_NOT_FOUND", 404);
+    check(&state, Command::RemoveProxy { proxy: address(9, 1) }, "PROXY_NOT_FOUND", 404);
+    let one_node = NewProxy { nodes: vec![address(9, 1)], ..new_proxy(9, 0) };
+    check(&state, Command::RegisterProxy(one_node), "INVALID_PROXY_ADDRESS", 400);
+    let taken = NewProxy { nodes: vec![address(1, 6000), address(9, 1)], ..new_proxy(9, 0) };
+    check(&state, Command::RegisterProxy(taken), "INVALID_PROXY_ADDRESS", 400);
+    assert_eq!(apply(&mut state, Command::RegisterProxy(new_proxy(1, 0))), Ok(Reply::AlreadyExisted));
+    apply(&mut state, create(&name, 8)).unwrap();
+    check(&state, create(&name, 4), "ALREADY_EXISTED", 409);
+    check(&state, Command::RemoveProxy { proxy: used(&state) }, "IN_USE", 409);
+    check(&state, Command::Expand { cluster: name.clone() }, "SLOTS_ALREADY_EVEN", 400);
+    check(&state, Command::RemoveFreeNodes { cluster: name.clone() }, "FREE_NODE_NOT_FOUND", 404);
+    check(
+        &state,
+        Command::GrowTo { cluster: name.clone(), node_number: 8, now },
+        "NODE_NUM_ALREADY_ENOUGH",
+        409,
+    );
+    check(&state, Command::Shrink { cluster: name.clone(), node_number: 8 }, "INVALID_NODE_NUMBER", 400);
+    let zip = BTreeMap::from([("compression_strategy".to_owned(), "zip".to_owned())]);
+    check(&state, Command::SetConfig { cluster: name.clone(), fields: zip }, "INVALID_CONFIG", 400);
+    let unknown = BTreeMap::from([("colour".to_owned(), "blue".to_owned())]);
+    check(&state, Command::SetConfig { cluster: name.clone(), fields: unknown }, "INVALID_CONFIG", 400);
+    check(&state, Command::RaiseEpoch { epoch: state.global_epoch }, "EPOCH_SMALLER_THAN_CURRENT", 409);
+    let foreign = State { version: "another".to_owned(), ..State::default() };
+    check(&state, Command::Restore(Box::new(foreign)), "INVALID_META_VERSION", 409);
+    check(&state, Command::Restore(Box::default()), "EPOCH_SMALLER_THAN_CURRENT", 409);
+    apply(&mut state, Command::AddNodes { cluster: name.clone(), node_number: 4, now }).unwrap();
+    check(&state, Command::Shrink { cluster: name.clone(), node_number: 4 }, "FREE_NODE_FOUND", 409);
+    apply(&mut state, Command::Expand { cluster: name.clone() }).unwrap();
+    check(&state, Command::Expand { cluster: name.clone() }, "MIGRATION_RUNNING", 409);
+    check(&state, Command::AddNodes { cluster: name.clone(), node_number: 4, now }, "MIGRATION_RUNNING", 409);
+    let fields = BTreeMap::new();
+    check(&state, Command::SetConfig { cluster: name.clone(), fields }, "MIGRATION_RUNNING", 409);
+    apply(&mut state, Command::CancelMigrations { cluster: name.clone() }).unwrap();
+    apply(&mut state, Command::RemoveFreeNodes { cluster: name.clone() }).unwrap();
+    apply(&mut state, Command::Scale { cluster: name.clone(), node_number: 12, now }).unwrap();
+    check(
+        &state,
+        Command::AddNodes { cluster: name.clone(), node_number: 4, now },
+        "NODE_NUMBER_CHANGING",
+        409,
+    );
+    let wrong = Command::ContinueScaling { cluster: name.clone(), epoch: Epoch(1) };
+    check(&state, wrong, "RETRY", 409);
+
+    let (mut state, _) = prepared(true);
+    let without_index = NewProxy { index: None, ..new_proxy(9, 0) };
+    check(&state, Command::RegisterProxy(without_index), "MISSING_SERVER_PROXY_INDEX", 400);
+    check(&state, create(&name, 4), "PROXY_RESOURCE_OUT_OF_ORDER", 409);
+    for (index, proxy) in state.proxies.values_mut().enumerate() {
+        proxy.index = Some(index as u64);
+    }
+    apply(&mut state, create(&name, 4)).unwrap();
+    check(&state, create(&other, 4), "ONE_CLUSTER_ALREADY_EXISTED", 409);
+}
+
+/// A late commit of an old attempt fails; a repeated one of the right attempt does nothing.
+#[test]
+fn commits() {
+    let (mut state, _) = prepared(false);
+    let (name, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
+    let cluster = || name.clone();
+    apply(
+        &mut state,
+        Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
+    )
+    .unwrap();
+    apply(&mut state, Command::AddNodes { cluster: cluster(), node_number: 4, now }).unwrap();
+    apply(&mut state, Command::Expand { cluster: cluster() }).unwrap();
+    let running = |state: &State, place: usize| {
+        let held = &state.clusters[&name];
+        let migration = &held.migrations[place];
+        Command::CommitMigration {
+            cluster: name.clone(),
+            ranges: migration.ranges.clone(),
+            meta: held.meta(migration).unwrap(),
+        }
+    };
+    let first = running(&state, 0);
+    let Command::CommitMigration { meta, .. } = &first else { panic!("a commit") };
+    apply(&mut state, Command::RestartMigration { cluster: cluster(), attempt: meta.epoch }).unwrap();
+    assert_eq!(apply(&mut state, first).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
+    // A failover at either end is a new attempt as well.
+    let second = running(&state, 0);
+    let proxy = state.clusters[&name].chunks[0].proxies[0].clone();
+    apply(&mut state, Command::FailOverProxy { proxy, force: false, now }).unwrap();
+    let Command::CommitMigration { meta: old, .. } = &second else { panic!("a commit") };
+    let Command::CommitMigration { meta: new, .. } = running(&state, 0) else { panic!("a commit") };
+    assert!(new.source_node != old.source_node && new.epoch > old.epoch, "{old} and {new}");
+    assert_eq!(apply(&mut state, second).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
+    while !state.clusters[&name].migrations.is_empty() {
+        let commit = running(&state, 0);
+        apply(&mut state, commit.clone()).unwrap();
+        let after = state.clone();
+        assert_eq!(apply(&mut state, commit), Ok(Reply::Done));
+        assert_eq!(state, after, "done once");
+    }
+    let counts: Vec<usize> = state.clusters[&name]
+        .chunks
+        .iter()
+        .flat_map(|chunk| &chunk.shards)
+        .map(|s| s.slots.count())
+        .collect();
+    assert_eq!(counts, [4096; 4]);
+}

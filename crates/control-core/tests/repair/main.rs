@@ -1,0 +1,368 @@
+//! Repair, played out against imitated proxies and nodes: what each fault costs, and that never two nodes
+//! serve one slot.
+#![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
+
+mod world;
+
+use control_core::{Command, FenceReason, Half, State, SyncState, apply};
+use model::{Address, Slot};
+use proptest::prelude::*;
+use world::{World, cluster, host_of};
+
+/// How long a failover may take: detection, the last lease, and the turns between.
+const FAILOVER_MS_MAX: u64 = 1_000;
+/// How long until all is as before: replacement, resynchronisation, and the quiet before a handover.
+const HEAL_MS_MAX: u64 = 12_000;
+
+fn primary(world: &World, chunk: usize, shard: Half) -> Address {
+    world.state.clusters[&cluster()].chunks[chunk].primary(shard).clone()
+}
+
+fn replica(world: &World, chunk: usize, shard: Half) -> Address {
+    world.state.clusters[&cluster()].chunks[chunk].replica(shard).clone()
+}
+
+fn slot(world: &World, chunk: usize, shard: Half) -> Slot {
+    world.state.clusters[&cluster()].chunks[chunk].shard(shard).slots.ranges()[0].first()
+}
+
+/// Breaks something, and checks that all slots are served again in time and all heals in the end.
+fn check_fault(name: &str, world: World, fault: impl Fn(&mut World)) -> World {
+    check_slow_fault(name, world, HEAL_MS_MAX, fault)
+}
+
+fn check_slow_fault(name: &str, mut world: World, heal_ms_max: u64, fault: impl Fn(&mut World)) -> World {
+    assert!(world.is_healed(), "{name}: the world is not well before the fault");
+    fault(&mut world);
+    let took = world.run_until(FAILOVER_MS_MAX, World::is_served);
+    println!("{name}: all slots served again after {took} ms");
+    world.run_until(heal_ms_max, World::is_healed);
+    world
+}
+
+#[test]
+fn dead_proxy() {
+    let world = check_fault("dead proxy", World::new(3, 2, 2, 1), |world| {
+        let dead = world.proxy_of(&primary(world, 0, Half::First));
+        world.kill_proxy(&dead);
+    });
+    let used = world.state.clusters[&cluster()].chunks.iter().flat_map(|chunk| &chunk.proxies);
+    assert!(used.into_iter().all(|proxy| world.proxies[proxy].is_running), "the dead proxy was replaced");
+}
+
+#[test]
+fn dead_node_behind_a_living_proxy() {
+    let dead = primary(&World::new(3, 2, 2, 1), 0, Half::First);
+    // It does not come back: after a while its proxy is replaced, once the other primary there has moved.
+    let world = check_slow_fault("dead node", World::new(3, 2, 2, 1), 60_000, |world| {
+        world.kill_node(&dead);
+        world.run(100);
+    });
+    assert!(world.slots().into_iter().all(|slot| world.server(slot).as_ref() != Some(&dead)));
+}
+
+#[test]
+fn node_that_lost_its_memory() {
+    let lossy = |has_data: bool| {
+        move |world: &mut World| {
+            let node = primary(world, 1, Half::Second);
+            world.kill_node(&node);
+            world.start_node(&node, has_data);
+        }
+    };
+    let world = check_fault("restarted without data", World::new(3, 2, 2, 1), lossy(false));
+    // At most what was not replicated when it died: one step.
+    for slot in world.slots() {
+        assert!(world.lost(slot) <= 1, "slot {slot}");
+    }
+    check_fault("restarted with data", World::new(3, 2, 2, 1), lossy(true));
+}
+
+#[test]
+fn loading_primary() {
+    let mut world = World::new(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    world.node_mut(&node).is_loading = true;
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    assert_ne!(primary(&world, 0, Half::First), node);
+    world.node_mut(&node).is_loading = false;
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn dead_host() {
+    check_fault("dead host", World::new(4, 3, 3, 1), |world| {
+        let lost = host_of(&world.proxy_of(&primary(world, 0, Half::First)));
+        let proxies: Vec<Address> =
+            world.proxies.keys().filter(|proxy| host_of(proxy) == lost).cloned().collect();
+        proxies.iter().for_each(|proxy| world.kill_proxy(proxy));
+    });
+}
+
+#[test]
+fn no_spare_and_the_proxy_comes_back_empty() {
+    let mut world = World::new(2, 1, 1, 1);
+    let dead = world.proxy_of(&primary(&world, 0, Half::First));
+    world.kill_proxy(&dead);
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    world.run(3_000);
+    assert!(world.state.is_failed(&dead));
+    world.start_proxy(&dead);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    assert!(!world.state.is_failed(&dead));
+}
+
+#[test]
+fn control_plane_dead_for_a_minute() {
+    let mut world = World::new(3, 2, 2, 2);
+    world.coordinators.iter_mut().for_each(|coordinator| coordinator.is_running = false);
+    for _ in 0..6_000 {
+        world.step();
+        assert!(world.is_served(), "at {:?}", world.now);
+    }
+    world.coordinators.iter_mut().for_each(|coordinator| coordinator.is_running = true);
+    world.run(2_000);
+    assert!(world.is_healed());
+    assert!(world.state.failures.is_empty(), "a coordinator that slept takes nobody for dead");
+}
+
+#[test]
+fn primary_cut_off_alone_stops_by_itself() {
+    let mut world = World::new(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    let (proxy, slot) = (world.proxy_of(&node), slot(&world, 0, Half::First));
+    world.deaf.insert((0, proxy.clone()));
+    world.cut.insert(proxy.clone());
+    world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_none());
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    world.run(3_000);
+    world.deaf.clear();
+    world.cut.clear();
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn primary_that_only_coordinators_do_not_hear() {
+    // Its replica is attached and it has clients: it serves until the replica is told to let go.
+    check_fault("deaf", World::new(3, 2, 2, 1), |world| {
+        let proxy = world.proxy_of(&primary(world, 0, Half::First));
+        world.deaf.insert((0, proxy));
+        world.run(1_500);
+    });
+}
+
+#[test]
+fn pushes_that_crawl() {
+    // The replica is told late to let go, and its primary serves on: the promotion must wait for that.
+    let mut world = World::new(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    let proxy = world.proxy_of(&node);
+    world.coordinators[0].push_delay_ms = 60_000;
+    world.deaf.insert((0, proxy));
+    world.run(3_000);
+    assert_eq!(primary(&world, 0, Half::First), node, "its replica is still attached");
+    assert!(world.is_served());
+    world.coordinators[0].push_delay_ms = 0;
+    world.run(2_000);
+    assert_ne!(primary(&world, 0, Half::First), node);
+    assert!(world.is_served());
+}
+
+#[test]
+fn replica_that_nobody_has_seen_in_sync_is_not_promoted() {
+    let mut world = World::unwatched(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    world.kill_node(&node);
+    world.run(5_000);
+    assert_eq!(primary(&world, 0, Half::First), node);
+    world.start_node(&node, true);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn one_of_three_coordinators_does_not_hear() {
+    let mut world = World::new(3, 2, 2, 3);
+    let settings = control_core::Settings { failure_quorum: 2, ..world.state.settings.clone() };
+    world.apply(Command::Configure(settings)).unwrap();
+    let before = primary(&world, 0, Half::First);
+    let proxy = world.proxy_of(&before);
+    world.deaf.insert((1, proxy));
+    for _ in 0..500 {
+        world.step();
+        assert!(world.is_served());
+    }
+    assert_eq!(primary(&world, 0, Half::First), before, "one report is not a quorum");
+}
+
+#[test]
+fn replica_out_of_sync_is_not_promoted() {
+    let mut world = World::new(2, 1, 1, 1);
+    let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+    let cut = world.proxy_of(&replica(&world, 0, Half::First));
+    world.cut.insert(cut);
+    world.run_until(7_000, |world| {
+        world.state.clusters[&cluster()].chunks[0].shard(Half::First).replica == SyncState::OutOfSync
+    });
+    assert_eq!(world.server(slot), Some(node.clone()), "a lease is enough to serve without a replica");
+    world.kill_node(&node);
+    world.run(5_000);
+    assert_eq!(world.server(slot), None, "no service is better than writes lost by the thousand");
+    let force = Command::FailOverShard {
+        cluster: cluster(),
+        primary: node.clone(),
+        fence: None,
+        force: false,
+        behind_bytes: None,
+        now: world.now,
+    };
+    assert_eq!(world.apply(force).unwrap_err().code(), "PROXY_NOT_SYNC");
+    world.cut.clear();
+    world.start_node(&node, true);
+    // It is another process now. As no replica is fit, it is told to make do with what it has on disk.
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    assert_eq!(world.lost(slot), 0);
+}
+
+#[test]
+fn broken_link_alone_changes_no_role() {
+    let mut world = World::new(3, 2, 2, 1);
+    let proxy = world.proxy_of(&replica(&world, 0, Half::First));
+    let before = world.state.clusters[&cluster()].chunks.iter().map(|c| c.shards.clone().map(|s| s.primary));
+    let before: Vec<_> = before.collect();
+    world.cut.insert(proxy);
+    world.run(8_000);
+    let after = world.state.clusters[&cluster()].chunks.iter().map(|c| c.shards.clone().map(|s| s.primary));
+    assert_eq!(after.collect::<Vec<_>>(), before);
+    assert!(world.is_served());
+    world.cut.clear();
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn handover_loses_nothing_and_is_short() {
+    let mut world = World::new(3, 2, 2, 2);
+    let (before, slot) = (primary(&world, 1, Half::First), slot(&world, 1, Half::First));
+    let handover = Command::FenceShard {
+        cluster: cluster(),
+        primary: before.clone(),
+        reason: FenceReason::Handover,
+        now: world.now,
+    };
+    world.apply(handover).unwrap();
+    world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_none());
+    let took = world.run_until(200, |world| world.server(slot).is_some());
+    println!("handover: {took} ms without service");
+    assert_ne!(primary(&world, 1, Half::First), before);
+    assert_eq!(world.lost(slot), 0);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    assert_eq!(primary(&world, 1, Half::First), before, "and home again");
+    assert_eq!(world.lost(slot), 0);
+}
+
+#[test]
+fn both_halves_dead_and_back() {
+    // Whoever comes first must not take the other's place with an empty node.
+    let mut world = World::new(3, 2, 2, 1);
+    let chunk = world.state.clusters[&cluster()].chunks[0].clone();
+    chunk.proxies.iter().for_each(|proxy| world.kill_proxy(proxy));
+    world.run(5_000);
+    assert_eq!(
+        world.state.clusters[&cluster()].chunks[0].proxies,
+        chunk.proxies,
+        "the last copies keep their place"
+    );
+    world.start_proxy(&chunk.proxies[1]);
+    world.run(2_000);
+    world.start_proxy(&chunk.proxies[0]);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    for slot in world.slots() {
+        assert!(world.lost(slot) <= 1, "slot {slot}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Fault {
+    KillProxy(usize),
+    KillNode(usize),
+    Deafen(usize, usize),
+    Cut(usize),
+    Stop(usize),
+    Delay(usize, u64),
+    DelayPushes(usize, u64),
+    Heal,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        (0usize..8).prop_map(Fault::KillProxy),
+        (0usize..16).prop_map(Fault::KillNode),
+        (0usize..3, 0usize..8).prop_map(|(coordinator, proxy)| Fault::Deafen(coordinator, proxy)),
+        (0usize..8).prop_map(Fault::Cut),
+        (0usize..3).prop_map(Fault::Stop),
+        (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::Delay(coordinator, delay)),
+        (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::DelayPushes(coordinator, delay)),
+        Just(Fault::Heal),
+    ]
+}
+
+fn strike(world: &mut World, fault: &Fault) {
+    let proxies: Vec<Address> = world.proxies.keys().cloned().collect();
+    match fault {
+        Fault::KillProxy(place) => world.kill_proxy(&proxies[*place]),
+        Fault::KillNode(place) => {
+            let node = world.proxies[&proxies[place / 2]].nodes[place % 2].address.clone();
+            world.kill_node(&node);
+        }
+        Fault::Deafen(coordinator, place) => {
+            world.deaf.insert((*coordinator, proxies[*place].clone()));
+        }
+        Fault::Cut(place) => {
+            world.cut.insert(proxies[*place].clone());
+        }
+        Fault::Stop(number) => world.coordinators[*number].is_running = false,
+        Fault::Delay(number, delay) => world.coordinators[*number].delay_ms = *delay,
+        Fault::DelayPushes(number, delay) => world.coordinators[*number].push_delay_ms = *delay,
+        Fault::Heal => heal(world),
+    }
+}
+
+fn heal(world: &mut World) {
+    world.deaf.clear();
+    world.cut.clear();
+    for coordinator in &mut world.coordinators {
+        coordinator.is_running = true;
+        (coordinator.delay_ms, coordinator.push_delay_ms) = (0, 0);
+    }
+    for proxy in world.proxies.keys().cloned().collect::<Vec<_>>() {
+        let nodes = world.proxies[&proxy].nodes.iter().filter(|node| !node.is_running);
+        for node in nodes.map(|node| node.address.clone()).collect::<Vec<_>>() {
+            world.start_node(&node, true);
+        }
+        if !world.proxies[&proxy].is_running {
+            world.start_proxy(&proxy);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever breaks, in whatever order: at no time do two nodes serve one slot (the world checks it at
+    /// each step), when all is mended all is served again, and the commands replayed give the same state.
+    #[test]
+    fn random_faults(faults in proptest::collection::vec((fault(), 0u64..3_000), 1..8), quorum in 1usize..3) {
+        let mut world = World::new(4, 2, 3, 3);
+        let settings = control_core::Settings { failure_quorum: quorum, ..world.state.settings.clone() };
+        world.apply(Command::Configure(settings)).unwrap();
+        for (fault, pause_ms) in &faults {
+            strike(&mut world, fault);
+            world.run(*pause_ms);
+        }
+        heal(&mut world);
+        world.run_until(40_000, World::is_served);
+        let mut replayed = State::default();
+        for command in world.commands.clone() {
+            apply(&mut replayed, command).unwrap();
+        }
+        prop_assert_eq!(&replayed, &world.state);
+    }
+}

@@ -1,0 +1,484 @@
+//! An imitation of proxies, nodes, coordinators and the network between them, under virtual time.
+//!
+//! It keeps to what the real ones must keep to: a proxy takes only views with higher epochs, a lease counts
+//! from the token that the proxy issued, a primary serves while it has a lease or an attached replica, and a
+//! node that starts anew neither serves nor can be followed until it is given a role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use control_core::{
+    Action, Command, Half, HostName, LinkState, NewProxy, NodeHealth, NodeState, Observed, ProxyHealth,
+    ReporterId, State, TimeMs, Timing, apply, may_grant_lease, reconcile,
+};
+use model::{Address, ClusterName, Epoch, Role, SetRepl, Slot, View};
+
+/// The time between two steps of the world, in milliseconds.
+pub(crate) const STEP_MS: u64 = 10;
+/// How often a client writes to each shard.
+const WRITE_MS: u64 = 50;
+/// How often a coordinator looks.
+const TURN_MS: u64 = 50;
+/// How long a full resynchronisation takes.
+const RESYNC_MS: u64 = 200;
+/// How long a proxy takes a replica that does not acknowledge for attached.
+const LAG_MS_MAX: u64 = 300;
+
+pub(crate) struct World {
+    pub(crate) now: TimeMs,
+    pub(crate) state: State,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) coordinators: Vec<Coordinator>,
+    pub(crate) proxies: BTreeMap<Address, SimProxy>,
+    /// Pairs of a coordinator and a proxy that cannot hear each other.
+    pub(crate) deaf: BTreeSet<(usize, Address)>,
+    /// Proxies whose nodes cannot be reached from other hosts, nor reach them.
+    pub(crate) cut: BTreeSet<Address>,
+    /// Every write that was acknowledged, by shard.
+    pub(crate) written: BTreeMap<Slot, Vec<u64>>,
+    next_write: u64,
+}
+
+pub(crate) struct Coordinator {
+    pub(crate) is_running: bool,
+    observed: Observed,
+    /// How long its actions take to arrive.
+    pub(crate) delay_ms: u64,
+    /// How much longer its pushes take.
+    pub(crate) push_delay_ms: u64,
+    /// What it has sent and has not arrived.
+    sent: Vec<(TimeMs, Sent)>,
+}
+
+enum Sent {
+    Action(Action),
+    Lease { proxy: Address, until: TimeMs },
+}
+
+pub(crate) struct SimProxy {
+    pub(crate) is_running: bool,
+    view: Option<View>,
+    roles: Option<SetRepl>,
+    view_epoch: Epoch,
+    roles_epoch: Epoch,
+    leased_until: TimeMs,
+    pub(crate) nodes: Vec<SimNode>,
+}
+
+pub(crate) struct SimNode {
+    pub(crate) address: Address,
+    pub(crate) is_running: bool,
+    pub(crate) is_loading: bool,
+    down_since: TimeMs,
+    restarted: bool,
+    following: Option<Address>,
+    role: Option<Role>,
+    link: LinkState,
+    link_since: TimeMs,
+    replica_heard: TimeMs,
+    pub(crate) data: Vec<u64>,
+}
+
+impl World {
+    /// That many hosts with that many proxies each, and a cluster of that many chunks.
+    pub(crate) fn new(hosts: usize, each: usize, chunks: usize, coordinators: usize) -> Self {
+        let mut world = Self::unwatched(hosts, each, chunks, coordinators);
+        world.run(1_000);
+        world
+    }
+
+    /// The same, before any coordinator has looked at it.
+    pub(crate) fn unwatched(hosts: usize, each: usize, chunks: usize, coordinators: usize) -> Self {
+        let now = TimeMs(1_000_000);
+        let mut world = Self {
+            now,
+            state: State::default(),
+            commands: Vec::new(),
+            coordinators: Vec::new(),
+            proxies: BTreeMap::new(),
+            deaf: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            written: BTreeMap::new(),
+            next_write: 0,
+        };
+        for host in 0..hosts {
+            for place in 0..each {
+                let address = |port: usize| {
+                    Address::new(&format!("10.0.0.{}", host + 1), u16::try_from(port).unwrap()).unwrap()
+                };
+                let nodes = vec![address(6000 + 2 * place), address(6001 + 2 * place)];
+                world.proxies.insert(address(7000 + place), SimProxy::new(&nodes, now));
+                let new = NewProxy { address: address(7000 + place), nodes, host: None, index: None };
+                world.apply(Command::RegisterProxy(new)).unwrap();
+            }
+        }
+        let (cluster, node_number, config) = (cluster(), chunks * 4, BTreeMap::new());
+        world.apply(Command::CreateCluster { cluster, node_number, config, now }).unwrap();
+        for number in 0..coordinators {
+            let name = ReporterId(format!("coordinator-{number}"));
+            let observed = Observed::new(name, Timing::default(), now);
+            let sent = Vec::new();
+            world.coordinators.push(Coordinator {
+                is_running: true,
+                observed,
+                delay_ms: 0,
+                push_delay_ms: 0,
+                sent,
+            });
+        }
+        world
+    }
+
+    pub(crate) fn apply(
+        &mut self,
+        command: Command,
+    ) -> Result<control_core::Reply, control_core::ApplyError> {
+        let reply = apply(&mut self.state, command.clone());
+        if reply.is_ok() {
+            self.commands.push(command);
+        }
+        self.state.check().unwrap();
+        reply
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, for_ms: u64) {
+        for _ in 0..for_ms / STEP_MS {
+            self.step();
+        }
+    }
+
+    /// Lets time pass until something holds; how long it took.
+    pub(crate) fn run_until(&mut self, limit_ms: u64, holds: impl Fn(&Self) -> bool) -> u64 {
+        let start = self.now;
+        while !holds(self) {
+            assert!(self.now.since(start) < limit_ms, "not within {limit_ms} ms:\n{}", self.picture());
+            self.step();
+        }
+        self.now.since(start)
+    }
+
+    pub(crate) fn step(&mut self) {
+        self.now = TimeMs(self.now.0 + STEP_MS);
+        self.replicate();
+        self.write();
+        for number in 0..self.coordinators.len() {
+            self.deliver(number);
+            if self.coordinators[number].is_running
+                && (self.now.0 + 10 * number as u64).is_multiple_of(TURN_MS)
+            {
+                self.turn(number);
+            }
+        }
+    }
+
+    /// The node that serves a slot, if any does. Two would be the end of all promises.
+    pub(crate) fn server(&self, slot: Slot) -> Option<Address> {
+        let mut found = None;
+        for (address, proxy) in &self.proxies {
+            for node in proxy.nodes.iter().filter(|node| proxy.serves(node, slot, self.now)) {
+                assert!(found.is_none(), "slot {slot} at {address} and elsewhere:\n{}", self.picture());
+                found = Some(node.address.clone());
+            }
+        }
+        found
+    }
+
+    /// The lowest slot of each shard.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        let shards = self.state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
+        shards.filter_map(|shard| Some(shard.slots.ranges().first()?.first())).collect()
+    }
+
+    pub(crate) fn node(&self, address: &Address) -> &SimNode {
+        self.proxies.values().flat_map(|proxy| &proxy.nodes).find(|node| node.address == *address).unwrap()
+    }
+
+    pub(crate) fn kill_proxy(&mut self, proxy: &Address) {
+        let proxy = self.proxies.get_mut(proxy).unwrap();
+        proxy.is_running = false;
+    }
+
+    pub(crate) fn start_proxy(&mut self, address: &Address) {
+        let proxy = self.proxies.get_mut(address).unwrap();
+        proxy.is_running = true;
+        (proxy.view, proxy.roles) = (None, None);
+        (proxy.view_epoch, proxy.roles_epoch) = (Epoch(0), Epoch(0));
+    }
+
+    pub(crate) fn kill_node(&mut self, address: &Address) {
+        let now = self.now;
+        let node = self.node_mut(address);
+        (node.is_running, node.down_since) = (false, now);
+    }
+
+    /// Starts a node anew, with its data from disk or without.
+    pub(crate) fn start_node(&mut self, address: &Address, has_data: bool) {
+        let node = self.node_mut(address);
+        (node.is_running, node.restarted) = (true, true);
+        (node.role, node.following) = (None, None);
+        if !has_data {
+            node.data.clear();
+        }
+    }
+
+    pub(crate) fn node_mut(&mut self, address: &Address) -> &mut SimNode {
+        let mut nodes = self.proxies.values_mut().flat_map(|proxy| &mut proxy.nodes);
+        nodes.find(|node| node.address == *address).unwrap()
+    }
+
+    pub(crate) fn proxy_of(&self, node: &Address) -> Address {
+        let has = |proxy: &SimProxy| proxy.nodes.iter().any(|other| other.address == *node);
+        self.proxies.iter().find(|(_, proxy)| has(proxy)).unwrap().0.clone()
+    }
+
+    /// Whether every shard is served, from home, with a replica in sync, and no fence or failure is left.
+    pub(crate) fn is_healed(&self) -> bool {
+        let shards = self.state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
+        let mut is_well = true;
+        for (shard, home) in shards.zip(Half::BOTH.into_iter().cycle()) {
+            is_well &= shard.primary == home && shard.fence.is_none();
+            is_well &= shard.replica == control_core::SyncState::InSync;
+        }
+        is_well && self.slots().into_iter().all(|slot| self.server(slot).is_some())
+    }
+
+    pub(crate) fn is_served(&self) -> bool {
+        self.slots().into_iter().all(|slot| self.server(slot).is_some())
+    }
+
+    /// Acknowledged writes that the node that serves the slot does not have.
+    pub(crate) fn lost(&self, slot: Slot) -> usize {
+        let node = self.node(&self.server(slot).expect("the slot is served"));
+        self.written.get(&slot).map_or(0, |all| all.iter().filter(|write| !node.data.contains(write)).count())
+    }
+
+    fn picture(&self) -> String {
+        let chunks = self.state.clusters.values().flat_map(|cluster| &cluster.chunks);
+        let chunks: Vec<String> = chunks.map(|chunk| format!("{chunk:?}")).collect();
+        let last: Vec<String> =
+            self.commands.iter().rev().take(8).map(|command| format!("{command:?}")).collect();
+        format!("at {:?}\n{}\nlast commands:\n{}", self.now, chunks.join("\n"), last.join("\n"))
+    }
+
+    fn write(&mut self) {
+        for slot in self.slots() {
+            // Looked up at each step: this is where two servers of one slot would be found.
+            let server = self.server(slot);
+            if let Some(server) = server.filter(|_| self.now.0.is_multiple_of(WRITE_MS)) {
+                self.next_write += 1;
+                let write = self.next_write;
+                self.node_mut(&server).data.push(write);
+                self.written.entry(slot).or_default().push(write);
+            }
+        }
+    }
+
+    fn replicate(&mut self) {
+        let now = self.now;
+        let sources: BTreeMap<Address, (Vec<u64>, bool)> = self
+            .proxies
+            .iter()
+            .flat_map(|(proxy, sim)| sim.nodes.iter().map(move |node| (proxy, node)))
+            .map(|(proxy, node)| {
+                let can_be_followed = node.is_running && !node.is_loading && node.role == Some(Role::Primary);
+                (node.address.clone(), (node.data.clone(), can_be_followed && !self.cut.contains(proxy)))
+            })
+            .collect();
+        let mut heard = Vec::new();
+        for (address, proxy) in &mut self.proxies {
+            proxy.tell_roles();
+            let is_cut = self.cut.contains(address);
+            for node in proxy.nodes.iter_mut().filter(|node| node.is_running && !node.is_loading) {
+                let Some(primary) = node.following.clone() else { continue };
+                let source = sources.get(&primary).filter(|(_, can)| *can && !is_cut);
+                node.follow(source.map(|(data, _)| data.as_slice()), now);
+                if node.link == LinkState::Up {
+                    heard.push(primary);
+                }
+            }
+        }
+        for primary in heard {
+            self.node_mut(&primary).replica_heard = now;
+        }
+    }
+
+    fn can_hear(&self, number: usize, proxy: &Address) -> bool {
+        self.proxies[proxy].is_running && !self.deaf.contains(&(number, proxy.clone()))
+    }
+
+    /// One coordinator looks and decides.
+    fn turn(&mut self, number: usize) {
+        let now = self.now;
+        let heard: Vec<Address> =
+            self.proxies.keys().filter(|proxy| self.can_hear(number, proxy)).cloned().collect();
+        let arrives = TimeMs(now.0 + self.coordinators[number].delay_ms);
+        for proxy in &heard {
+            let health = self.proxies[proxy].health(now);
+            self.coordinators[number].observed.note_answer(proxy, health, now);
+        }
+        let coordinator = &mut self.coordinators[number];
+        coordinator.observed.note_state(&self.state, now);
+        for proxy in heard.into_iter().filter(|proxy| may_grant_lease(&self.state, proxy)) {
+            let until = TimeMs(now.0 + coordinator.observed.timing.lease_ms);
+            coordinator.sent.push((arrives, Sent::Lease { proxy, until }));
+        }
+        let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
+        for action in reconcile(&self.state, &coordinator.observed, now) {
+            let at = if matches!(action, Action::Push { .. }) { pushed } else { arrives };
+            coordinator.sent.push((at, Sent::Action(action)));
+        }
+    }
+
+    fn deliver(&mut self, number: usize) {
+        let now = self.now;
+        let due: Vec<_> = self.coordinators[number].sent.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, sent) in due {
+            match sent {
+                Sent::Action(Action::Apply(command)) => {
+                    // Another coordinator may have been first.
+                    let _ = self.apply(command);
+                }
+                Sent::Action(Action::Push { proxy, roles, view }) if self.can_hear(number, &proxy) => {
+                    self.proxies.get_mut(&proxy).unwrap().accept(roles, view.view);
+                }
+                Sent::Action(Action::Clean { proxy, epoch }) if self.can_hear(number, &proxy) => {
+                    let sim = self.proxies.get_mut(&proxy).unwrap();
+                    if sim.view_epoch == epoch {
+                        sim.nodes.iter_mut().for_each(|node| node.data.clear());
+                        let _ = self.apply(Command::ProxyCleaned { proxy, epoch });
+                    }
+                }
+                Sent::Lease { proxy, until } if self.can_hear(number, &proxy) => {
+                    let sim = self.proxies.get_mut(&proxy).unwrap();
+                    sim.leased_until = sim.leased_until.max(until);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pub(crate) fn cluster() -> ClusterName {
+    "db".parse().unwrap()
+}
+
+pub(crate) fn host_of(proxy: &Address) -> HostName {
+    HostName(proxy.host().to_owned())
+}
+
+impl SimProxy {
+    fn new(nodes: &[Address], now: TimeMs) -> Self {
+        let node = |address: &Address| SimNode {
+            address: address.clone(),
+            is_running: true,
+            is_loading: false,
+            down_since: now,
+            restarted: false,
+            following: None,
+            role: None,
+            link: LinkState::Down { for_ms: 0 },
+            link_since: now,
+            replica_heard: TimeMs(0),
+            data: Vec::new(),
+        };
+        Self {
+            is_running: true,
+            view: None,
+            roles: None,
+            view_epoch: Epoch(0),
+            roles_epoch: Epoch(0),
+            leased_until: TimeMs(0),
+            nodes: nodes.iter().map(node).collect(),
+        }
+    }
+
+    fn serves(&self, node: &SimNode, slot: Slot, now: TimeMs) -> bool {
+        let Some(view) = &self.view else { return false };
+        let owns =
+            view.local.iter().filter(|local| local.address == node.address).flat_map(|local| &local.slots);
+        let owns = owns.clone().any(|slots| slots.tag.owns() && slots.ranges.contains(slot));
+        let is_allowed = self.leased_until > now || now.since(node.replica_heard) < LAG_MS_MAX;
+        let is_well =
+            node.is_running && !node.is_loading && !node.restarted && node.role == Some(Role::Primary);
+        self.is_running && owns && is_allowed && is_well
+    }
+
+    fn accept(&mut self, roles: SetRepl, view: View) {
+        if roles.flags.force {
+            // Told to make do with what its nodes have.
+            self.nodes.iter_mut().for_each(|node| node.restarted = false);
+        }
+        if roles.epoch > self.roles_epoch {
+            self.roles_epoch = roles.epoch;
+            self.roles = Some(roles);
+            self.tell_roles();
+        }
+        if view.epoch > self.view_epoch {
+            self.view_epoch = view.epoch;
+            self.view = Some(view);
+        }
+    }
+
+    /// Keeps its nodes in their roles. A primary that started anew stays out of service: what it had in
+    /// memory is lost, and its replica would lose it too. As a replica it is given everything anew.
+    fn tell_roles(&mut self) {
+        let Some(roles) = self.roles.as_ref().filter(|_| self.is_running) else { return };
+        for role in &roles.roles {
+            let is_replica = role.role == Role::Replica;
+            let is_meant = |node: &&mut SimNode| {
+                node.address == role.node && node.is_running && (is_replica || !node.restarted)
+            };
+            if let Some(node) = self.nodes.iter_mut().find(is_meant) {
+                node.restarted = false;
+                node.role = Some(role.role);
+                let primary = role.peers.first().filter(|_| is_replica);
+                let following = primary.map(|peer| peer.node.clone());
+                if node.following != following {
+                    node.following = following;
+                    node.link = LinkState::Down { for_ms: 0 };
+                }
+            }
+        }
+    }
+
+    fn health(&self, now: TimeMs) -> ProxyHealth {
+        let nodes = self.nodes.iter().map(|node| NodeHealth {
+            address: node.address.clone(),
+            state: match (node.is_running, node.is_loading) {
+                (false, _) => NodeState::Down { for_ms: now.since(node.down_since) },
+                (true, true) => NodeState::Loading,
+                (true, false) => NodeState::Up,
+            },
+            restarted: node.restarted,
+            role: node.role.unwrap_or(Role::Primary),
+            primary: node.following.clone(),
+            link: node.following.as_ref().map(|_| match node.link {
+                LinkState::Down { .. } => LinkState::Down { for_ms: now.since(node.link_since) },
+                link => link,
+            }),
+            offset: node.data.last().copied().unwrap_or(0),
+        });
+        let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
+        ProxyHealth { view_epoch, roles_epoch, nodes: nodes.collect(), finished: Vec::new() }
+    }
+}
+
+impl SimNode {
+    fn follow(&mut self, source: Option<&[u64]>, now: TimeMs) {
+        let Some(source) = source else {
+            if !matches!(self.link, LinkState::Down { .. }) {
+                (self.link, self.link_since) = (LinkState::Down { for_ms: 0 }, now);
+            }
+            return;
+        };
+        match self.link {
+            LinkState::Down { .. } if source.starts_with(&self.data) => self.link = LinkState::Up,
+            LinkState::Down { .. } => (self.link, self.link_since) = (LinkState::Syncing, now),
+            LinkState::Syncing if now.since(self.link_since) < RESYNC_MS => {}
+            LinkState::Syncing | LinkState::Up => self.link = LinkState::Up,
+        }
+        if self.link == LinkState::Up {
+            self.data = source.to_vec();
+        }
+    }
+}

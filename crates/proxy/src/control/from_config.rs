@@ -1,0 +1,144 @@
+//! From the configuration that was read to what the workers and the control thread go by.
+
+use std::net::SocketAddr;
+
+use model::Address;
+use proxy_core::engine::Policy;
+use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
+
+use crate::config::{self, Batching, ProxyConfig};
+
+/// The engine keeps no more connections for one node and protocol in one worker.
+const CONNECTIONS_PER_NODE_MAX: u64 = 4;
+
+/// The settings of a proxy that is bound to `bound`, and its admin server to `admin`.
+pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<SocketAddr>) -> Settings {
+    let own = address_of(bound);
+    let announced =
+        config.announce_address.as_ref().map_or_else(|| own.clone(), |announced| announced.0.clone());
+    Settings {
+        address: own,
+        announce_address: announced,
+        admin_address: admin.map(address_of),
+        workers: narrow(config.thread_number.unsigned()),
+        backend_conn_num: narrow(connections_per_node(config)),
+        backend_timeout_ms: config.backend_timeout.unsigned(),
+        session_timeout_ms: config.session_timeout.unsigned(),
+        password: config.password.as_ref().and_then(secret),
+        maxclients: narrow(config.maxclients.unsigned()),
+        databases: narrow(config.databases.unsigned()),
+        bulk_bytes_max: narrow(config.bulk_bytes_max.unsigned()),
+        output_bytes_max: config.output_bytes_max.unsigned(),
+        slowlog_len: config.slowlog_len.unsigned(),
+        slowlog_log_slower_than_us: config.slowlog_log_slower_than.get(),
+        slowlog_sample_rate: narrow(config.slowlog_sample_rate.unsigned()),
+        active_redirection: config.active_redirection,
+        max_redirections: narrow(config.max_redirections.unsigned()),
+        default_redirection_address: config.default_redirection_address.as_ref().map(|to| to.0.clone()),
+        cluster_nodes_version: match config.cluster_nodes_version {
+            config::NodesVersion::V1 => NodesVersion::V1,
+            config::NodesVersion::V2 => NodesVersion::V2,
+        },
+        log_level: log_level(&config.log_level.to_string()),
+    }
+}
+
+/// The engine's limits and batching rules.
+pub(super) fn policy(config: &ProxyConfig) -> Policy {
+    let default = Policy::default();
+    let policy = Policy {
+        backend_timeout_us: config.backend_timeout.unsigned() * 1000,
+        connections_per_node: narrow(connections_per_node(config)),
+        // Where replies to ordinary requests wait, less is better than what a subscriber may be allowed.
+        session_output_bytes: default.session_output_bytes.min(config.output_bytes_max.size()),
+        ..default
+    };
+    match config.batching {
+        Batching::On => policy,
+        Batching::Off => policy.unbatched(),
+    }
+}
+
+/// What the nodes ask of those who connect.
+pub(super) fn backend_password(config: &ProxyConfig) -> Option<Secret> {
+    config.backend_password.as_ref().and_then(secret)
+}
+
+fn secret(secret: &service::config::Secret) -> Option<Secret> {
+    Secret::new(secret.expose().as_bytes())
+}
+
+fn connections_per_node(config: &ProxyConfig) -> u64 {
+    config.backend_conn_num.unsigned().min(CONNECTIONS_PER_NODE_MAX)
+}
+
+fn address_of(address: SocketAddr) -> Address {
+    Address::new(&address.ip().to_string(), address.port())
+        .expect("a bound socket has a port and an IP address")
+}
+
+/// For numbers whose range, stated by their type in the configuration, fits.
+fn narrow<T: TryFrom<u64>>(number: u64) -> T {
+    T::try_from(number).unwrap_or_else(|_| panic!("{number} is within the range of its setting"))
+}
+
+/// The level of everything that has none of its own, as CONFIG GET shows it.
+fn log_level(directives: &str) -> LogLevel {
+    let general = directives.split(',').map(str::trim).rfind(|directive| !directive.contains('='));
+    match general.map(str::to_ascii_lowercase).as_deref() {
+        Some("trace") => LogLevel::Trace,
+        Some("debug") => LogLevel::Debug,
+        Some("info") => LogLevel::Info,
+        Some("warn") => LogLevel::Warn,
+        _ => LogLevel::Error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::Count;
+
+    use super::*;
+
+    fn bound() -> SocketAddr {
+        "127.0.0.1:7001".parse().unwrap()
+    }
+
+    #[test]
+    fn the_announced_address_is_that_of_the_socket_unless_set() {
+        let mut config = ProxyConfig::default();
+        assert_eq!(settings(&config, bound(), None).announce_address.to_string(), "127.0.0.1:7001");
+        config.announce_address = Some(config::HostPort("proxy-0.local:5299".parse().unwrap()));
+        let settings = settings(&config, bound(), None);
+        assert_eq!(settings.announce_address.to_string(), "proxy-0.local:5299");
+        assert_eq!(settings.address.to_string(), "127.0.0.1:7001");
+    }
+
+    #[test]
+    fn connections_are_at_most_what_the_engine_keeps() {
+        for (configured, expected) in [(1, 1), (4, 4), (64, 4)] {
+            let config = ProxyConfig { backend_conn_num: Count::of(configured), ..ProxyConfig::default() };
+            assert_eq!(policy(&config).connections_per_node, expected, "{configured}");
+            assert_eq!(settings(&config, bound(), None).backend_conn_num, expected as u16, "{configured}");
+        }
+    }
+
+    #[test]
+    fn batching_can_be_switched_off() {
+        assert!(policy(&ProxyConfig::default()).hold);
+        assert!(!policy(&ProxyConfig { batching: Batching::Off, ..ProxyConfig::default() }).hold);
+    }
+
+    #[test]
+    fn the_general_level_is_the_one_without_a_module() {
+        for (directives, expected) in [
+            ("info", LogLevel::Info),
+            ("proxy=trace,warn", LogLevel::Warn),
+            ("DEBUG,proxy=warn", LogLevel::Debug),
+            ("proxy=trace", LogLevel::Error),
+            ("off", LogLevel::Error),
+        ] {
+            assert_eq!(log_level(directives), expected, "{directives}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a node says of itself, and what follows for its role. Pure.
+
+use model::Address;
+
+use super::state::DesiredRole;
+
+/// A node's replication role, as its INFO tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum NodeRole {
+    /// It replicates nobody.
+    #[default]
+    Primary,
+    /// It replicates another node.
+    Replica {
+        /// The primary's host, as it was given to the node.
+        host: String,
+        /// The primary's port.
+        port: u16,
+        /// Whether the link to it is up.
+        link_up: bool,
+    },
+}
+
+/// The part of INFO that matters to a proxy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct NodeStatus {
+    /// Its version.
+    pub(crate) version: String,
+    /// Its role.
+    pub(crate) role: NodeRole,
+    /// Whether it is still loading its data, and so answers hardly anything.
+    pub(crate) loading: bool,
+    /// Bytes of the replication stream: written by a primary, processed by a replica.
+    pub(crate) offset: u64,
+    /// Replicas connected to it.
+    pub(crate) replicas: u32,
+    /// The lines of its section `Keyspace`.
+    pub(crate) keyspace: String,
+}
+
+impl NodeStatus {
+    /// Reads the text of INFO; fields that are missing keep their defaults.
+    pub(super) fn of_info(info: &str) -> NodeStatus {
+        let mut status = NodeStatus::default();
+        let (mut replica, mut host, mut port, mut link_up) = (false, String::new(), 0, false);
+        let mut replica_offset = None;
+        for line in info.lines() {
+            let Some((field, value)) = line.trim_end().split_once(':') else { continue };
+            match field {
+                "redis_version" => status.version = value.to_owned(),
+                "role" => replica = value == "slave",
+                "loading" => status.loading = value == "1",
+                "master_host" => host = value.to_owned(),
+                "master_port" => port = value.parse().unwrap_or(0),
+                "master_link_status" => link_up = value == "up",
+                "master_repl_offset" => status.offset = value.parse().unwrap_or(0),
+                "slave_repl_offset" => replica_offset = value.parse().ok(),
+                "connected_slaves" => status.replicas = value.parse().unwrap_or(0),
+                _ if is_database(field) => status.keyspace += &format!("{field}:{value}\r\n"),
+                _ => {}
+            }
+        }
+        if replica {
+            status.role = NodeRole::Replica { host, port, link_up };
+            status.offset = replica_offset.unwrap_or(status.offset);
+        }
+        status
+    }
+
+    /// Whether the node is what SETREPL wants it to be.
+    pub(super) fn has_role(&self, desired: &DesiredRole) -> bool {
+        match (desired, &self.role) {
+            (DesiredRole::Primary, NodeRole::Primary) => true,
+            (DesiredRole::ReplicaOf(primary), NodeRole::Replica { host, port, .. }) => {
+                is_at(primary, host, *port)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_at(address: &Address, host: &str, port: u16) -> bool {
+    address.port() == port && address.host().eq_ignore_ascii_case(host)
+}
+
+fn is_database(field: &str) -> bool {
+    field
+        .strip_prefix("db")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\n# Persistence\r\nloading:0\r\n# Replication\r\n\
+        role:master\r\nconnected_slaves:1\r\nmaster_repl_offset:42\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
+    const REPLICA: &str = "redis_version:7.2.4\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.2\r\n\
+        master_port:6379\r\nmaster_link_status:down\r\nslave_repl_offset:7\r\nmaster_repl_offset:9\r\n";
+
+    #[test]
+    fn info_is_read() {
+        let primary = NodeStatus {
+            version: "7.0.15".to_owned(),
+            role: NodeRole::Primary,
+            loading: false,
+            offset: 42,
+            replicas: 1,
+            keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n".to_owned(),
+        };
+        let replica = NodeStatus {
+            version: "7.2.4".to_owned(),
+            role: NodeRole::Replica { host: "10.0.0.2".to_owned(), port: 6379, link_up: false },
+            loading: true,
+            offset: 7,
+            ..NodeStatus::default()
+        };
+        for (info, expected) in [(PRIMARY, primary), (REPLICA, replica), ("", NodeStatus::default())] {
+            assert_eq!(NodeStatus::of_info(info), expected);
+        }
+    }
+
+    #[test]
+    fn a_right_role_is_recognised() {
+        let primary = DesiredRole::Primary;
+        let replica_of = |address: &str| DesiredRole::ReplicaOf(address.parse().unwrap());
+        for (info, desired, expected) in [
+            (PRIMARY, primary.clone(), true),
+            (PRIMARY, replica_of("10.0.0.2:6379"), false),
+            (REPLICA, primary, false),
+            (REPLICA, replica_of("10.0.0.2:6379"), true),
+            (REPLICA, replica_of("10.0.0.2:6380"), false),
+            (REPLICA, replica_of("10.0.0.3:6379"), false),
+        ] {
+            assert_eq!(NodeStatus::of_info(info).has_role(&desired), expected, "{info} {desired:?}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The texts of UMCTL INFO, INFOREPL and STATS: sections and lines `field:value`, as INFO has them.
+
+use std::fmt::Write as _;
+
+use proxy_core::stats::Snapshot;
+
+use super::node_status::NodeRole;
+use super::nodes::{Health, Nodes};
+use super::state::ClusterState;
+
+/// Cluster, replication and migration.
+pub(super) fn all(cluster: &ClusterState, nodes: &Nodes) -> String {
+    let mut text = clusters(cluster);
+    text += "\r\n";
+    text += &replication(cluster, nodes);
+    text += "\r\n# Migration\r\n";
+    let migrations = cluster.migrations();
+    line(&mut text, "migrations", &migrations.len());
+    for (number, migration) in migrations.iter().enumerate() {
+        line(&mut text, &format!("migration{number}"), migration);
+    }
+    text
+}
+
+fn clusters(cluster: &ClusterState) -> String {
+    let mut text = "# Cluster\r\n".to_owned();
+    line(&mut text, "ready", &u8::from(cluster.is_ready()));
+    line(&mut text, "epoch", &cluster.epoch());
+    if let Some(view) = cluster.view() {
+        line(&mut text, "name", &view.cluster);
+        line(&mut text, "slots", &view.owned_locally().count());
+        line(&mut text, "local_nodes", &view.local.len());
+        line(&mut text, "peers", &view.peers.len());
+        for (field, value) in view.config.iter() {
+            line(&mut text, field, &value);
+        }
+    }
+    text
+}
+
+/// The nodes, what they are to be and what they are.
+pub(super) fn replication(cluster: &ClusterState, nodes: &Nodes) -> String {
+    let mut text = "# Replication\r\n".to_owned();
+    line(&mut text, "epoch", &cluster.roles_epoch());
+    for (number, (address, health)) in nodes.iter().enumerate() {
+        let wanted = match cluster.desired_role(address) {
+            None => "any".to_owned(),
+            Some(super::state::DesiredRole::Primary) => "master".to_owned(),
+            Some(super::state::DesiredRole::ReplicaOf(primary)) => format!("replica of {primary}"),
+        };
+        let value = format!("address={address},wanted={wanted},state={}{}", health.word(), seen(health));
+        line(&mut text, &format!("node{number}"), &value);
+    }
+    text
+}
+
+fn seen(health: &Health) -> String {
+    let Some(status) = health.status() else { return String::new() };
+    let offset = status.offset;
+    match &status.role {
+        NodeRole::Primary => format!(",role=master,replicas={},offset={offset}", status.replicas),
+        NodeRole::Replica { host, port, link_up } => {
+            let link = if *link_up { "up" } else { "down" };
+            format!(",role=replica,master={host}:{port},link={link},offset={offset}")
+        }
+    }
+}
+
+/// Sums over the workers since the start.
+pub(super) fn statistics(snapshot: &Snapshot) -> Vec<String> {
+    let totals = &snapshot.totals;
+    [
+        ("sessions", totals.sessions),
+        ("sessions_accepted", totals.sessions_accepted),
+        ("sessions_rejected", totals.sessions_rejected),
+        ("sessions_output_limit", totals.sessions_output_limit),
+        ("sessions_timed_out", totals.sessions_timed_out),
+        ("protocol_errors", totals.protocol_errors),
+        ("requests", totals.requests),
+        ("error_replies", snapshot.errors_total()),
+        ("slow_requests", totals.slow_requests),
+        ("batches", totals.batches),
+        ("batched_requests", totals.batched_requests),
+        ("bytes_in", totals.bytes_in),
+        ("bytes_out", totals.bytes_out),
+    ]
+    .map(|(name, value)| format!("{name}:{value}"))
+    .into()
+}
+
+/// Writing to a String cannot fail.
+fn line(text: &mut String, field: &str, value: &dyn std::fmt::Display) {
+    let _ = write!(text, "{field}:{value}\r\n");
+}

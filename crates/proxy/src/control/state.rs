@@ -1,0 +1,211 @@
+//! The proxy's metadata: which view and which roles were accepted, and which of them all workers have.
+//!
+//! Pure: it knows no sockets, threads or clocks. Whoever accepts metadata here hands it to the workers and then
+//! calls [`ClusterState::applied`]; in between nothing else is accepted.
+//!
+//! ```text
+//!            set_cluster / set_repl          applied
+//!  settled ─────────────────────────▶ applying ──────▶ settled
+//!                                        │ set_cluster / set_repl: TRY_AGAIN
+//! ```
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use model::{Address, Epoch, Role, SetCluster, SetRepl, SlotTag, View};
+use proxy_core::cluster_replies::ClusterReplies;
+use proxy_core::errors;
+use proxy_core::routing::{RouteTable, WorkerView};
+use proxy_core::settings::Settings;
+
+/// Why metadata was not accepted. `Display` is the error reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Newer metadata, or the same, is here already. The sender should look at the epoch and not retry.
+    #[error("{}", errors::OLD_EPOCH)]
+    OldEpoch,
+    /// It was meant for another proxy. The sender's fault.
+    #[error("{}", errors::NOT_MY_META)]
+    NotMyMeta,
+    /// Other metadata is on its way to the workers. The sender should retry at once.
+    #[error("{}", errors::TRY_AGAIN)]
+    TryAgain,
+}
+
+/// What a node is to be in replication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DesiredRole {
+    /// It replicates nobody.
+    Primary,
+    /// It replicates the node at this address.
+    ReplicaOf(Address),
+}
+
+/// What all workers have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct InForce {
+    epoch: Epoch,
+    roles_epoch: Epoch,
+    serves: bool,
+}
+
+/// The metadata of one proxy.
+#[derive(Debug)]
+pub(super) struct ClusterState {
+    announced: Address,
+    /// The view that was accepted last; none if it was empty, or there never was any.
+    view: Option<Arc<View>>,
+    epoch: Epoch,
+    roles: Option<Arc<SetRepl>>,
+    in_force: InForce,
+    applying: bool,
+}
+
+impl ClusterState {
+    /// No cluster yet. `announced` is the address by which others know this proxy.
+    pub(super) fn new(announced: Address) -> ClusterState {
+        ClusterState {
+            announced,
+            view: None,
+            epoch: Epoch::default(),
+            roles: None,
+            in_force: InForce::default(),
+            applying: false,
+        }
+    }
+
+    /// UMCTL SETCLUSTER: replaces the view. An empty view takes the proxy out of its cluster.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed then.
+    pub(super) fn set_cluster(&mut self, command: SetCluster) -> Result<(), Refusal> {
+        let SetCluster { view, flags, .. } = command;
+        if view.foreign_local_node(self.announced.host()).is_some() {
+            return Err(Refusal::NotMyMeta);
+        }
+        self.admit(view.epoch, self.epoch, flags.force)?;
+        self.epoch = view.epoch;
+        self.view = (!view.is_empty()).then(|| Arc::new(view));
+        Ok(())
+    }
+
+    /// UMCTL SETREPL: replaces the roles of this proxy's nodes. Its epoch is apart from that of the view.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing has changed then.
+    pub(super) fn set_repl(&mut self, command: SetRepl) -> Result<(), Refusal> {
+        if command.roles.iter().any(|role| role.node.host() != self.announced.host()) {
+            return Err(Refusal::NotMyMeta);
+        }
+        let current = self.accepted_roles_epoch();
+        self.admit(command.epoch, current, command.flags.force)?;
+        self.roles = Some(Arc::new(command));
+        Ok(())
+    }
+
+    fn admit(&mut self, given: Epoch, current: Epoch, force: bool) -> Result<(), Refusal> {
+        if self.applying {
+            return Err(Refusal::TryAgain);
+        }
+        if !force && given <= current {
+            return Err(Refusal::OldEpoch);
+        }
+        self.applying = true;
+        Ok(())
+    }
+
+    /// All workers have what was accepted.
+    pub(super) fn applied(&mut self) {
+        self.applying = false;
+        self.in_force = InForce {
+            epoch: self.epoch,
+            roles_epoch: self.accepted_roles_epoch(),
+            serves: self.view.is_some(),
+        };
+    }
+
+    fn accepted_roles_epoch(&self) -> Epoch {
+        self.roles.as_ref().map_or(Epoch::default(), |roles| roles.epoch)
+    }
+
+    /// The epoch of the view that all workers have; 0 before the first.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.in_force.epoch
+    }
+
+    /// The epoch of the roles that are in force; 0 before the first.
+    pub(super) fn roles_epoch(&self) -> Epoch {
+        self.in_force.roles_epoch
+    }
+
+    /// Whether all workers serve a cluster.
+    pub(super) fn is_ready(&self) -> bool {
+        self.in_force.serves
+    }
+
+    /// The view that was accepted last, unless it was empty.
+    pub(super) fn view(&self) -> Option<&View> {
+        self.view.as_deref()
+    }
+
+    /// The roles that were accepted last.
+    pub(super) fn roles(&self) -> Option<&SetRepl> {
+        self.roles.as_deref()
+    }
+
+    /// What the workers need of the accepted metadata.
+    pub(super) fn worker_view(&self, settings: &Settings) -> Option<Arc<WorkerView>> {
+        let (view, roles) = (self.view()?, self.roles());
+        let replies = ClusterReplies::new(view, roles, &self.announced, settings);
+        Some(Arc::new(WorkerView { routes: RouteTable::new(view, roles), replies: Arc::new(replies) }))
+    }
+
+    /// The nodes beside this proxy that the metadata names.
+    pub(super) fn nodes(&self) -> BTreeSet<Address> {
+        let served = self.view().into_iter().flat_map(|view| view.local.iter().map(|node| &node.address));
+        let replicated = self.roles().into_iter().flat_map(|roles| roles.roles.iter().map(|role| &role.node));
+        served.chain(replicated).cloned().collect()
+    }
+
+    /// What SETREPL said of a node; none where it did not say anything.
+    pub(super) fn desired_role(&self, node: &Address) -> Option<DesiredRole> {
+        let role = self.roles()?.roles.iter().find(|role| role.node == *node)?;
+        match role.role {
+            Role::Primary => Some(DesiredRole::Primary),
+            // Parsing has made sure that a replica has a peer.
+            Role::Replica => role.peers.first().map(|peer| DesiredRole::ReplicaOf(peer.node.clone())),
+        }
+    }
+
+    /// The nodes beside this proxy that own slots, or all of them where none does.
+    pub(super) fn primaries(&self) -> Vec<Address> {
+        let Some(view) = self.view() else { return Vec::new() };
+        let owners = view.local.iter().filter(|node| node.slots.iter().any(|slots| slots.tag.owns()));
+        let owners: Vec<Address> = owners.map(|node| node.address.clone()).collect();
+        match owners.is_empty() {
+            true => view.local.iter().map(|node| node.address.clone()).collect(),
+            false => owners,
+        }
+    }
+
+    /// The migrations that this proxy takes part in, one line for each: which way, the slots, the five words of
+    /// the wire form.
+    pub(super) fn migrations(&self) -> Vec<String> {
+        let slots = self.view().into_iter().flat_map(|view| view.local.iter().flat_map(|node| &node.slots));
+        let line = |way: &str, meta: &dyn std::fmt::Display, ranges: &model::SlotRanges| {
+            let ranges: Vec<String> =
+                ranges.iter().map(|range| format!("{}-{}", range.first(), range.last())).collect();
+            format!("{way} {} {meta}", ranges.join(","))
+        };
+        slots
+            .filter_map(|slots| match &slots.tag {
+                SlotTag::Migrating(meta) => Some(line("migrating", meta, &slots.ranges)),
+                SlotTag::Importing(meta) => Some(line("importing", meta, &slots.ranges)),
+                SlotTag::None | SlotTag::Replica => None,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! Reply texts that only the control thread has; those that others have too are in `proxy_core::errors`.
+
+use std::time::Duration;
+
+use model::Address;
+
+use super::node_client::NodeError;
+
+/// A scan for the keys of a slot found too many of them.
+pub(super) const SCAN_TOO_LARGE: &str = "ERR the keys of this slot are too large to be listed";
+/// CONFIG SET of a value that the process could not take.
+pub(super) const LOG_LEVEL_FAILED: &str = "ERR CONFIG SET failed (possibly related to argument 'loglevel') - the log of this process cannot be changed";
+
+/// A scan for the keys of a slot took longer than `limit`.
+pub(super) fn scan_too_slow(limit: Duration) -> String {
+    format!(
+        "ERR looking through the nodes for the keys of this slot took longer than backend_timeout ({} ms): plain \
+         Redis has no index of slots",
+        limit.as_millis()
+    )
+}
+
+/// A scan for the keys of a slot failed at a node.
+pub(super) fn scan_failed(node: &Address, error: &NodeError) -> String {
+    format!("ERR looking for the keys of this slot failed at backend {node}: {error}")
+}
+
+/// SETCLUSTER was carried out, but for these settings.
+pub(super) fn ignored_config(fields: &[String]) -> String {
+    format!("OK, but unknown CONFIG fields were ignored: {}", fields.join(", "))
+}

@@ -1,0 +1,176 @@
+//! All workers together: what the control thread says to each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
+use proxy_core::stats::{Snapshot, WorkerStats};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+use tracing::debug;
+
+use super::port_claim::PortClaim;
+use crate::RunError;
+use crate::worker::{
+    ControlMessage, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage, WorkerStart,
+};
+
+/// A worker that has not answered for so long is taken for stuck, and its part of an answer is left out.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// The running workers.
+#[derive(Debug)]
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+}
+
+/// Where the answer to a question goes.
+#[derive(Debug, Clone)]
+pub(super) struct ReplyTo {
+    mailbox: Mailbox,
+    place: ReplyPlace,
+}
+
+impl ReplyTo {
+    /// Sends the answer. If the worker has ended, so has the session that asked.
+    pub(super) fn send(&self, reply: Vec<u8>) {
+        self.mailbox.send(WorkerMessage::Reply(self.place, reply));
+    }
+}
+
+/// Answers that are on their way from every worker.
+#[derive(Debug)]
+pub(super) struct Answers<T>(Vec<oneshot::Receiver<T>>);
+
+impl<T> Answers<T> {
+    /// Those of the workers that still run and answer in time.
+    pub(super) async fn all(self) -> Vec<T> {
+        let mut answers = Vec::with_capacity(self.0.len());
+        let deadline = tokio::time::Instant::now() + ANSWER_LIMIT;
+        for answer in self.0 {
+            if let Ok(Ok(answer)) = tokio::time::timeout_at(deadline, answer).await {
+                answers.push(answer);
+            }
+        }
+        answers
+    }
+
+    /// Waits for every worker that runs, however long it takes; one that has ended has nothing to answer.
+    pub(super) async fn every(self) {
+        for answer in self.0 {
+            let _ = answer.await;
+        }
+    }
+}
+
+impl Workers {
+    /// Starts so many workers on the claimed port.
+    ///
+    /// # Errors
+    /// When the system refuses what a worker needs; those that were started are stopped then.
+    pub(super) fn start(
+        count: u64,
+        claim: &PortClaim,
+        shared: &Shared,
+        policy: Policy,
+        control: &UnboundedSender<ControlMessage>,
+    ) -> Result<Workers, RunError> {
+        let totals = Arc::new(Totals::default());
+        let mut started = Workers { workers: Vec::new() };
+        for index in 0..usize::try_from(count).expect("the configuration bounds the number of threads") {
+            let worker = Worker::start(WorkerStart {
+                index,
+                address: claim.address(),
+                shared: shared.clone(),
+                policy,
+                stats: Arc::new(WorkerStats::new()),
+                totals: totals.clone(),
+                control: control.clone(),
+            });
+            match worker {
+                Ok(worker) => {
+                    debug!(index, address = %worker.address, "a worker listens");
+                    started.workers.push(worker);
+                }
+                Err(error) => {
+                    started.stop();
+                    started.join();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(started)
+    }
+
+    /// The counters of each.
+    pub(super) fn stats(&self) -> Vec<Arc<WorkerStats>> {
+        self.workers.iter().map(|worker| worker.stats.clone()).collect()
+    }
+
+    /// The counters of all, now.
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot::of(self.workers.iter().map(|worker| &*worker.stats))
+    }
+
+    /// Where an answer to this worker's question goes.
+    pub(super) fn reply_to(&self, worker: usize, place: ReplyPlace) -> ReplyTo {
+        ReplyTo { mailbox: self.workers[worker].mailbox.clone(), place }
+    }
+
+    /// Gives all of them new shared state. States are taken over in the order in which they were sent.
+    pub(super) fn update(&self, shared: &Shared) -> Answers<()> {
+        self.ask(|answer| WorkerMessage::Update(shared.clone(), answer))
+    }
+
+    /// Their sessions.
+    pub(super) fn sessions(&self) -> Answers<Vec<SessionLine>> {
+        self.ask(WorkerMessage::List)
+    }
+
+    /// Closes the sessions that the filter picks.
+    pub(super) fn kill(&self, filter: &SessionFilter) -> Answers<usize> {
+        self.ask(|answer| WorkerMessage::Kill(filter.clone(), answer))
+    }
+
+    /// Sets or ends a pause.
+    pub(super) fn pause(&self, pause: Option<Pause>) {
+        self.tell(|| WorkerMessage::Pause(pause));
+    }
+
+    /// No more clients; each worker ends when its last session has what is due to it.
+    pub(super) fn drain(&self) {
+        self.tell(|| WorkerMessage::Drain);
+    }
+
+    /// End now.
+    pub(super) fn stop(&self) {
+        self.tell(|| WorkerMessage::Stop);
+    }
+
+    /// Whether all threads have ended.
+    pub(super) fn have_ended(&self) -> bool {
+        self.workers.iter().all(|worker| worker.thread.is_finished())
+    }
+
+    /// Waits for the threads; a panic in one has been reported by itself.
+    pub(super) fn join(self) {
+        for worker in self.workers {
+            let _ = worker.thread.join();
+        }
+    }
+
+    fn tell(&self, message: impl Fn() -> WorkerMessage) {
+        for worker in &self.workers {
+            worker.mailbox.send(message());
+        }
+    }
+
+    fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Answers<T> {
+        let ask = |worker: &Worker| {
+            let (answer, answered) = oneshot::channel();
+            worker.mailbox.send(message(answer));
+            answered
+        };
+        Answers(self.workers.iter().map(ask).collect())
+    }
+}

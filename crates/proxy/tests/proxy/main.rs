@@ -1,0 +1,9 @@
+//! A whole proxy, run in the test's own process in front of real servers, as its clients and its control plane meet it.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod admin;
+mod clients;
+mod ending;
+mod fixture;
+mod metadata;
+mod slot_keys;
