@@ -75,6 +75,10 @@ fn step(random: &mut StdRng, filler: &mut Filler, (kind, session): (Kind, usize)
     };
     let mut requests: Vec<Request> = (0..depth).map(|_| request(random, filler, (kind, depth))).collect();
     let closes = random.random_bool(0.04);
+    if closes {
+        // Redis 8.2 does not close at all when what breaks the protocol arrives while it is flushing.
+        requests.retain(|request| !request.args[0].to_ascii_uppercase().starts_with(b"FLUSH"));
+    }
     if closes && let Some(bytes) = CLOSING.choose(random) {
         let closing = Request::new(vec![bytes.to_vec()]);
         requests.push(Request { form: Form::Raw, ..closing });
