@@ -1,1 +1,11 @@
 //! The control plane's IO: stores, HTTP server, probes and pushes.
+//!
+//! What is decided is decided in `control-core`; this crate keeps what it decides, and carries it out.
+#![forbid(unsafe_code)]
+
+pub mod broker;
+pub mod config;
+mod run_error;
+pub mod store;
+
+pub use run_error::RunError;

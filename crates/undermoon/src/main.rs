@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod broker;
 mod child;
 mod completions;
 mod failure;
@@ -45,6 +46,7 @@ struct Cli {
 enum Command {
     Up(up::Arguments),
     Proxy(proxy::Arguments),
+    Broker(broker::Arguments),
     Completions(completions::Arguments),
     #[command(name = "__child", hide = true)]
     Child(child::Arguments),
@@ -53,8 +55,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command =
-        Cli::command().mut_subcommand("proxy", |command| command.after_long_help(proxy::long_help()));
+    let command = Cli::command()
+        .mut_subcommand("proxy", |command| command.after_long_help(proxy::long_help()))
+        .mut_subcommand("broker", |command| command.after_long_help(broker::long_help()));
     let cli = command.try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let outcome = match cli {
         Ok(cli) => run(cli.command),
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Proxy(arguments) => proxy::run(&arguments),
+        Command::Broker(arguments) => broker::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Child(arguments) => child::run(&arguments),

@@ -47,6 +47,17 @@ fn help_and_version() {
 }
 
 #[test]
+fn the_broker_has_settings_too() {
+    let good = |stdout| Expected { code: 0, stdout, stderr: &[] };
+    check(&["broker", "-h"], &[], &good(&["Examples:", "openapi.json", "--check"]));
+    check(&["broker", "--help"], &[], &good(&["UNDERMOON_ETCD_ENDPOINTS", "store = \"embedded\""]));
+    let shown = ["store = \"embedded\"  # default", "write_token = \"***\"  # environment"];
+    check(&["broker", "--check"], &[("UNDERMOON_WRITE_TOKEN", "x")], &good(&shown));
+    let bad = Expected { code: 78, stdout: &[], stderr: &["etcd_endpoints"] };
+    check(&["broker", "--check"], &[("UNDERMOON_STORE", "etcd")], &bad);
+}
+
+#[test]
 fn wrong_command_lines() {
     let wrong = |stderr| Expected { code: 2, stdout: &[], stderr };
     check(&[], &[], &wrong(&["Usage:"]));

@@ -1,5 +1,6 @@
 //! The documents and the program say the same.
 
+use control::config::BrokerConfig;
 use proxy::config::ProxyConfig;
 use service::config::{Configuration, Settings};
 use std::path::{Path, PathBuf};
@@ -20,14 +21,24 @@ fn rows<S: Configuration>() -> Vec<String> {
     <S as Settings>::FIELDS.iter().map(row).collect()
 }
 
+/// That a section of docs/configuration.md has exactly the rows of `S`.
+fn check_settings<S: Configuration>(heading: &str) {
+    let text = document("docs/configuration.md");
+    let mut sections = text.split("\n## ");
+    let section = sections.find(|section| section.starts_with(heading)).expect("a section on the role");
+    let found: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let wanted = rows::<S>();
+    assert_eq!(found, wanted, "docs/configuration.md should have these rows:\n{}\n", wanted.join("\n"));
+}
+
 #[test]
 fn every_setting_of_the_proxy_is_documented() {
-    let text = document("docs/configuration.md");
-    let section =
-        text.split("\n## ").find(|section| section.starts_with("Proxy")).expect("a section on the proxy");
-    let found: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
-    let wanted = rows::<ProxyConfig>();
-    assert_eq!(found, wanted, "docs/configuration.md should have these rows:\n{}\n", wanted.join("\n"));
+    check_settings::<ProxyConfig>("Proxy");
+}
+
+#[test]
+fn every_setting_of_the_broker_is_documented() {
+    check_settings::<BrokerConfig>("Broker");
 }
 
 /// Every Markdown file that belongs to the project, from the repository's root down.

@@ -1,0 +1,154 @@
+//! A client of the HTTP API that knows several brokers and goes from one that fails to the next.
+//!
+//! ```text
+//!   no connection          next broker, whatever the call: nothing was sent
+//!   503                    next broker: nothing was done
+//!   lost after sending     next broker for GET and PUT, which may be done twice; else [`ClientError::Unknown`]
+//!   any other answer       the answer
+//! ```
+
+mod calls;
+mod error;
+mod options;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reqwest::{Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::ErrorBody;
+pub use error::ClientError;
+pub use options::{ClientOptions, Endpoint};
+
+/// A client of one or more brokers that share their metadata. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct BrokerClient {
+    http: reqwest::Client,
+    endpoints: Arc<[Endpoint]>,
+    /// The broker that answered last.
+    preferred: Arc<AtomicUsize>,
+    token: Option<Arc<str>>,
+}
+
+/// What became of a call at one broker.
+enum Outcome {
+    Answer(StatusCode, Vec<u8>),
+    NotSent(reqwest::Error),
+    Lost(reqwest::Error),
+}
+
+impl BrokerClient {
+    /// A client of these brokers, of which there is at least one.
+    ///
+    /// # Errors
+    /// [`ClientError::Options`] when there is none, or the certificate cannot be used.
+    pub fn new(endpoints: Vec<Endpoint>, options: &ClientOptions) -> Result<Self, ClientError> {
+        if endpoints.is_empty() {
+            return Err(ClientError::Options("no broker is named".to_owned()));
+        }
+        Ok(Self {
+            http: options.http_client()?,
+            endpoints: endpoints.into(),
+            preferred: Arc::new(AtomicUsize::new(0)),
+            token: options.token.as_deref().map(Arc::from),
+        })
+    }
+
+    /// Makes one call and reads its JSON answer. `path` begins with a slash.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub async fn call<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<A, ClientError> {
+        let body = match body {
+            Some(body) => Some(serde_json::to_vec(body).map_err(|error| ClientError::BadAnswer {
+                endpoint: String::new(),
+                reason: format!("the request cannot be written as JSON: {error}"),
+            })?),
+            None => None,
+        };
+        let (endpoint, status, bytes) = self.deliver(&method, path, body.as_deref()).await?;
+        let bad = |reason: String| ClientError::BadAnswer { endpoint: endpoint.to_string(), reason };
+        if !status.is_success() {
+            let body: ErrorBody = serde_json::from_slice(&bytes)
+                .map_err(|_| bad(format!("status {status} without an error in JSON")))?;
+            return Err(ClientError::Refused { status: status.as_u16(), body });
+        }
+        // A call that answers nothing is read as JSON's null.
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))
+    }
+
+    /// Sends the call to one broker after the other until one answers.
+    async fn deliver(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<(Endpoint, StatusCode, Vec<u8>), ClientError> {
+        let first = self.preferred.load(Ordering::Relaxed);
+        let is_repeatable = *method == Method::GET || *method == Method::PUT;
+        let mut tried = Vec::new();
+        for step in 0..self.endpoints.len() {
+            let place = (first + step) % self.endpoints.len();
+            let endpoint = &self.endpoints[place];
+            match self.send(endpoint, method.clone(), path, body).await {
+                Outcome::Answer(StatusCode::SERVICE_UNAVAILABLE, _) if step + 1 < self.endpoints.len() => {
+                    tried.push((endpoint.to_string(), "busy".to_owned()));
+                }
+                Outcome::Answer(status, bytes) => {
+                    self.preferred.store(place, Ordering::Relaxed);
+                    return Ok((endpoint.clone(), status, bytes));
+                }
+                Outcome::Lost(error) if !is_repeatable => {
+                    return Err(ClientError::Unknown {
+                        endpoint: endpoint.to_string(),
+                        reason: reason(&error),
+                    });
+                }
+                Outcome::NotSent(error) | Outcome::Lost(error) => {
+                    tried.push((endpoint.to_string(), reason(&error)));
+                }
+            }
+        }
+        Err(ClientError::Unreachable { tried })
+    }
+
+    async fn send(&self, endpoint: &Endpoint, method: Method, path: &str, body: Option<&[u8]>) -> Outcome {
+        let mut request = self.http.request(method, endpoint.url(path));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_vec());
+        }
+        match request.send().await {
+            Ok(response) => {
+                let status = response.status();
+                match response.bytes().await {
+                    Ok(bytes) => Outcome::Answer(status, bytes.to_vec()),
+                    Err(error) => Outcome::Lost(error),
+                }
+            }
+            Err(error) if error.is_connect() || error.is_builder() => Outcome::NotSent(error),
+            Err(error) => Outcome::Lost(error),
+        }
+    }
+}
+
+/// An error with its causes: reqwest's own text leaves out why.
+fn reason(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,231 @@
+//! The types of `/api/v4`: what is this project's own.
+
+use model::{Address, ClusterName, Epoch};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::v3::NewProxy;
+
+/// Something that changed, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Its number: events are numbered from 1 and without gaps.
+    pub number: u64,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// The kind of change.
+    pub kind: String,
+    /// The cluster that it concerns first, if it does.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterName>,
+    /// The proxy or node that it concerns first, if it does.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    /// What changed, one sentence each.
+    pub words: Vec<String>,
+}
+
+/// Answer of `events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EventPage {
+    /// The events, oldest first.
+    pub events: Vec<Event>,
+    /// The cursor for the next page: give it as `after`.
+    pub next: u64,
+    /// How many events between the cursor that was given and the first one here are no longer kept.
+    pub missed: u64,
+}
+
+/// Something long that is under way or has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Job {
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// What it does.
+    pub kind: JobKind,
+    /// How far it is.
+    pub state: JobState,
+    /// The slots that move, such as `0-100 200`; empty for a scaling that waits.
+    pub slots: String,
+    /// How many slots that is.
+    pub slot_count: usize,
+    /// The node that has or had them.
+    #[schema(value_type = Option<String>)]
+    pub source: Option<Address>,
+    /// The node that gets or got them.
+    #[schema(value_type = Option<String>)]
+    pub target: Option<Address>,
+    /// The running or last attempt.
+    #[schema(value_type = Option<u64>)]
+    pub attempt: Option<Epoch>,
+}
+
+/// What a job does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Waits until the nodes that were added are ready; then it becomes migrations.
+    Scaling,
+    /// Moves slots.
+    Migration,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Its turn has not come.
+    Waiting,
+    /// It runs.
+    Running,
+    /// It has done what it should.
+    Committed,
+    /// It was called off; nothing has moved.
+    Cancelled,
+}
+
+/// What all jobs of a cluster come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobProgress {
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// Slots of migrations that wait.
+    pub slots_waiting: usize,
+    /// Slots of migrations that run.
+    pub slots_running: usize,
+    /// Slots of migrations that are remembered as committed.
+    pub slots_committed: usize,
+}
+
+/// Answer of `jobs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Jobs {
+    /// What waits, runs and has lately ended.
+    pub jobs: Vec<Job>,
+    /// The sums for each cluster that has any.
+    pub progress: Vec<JobProgress>,
+}
+
+/// Answer of `health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Whether the metadata can be read and changed now.
+    pub healthy: bool,
+    /// What is wrong, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The store: `embedded` or `etcd`.
+    pub store: String,
+    /// The version of the program.
+    pub version: String,
+    /// The number of the last change.
+    pub change: u64,
+    /// The highest epoch that was ever given out.
+    #[schema(value_type = u64)]
+    pub epoch: Epoch,
+    /// How many clusters there are.
+    pub clusters: usize,
+    /// How many proxies are registered.
+    pub proxies: usize,
+    /// How many of them could be given to a cluster.
+    pub free_proxies: usize,
+    /// How many of them count as failed.
+    pub failed_proxies: usize,
+}
+
+/// A change to be tried out. `operation` says which.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "operation", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PlannedChange {
+    /// Make a cluster.
+    CreateCluster {
+        /// Its name.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+        /// How many nodes.
+        node_number: usize,
+    },
+    /// End a cluster.
+    DeleteCluster {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+    },
+    /// Add nodes without slots.
+    AddNodes {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+        /// How many more.
+        node_number: usize,
+    },
+    /// Give back the chunks without slots.
+    RemoveFreeNodes {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+    },
+    /// Change the number of nodes with slots.
+    Scale {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+        /// How many nodes with slots in the end.
+        node_number: usize,
+    },
+    /// Bring primaries home.
+    Balance {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+    },
+    /// Register a proxy.
+    AddProxy {
+        /// The proxy.
+        proxy: NewProxy,
+    },
+    /// Forget a proxy.
+    RemoveProxy {
+        /// The proxy.
+        #[schema(value_type = String)]
+        address: Address,
+    },
+    /// Take a proxy out of service.
+    FailOverProxy {
+        /// The proxy.
+        #[schema(value_type = String)]
+        address: Address,
+    },
+}
+
+/// Answer of POST `plan`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Plan {
+    /// Whether the change would be accepted now.
+    pub accepted: bool,
+    /// The code with which it would be refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What would change, one sentence each; or why it would be refused.
+    pub words: Vec<String>,
+}
+
+/// Answer of `state`: the whole of the metadata, for coordinators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StateAnswer<S> {
+    /// The number of the last change in it.
+    pub change: u64,
+    /// The metadata, in the form of a dump; null when nothing has changed since the number that was given.
+    pub state: Option<S>,
+}
+
+/// Answer of POST `commands`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommandAnswer<R> {
+    /// What the command answers.
+    pub reply: R,
+}

@@ -1,0 +1,115 @@
+//! Who may call: a bearer token for changes and one for reading.
+//!
+//! The token for changes also reads. Where only that one is set, reading is open; where only the one for reading
+//! is set, configuration refuses. Tokens are compared without telling by the time it takes how much was right.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use service::config::Secret;
+use subtle::ConstantTimeEq as _;
+
+use super::error::ApiError;
+
+/// What may be read without a token.
+const OPEN: [&str; 2] = ["/api/openapi.json", "/api/v4/health"];
+/// POST calls that change nothing.
+const READS_BY_POST: [&str; 2] = ["/api/v3/resources/failures/check", "/api/v4/plan"];
+
+/// The tokens that are accepted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tokens {
+    pub(super) write: Option<Secret>,
+    pub(super) read: Option<Secret>,
+}
+
+/// Lets pass who may.
+pub(super) async fn check(State(tokens): State<Arc<Tokens>>, request: Request, next: Next) -> Response {
+    let reads = is_read(request.method(), request.uri().path());
+    match permit(&tokens, reads, request.uri().path(), bearer(request.headers())) {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            let mut response = error.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+fn is_read(method: &Method, path: &str) -> bool {
+    matches!(*method, Method::GET | Method::HEAD) || READS_BY_POST.contains(&path)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = text.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn permit(tokens: &Tokens, reads: bool, path: &str, given: Option<&str>) -> Result<(), ApiError> {
+    if reads && OPEN.contains(&path) {
+        return Ok(());
+    }
+    let is = |token: &Option<Secret>| match (token, given) {
+        (Some(token), Some(given)) => token.expose().as_bytes().ct_eq(given.as_bytes()).into(),
+        _ => false,
+    };
+    let (may_write, may_read) = (is(&tokens.write), is(&tokens.read));
+    let allowed = match (reads, &tokens.write, &tokens.read) {
+        (false, None, _) | (true, _, None) => true,
+        (false, Some(_), _) => may_write,
+        (true, _, Some(_)) => may_read || may_write,
+    };
+    if allowed {
+        return Ok(());
+    }
+    if may_read {
+        let text = "this token may only read";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "FORBIDDEN", text));
+    }
+    let text = if given.is_some() { "this token is not known" } else { "a bearer token is needed" };
+    Err(ApiError::new(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tokens, permit};
+    use service::config::Secret;
+
+    #[test]
+    fn permits() {
+        fn check(tokens: (&str, &str), reads: bool, given: Option<&str>, expected: Option<&str>) {
+            let secret = |text: &str| (!text.is_empty()).then(|| Secret::new(text));
+            let tokens = Tokens { write: secret(tokens.0), read: secret(tokens.1) };
+            let refused = permit(&tokens, reads, "/api/v3/epoch", given).err();
+            assert_eq!(refused.as_ref().map(super::ApiError::code), expected, "{tokens:?} {reads} {given:?}");
+        }
+        check(("", ""), true, None, None);
+        check(("", ""), false, Some("x"), None);
+        check(("w", ""), true, None, None);
+        check(("w", ""), false, None, Some("UNAUTHORIZED"));
+        check(("w", ""), false, Some("x"), Some("UNAUTHORIZED"));
+        check(("w", ""), false, Some("ww"), Some("UNAUTHORIZED"));
+        check(("w", ""), false, Some("w"), None);
+        check(("w", "r"), true, None, Some("UNAUTHORIZED"));
+        check(("w", "r"), true, Some("r"), None);
+        check(("w", "r"), true, Some("w"), None);
+        check(("w", "r"), false, Some("r"), Some("FORBIDDEN"));
+        check(("w", "r"), false, Some("w"), None);
+        check(("w", "r"), true, Some(""), Some("UNAUTHORIZED"));
+    }
+
+    #[test]
+    fn what_is_open() {
+        let tokens = Tokens { write: Some(Secret::new("w")), read: Some(Secret::new("r")) };
+        assert!(permit(&tokens, true, "/api/v4/health", None).is_ok());
+        assert!(permit(&tokens, false, "/api/v4/health", None).is_err());
+    }
+}

@@ -1,0 +1,64 @@
+//! Limits on requests: how many at a time, and how long each may take. Counts them, too.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::error::ApiError;
+
+/// How many requests were answered, by the hundreds of their status.
+#[derive(Debug, Default)]
+pub(super) struct RequestCounts {
+    pub(super) succeeded: AtomicU64,
+    pub(super) refused: AtomicU64,
+    pub(super) failed: AtomicU64,
+}
+
+/// The limits, and what they count.
+#[derive(Debug)]
+pub(super) struct Limits {
+    permits: Semaphore,
+    time: Duration,
+    counts: Arc<RequestCounts>,
+}
+
+impl Limits {
+    /// So many requests at a time, each for so long.
+    pub(super) fn new(requests_max: usize, time: Duration, counts: Arc<RequestCounts>) -> Self {
+        Self { permits: Semaphore::new(requests_max), time, counts }
+    }
+}
+
+/// Refuses what is too much, and ends what takes too long.
+pub(super) async fn hold(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
+    let response = match limits.permits.try_acquire() {
+        Ok(_permit) => match timeout(limits.time, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                let text = "it took too long; what was asked for may still be done";
+                ApiError::new(StatusCode::GATEWAY_TIMEOUT, "EXTERNAL_TIMEOUT", text).into_response()
+            }
+        },
+        Err(_) => {
+            let text = "too many requests at a time; retry later";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "BUSY", text).into_response()
+        }
+    };
+    let status = response.status();
+    let counter = if status.is_server_error() {
+        &limits.counts.failed
+    } else if status.is_client_error() {
+        &limits.counts.refused
+    } else {
+        &limits.counts.succeeded
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    response
+}

@@ -1,0 +1,83 @@
+//! What Prometheus is told of the metadata, read when it asks.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use service::metrics::Metrics;
+
+use super::limits::RequestCounts;
+use crate::store::Metadata;
+
+#[derive(Debug)]
+struct BrokerCollector {
+    metadata: Metadata,
+    requests: Arc<RequestCounts>,
+}
+
+/// The registry of a broker.
+pub(super) fn metrics(metadata: &Metadata, requests: Arc<RequestCounts>) -> Metrics {
+    let mut metrics = Metrics::new();
+    let collector = BrokerCollector { metadata: metadata.clone(), requests };
+    metrics.registry().register_collector(Box::new(collector));
+    metrics
+}
+
+impl Collector for BrokerCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let snapshot = self.metadata.snapshot();
+        let state = &snapshot.state;
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let proxies = |wanted: fn(&control_core::Proxy) -> bool| {
+            count(state.proxies.values().filter(|proxy| wanted(proxy)).count())
+        };
+        let moving = state.clusters.values().map(|cluster| cluster.migrations.len()).sum();
+        let is_healthy = i64::from(self.metadata.problem().is_none());
+        let gauges = [
+            ("broker_healthy", "1 while the store can be used, else 0", is_healthy),
+            ("broker_clusters", "Clusters", count(state.clusters.len())),
+            ("broker_proxies", "Registered proxies", count(state.proxies.len())),
+            (
+                "broker_proxies_free",
+                "Proxies that a cluster could be given",
+                proxies(control_core::Proxy::is_free),
+            ),
+            ("broker_proxies_failed", "Proxies that count as failed", proxies(|p| p.failed_since.is_some())),
+            (
+                "broker_proxies_reported",
+                "Proxies that somebody reports as failed",
+                count(state.failures.len()),
+            ),
+            ("broker_migrations", "Migrations that run or wait", count(moving)),
+            (
+                "broker_epoch",
+                "The highest epoch that was ever given out",
+                i64::try_from(state.global_epoch.0).unwrap_or(i64::MAX),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let metric = ConstGauge::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let changes = ConstCounter::new(snapshot.change);
+        let help = "Changes of the metadata, by all brokers together";
+        changes.encode(encoder.encode_descriptor("broker_changes", help, None, changes.metric_type())?)?;
+        let mut family =
+            encoder.encode_descriptor("broker_requests", "HTTP requests", None, MetricType::Counter)?;
+        let read = |counter: &AtomicU64| ConstCounter::new(counter.load(Ordering::Relaxed));
+        for (outcome, counter) in [
+            ("succeeded", &self.requests.succeeded),
+            ("refused", &self.requests.refused),
+            ("failed", &self.requests.failed),
+        ] {
+            let labels = [("outcome", outcome)];
+            read(counter).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! The broker: the HTTP API in front of the metadata.
+//!
+//! Handlers read a snapshot or hand a command to the metadata; none decides anything, and none keeps anything.
+
+mod access;
+mod app;
+mod error;
+mod input;
+mod limits;
+mod metrics;
+mod recovery;
+mod replicas;
+mod server;
+mod shapes;
+mod v3;
+mod v4;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use control_core::Command;
+use service::config::Secret;
+use service::metrics::Metrics;
+
+use crate::store::Metadata;
+use error::ApiError;
+
+pub use app::document;
+pub use server::{bind, open_metadata, run, serve};
+
+/// What handlers read.
+#[derive(Debug)]
+struct Broker {
+    metadata: Metadata,
+    proxy_password: Option<Secret>,
+    metrics: Metrics,
+}
+
+/// How handlers are given it.
+type Shared = State<Arc<Broker>>;
+
+/// What a call answers that only changes something: an empty body.
+type Done = Result<(), ApiError>;
+
+impl Broker {
+    /// Makes a change whose reply says nothing.
+    async fn change(&self, command: Command) -> Done {
+        self.metadata.change(command).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,150 @@
+//! Starting and ending a broker.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use control_core::{Command, Settings};
+use hyper_util::rt::TokioTimer;
+use service::shutdown::{Phase, Shutdown};
+use tracing::info;
+
+use super::access::Tokens;
+use super::app::app;
+use super::limits::{Limits, RequestCounts};
+use super::{Broker, metrics, replicas};
+use crate::config::{BrokerConfig, StoreKind};
+use crate::run_error::RunError;
+use crate::store::{Embedded, Etcd, EtcdOptions, Metadata};
+
+/// A request's line and headers must be here within this time, and the next request of a connection within it
+/// too: so it is longer than callers keep a connection that they do not use.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+/// Threads that answer.
+const THREADS: usize = 2;
+
+/// Runs a broker until it is told to stop.
+///
+/// # Errors
+/// As [`RunError`] says.
+pub fn run(config: &BrokerConfig, shutdown: Shutdown) -> Result<(), RunError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("broker")
+        .enable_all()
+        .build()
+        .map_err(RunError::system("starting the threads"))?;
+    let listener = bind(config)?;
+    runtime.block_on(async {
+        let metadata = open_metadata(config).await?;
+        serve(config, metadata, listener, shutdown).await
+    })
+}
+
+/// Listens on the broker's address; nothing is answered yet.
+///
+/// # Errors
+/// [`RunError::Listen`].
+pub fn bind(config: &BrokerConfig) -> Result<TcpListener, RunError> {
+    let listen = || {
+        let listener = TcpListener::bind(config.address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    listen().map_err(|error| RunError::Listen(config.address, error))
+}
+
+/// Opens the store and gives it the settings of this broker.
+///
+/// # Errors
+/// [`RunError::Store`] or [`RunError::Settings`].
+pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> {
+    let metadata = match config.store {
+        StoreKind::Embedded => {
+            let path = config.meta_filename.0.clone();
+            let opened = tokio::task::spawn_blocking(move || Embedded::open(Path::new(&path))).await;
+            let store = opened.map_err(|error| RunError::System("opening the store", error.into()))??;
+            Metadata::open(store).await?
+        }
+        StoreKind::Etcd => {
+            let password = config.etcd_password.as_ref().map_or("", |password| password.expose());
+            let user = config.etcd_user.as_ref().map(|user| (user.0.clone(), password.to_owned()));
+            let endpoints = config.etcd_endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
+            let options = EtcdOptions { endpoints, prefix: config.etcd_prefix.0.clone(), user };
+            Metadata::open(Etcd::connect(&options).await?).await?
+        }
+    };
+    let settings = Settings {
+        failure_ttl_ms: config.failure_ttl.unsigned() * 1000,
+        failure_quorum: config.failure_quorum.size(),
+        migration_limit: config.migration_limit.size(),
+        ordered_proxies: config.enable_ordered_proxy,
+    };
+    let state = &metadata.snapshot().state;
+    if state.settings != settings {
+        metadata.change(Command::Configure(settings)).await?;
+    }
+    let replicas: Vec<String> = config.replica_addresses.iter().map(|address| address.0.clone()).collect();
+    // None in the configuration leaves alone what was set by the API.
+    if !replicas.is_empty() && state.replica_addresses != replicas {
+        metadata.change(Command::SetReplicaAddresses(replicas)).await?;
+    }
+    Ok(metadata)
+}
+
+/// Answers calls until it is told to stop, then those that are under way.
+///
+/// # Errors
+/// As [`RunError`] says.
+pub async fn serve(
+    config: &BrokerConfig,
+    metadata: Metadata,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<(), RunError> {
+    let counts = Arc::new(RequestCounts::default());
+    let limits =
+        Limits::new(config.requests_max.size(), config.request_timeout_ms.duration(), Arc::clone(&counts));
+    let broker = Broker {
+        metadata: metadata.clone(),
+        proxy_password: config.proxy_password.clone(),
+        metrics: metrics::metrics(&metadata, counts),
+    };
+    let tokens = Tokens { write: config.write_token.clone(), read: config.read_token.clone() };
+    let app = app(Arc::new(broker), tokens, limits, config.body_bytes_max.size());
+    let copies = tokio::spawn(replicas::follow(metadata, config.write_token.clone()));
+    let handle = Handle::new();
+    let ending = tokio::spawn(end(handle.clone(), shutdown, config.shutdown_timeout_ms.duration()));
+    let address = listener.local_addr().map_err(RunError::system("reading the address"))?;
+    let served = match (&config.tls_certificate, &config.tls_key) {
+        (Some(certificate), Some(key)) => {
+            let tls = RustlsConfig::from_pem_file(&certificate.0, &key.0).await;
+            let tls = tls.map_err(|error| RunError::Tls(error.to_string()))?;
+            info!(%address, "the broker answers HTTPS");
+            let mut server =
+                axum_server::from_tcp_rustls(listener, tls).map_err(RunError::system("listening"))?;
+            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            server.handle(handle).serve(app.into_make_service()).await
+        }
+        _ => {
+            info!(%address, "the broker answers HTTP");
+            let mut server = axum_server::from_tcp(listener).map_err(RunError::system("listening"))?;
+            server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            server.handle(handle).serve(app.into_make_service()).await
+        }
+    };
+    copies.abort();
+    ending.abort();
+    served.map_err(RunError::system("answering"))
+}
+
+async fn end(handle: Handle<std::net::SocketAddr>, shutdown: Shutdown, patience: Duration) {
+    shutdown.reached(Phase::Draining).await;
+    info!("the broker finishes what it was asked");
+    handle.graceful_shutdown(Some(patience));
+    shutdown.reached(Phase::Stopping).await;
+    handle.shutdown();
+}

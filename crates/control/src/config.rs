@@ -1,0 +1,183 @@
+//! The settings of a broker.
+//!
+//! Names and defaults that Undermoon has always had stay as they are; newer ones carry their unit in their name.
+//! Each field's documentation is also the text of `undermoon broker --help` and of docs/configuration.md.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use service::config::{BadValue, Bytes, Configuration, Count, Milliseconds, Secret, Setting, TomlValue};
+use service::logging::{LogFormat, LogLevel};
+
+/// The port of a broker, unless configured otherwise.
+pub const DEFAULT_PORT: u16 = 7799;
+
+/// A day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+service::choice! {
+    /// Where the metadata is kept.
+    pub enum StoreKind {
+        /// In one file on this machine, for one broker.
+        Embedded = "embedded",
+        /// In etcd, for any number of brokers.
+        Etcd = "etcd",
+    }
+}
+
+/// A text that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub String);
+
+impl fmt::Display for Text {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Setting for Text {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        if text.trim().is_empty() {
+            return Err(BadValue::new("empty"));
+        }
+        Ok(Self(text.trim().to_owned()))
+    }
+
+    fn accepts() -> String {
+        "a text".to_owned()
+    }
+
+    fn shown(&self) -> Option<TomlValue> {
+        Some(TomlValue::String(self.0.clone()))
+    }
+}
+
+/// A broker, as `host:port` or with `http://` or `https://` before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAddress(pub String);
+
+impl Setting for BrokerAddress {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        text.parse::<api::Endpoint>().map_err(|error| BadValue::new(error.to_string()))?;
+        Ok(Self(text.trim().to_owned()))
+    }
+
+    fn accepts() -> String {
+        "host:port, http://host:port or https://host:port".to_owned()
+    }
+
+    fn shown(&self) -> Option<TomlValue> {
+        Some(TomlValue::String(self.0.clone()))
+    }
+}
+
+service::settings! {
+    /// Everything that can be set for a broker.
+    pub struct BrokerConfig {
+        /// The IP address and port on which the broker answers HTTP.
+        pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+        /// Where the metadata is kept: embedded is one file for one broker, etcd is for any number of brokers.
+        pub store: StoreKind = StoreKind::Embedded,
+        /// The file of the embedded store.
+        pub meta_filename: Text = Text("undermoon-metadata.redb".to_owned()),
+        /// The servers of etcd.
+        pub etcd_endpoints: Vec<BrokerAddress> = Vec::new(),
+        /// What all keys in etcd begin with; brokers that share their metadata have the same.
+        pub etcd_prefix: Text = Text("/undermoon/".to_owned()),
+        /// The user name for etcd; none when not set.
+        pub etcd_user: Option<Text> = None,
+        /// The password for etcd.
+        pub etcd_password: Option<Secret> = None,
+        /// How long a failure report counts, in seconds.
+        pub failure_ttl: Count<1, 86_400> = Count::of(60),
+        /// How many reporters make a failure.
+        pub failure_quorum: Count<1, 1000> = Count::of(1),
+        /// How many migrations one proxy takes part in at a time; 0 is no limit.
+        pub migration_limit: Count<0, 1000> = Count::of(2),
+        /// Chunks by the index of their proxies, failover that only changes roles, and one cluster: for a
+        /// Kubernetes StatefulSet.
+        pub enable_ordered_proxy: bool = false,
+        /// Other brokers, each with a store of its own, that are given a copy of the metadata after each change;
+        /// when empty, what was last set with PUT /api/v3/config stays.
+        pub replica_addresses: Vec<BrokerAddress> = Vec::new(),
+        /// The bearer token that callers must give for changes; when not set, whoever can connect can change
+        /// everything.
+        pub write_token: Option<Secret> = None,
+        /// The bearer token that callers must give for reading, unless they give `write_token`; reading is open
+        /// when not set.
+        pub read_token: Option<Secret> = None,
+        /// A file with the certificate chain in PEM, for HTTPS; HTTP when not set.
+        pub tls_certificate: Option<Text> = None,
+        /// A file with the certificate's private key in PEM.
+        pub tls_key: Option<Text> = None,
+        /// The password of the proxies, for asking them for their epochs; none when not set.
+        pub proxy_password: Option<Secret> = None,
+        /// The largest body of a request.
+        pub body_bytes_max: Bytes<1024, 1_073_741_824> = Bytes::of(67_108_864),
+        /// How many requests are answered at a time; more are refused with BUSY.
+        pub requests_max: Count<1, 100_000> = Count::of(1024),
+        /// How long a request may take.
+        pub request_timeout_ms: Milliseconds<1, DAY_MS> = Milliseconds::of(35_000),
+        /// How long requests that are under way may take to finish when the broker is told to stop.
+        pub shutdown_timeout_ms: Milliseconds<0, DAY_MS> = Milliseconds::of(5000),
+        /// What is logged: a level, or levels for some modules, as info,control=debug.
+        pub log_level: LogLevel = LogLevel::info(),
+        /// The form of log lines: human for people, json for programs.
+        pub log_format: LogFormat = LogFormat::Human,
+    }
+}
+
+impl Configuration for BrokerConfig {
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.address.port() == 0 {
+            found.push(("address", "port 0 would be a different port at each start".to_owned()));
+        }
+        if self.store == StoreKind::Etcd && self.etcd_endpoints.is_empty() {
+            found.push(("etcd_endpoints", "`store` is etcd, and no server of it is named".to_owned()));
+        }
+        if self.store == StoreKind::Embedded && !self.etcd_endpoints.is_empty() {
+            found.push(("store", "`etcd_endpoints` are named, and the store is embedded".to_owned()));
+        }
+        if self.etcd_user.is_some() != self.etcd_password.is_some() {
+            found.push(("etcd_password", "`etcd_user` and `etcd_password` go together".to_owned()));
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            found.push(("tls_key", "`tls_certificate` and `tls_key` go together".to_owned()));
+        }
+        if self.read_token.is_some() && self.write_token.is_none() {
+            found.push(("write_token", "reading needs a token, and changing would not".to_owned()));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::load;
+
+    use super::BrokerConfig;
+
+    #[test]
+    fn contradictions() {
+        fn check(environment: &[(&str, &str)], expected: &str) {
+            let variables = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+            let found = load::<BrokerConfig>(None, variables).err().map(|error| error.to_string());
+            let found = found.unwrap_or_default();
+            assert!(
+                if expected.is_empty() { found.is_empty() } else { found.contains(expected) },
+                "{environment:?}: {found}"
+            );
+        }
+        check(&[], "");
+        check(&[("UNDERMOON_STORE", "etcd")], "etcd_endpoints");
+        check(&[("UNDERMOON_STORE", "etcd"), ("UNDERMOON_ETCD_ENDPOINTS", "http://127.0.0.1:2379")], "");
+        check(&[("UNDERMOON_ETCD_ENDPOINTS", "http://127.0.0.1:2379")], "store");
+        check(&[("UNDERMOON_STORE", "memory")], "embedded");
+        check(&[("UNDERMOON_TLS_KEY", "k.pem")], "tls_certificate");
+        check(&[("UNDERMOON_READ_TOKEN", "r")], "write_token");
+        check(&[("UNDERMOON_ADDRESS", "127.0.0.1:0")], "address");
+        check(&[("UNDERMOON_META_FILENAME", " ")], "meta_filename");
+        check(&[("UNDERMOON_REPLICA_ADDRESSES", "ftp://x")], "replica_addresses");
+    }
+}

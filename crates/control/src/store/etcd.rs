@@ -1,0 +1,149 @@
+//! The metadata in etcd, for more than one broker.
+//!
+//! ```text
+//!   <prefix>parts/head          written by every change; its revision guards all the rest
+//!   <prefix>parts/proxies/..    <prefix>parts/clusters/..
+//!   <prefix>events/<number>     the events of one change; the key's number is that of the first of them
+//! ```
+//! Why one guard and not one for each cluster: all clusters share the global epoch and the pool, so hardly any
+//! change concerns one cluster alone, and a change that reads another document than it guards would be a lost
+//! update. The changes of one broker go in batches, so the guard costs one transaction for each batch.
+//!
+//! A transaction holds at most 1 head, 64 documents of proxies, 32 of clusters and 2 operations on events: under
+//! the 128 that etcd accepts unless configured otherwise.
+
+mod reader;
+mod watcher;
+
+use std::time::Duration;
+
+use etcd_client::{Client, Compare, CompareOp, ConnectOptions, DeleteOptions, Error, KvClient, Txn, TxnOp};
+use tokio::sync::watch;
+
+use super::{Base, Loaded, Store, StoreError, Update};
+use reader::{HEAD, read};
+
+/// How long etcd may take for one answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often an idle connection is probed, and how long the answer may take.
+const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(3));
+/// The codes with which gRPC says that nothing was done: INVALID_ARGUMENT, PERMISSION_DENIED,
+/// RESOURCE_EXHAUSTED, UNAUTHENTICATED.
+const REFUSALS: [i32; 4] = [3, 7, 8, 16];
+/// Answers up to this size are read.
+const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Where etcd is and how to use it.
+#[derive(Clone, Debug, Default)]
+pub struct EtcdOptions {
+    /// `http://host:port` of each of its servers; at least one.
+    pub endpoints: Vec<String>,
+    /// What all keys begin with.
+    pub prefix: String,
+    /// User and password, where etcd asks for them.
+    pub user: Option<(String, String)>,
+}
+
+/// The metadata in etcd.
+pub struct Etcd {
+    kv: KvClient,
+    prefix: String,
+    changes: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Etcd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Etcd").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Etcd {
+    /// Connects, and begins to watch for the changes of others in a task of its own. To be called inside a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no server of etcd can be used.
+    pub async fn connect(options: &EtcdOptions) -> Result<Self, StoreError> {
+        let mut connect = ConnectOptions::new()
+            .with_timeout(REQUEST_TIMEOUT)
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
+            .with_keep_alive_while_idle(true);
+        if let Some((user, password)) = &options.user {
+            connect = connect.with_user(user, password);
+        }
+        let client = Client::connect(&options.endpoints, Some(connect)).await.map_err(unavailable)?;
+        let kv = client.kv_client().max_decoding_message_size(ANSWER_BYTES_MAX);
+        let (hints, changes) = watch::channel(0);
+        // The watch stream is idle for long: it must not have the time-out of a request.
+        let mut connect = ConnectOptions::new()
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
+            .with_keep_alive_while_idle(true);
+        if let Some((user, password)) = &options.user {
+            connect = connect.with_user(user, password);
+        }
+        let watching = Client::connect(&options.endpoints, Some(connect)).await.map_err(unavailable)?;
+        tokio::spawn(watcher::watch(watching.watch_client(), format!("{}{HEAD}", options.prefix), hints));
+        Ok(Self { kv, prefix: options.prefix.clone(), changes })
+    }
+
+    fn transaction(&self, base: Base, update: &Update) -> Result<Txn, StoreError> {
+        let prefix = &self.prefix;
+        let unwritable = |error: serde_json::Error| StoreError::Unavailable(error.to_string());
+        let mut operations: Vec<TxnOp> = update
+            .parts
+            .iter()
+            .map(|(key, bytes)| TxnOp::put(format!("{prefix}parts/{}", key.0), bytes.as_slice(), None))
+            .collect();
+        if let Some(first) = update.events.first() {
+            let key = reader::event_key(prefix, first.number);
+            operations.push(TxnOp::put(key, serde_json::to_vec(&update.events).map_err(unwritable)?, None));
+            let end = reader::event_key(prefix, update.events_from);
+            let range = DeleteOptions::new().with_range(end);
+            operations.push(TxnOp::delete(reader::event_key(prefix, 0), Some(range)));
+        }
+        let guard = Compare::mod_revision(format!("{prefix}{HEAD}"), CompareOp::Equal, base.head);
+        Ok(Txn::new().when([guard]).and_then(operations))
+    }
+}
+
+impl Store for Etcd {
+    const NAME: &'static str = "etcd";
+
+    async fn load(&mut self) -> Result<Loaded, StoreError> {
+        read(&mut self.kv, &self.prefix, Base::default()).await
+    }
+
+    async fn newer(&mut self, base: Base) -> Result<Loaded, StoreError> {
+        read(&mut self.kv, &self.prefix, base).await
+    }
+
+    async fn commit(&mut self, base: Base, update: &Update) -> Result<Base, StoreError> {
+        let transaction = self.transaction(base, update)?;
+        let answer = self.kv.txn(transaction).await.map_err(|error| match error {
+            // etcd refuses what is too large or not allowed before it does anything.
+            Error::GRpcStatus(status) if REFUSALS.contains(&i32::from(status.code())) => {
+                StoreError::Unavailable(status.to_string())
+            }
+            other => StoreError::Unknown(other.to_string()),
+        })?;
+        if !answer.succeeded() {
+            return Err(StoreError::Conflict);
+        }
+        let header =
+            answer.header().ok_or_else(|| StoreError::Unknown("an answer without a header".into()))?;
+        Ok(Base { read: header.revision(), head: header.revision() })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn unavailable(error: Error) -> StoreError {
+    StoreError::Unavailable(format!("etcd: {error}"))
+}

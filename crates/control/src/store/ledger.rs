@@ -1,0 +1,292 @@
+//! Makes the changes of this process, one batch after the other.
+//!
+//! A batch is applied to a copy of what was read, and committed on the condition that nobody has changed the
+//! metadata since. If somebody has, what they changed is read and the batch is applied anew.
+//!
+//! No batch is ever made twice, whenever the connection to the store is lost. The interleavings:
+//! - The commit was lost on its way: the head is as before, and the same batch is sent again on the same base.
+//!   If the first one arrives after all, only one of the two meets that head, and the other is a conflict; the
+//!   head that is read then names this writer and this batch.
+//! - The commit was made and its answer lost: the head names this writer and this batch.
+//! - The commit was lost and somebody else has made a change: it can never be made any more, because it demands
+//!   the older head; the batch is applied anew.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use api::v4::Event;
+use control_core::{ApplyError, Command, Reply, TimeMs, apply, explain};
+use rand::RngExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::document::{Document, WriterId};
+use super::event_log::{EVENTS_MAX, EventLog};
+use super::metadata::{ChangeError, Snapshot};
+use super::subject::{remarks, stamp, subject};
+use super::{Base, Store, StoreError, Update};
+
+/// How many changes one commit takes together.
+const BATCH_MAX: usize = 64;
+/// How often a batch is tried again because others were faster.
+const CONFLICTS_MAX: usize = 64;
+/// How long a store may be away before those who wait for a change are told.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// The first pause after the store failed; each one is twice as long as the last.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// A change that somebody waits for.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) command: Command,
+    pub(super) answer: oneshot::Sender<Result<Reply, ChangeError>>,
+}
+
+/// What came of applying a batch.
+struct Applied {
+    next: Document,
+    replies: Vec<Result<Reply, ApplyError>>,
+    events: Vec<Event>,
+}
+
+/// How a batch ended.
+type Outcome = Result<Vec<Result<Reply, ApplyError>>, ChangeError>;
+
+/// The one place of a process that changes the metadata.
+pub(super) struct Ledger<S> {
+    store: S,
+    base: Base,
+    document: Document,
+    writer: WriterId,
+    batch: u64,
+    clock: TimeMs,
+    events: Arc<Mutex<EventLog>>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    problem: watch::Sender<Option<String>>,
+}
+
+type Opened<S> = (Ledger<S>, watch::Receiver<Arc<Snapshot>>, watch::Receiver<Option<String>>);
+
+impl<S: Store> Ledger<S> {
+    /// Reads everything.
+    pub(super) async fn open(mut store: S, events: Arc<Mutex<EventLog>>) -> Result<Opened<S>, StoreError> {
+        let loaded = store.load().await?;
+        let mut document = Document::default();
+        document.absorb(&loaded.parts)?;
+        events.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded.events);
+        let (snapshots, snapshots_seen) = watch::channel(Arc::new(snapshot(&document)));
+        let (problem, problem_seen) = watch::channel(None);
+        let writer = WriterId(rand::rng().random());
+        let (base, clock) = (loaded.base, TimeMs::default());
+        info!(store = S::NAME, change = document.change, epoch = %document.state.global_epoch, "metadata read");
+        let ledger = Self { store, base, document, writer, batch: 0, clock, events, snapshots, problem };
+        Ok((ledger, snapshots_seen, problem_seen))
+    }
+
+    /// Makes changes until nobody can ask for any more.
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut changes = self.store.changes();
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            tokio::select! {
+                count = requests.recv_many(&mut batch, BATCH_MAX) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.make(&mut batch).await;
+                }
+                Ok(()) = changes.changed() => self.follow().await,
+            }
+        }
+    }
+
+    async fn make(&mut self, requests: &mut Vec<Request>) {
+        let now = self.now();
+        let (mut commands, answers): (Vec<_>, Vec<_>) =
+            requests.drain(..).map(|request| (request.command, request.answer)).unzip();
+        commands.iter_mut().for_each(|command| stamp(command, now));
+        self.batch += 1;
+        match self.commit(&commands, now).await {
+            Ok(replies) => {
+                for (answer, reply) in answers.into_iter().zip(replies) {
+                    // Whoever asked may have given up; the change is made all the same.
+                    let _ = answer.send(reply.map_err(ChangeError::Refused));
+                }
+            }
+            Err(error) => {
+                warn!(%error, "changes were not made");
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Commits a batch whatever others do, within limits.
+    async fn commit(&mut self, commands: &[Command], now: TimeMs) -> Outcome {
+        let deadline = Instant::now() + STORE_PATIENCE;
+        let mut pause = PAUSE_FIRST;
+        // What was said of a commit on the present base whose outcome is not known.
+        let mut lost: Option<String> = None;
+        for _ in 0..CONFLICTS_MAX {
+            let applied = self.apply(commands, now);
+            let failure = if applied.next.state == self.document.state {
+                // Refused, or nothing to do: true only if what was read is still so.
+                None
+            } else {
+                let update = self.update(&applied);
+                match self.store.commit(self.base, &update).await {
+                    Ok(base) => {
+                        self.base = base;
+                        self.publish(applied.next, applied.events);
+                        return Ok(applied.replies);
+                    }
+                    Err(failure) => Some(failure),
+                }
+            };
+            if let Some(StoreError::Unknown(reason)) = &failure {
+                lost = Some(reason.clone());
+            }
+            let changed = self.catch_up(lost.as_deref()).await?;
+            if changed && let Some(reason) = lost.take() {
+                match self.document.holds(self.writer, self.batch) {
+                    Some(true) => return Ok(applied.replies),
+                    Some(false) => {}
+                    None => return Err(ChangeError::Unknown(reason)),
+                }
+            }
+            match failure {
+                None if !changed => return Ok(applied.replies),
+                Some(failure) if !changed && !matches!(failure, StoreError::Conflict) => {
+                    warn!(%failure, "the store failed");
+                    if Instant::now() + pause >= deadline {
+                        return Err(refusal(lost, &failure));
+                    }
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+                None | Some(_) => {}
+            }
+        }
+        Err(lost.map_or(ChangeError::Conflict, ChangeError::Unknown))
+    }
+
+    /// Applies a batch to a copy.
+    fn apply(&self, commands: &[Command], now: TimeMs) -> Applied {
+        let mut next = self.document.clone();
+        let mut events = Vec::new();
+        let mut replies = Vec::with_capacity(commands.len());
+        for command in commands {
+            let Some(about) = subject(command) else {
+                replies.push(apply(&mut next.state, command.clone()));
+                continue;
+            };
+            let before = next.state.clone();
+            let reply = apply(&mut next.state, command.clone());
+            if let Ok(reply) = &reply
+                && next.state != before
+            {
+                let mut words = explain(&before, &next.state);
+                words.extend(remarks(command, reply));
+                let kind = about.kind.to_owned();
+                let (cluster, address) = (about.cluster, about.address);
+                events.push(Event { number: next.next_event, at_ms: now.0, kind, cluster, address, words });
+                next.next_event += 1;
+            }
+            replies.push(reply);
+        }
+        next.sign(self.writer, self.batch);
+        Applied { next, replies, events }
+    }
+
+    fn update(&self, applied: &Applied) -> Update {
+        Update {
+            parts: self.document.differences(&applied.next),
+            events: applied.events.clone(),
+            events_from: applied.next.next_event.saturating_sub(EVENTS_MAX),
+        }
+    }
+
+    /// Reads what others have changed, trying again while the store is away; says whether there was anything.
+    /// `lost` is what was said of a commit whose outcome is not known, if that is why.
+    async fn catch_up(&mut self, lost: Option<&str>) -> Result<bool, ChangeError> {
+        let deadline = Instant::now() + STORE_PATIENCE;
+        let mut pause = PAUSE_FIRST;
+        loop {
+            match self.read_newer().await {
+                Ok(changed) => return Ok(changed),
+                Err(error) if Instant::now() + pause >= deadline => {
+                    return Err(refusal(lost.map(str::to_owned), &error));
+                }
+                Err(_) => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    /// Follows the changes of others. A store that is away is found again by the next hint or change.
+    async fn follow(&mut self) {
+        if let Err(error) = self.read_newer().await {
+            warn!(%error, "cannot read what others changed");
+        }
+    }
+
+    async fn read_newer(&mut self) -> Result<bool, StoreError> {
+        let newer = self.store.newer(self.base).await;
+        let newer = newer.and_then(|loaded| {
+            let changed = loaded.base.head != self.base.head;
+            if changed {
+                let mut next = self.document.clone();
+                next.absorb(&loaded.parts)?;
+                self.publish(next, loaded.events);
+            }
+            self.base = loaded.base;
+            Ok(changed)
+        });
+        self.note_problem(newer.as_ref().err().map(ToString::to_string));
+        newer
+    }
+
+    fn publish(&mut self, next: Document, events: Vec<Event>) {
+        for event in &events {
+            info!(number = event.number, kind = event.kind, words = event.words.join("; "), "changed");
+        }
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
+        self.document = next;
+        self.snapshots.send_replace(Arc::new(snapshot(&self.document)));
+        self.note_problem(None);
+    }
+
+    fn note_problem(&self, problem: Option<String>) {
+        self.problem.send_if_modified(|known| {
+            let is_new = *known != problem;
+            *known = problem;
+            is_new
+        });
+    }
+
+    /// The time now; it never steps back while the process runs.
+    fn now(&mut self) -> TimeMs {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        self.clock = self.clock.max(now);
+        self.clock
+    }
+}
+
+/// What those who wait for a change are told when the store is away too long.
+fn refusal(lost: Option<String>, failure: &StoreError) -> ChangeError {
+    lost.map_or_else(|| ChangeError::Unavailable(failure.to_string()), ChangeError::Unknown)
+}
+
+fn snapshot(document: &Document) -> Snapshot {
+    Snapshot { change: document.change, state: document.state.clone() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Two ledgers on one store that loses requests, loses answers, delivers late and fails: whatever it does, each
+//! change is made once, and whoever is told that it was made finds it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use control_core::{Command, NewProxy, Reply};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::sync::watch;
+
+use crate::store::{Base, ChangeError, Loaded, Metadata, PartKey, Parts, Store, StoreError, Update};
+
+/// How many changes each ledger makes.
+const CHANGES: u16 = 120;
+
+/// What all ledgers write to, with what is still on its way.
+struct Shared {
+    revision: i64,
+    head: i64,
+    parts: BTreeMap<PartKey, (i64, Vec<u8>)>,
+    late: Vec<(Base, Parts)>,
+    random: StdRng,
+    /// Counts what was done wrong to the ledgers, to see that something was.
+    faults: usize,
+}
+
+impl Shared {
+    fn write(&mut self, base: Base, parts: &Parts) -> Result<Base, StoreError> {
+        if base.head != self.head {
+            return Err(StoreError::Conflict);
+        }
+        self.revision += 1;
+        self.head = self.revision;
+        for (key, bytes) in parts {
+            self.parts.insert(key.clone(), (self.revision, bytes.clone()));
+        }
+        Ok(Base { read: self.revision, head: self.revision })
+    }
+
+    /// Delivers what is late, perhaps.
+    fn deliver(&mut self) {
+        while !self.late.is_empty() && self.random.random_bool(0.5) {
+            let (base, parts) = self.late.remove(0);
+            let _ = self.write(base, &parts);
+        }
+    }
+}
+
+struct Faulty {
+    shared: Arc<Mutex<Shared>>,
+    hints: watch::Sender<u64>,
+}
+
+impl Store for Faulty {
+    const NAME: &'static str = "faulty";
+
+    async fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.newer(Base::default()).await
+    }
+
+    async fn newer(&mut self, base: Base) -> Result<Loaded, StoreError> {
+        tokio::task::yield_now().await;
+        let mut shared = self.shared.lock().unwrap();
+        shared.deliver();
+        if base != Base::default() && shared.random.random_bool(0.1) {
+            shared.faults += 1;
+            return Err(StoreError::Unavailable("away".to_owned()));
+        }
+        let newer = shared.parts.iter().filter(|(_, (revision, _))| *revision > base.read);
+        let parts = newer.map(|(key, (_, bytes))| (key.clone(), bytes.clone())).collect();
+        Ok(Loaded { parts, events: Vec::new(), base: Base { read: shared.revision, head: shared.head } })
+    }
+
+    async fn commit(&mut self, base: Base, update: &Update) -> Result<Base, StoreError> {
+        tokio::task::yield_now().await;
+        let mut shared = self.shared.lock().unwrap();
+        shared.deliver();
+        let lost = || StoreError::Unknown("lost".to_owned());
+        match shared.random.random_range(0..10) {
+            0 => {
+                shared.faults += 1;
+                Err(lost())
+            }
+            1 => {
+                shared.faults += 1;
+                shared.late.push((base, update.parts.clone()));
+                Err(lost())
+            }
+            2 => {
+                shared.faults += 1;
+                let _ = shared.write(base, &update.parts);
+                Err(lost())
+            }
+            _ => shared.write(base, &update.parts),
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.hints.subscribe()
+    }
+}
+
+fn register(ledger: u16, number: u16) -> Command {
+    let address = |port: u16| format!("10.{ledger}.0.{number}:{port}").parse().unwrap();
+    let nodes = vec![address(1), address(2)];
+    Command::RegisterProxy(NewProxy { address: address(5299), nodes, host: None, index: None })
+}
+
+#[tokio::test]
+async fn each_change_is_made_once() {
+    let seed: u64 = rand::rng().random();
+    println!("seed {seed}");
+    let (parts, late, random) = (BTreeMap::new(), Vec::new(), StdRng::seed_from_u64(seed));
+    let shared = Arc::new(Mutex::new(Shared { revision: 0, head: 0, parts, late, random, faults: 0 }));
+    let mut writers = Vec::new();
+    for ledger in 0..2 {
+        let store = Faulty { shared: Arc::clone(&shared), hints: watch::Sender::new(0) };
+        let metadata = Metadata::open(store).await.unwrap();
+        writers.push(tokio::spawn(async move {
+            let mut uncertain = 0;
+            for number in 0..CHANGES {
+                match metadata.change(register(ledger, number)).await {
+                    // Nobody else registers it: AlreadyExisted would mean that it was made twice.
+                    Ok(reply) => assert_eq!(reply, Reply::Done, "seed {seed}: {ledger} {number}"),
+                    Err(ChangeError::Unknown(_)) => uncertain += 1,
+                    Err(error) => panic!("seed {seed}: {ledger} {number}: {error}"),
+                }
+            }
+            uncertain
+        }));
+    }
+    let mut uncertain = 0;
+    for writer in writers {
+        uncertain += writer.await.unwrap();
+    }
+    let store = Faulty { shared: Arc::clone(&shared), hints: watch::Sender::new(0) };
+    let found = Metadata::open(store).await.unwrap().snapshot();
+    let made = found.state.proxies.len();
+    assert!(
+        made + uncertain >= usize::from(CHANGES) * 2,
+        "seed {seed}: {made} are there, {uncertain} uncertain"
+    );
+    assert_eq!(found.state.global_epoch.0, made as u64, "seed {seed}: one epoch for each");
+    assert!(shared.lock().unwrap().faults > 20, "seed {seed}: too little went wrong to prove anything");
+}

@@ -1,0 +1,114 @@
+//! What a command is about, for the record of events; and the broker's time in commands that carry one.
+
+use control_core::{Command, Reply, TimeMs};
+use model::{Address, ClusterName};
+
+/// What a command is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Subject {
+    /// The kind of change.
+    pub(super) kind: &'static str,
+    /// The cluster that it names.
+    pub(super) cluster: Option<ClusterName>,
+    /// The proxy or node that it names.
+    pub(super) address: Option<Address>,
+}
+
+/// What a command is about; none if it is too frequent to be recorded.
+pub(super) fn subject(command: &Command) -> Option<Subject> {
+    let about = |kind, cluster: Option<&ClusterName>, address: Option<&Address>| {
+        Some(Subject { kind, cluster: cluster.cloned(), address: address.cloned() })
+    };
+    match command {
+        Command::ReportFailure { .. } => None,
+        Command::Configure(_) => about("Configure", None, None),
+        Command::SetReplicaAddresses(_) => about("SetReplicaAddresses", None, None),
+        Command::CreateCluster { cluster, .. } => about("CreateCluster", Some(cluster), None),
+        Command::DeleteCluster { cluster } => about("DeleteCluster", Some(cluster), None),
+        Command::AddNodes { cluster, .. } => about("AddNodes", Some(cluster), None),
+        Command::GrowTo { cluster, .. } => about("GrowTo", Some(cluster), None),
+        Command::RemoveFreeNodes { cluster } => about("RemoveFreeNodes", Some(cluster), None),
+        Command::Expand { cluster } => about("Expand", Some(cluster), None),
+        Command::Shrink { cluster, .. } => about("Shrink", Some(cluster), None),
+        Command::Scale { cluster, .. } => about("Scale", Some(cluster), None),
+        Command::ContinueScaling { cluster, .. } => about("ContinueScaling", Some(cluster), None),
+        Command::CommitMigration { cluster, .. } => about("CommitMigration", Some(cluster), None),
+        Command::RestartMigration { cluster, .. } => about("RestartMigration", Some(cluster), None),
+        Command::CancelMigrations { cluster } => about("CancelMigrations", Some(cluster), None),
+        Command::SetConfig { cluster, .. } => about("SetConfig", Some(cluster), None),
+        Command::Balance { cluster, .. } => about("Balance", Some(cluster), None),
+        Command::RegisterProxy(new) => about("RegisterProxy", None, Some(&new.address)),
+        Command::RemoveProxy { proxy } => about("RemoveProxy", None, Some(proxy)),
+        Command::ProxyCleaned { proxy, .. } => about("ProxyCleaned", None, Some(proxy)),
+        Command::ProxyReturned { proxy, .. } => about("ProxyReturned", None, Some(proxy)),
+        Command::FailOverProxy { proxy, .. } => about("FailOverProxy", None, Some(proxy)),
+        Command::FenceShard { cluster, primary, .. } => about("FenceShard", Some(cluster), Some(primary)),
+        Command::LiftFence { cluster, primary, .. } => about("LiftFence", Some(cluster), Some(primary)),
+        Command::FailOverShard { cluster, primary, .. } => {
+            about("FailOverShard", Some(cluster), Some(primary))
+        }
+        Command::SetReplicaSync { cluster, replica, .. } => {
+            about("SetReplicaSync", Some(cluster), Some(replica))
+        }
+        Command::RaiseEpoch { .. } => about("RaiseEpoch", None, None),
+        Command::RecoverEpoch { .. } => about("RecoverEpoch", None, None),
+        Command::Restore(_) => about("Restore", None, None),
+    }
+}
+
+/// What there is to say of a change that cannot be seen in the metadata itself.
+pub(super) fn remarks(command: &Command, reply: &Reply) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Command::FailOverShard { behind_bytes: Some(bytes), .. } = command {
+        words.push(format!("the new primary was seen to lack {bytes} bytes of the old one's stream"));
+    }
+    if let Command::FailOverShard { force: true, .. } | Command::FailOverProxy { force: true, .. } = command {
+        words.push("it was forced: what the replica did not have is lost".to_owned());
+    }
+    match reply {
+        Reply::FailedOver(outcome) if outcome.cluster.is_some() => {
+            if outcome.replacement.is_none() {
+                words.push("the pool has no proxy that could take its place".to_owned());
+            }
+            words.extend(outcome.stuck.iter().map(|node| format!("the slots of {node} are without service")));
+        }
+        Reply::Epoch(epoch) => words.push(format!("the global epoch is now {epoch}")),
+        _ => {}
+    }
+    words
+}
+
+/// Puts the broker's time into a command: the clocks of those who call do not count.
+pub(super) fn stamp(command: &mut Command, time: TimeMs) {
+    match command {
+        Command::CreateCluster { now, .. }
+        | Command::AddNodes { now, .. }
+        | Command::GrowTo { now, .. }
+        | Command::Scale { now, .. }
+        | Command::Balance { now, .. }
+        | Command::ReportFailure { now, .. }
+        | Command::FailOverProxy { now, .. }
+        | Command::FenceShard { now, .. }
+        | Command::FailOverShard { now, .. } => *now = time,
+        Command::Configure(_)
+        | Command::SetReplicaAddresses(_)
+        | Command::DeleteCluster { .. }
+        | Command::RemoveFreeNodes { .. }
+        | Command::Expand { .. }
+        | Command::Shrink { .. }
+        | Command::ContinueScaling { .. }
+        | Command::CommitMigration { .. }
+        | Command::RestartMigration { .. }
+        | Command::CancelMigrations { .. }
+        | Command::SetConfig { .. }
+        | Command::RegisterProxy(_)
+        | Command::RemoveProxy { .. }
+        | Command::ProxyCleaned { .. }
+        | Command::ProxyReturned { .. }
+        | Command::LiftFence { .. }
+        | Command::SetReplicaSync { .. }
+        | Command::RaiseEpoch { .. }
+        | Command::RecoverEpoch { .. }
+        | Command::Restore(_) => {}
+    }
+}

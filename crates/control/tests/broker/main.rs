@@ -1,0 +1,13 @@
+//! The broker and its stores, over HTTP, on real files and a real etcd.
+//!
+//! The HTTP client here is reqwest with plain JSON, not the project's own client, so that shapes are seen as
+//! others see them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod crash;
+mod errors;
+mod fixture;
+mod shared;
+mod surface;
+mod walk;

@@ -1,0 +1,187 @@
+//! Two brokers on one etcd: no change is lost and none is made twice, whatever is killed.
+//!
+//! BROKER_CHANGES sets how many changes the concurrent test makes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::fixture::{EtcdServer, TestBroker, embedded, eventually, on_etcd};
+
+const CHANGES_DEFAULT: usize = 500;
+/// How many clients each broker has.
+const CLIENTS: usize = 8;
+
+fn changes() -> usize {
+    std::env::var("BROKER_CHANGES").map_or(CHANGES_DEFAULT, |text| text.parse().expect("a number"))
+}
+
+fn proxy(number: usize) -> Value {
+    let host = format!("10.{}.{}.{}", number / 62500, number / 250 % 250, number % 250);
+    json!({"proxy_address": format!("{host}:5299"), "nodes": [format!("{host}:1"), format!("{host}:2")]})
+}
+
+/// Registers proxies through both brokers at once, each number through both: exactly one of the two must be told
+/// that it made the change. Then the same with removing them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_changes() {
+    let etcd = EtcdServer::start().await;
+    let brokers = [
+        Arc::new(TestBroker::start(&on_etcd(&etcd)).await),
+        Arc::new(TestBroker::start(&on_etcd(&etcd)).await),
+    ];
+    let before = brokers[0].get("/api/v4/health").await["change"].as_u64().unwrap();
+    // A registration through each broker, and half of the numbers are removed again.
+    let count = changes() * 2 / 5;
+    let registered =
+        everywhere(&brokers, count, |number| ("POST", "/api/v3/proxies/meta".to_owned(), proxy(number)))
+            .await;
+    let expected: BTreeMap<(u16, String), usize> =
+        BTreeMap::from([((200, String::new()), count), ((409, "ALREADY_EXISTED".to_owned()), count)]);
+    assert_eq!(tally(&registered), expected);
+    let removed = everywhere(&brokers, count / 2, |number| {
+        let address = proxy(number)["proxy_address"].as_str().unwrap().to_owned();
+        ("DELETE", format!("/api/v3/proxies/meta/{address}"), Value::Null)
+    })
+    .await;
+    let expected: BTreeMap<(u16, String), usize> =
+        BTreeMap::from([((200, String::new()), count / 2), ((404, "PROXY_NOT_FOUND".to_owned()), count / 2)]);
+    assert_eq!(tally(&removed), expected);
+
+    // Both see the same, and it is what was asked for.
+    let wanted: BTreeSet<String> = (count / 2..count)
+        .map(|number| proxy(number)["proxy_address"].as_str().unwrap().to_owned())
+        .collect();
+    let mut dumps = Vec::new();
+    for broker in &brokers {
+        let dump = eventually("all changes at each broker", || async {
+            let dump = broker.get("/api/v3/metadata").await;
+            let found: BTreeSet<String> = dump["proxies"].as_object().unwrap().keys().cloned().collect();
+            (found == wanted).then_some(dump)
+        })
+        .await;
+        dumps.push(dump);
+    }
+    assert_eq!(dumps[0], dumps[1]);
+    // Each registration took one epoch: one that was made twice would have taken two.
+    assert_eq!(dumps[0]["global_epoch"], json!(count));
+    let events = brokers[1].get(&format!("/api/v4/events?after={}&limit=1000", before.min(1))).await;
+    let numbers: Vec<u64> =
+        events["events"].as_array().unwrap().iter().map(|event| event["number"].as_u64().unwrap()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "events have gaps: {numbers:?}");
+}
+
+/// Makes a call for each number through both brokers, many at a time; gives back what each was answered.
+async fn everywhere(
+    brokers: &[Arc<TestBroker>; 2],
+    count: usize,
+    call: impl Fn(usize) -> (&'static str, String, Value) + Copy + Send + Sync + 'static,
+) -> Vec<(u16, String)> {
+    let mut clients = Vec::new();
+    for broker in brokers {
+        for client in 0..CLIENTS {
+            let broker = Arc::clone(broker);
+            clients.push(tokio::spawn(async move {
+                let mut answers = Vec::new();
+                for number in (client..count).step_by(CLIENTS) {
+                    let (method, path, body) = call(number);
+                    let (status, answer) = broker.call(method, &path, body).await;
+                    answers.push((status, answer["error"].as_str().unwrap_or_default().to_owned()));
+                }
+                answers
+            }));
+        }
+    }
+    let mut answers = Vec::new();
+    for client in clients {
+        answers.extend(client.await.unwrap());
+    }
+    answers
+}
+
+fn tally(answers: &[(u16, String)]) -> BTreeMap<(u16, String), usize> {
+    let mut tally = BTreeMap::new();
+    for answer in answers {
+        *tally.entry(answer.clone()).or_default() += 1;
+    }
+    tally
+}
+
+/// etcd is killed while changes are made: what was answered is there afterwards, and nothing twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn etcd_is_killed_and_comes_back() {
+    let mut etcd = EtcdServer::start().await;
+    let broker = Arc::new(TestBroker::start(&on_etcd(&etcd)).await);
+    let writer = tokio::spawn({
+        let broker = Arc::clone(&broker);
+        async move {
+            let mut answered = BTreeMap::new();
+            for number in 0..200 {
+                let (status, answer) = broker.call("POST", "/api/v3/proxies/meta", proxy(number)).await;
+                answered.insert(number, (status, answer["error"].as_str().unwrap_or_default().to_owned()));
+            }
+            answered
+        }
+    });
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        etcd.kill();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        etcd.run().await;
+    }
+    let answered = writer.await.unwrap();
+    let state = broker.get("/api/v3/metadata").await;
+    let mut made = 0;
+    for (number, (status, code)) in &answered {
+        let address = proxy(*number)["proxy_address"].as_str().unwrap().to_owned();
+        let is_there = state["proxies"].get(&address).is_some();
+        made += usize::from(is_there);
+        match (*status, code.as_str()) {
+            (200, _) => assert!(is_there, "{address} was answered and is lost"),
+            // Nobody else registers: a second one of this broker's own would say ALREADY_EXISTED.
+            (500, "EXTERNAL") => assert!(!is_there, "{address} was refused and is there"),
+            (504, "EXTERNAL_TIMEOUT") => {}
+            other => panic!("{address}: {other:?}"),
+        }
+    }
+    assert_eq!(state["global_epoch"], json!(made), "one epoch for each registration");
+    assert!(
+        made >= 100,
+        "only {made} of 200 were made: {:?}",
+        tally(&answered.into_values().collect::<Vec<_>>())
+    );
+    eventually("a healthy broker", || async {
+        (broker.call("GET", "/api/v4/health", Value::Null).await.0 == 200).then_some(())
+    })
+    .await;
+}
+
+/// The metadata goes from a file to etcd and back by dump and restore; a broker that starts later finds it.
+#[tokio::test]
+async fn from_file_to_etcd() {
+    let etcd = EtcdServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = TestBroker::start(&embedded(&folder)).await;
+    for number in 0..300 {
+        file.act("POST", "/api/v3/proxies/meta", proxy(number)).await;
+    }
+    file.act("POST", "/api/v3/clusters/meta/large", json!({"node_number": 400})).await;
+    let dump = file.get("/api/v3/metadata").await;
+    let first = TestBroker::start(&on_etcd(&etcd)).await;
+    let other = TestBroker::start(&on_etcd(&etcd)).await;
+    first.act("PUT", "/api/v3/metadata", dump.clone()).await;
+    assert_eq!(first.get("/api/v3/metadata").await, dump);
+    eventually("the dump at the other broker", || async {
+        (other.get("/api/v3/metadata").await == dump).then_some(())
+    })
+    .await;
+    let late = TestBroker::start(&on_etcd(&etcd)).await;
+    assert_eq!(late.get("/api/v3/metadata").await, dump);
+    late.act("DELETE", "/api/v3/clusters/meta/large", Value::Null).await;
+    eventually("the deletion at the first broker", || async {
+        (first.get("/api/v3/clusters/names").await == json!({"names": []})).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,79 @@
+//! `undermoon broker`: keeps the metadata and answers the HTTP API.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use ::control::config::BrokerConfig;
+use anyhow::Context as _;
+use service::build_info::BUILD;
+use service::config::{Loaded, Settings as _, environment_name, load};
+use service::shutdown::Shutdown;
+
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  undermoon broker                                   answer on 127.0.0.1:7799, metadata in a file here
+  undermoon broker broker.toml                       with the settings of a file
+  undermoon broker broker.toml --check               check file and environment, then exit
+  UNDERMOON_STORE=etcd UNDERMOON_ETCD_ENDPOINTS=http://127.0.0.1:2379 undermoon broker
+                                                     one of several brokers on etcd
+
+  curl http://127.0.0.1:7799/api/v4/health           how it is
+  curl http://127.0.0.1:7799/api/openapi.json        all its calls
+
+`undermoon broker --help` lists every setting.";
+
+/// Run a broker, which keeps the metadata and answers the HTTP API
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
+    #[arg(value_name = "CONFIG.TOML")]
+    config: Option<PathBuf>,
+    /// Check the configuration, print the settings that hold with their origin, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs a broker until it is told to stop.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded: Loaded<BrokerConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
+    if arguments.check {
+        for warning in &loaded.warnings {
+            eprintln!("warning: {warning}");
+        }
+        print!("{}", loaded.to_text());
+        return Ok(());
+    }
+    let config = loaded.settings;
+    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(address = %config.address, store = config.store.word(), "undermoon broker {BUILD}");
+    if config.write_token.is_none() && !config.address.ip().is_loopback() {
+        tracing::warn!(
+            "anyone who can reach {} can change everything: there is no `write_token`",
+            config.address
+        );
+    }
+    let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
+    ::control::broker::run(&config, shutdown).map_err(|error| anyhow::Error::from(error).into())
+}
+
+/// The examples, and every setting with its environment variable, default, accepted values and meaning.
+pub(crate) fn long_help() -> String {
+    let mut text = format!("{EXAMPLES}\n\nSettings (the name is the key in the file):\n")
+        .replace("\n\n`undermoon broker --help` lists every setting.", "");
+    let defaults = BrokerConfig::default();
+    for field in BrokerConfig::FIELDS {
+        let default =
+            (field.shown)(&defaults).map_or_else(|| "not set".to_owned(), |value| value.to_string());
+        // Writing into a String cannot fail.
+        let _ = write!(text, "\n  {} = {default}   [{}]\n", field.name, environment_name(field.name));
+        let _ = writeln!(text, "      {}", field.meaning);
+        let _ = writeln!(text, "      Accepted: {}.", (field.accepts)());
+    }
+    text
+}
