@@ -238,9 +238,8 @@ impl Engine {
     /// Sets or ends a pause of commands.
     pub fn pause(&mut self, pause: Option<Pause>) {
         self.pause = pause.filter(|pause| pause.until_unix_us > self.now.unix_us);
-        if self.pause.is_none() {
-            self.release_held_sessions();
-        }
+        // What another kind of pause still holds back waits again.
+        self.release_held_sessions();
     }
 
     /// Sessions connected to this worker.

@@ -101,12 +101,15 @@ impl Engine {
                 0 => chunk.into_vec(),
                 used => chunk.bytes()[used..].to_vec(),
             };
-            self.sessions[id.0 as usize].input = input;
+            let session = &mut self.sessions[id.0 as usize];
+            if session.wait != Wait::Over {
+                session.input = input;
+            }
             return;
         };
         input.drain(..used);
         let session = &mut self.sessions[id.0 as usize];
-        match input.is_empty() || session.generation == 0 {
+        match input.is_empty() || session.generation == 0 || session.wait == Wait::Over {
             true => self.pool.recycle(input),
             false => session.input = input,
         }

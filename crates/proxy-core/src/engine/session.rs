@@ -27,6 +27,8 @@ pub(crate) enum Wait {
     Room,
     /// Until commands are let through again (CLIENT PAUSE, or a handoff of slots).
     Held,
+    /// Forever: it has said QUIT, broken the protocol or been killed, and is closed when it has its replies.
+    Over,
 }
 
 /// A reply that is due, for requests after the one at the head of the session.

@@ -139,7 +139,7 @@ impl Engine {
                     self.resume(id);
                 }
             }
-            Wait::Drained | Wait::Held => {}
+            Wait::Drained | Wait::Held | Wait::Over => {}
         }
     }
 
@@ -187,6 +187,7 @@ impl Engine {
     pub(super) fn close_after_replies(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         session.closing = true;
+        session.wait = Wait::Over;
         session.input = Vec::new();
         self.mark_session(id);
     }
@@ -254,7 +255,9 @@ impl Engine {
             .collect();
         for &id in &picked {
             let session = &self.sessions[id.0 as usize];
-            match session.outstanding() > 0 || !session.out.is_empty() {
+            // The rest of a request that it is in the middle of sending will not be read.
+            let uploads = session.unusual.as_ref().is_some_and(|unusual| unusual.stream.is_some());
+            match !uploads && (session.outstanding() > 0 || !session.out.is_empty()) {
                 true => self.close_after_replies(id),
                 false => self.close_session(id),
             }
