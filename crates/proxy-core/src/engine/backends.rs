@@ -218,12 +218,14 @@ impl Engine {
         self.mark_backend(id.0);
     }
 
-    pub(super) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) {
+    /// The node answered a greeting; false if it refused, and the connection has failed.
+    pub(super) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id.0 as usize];
-        let Phase::Handshake { due } = backend.phase else { return };
+        let Phase::Handshake { due } = backend.phase else { return false };
         if reply[0] == b'-' {
             let text = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
-            return self.backend_failed(id, &format!("it refused the connection: {text}"));
+            self.backend_failed(id, &format!("it refused the connection: {text}"));
+            return false;
         }
         backend.phase = match due {
             1 => Phase::Ready,
@@ -233,6 +235,7 @@ impl Engine {
             backend.failures = 0;
             self.mark_backend(id.0);
         }
+        true
     }
 
     /// The connection broke or could not be made. What was in flight has failed with an unknown outcome, what had not
