@@ -342,9 +342,11 @@ impl Engine {
     /// Nothing is owed by this connection at the moment.
     #[inline]
     pub(super) fn backend_idle(&mut self, id: BackendId) {
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &self.backends[id.0 as usize];
         if backend.retired {
             self.close_backend(id.0);
+        } else if backend.purpose.owner.is_some() && !self.is_uploading(id.0) {
+            self.give_back(id.0);
         }
     }
 
@@ -455,7 +457,7 @@ impl Engine {
     fn check_answering(&mut self, id: BackendId) {
         let backend = &self.backends[id.0 as usize];
         let Some(first) = backend.owed.front() else { return };
-        if backend.stalled_since_us != 0 || self.is_uploading(backend.purpose.owner) {
+        if backend.stalled_since_us != 0 || self.is_uploading(id.0) {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));

@@ -1,6 +1,6 @@
 //! From request bytes to a route: taken in place, forwarded as they came.
 
-use resp::{RequestLimits, RequestParser, RequestStep};
+use resp::{PendingBulk, RequestLimits, RequestParser, RequestStep};
 
 use super::Engine;
 use super::backend::{Backend, Owed, PLAIN};
@@ -165,7 +165,9 @@ impl Engine {
                 Ok(RequestStep::Incomplete { bulk }) => {
                     self.end_run(&run, bytes, position, origin);
                     run = Run::EMPTY;
-                    if let Some(bulk) = bulk.filter(|bulk| bulk.len >= STREAM_BYTES_MIN) {
+                    // The last byte of the bulk's header may be still to come.
+                    let begun = |bulk: &PendingBulk| bulk.len >= STREAM_BYTES_MIN && bulk.start <= rest.len();
+                    if let Some(bulk) = bulk.filter(begun) {
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
                         if let Some(used) = self.begin_stream(id, &parser, (rest, whole), bulk) {
                             parser.reset();
