@@ -318,7 +318,9 @@ impl Engine {
         let backend = &mut self.backends[id as usize];
         self.stats.remove_backend(&backend.stats);
         backend.phase = Phase::Free;
-        self.free_backends.push(id);
+        backend.held_since_us = 0;
+        backend.stalled_since_us = 0;
+        self.freed_backends.push(id);
     }
 
     /// Closes a connection on our own account; nothing may be owed by it that anybody waits for.
