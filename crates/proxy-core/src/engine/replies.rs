@@ -5,7 +5,7 @@ use std::ops::Range;
 use resp::{ReplyStep, reply_length};
 
 use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
-use super::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
+use super::buffers::{Chunk, LARGE_BYTES_MIN};
 use super::session::{SessionId, Slot};
 use super::{Action, Engine};
 use crate::slowlog::SlowEntry;
@@ -128,7 +128,7 @@ impl Engine {
         session.generation == owed.generation
             && session.head == owed.sequence
             && owed.part == PLAIN
-            && session.slots.is_none()
+            && session.parked.is_none()
     }
 
     #[inline]
@@ -217,9 +217,10 @@ impl Engine {
             session.out.copy(reply, &mut self.pool);
             session.advance(&mut self.pool);
         } else {
-            let mut queue = OutQueue::default();
-            queue.copy(reply, &mut self.pool);
-            *session.slot(owed.sequence) = Slot::Ready(Box::new(queue));
+            session.park(owed.sequence, true, |queue| _ = queue.copy(reply, &mut self.pool));
+            if session.parked_bytes() >= self.policy.session_parked_bytes {
+                self.stall(from, id);
+            }
         }
         self.mark_session(id);
         self.delivered(id);
@@ -233,9 +234,8 @@ impl Engine {
         if !gather.put(usize::from(owed.part), reply) {
             return;
         }
-        let mut queue = OutQueue::default();
-        gather.finish(queue.tail(&mut self.pool));
-        *slot = Slot::Ready(Box::new(queue));
+        let Slot::Gather(gather) = std::mem::replace(slot, Slot::Waiting) else { return };
+        session.park(owed.sequence, true, |queue| gather.finish(queue.tail(&mut self.pool)));
         if session.head == owed.sequence {
             session.drain_slots(&mut self.pool);
         }
@@ -352,18 +352,10 @@ impl Engine {
                 session.advance(&mut self.pool);
             }
         } else {
-            let slot = session.slot(owed.sequence);
-            let mut queue = match std::mem::replace(slot, Slot::Waiting) {
-                Slot::Partial(queue) => queue,
-                _ => Box::default(),
-            };
-            queue.refer(chunk, start, end, &mut self.pool);
-            *slot = match last {
-                true => Slot::Ready(queue),
-                false => Slot::Partial(queue),
-            };
+            session.park(owed.sequence, last, |queue| queue.refer(chunk, start, end, &mut self.pool));
         }
-        if session.out.len() >= self.policy.session_output_bytes {
+        let full = session.out.len() >= self.policy.session_output_bytes;
+        if full || session.parked_bytes() >= self.policy.session_parked_bytes {
             self.stall(from, id);
         }
         self.mark_session(id);

@@ -211,7 +211,7 @@ impl Engine {
             return true;
         }
         let owes = session.outstanding() >= self.policy.outstanding_max;
-        if owes || session.out.len() >= self.policy.session_output_bytes {
+        if owes || session.out.len() + session.parked_bytes() >= self.policy.session_output_bytes {
             session.wait = Wait::Room;
             return true;
         }
