@@ -77,7 +77,8 @@ impl Engine {
 
     /// The control thread's answer to [`Action::Control`].
     pub fn control_replied(&mut self, place: ReplyPlace, reply: &[u8]) {
-        if (place.session.0 as usize) < self.sessions.len() {
+        let Some(session) = self.sessions.get(place.session.0 as usize) else { return };
+        if place.sequence.wrapping_sub(session.head) < session.outstanding() {
             self.reply_at(place, |out| out.extend_from_slice(reply));
         }
     }
