@@ -12,6 +12,7 @@ mod admin;
 mod counts;
 mod event;
 mod from_config;
+mod idle_clients;
 mod local;
 mod metadata;
 mod metrics;
@@ -28,6 +29,7 @@ mod state;
 mod texts;
 mod thread;
 mod umctl;
+mod wait;
 mod workers;
 
 use std::sync::Arc;

@@ -8,3 +8,4 @@ mod fixture;
 mod learning;
 mod metadata;
 mod slot_keys;
+mod wait;
