@@ -313,6 +313,7 @@ impl Engine {
                 batches.written(Vec::new(), &mut self.pool);
             }
             _ => {
+                out.gather(&mut self.pool);
                 if out.copy(bytes, &mut self.pool) {
                     batches.cut(&mut self.pool);
                 }

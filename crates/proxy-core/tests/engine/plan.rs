@@ -184,7 +184,13 @@ pub(crate) fn take(world: &mut World, step: &Step) {
             world.client_sends(pick(index, clients), *bytes);
         }
         Step::ClientTakes(index, bytes) => world.client_takes(pick(index, clients), *bytes),
-        Step::Breaks(index) => world.client_breaks(pick(index, clients)),
+        Step::Breaks(index) => {
+            world.client_breaks(pick(index, clients));
+            // Another client takes the place, while replies to the first are still on their way.
+            let next = world.accept();
+            let asks = [Ask::Get { tag: 0, len: 7 }, Ask::Get { tag: 1, len: 40_000 }, Ask::DbSize];
+            prepare(&mut world.clients[next], &asks);
+        }
         Step::NodeWindow(bytes) => world.node_window = *bytes,
         Step::Turn(us) => {
             world.end_turn();
