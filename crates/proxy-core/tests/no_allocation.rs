@@ -216,7 +216,7 @@ fn shared(settings: &Settings) -> Shared {
 
 #[test]
 fn the_common_case_allocates_nothing() {
-    const WARM_ROUNDS: usize = 50;
+    const WARM_ROUNDS: usize = 1000;
     const ROUNDS: usize = 500;
     let check = |load: Load| {
         let mut driver = Driver::new(load);
