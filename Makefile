@@ -40,7 +40,7 @@ docs: ## Check that the documents are true: their links, and the settings that t
 bench: setup-run ## Measure this proxy, twemproxy and plain Redis side by side; rewrites docs/performance
 	@scripts/install-missing nutcracker:nutcracker redis-benchmark:redis-tools
 	@$(CARGO) build --release --package undermoon --bin undermoon
-	@$(CARGO) run --release --package bench --bin bench -- $(ARGUMENTS)
+	@$(CARGO) run --release --package bench --bin bench -- --docs docs/performance $(ARGUMENTS)
 
 fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
 	@fuzz/run $(SECONDS_EACH) $(ARGUMENTS)

@@ -145,6 +145,10 @@ fn compressed_form() {
     check("", "argument 4: a compressed payload is missing");
     check("###", "compressed payload: not base64: ");
     check("AAAA", "compressed payload: not gzip: ");
+    check(
+        &packed(br#"{"cluster":"x","local":[{"ad\ress":"a:2"}]}"#),
+        "compressed payload: not the JSON of this command: unknown field `ad?ess`",
+    );
     check(&packed(b"{}"), "compressed payload: not the JSON of this command: missing field `cluster`");
     check(&format!("{} more", packed(b"{}")), "argument 5: expected nothing more, got 'more'");
     let twice = STANDARD.encode([STANDARD.decode(packed(b"{}")).unwrap(), b"more".to_vec()].concat());

@@ -57,12 +57,16 @@ pub const BAD_MAX_AGE: &str = "ERR maxage should be greater than 0";
 pub const UNBLOCK_REASON: &str = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR";
 /// CLIENT PAUSE with an unknown mode.
 pub const PAUSE_MODE: &str = "ERR CLIENT PAUSE mode must be WRITE or ALL";
-/// CLIENT PAUSE whose timeout is no number.
+/// CLIENT PAUSE or WAIT whose timeout is no number.
 pub const TIMEOUT_NOT_INTEGER: &str = "ERR timeout is not an integer or out of range";
-/// CLIENT PAUSE whose timeout is below zero.
+/// CLIENT PAUSE or WAIT whose timeout is below zero.
 pub const TIMEOUT_NEGATIVE: &str = "ERR timeout is negative";
-/// CLIENT PAUSE whose end lies beyond what a clock can hold. The text is from Redis 7.2; 7.0 lets it overflow.
+/// CLIENT PAUSE or WAIT whose end lies beyond what a clock can hold. The text is from Redis 7.2; 7.0 lets it overflow.
 pub const TIMEOUT_OUT_OF_RANGE: &str = "ERR timeout is out of range";
+/// WAITAOF with a number of local files other than 0 and 1.
+pub const WAITAOF_LOCAL: &str = "ERR value is out of range, value must between 0 and 1";
+/// WAITAOF with a number of replicas that is below zero or no number.
+pub const NOT_POSITIVE: &str = "ERR value is out of range, must be positive";
 /// SLOWLOG GET with a count below -1.
 pub const SLOWLOG_COUNT: &str = "ERR count should be greater than or equal to -1";
 /// A slot that is no number from 0 to 16383.
@@ -120,6 +124,8 @@ pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy
      with a single key may be that large";
 /// The replies of several primaries are together too long to be merged.
 pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";
+/// WAIT or WAITAOF while as many clients wait as may.
+pub const TOO_MANY_WAITS: &str = "ERR too many clients of this proxy are waiting for replicas";
 /// The proxy is going down and takes no new work.
 pub const SHUTTING_DOWN: &str = "ERR the proxy is shutting down";
 

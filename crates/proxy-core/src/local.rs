@@ -11,10 +11,13 @@ mod connection;
 mod help;
 mod server;
 mod slowlog;
+mod timeout;
+mod wait;
 
 use model::Slot;
 
 pub use self::auth::needs_auth;
+pub use self::wait::{WaitGoal, WaitRequest};
 use crate::cluster_replies::ClusterReplies;
 use crate::command::{Args, CommandCommand, LocalCommand};
 use crate::errors;
@@ -98,6 +101,8 @@ pub enum ControlRequest {
     Slowlog(SlowlogRequest),
     /// INFO with the sections asked for, in lower case: answer with [`crate::info::reply`].
     Info(Vec<String>),
+    /// WAIT and WAITAOF: answer what was reached on the primary that reached least.
+    Wait(WaitRequest),
 }
 
 /// Answers one command, or says who must.
@@ -128,6 +133,8 @@ pub fn answer(
         Local::Lolwut => server::lolwut(profile, context, out),
         Local::Role => server::role(context, out),
         Local::Info => server::info(args),
+        Local::Wait => wait::wait(args, context.now_us, out),
+        Local::Waitaof => wait::wait_aof(args, context.now_us, out),
         Local::Client(sub) => client::answer(sub, args, profile, context, out),
         Local::Config(sub) => config::answer(sub, args, profile, context, out),
         Local::Cluster(sub) => cluster::answer(sub, args, profile, context, out),

@@ -5,6 +5,7 @@
 //! and of docs/configuration.md, so it speaks to an operator.
 
 use model::{Address, AddressError};
+use proxy_core::engine::CONNECTIONS_MAX;
 use service::config::{
     BadValue, Bytes, Configuration, Count, Microseconds, Milliseconds, Secret, Setting, TomlValue,
 };
@@ -14,6 +15,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// The port of a server proxy, unless configured otherwise.
 pub const DEFAULT_PORT: u16 = 5299;
+
+/// As many connections as a worker keeps to one node, for each protocol.
+const BACKEND_CONN_NUM_MAX: i64 = CONNECTIONS_MAX as i64;
 
 /// A day: the longest time-out that makes sense for a command or a drain.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -75,7 +79,8 @@ impl Setting for HostPort {
 service::settings! {
     /// Everything that can be set for a server proxy.
     pub struct ProxyConfig {
-        /// The IP address and port on which the proxy serves clients.
+        /// The IP address and port on which the proxy serves clients. Port 0 is any free one, for a proxy that is
+        /// reached through something with a fixed address: `announce_address` is needed then.
         pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
         /// The address by which clients and other proxies reach this proxy, as it stands in MOVED and CLUSTER
         /// replies; `address` when not set. Needed when `address` is a wildcard such as 0.0.0.0.
@@ -86,9 +91,9 @@ service::settings! {
         pub node_addresses: Vec<HostPort> = Vec::new(),
         /// Worker threads, each with its own event loop, sessions and backends.
         pub thread_number: Count<1, 1024> = Count::of(2),
-        /// Connections from each worker to each node; more than 4 count as 4. One is best as a rule, because the
-        /// requests of all clients then share larger batches.
-        pub backend_conn_num: Count<1, 64> = Count::of(1),
+        /// Connections from each worker to each node. One is best as a rule, because the requests of all clients then
+        /// share larger batches.
+        pub backend_conn_num: Count<1, BACKEND_CONN_NUM_MAX> = Count::of(1),
         /// How long a request may wait for a node before the client gets an error, and how long connecting to a
         /// node may take.
         pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
@@ -134,25 +139,12 @@ service::settings! {
     }
 }
 
-impl ProxyConfig {
-    /// The address by which others know this proxy: `announce_address`, or else `address`.
-    ///
-    /// # Panics
-    /// When neither can be announced, which [`Configuration::contradictions`] refuses.
-    pub fn announced(&self) -> Address {
-        match &self.announce_address {
-            Some(announced) => announced.0.clone(),
-            None => Address::new(&self.address.ip().to_string(), self.address.port())
-                .expect("an address with port 0 is refused when the configuration is read"),
-        }
-    }
-}
-
 impl Configuration for ProxyConfig {
     fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
-        if self.address.port() == 0 {
-            found.push(("address", "port 0 would be a different port at each start".to_owned()));
+        if self.announce_address.is_none() && self.address.port() == 0 {
+            let reason = "port 0 is a different port at each start; set `announce_address` to the one that clients use";
+            found.push(("address", reason.to_owned()));
         }
         if self.announce_address.is_none() && self.address.ip().is_unspecified() {
             let reason = format!(

@@ -58,6 +58,8 @@ pub struct RedisServer {
     options: RedisOptions,
     directory: TempDir,
     port: Port,
+    /// Redis Cluster's own bus, where the server is in that mode.
+    bus: Option<Port>,
 }
 
 impl RedisServer {
@@ -68,8 +70,9 @@ impl RedisServer {
     pub fn start(options: RedisOptions) -> Result<Self> {
         let port = Port::reserve()?;
         let directory = tempfile::Builder::new().prefix("undermoon-redis-").tempdir()?;
-        let process = launch(&options, &directory, &port)?;
-        let mut server = Self { process, options, directory, port };
+        let bus = options.cluster.then(Port::reserve).transpose()?;
+        let process = launch(&options, &directory, (&port, bus.as_ref()))?;
+        let mut server = Self { process, options, directory, port, bus };
         server.wait_ready()?;
         if server.options.cluster {
             server.take_all_slots()?;
@@ -102,7 +105,7 @@ impl RedisServer {
     /// As [`start`](Self::start).
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill();
-        self.process = launch(&self.options, &self.directory, &self.port)?;
+        self.process = launch(&self.options, &self.directory, (&self.port, self.bus.as_ref()))?;
         self.wait_ready()
     }
 
@@ -139,14 +142,20 @@ impl RedisServer {
     }
 }
 
-fn launch(options: &RedisOptions, directory: &TempDir, port: &Port) -> Result<Process> {
+fn launch(
+    options: &RedisOptions,
+    directory: &TempDir,
+    (port, bus): (&Port, Option<&Port>),
+) -> Result<Process> {
     let yes_no = |on: bool| if on { "yes" } else { "no" };
     let number = port.number().to_string();
     let mut command = Command::new(options.binary.path()?);
     command.current_dir(directory.path()).env_remove("LD_PRELOAD");
     command.args(["--port", &number, "--bind", "127.0.0.1", "--protected-mode", "no", "--save", ""]);
     command.args(["--appendonly", yes_no(options.append_only), "--repl-diskless-sync-delay", "0"]);
-    command.args(["--cluster-enabled", yes_no(options.cluster)]);
+    if let Some(bus) = bus {
+        command.args(["--cluster-enabled", "yes", "--cluster-port", &bus.number().to_string()]);
+    }
     for (name, value) in &options.settings {
         command.args([&format!("--{name}"), value]);
     }

@@ -2,6 +2,8 @@
 //!
 //! `ORACLE_ROUNDS` makes a run longer, `ORACLE_SEED` repeats one.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use testkit::binary::ServerBinary;
 use testkit::oracle::generate::Kind;
@@ -10,6 +12,7 @@ use testkit::oracle::vocabulary::SETTINGS;
 use testkit::oracle::{Plan, run};
 use testkit::proxy::{ProxyOptions, ProxyProcess};
 use testkit::redis_server::{RedisOptions, RedisServer};
+use testkit::wait::{Deadline, wait_until};
 
 /// Scripts of one test, unless `ORACLE_ROUNDS` says otherwise; each has a few hundred requests.
 const ROUNDS: u64 = 60;
@@ -27,12 +30,22 @@ fn check(binary: ServerBinary, kind: Kind, test: &str) -> Result<()> {
     let reference = server(binary, kind == Kind::Scattered)?;
     let node = server(binary, false)?;
     let proxy = ProxyProcess::in_front_of(node.address(), &ProxyOptions::default())?;
+    wait_until(Deadline::within(Duration::from_secs(10)), "the proxy knows what its node lacks", || {
+        knows_what_is_lacking(&reference, &proxy).unwrap_or(false)
+    })?;
     let targets = Targets {
         reference: reference.address(),
         subject: proxy.address(),
         stores: vec![reference.address(), node.address()],
     };
     run(&targets, Plan::from_environment(ROUNDS, kind)?, test)
+}
+
+/// The proxy asks its node for its commands when it connects. Until it has the answer it takes commands of newer servers
+/// for known: this one came with Redis 7.4 and takes more than a key.
+fn knows_what_is_lacking(reference: &RedisServer, proxy: &ProxyProcess) -> Result<bool> {
+    let wrong = "HPEXPIREAT key";
+    Ok(reference.connect()?.say(wrong)?.bytes() == proxy.connect()?.say(wrong)?.bytes())
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn agree(binary: ServerBinary, kind: Kind, test: &str) -> Result<()> {
         subject: two.address(),
         stores: vec![one.address(), two.address()],
     };
-    run(&targets, Plan::from_environment(25, kind)?, test)
+    run(&targets, Plan::from_environment(15, kind)?, test)
 }
 
 #[test]

@@ -106,6 +106,12 @@ fn good_configurations() {
         &["announce_address = \"redis-1.example.org:5299\"  # file"],
         &[],
     );
+    check_file(
+        "address = '127.0.0.1:0'\nannounce_address = 'redis-1.example.org:5299'\nbackend_conn_num = 4",
+        &[],
+        &["address = \"127.0.0.1:0\"  # file", "backend_conn_num = 4  # file"],
+        &[],
+    );
     check_file("", &[("UNDERMOON_ADRESS", "x")], &["# default"], &["did you mean UNDERMOON_ADDRESS?"]);
 }
 
@@ -124,7 +130,8 @@ fn bad_configurations() {
     check_file("announce_address = 'x'", &[], &["\"x\" is without a port; accepted: host:port"]);
     check_file("log_level = 'ifno'", &[], &["did you mean `info`?"]);
     check_file("address = '0.0.0.0:5299'", &[], &["`announce_address`: ", "clients cannot connect to"]);
-    check_file("address = '127.0.0.1:0'", &[], &["`address`: port 0"]);
+    check_file("address = '127.0.0.1:0'", &[], &["`address`: port 0", "set `announce_address`"]);
+    check_file("backend_conn_num = 5", &[], &["`backend_conn_num` = 5 is above 4"]);
     check_file("admin_address = '127.0.0.1:5299'", &[], &["`admin_address`: the same as `address`"]);
     check_file(
         "",

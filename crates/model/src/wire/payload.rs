@@ -25,6 +25,9 @@ pub(super) fn pack(value: &impl Serialize) -> String {
     STANDARD.encode(gzip.finish().expect("writing to memory does not fail"))
 }
 
+/// As much of the JSON parser's words as an error repeats.
+const ERROR_CHARS_MAX: usize = 200;
+
 /// Unpacks a value; at most [`PAYLOAD_JSON_BYTES_MAX`] bytes of JSON.
 pub(super) fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Result<T, MetaError> {
     let fault = |text: String| MetaFault::Payload(text).at(MetaPlace::Payload);
@@ -40,5 +43,12 @@ pub(super) fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Result<T, MetaError>
     if !decoder.into_inner().is_empty() {
         return Err(fault("something follows the gzip stream".to_owned()));
     }
-    serde_json::from_slice(&json).map_err(|error| fault(format!("not the JSON of this command: {error}")))
+    serde_json::from_slice(&json)
+        .map_err(|error| fault(format!("not the JSON of this command: {}", one_line(&error.to_string()))))
+}
+
+/// The parser repeats what it did not expect, whatever that holds; an error is a line of bounded length.
+fn one_line(text: &str) -> String {
+    let shown = |character: char| if character.is_control() { '?' } else { character };
+    text.chars().take(ERROR_CHARS_MAX).map(shown).collect()
 }

@@ -73,6 +73,10 @@ pub enum LocalCommand {
     Role,
     /// `INFO [section…]`
     Info,
+    /// `WAIT numreplicas timeout`
+    Wait,
+    /// `WAITAOF numlocal numreplicas timeout`
+    Waitaof,
     /// `READONLY`
     Readonly,
     /// `READWRITE`

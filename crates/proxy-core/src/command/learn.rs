@@ -4,7 +4,7 @@
 //! know is forwarded only where the backend says where its keys are and nothing that it says speaks against
 //! a shared connection; else it is refused. So nothing is ever forwarded by guess.
 
-use super::class::Class;
+use super::class::{Class, LocalCommand};
 use super::description::{Description, items};
 use super::flags::{Flags, KeyFlags};
 use super::plan::{KeyPlan, is_plain};
@@ -73,7 +73,11 @@ impl CommandTable {
 
 /// Whether the command is of use only with a backend that has it.
 fn needs_backend(command: &Command) -> bool {
-    matches!(command.class, Class::Forward | Class::ForwardAny | Class::FanOut(_))
+    match command.class {
+        Class::Forward | Class::ForwardAny | Class::FanOut(_) => true,
+        Class::Local(local) => matches!(local, LocalCommand::Wait | LocalCommand::Waitaof),
+        Class::Container | Class::Refuse(_) => false,
+    }
 }
 
 /// Before Redis 7 a container did not tell its subcommands: all of them count as present.

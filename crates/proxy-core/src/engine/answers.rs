@@ -17,8 +17,8 @@ impl Engine {
         args: Args<'_>,
     ) -> Taken {
         let session = &mut self.sessions[id.0 as usize];
-        if moves_session(local) && session.outstanding() > 0 {
-            session.wait = Wait::Drained; // what was asked before runs before, on another connection
+        if needs_earlier_replies(local) && session.outstanding() > 0 {
+            session.wait = Wait::Drained; // what was asked before runs before, on another connection than what follows
             return Taken::Later;
         }
         session.last_command = command.id;
@@ -77,15 +77,18 @@ impl Engine {
 
     /// The control thread's answer to [`Action::Control`].
     pub fn control_replied(&mut self, place: ReplyPlace, reply: &[u8]) {
-        if (place.session.0 as usize) < self.sessions.len() {
+        let Some(session) = self.sessions.get(place.session.0 as usize) else { return };
+        if place.sequence.wrapping_sub(session.head) < session.outstanding() {
             self.reply_at(place, |out| out.extend_from_slice(reply));
         }
     }
 }
 
-/// Whether the command decides on which connection the session's next requests run.
-fn moves_session(command: LocalCommand) -> bool {
-    matches!(command, LocalCommand::Select | LocalCommand::Hello | LocalCommand::Reset)
+/// Whether what the session asked before must have been answered before this command is carried out: it decides on
+/// which connection the next requests run, or speaks of the writes so far.
+fn needs_earlier_replies(command: LocalCommand) -> bool {
+    use LocalCommand as Local;
+    matches!(command, Local::Select | Local::Hello | Local::Reset | Local::Wait | Local::Waitaof)
 }
 
 fn owned(args: Args<'_>) -> Vec<Vec<u8>> {

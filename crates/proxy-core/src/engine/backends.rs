@@ -218,12 +218,14 @@ impl Engine {
         self.mark_backend(id.0);
     }
 
-    pub(super) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) {
+    /// The node answered a greeting; false if it refused, and the connection has failed.
+    pub(super) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id.0 as usize];
-        let Phase::Handshake { due } = backend.phase else { return };
+        let Phase::Handshake { due } = backend.phase else { return false };
         if reply[0] == b'-' {
             let text = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
-            return self.backend_failed(id, &format!("it refused the connection: {text}"));
+            self.backend_failed(id, &format!("it refused the connection: {text}"));
+            return false;
         }
         backend.phase = match due {
             1 => Phase::Ready,
@@ -233,6 +235,7 @@ impl Engine {
             backend.failures = 0;
             self.mark_backend(id.0);
         }
+        true
     }
 
     /// The connection broke or could not be made. What was in flight has failed with an unknown outcome, what had not
@@ -315,7 +318,9 @@ impl Engine {
         let backend = &mut self.backends[id as usize];
         self.stats.remove_backend(&backend.stats);
         backend.phase = Phase::Free;
-        self.free_backends.push(id);
+        backend.held_since_us = 0;
+        backend.stalled_since_us = 0;
+        self.freed_backends.push(id);
     }
 
     /// Closes a connection on our own account; nothing may be owed by it that anybody waits for.
@@ -339,9 +344,11 @@ impl Engine {
     /// Nothing is owed by this connection at the moment.
     #[inline]
     pub(super) fn backend_idle(&mut self, id: BackendId) {
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &self.backends[id.0 as usize];
         if backend.retired {
             self.close_backend(id.0);
+        } else if backend.purpose.owner.is_some() && !self.is_uploading(id.0) {
+            self.give_back(id.0);
         }
     }
 
@@ -452,7 +459,7 @@ impl Engine {
     fn check_answering(&mut self, id: BackendId) {
         let backend = &self.backends[id.0 as usize];
         let Some(first) = backend.owed.front() else { return };
-        if backend.stalled_since_us != 0 || self.is_uploading(backend.purpose.owner) {
+        if backend.stalled_since_us != 0 || self.is_uploading(id.0) {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));

@@ -20,6 +20,8 @@ const POOL_BUFFERS_MAX: usize = 1024;
 const POOL_CHUNKS_MAX: usize = 64;
 const POOLED_BYTES_MAX: usize = 64 * 1024;
 const BUFFER_BYTES_FIRST: usize = 512;
+/// A buffer of more than this has grown: it is for those that gather much.
+const BUFFER_BYTES_SMALL_MAX: usize = 4096;
 
 /// A block of memory that a socket is read into, shared by the pieces of output that refer to it.
 #[derive(Debug, Clone)]
@@ -63,6 +65,9 @@ impl Chunk {
 #[derive(Debug, Default)]
 pub struct BufferPool {
     buffers: Vec<Vec<u8>>,
+    /// Those that have grown. Kept apart, so that the few that gather the requests of a turn do not make every
+    /// session's buffer grow, one after the other.
+    grown: Vec<Vec<u8>>,
     chunks: Vec<Chunk>,
     chunks_large: Vec<Chunk>,
 }
@@ -71,16 +76,32 @@ impl BufferPool {
     /// An empty buffer with some capacity.
     #[inline]
     pub fn buffer(&mut self) -> Vec<u8> {
-        self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES_FIRST))
+        match self.buffers.pop() {
+            Some(buffer) => buffer,
+            None => self.grown.pop().unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES_FIRST)),
+        }
+    }
+
+    /// An empty buffer for what will be much, of the largest there are.
+    #[inline]
+    pub fn grown_buffer(&mut self) -> Vec<u8> {
+        match self.grown.pop() {
+            Some(buffer) => buffer,
+            None => self.buffer(),
+        }
     }
 
     /// Takes back a buffer; one that grew large, or one too many, is freed.
     #[inline]
     pub fn recycle(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        if capacity > 0 && capacity <= POOLED_BYTES_MAX && self.buffers.len() < POOL_BUFFERS_MAX {
+        let spare = match capacity > BUFFER_BYTES_SMALL_MAX {
+            true => &mut self.grown,
+            false => &mut self.buffers,
+        };
+        if capacity > 0 && capacity <= POOLED_BYTES_MAX && spare.len() < POOL_BUFFERS_MAX {
             buffer.clear();
-            self.buffers.push(buffer);
+            spare.push(buffer);
         }
     }
 
@@ -153,6 +174,14 @@ impl OutQueue {
             self.tail = pool.buffer();
         }
         &mut self.tail
+    }
+
+    /// Prepares for small output of many sessions together.
+    #[inline]
+    pub fn gather(&mut self, pool: &mut BufferPool) {
+        if self.tail.capacity() == 0 {
+            self.tail = pool.grown_buffer();
+        }
     }
 
     /// Appends a copy of `bytes`. Returns whether a full buffer was put aside for it: what comes before `bytes` is

@@ -68,7 +68,7 @@ pub struct Moment {
 pub enum Action {
     /// Open a connection to the node and report `backend_connected` or `backend_closed`.
     Connect(BackendId, model::Address),
-    /// Close the connection; the place is free once `backend_released` is called.
+    /// Close the connection. Its place is used again only for what is opened after the actions were taken.
     CloseBackend(BackendId),
     /// Write what can be written at once, close the connection, call `session_released`.
     CloseSession(SessionId),
@@ -149,6 +149,8 @@ pub struct Engine {
     live_sessions: usize,
     backends: Vec<Backend>,
     free_backends: Vec<u32>,
+    /// Places of connections that the driver has not closed yet: what it still hears of them is not for others.
+    freed_backends: Vec<u32>,
     nodes: Nodes,
     /// `Rc` around what is shared by threads, so that holding on to it for one request is not an atomic operation.
     shared: Rc<Shared>,
@@ -202,6 +204,7 @@ impl Engine {
             live_sessions: 0,
             backends: Vec::new(),
             free_backends: Vec::new(),
+            freed_backends: Vec::new(),
             nodes: Nodes::default(),
             shared: Rc::new(shared),
             policy,
@@ -246,9 +249,8 @@ impl Engine {
     /// Sets or ends a pause of commands.
     pub fn pause(&mut self, pause: Option<Pause>) {
         self.pause = pause.filter(|pause| pause.until_unix_us > self.now.unix_us);
-        if self.pause.is_none() {
-            self.release_held_sessions();
-        }
+        // What another kind of pause still holds back waits again.
+        self.release_held_sessions();
     }
 
     /// Sessions connected to this worker.
@@ -259,6 +261,7 @@ impl Engine {
 
     /// What the driver is to do; in order.
     pub fn take_actions(&mut self) -> Vec<Action> {
+        self.free_backends.append(&mut self.freed_backends);
         std::mem::take(&mut self.actions)
     }
 

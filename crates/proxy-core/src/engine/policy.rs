@@ -29,6 +29,9 @@ pub struct Policy {
     pub outstanding_max: u32,
     /// A session with this much unwritten output owes no more, and its backend waits for it.
     pub session_output_bytes: usize,
+    /// With this many bytes of replies that wait for an earlier one, the backends that sent them wait as well.
+    /// Larger than the output: two sessions may be waiting for each other's backends.
+    pub session_parked_bytes: usize,
     /// A client that reads nothing for this long while a backend waits for it is dropped, µs.
     pub stall_us_max: u64,
     /// A backend that waits this long for a client gives its other work to a new connection, µs.
@@ -54,6 +57,7 @@ impl Default for Policy {
             connections_per_node: 1,
             outstanding_max: 16_384,
             session_output_bytes: 1024 * 1024,
+            session_parked_bytes: 32 * 1024 * 1024,
             stall_us_max: 1_000_000,
             stall_us_retire: 20_000,
             backend_output_bytes: 16 * 1024 * 1024,

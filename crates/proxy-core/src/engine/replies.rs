@@ -5,7 +5,7 @@ use std::ops::Range;
 use resp::{ReplyStep, reply_length};
 
 use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
-use super::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
+use super::buffers::{Chunk, LARGE_BYTES_MIN};
 use super::session::{SessionId, Slot};
 use super::{Action, Engine};
 use crate::slowlog::SlowEntry;
@@ -70,19 +70,26 @@ impl Engine {
         let bytes = &chunk.bytes()[..len];
         let mut position = start;
         let mut run = Run { session: NONE, start, is_single: true };
-        while position < len {
-            let Some(reply) = reply_length(&bytes[position..]).map_err(|_| Nonsense)? else { break };
+        let outcome = loop {
+            if position == len {
+                break Ok(());
+            }
+            let reply = match reply_length(&bytes[position..]) {
+                Ok(Some(reply)) => reply,
+                Ok(None) => break Ok(()),
+                Err(_) => break Err(Nonsense),
+            };
             if bytes[position] == b'>' {
-                self.end_reply_run(&mut run, chunk, position);
+                self.end_reply_run(id, &mut run, chunk, position);
                 position += reply;
                 continue; // a push that no session subscribed to
             }
-            let owed = self.backends[id.0 as usize].owed.pop_front().ok_or(Nonsense)?;
+            let Ok(owed) = self.answered(id) else { break Err(Nonsense) };
             self.note_reply(id, &owed, &bytes[position..position + reply]);
             let next = position + reply;
             if self.is_next_in_order(&owed) {
                 if owed.session != run.session {
-                    self.end_reply_run(&mut run, chunk, position);
+                    self.end_reply_run(id, &mut run, chunk, position);
                     run = Run { session: owed.session, start: position, is_single: true };
                 } else {
                     run.is_single = false;
@@ -90,15 +97,27 @@ impl Engine {
                 let session = &mut self.sessions[owed.session as usize];
                 session.head = session.head.wrapping_add(1);
             } else {
-                self.end_reply_run(&mut run, chunk, position);
+                self.end_reply_run(id, &mut run, chunk, position);
                 self.deliver(id, &owed, &bytes[position..next])?;
             }
             position = next;
-        }
-        self.end_reply_run(&mut run, chunk, position);
+        };
+        // What came before the nonsense was a reply all the same.
+        self.end_reply_run(id, &mut run, chunk, position);
+        outcome?;
         match position < len {
             true => self.begin_reply(id, chunk, position, len),
             false => Ok(()),
+        }
+    }
+
+    /// Who is owed the reply that came. One to a request that was not sent yet is no reply to it.
+    #[inline]
+    fn answered(&mut self, id: BackendId) -> Result<Owed, Nonsense> {
+        let backend = &mut self.backends[id.0 as usize];
+        match backend.in_flight() {
+            0 => Err(Nonsense),
+            _ => backend.owed.pop_front().ok_or(Nonsense),
         }
     }
 
@@ -109,11 +128,11 @@ impl Engine {
         session.generation == owed.generation
             && session.head == owed.sequence
             && owed.part == PLAIN
-            && session.slots.is_none()
+            && session.parked.is_none()
     }
 
     #[inline]
-    fn end_reply_run(&mut self, run: &mut Run, chunk: &Chunk, end: usize) {
+    fn end_reply_run(&mut self, from: BackendId, run: &mut Run, chunk: &Chunk, end: usize) {
         if run.session == NONE {
             return;
         }
@@ -124,6 +143,9 @@ impl Engine {
             false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
         }
         run.session = NONE;
+        if session.out.len() >= self.policy.session_output_bytes {
+            self.stall(from, id);
+        }
         self.mark_session(id);
         self.delivered(id);
     }
@@ -177,8 +199,10 @@ impl Engine {
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
         if owed.session == HANDSHAKE {
-            self.handshake_replied(from, reply);
-            return Ok(());
+            return match self.handshake_replied(from, reply) {
+                true => Ok(()),
+                false => Err(Nonsense), // whatever follows a refusal is of no use
+            };
         }
         let id = SessionId(owed.session);
         let session = &mut self.sessions[owed.session as usize];
@@ -193,9 +217,10 @@ impl Engine {
             session.out.copy(reply, &mut self.pool);
             session.advance(&mut self.pool);
         } else {
-            let mut queue = OutQueue::default();
-            queue.copy(reply, &mut self.pool);
-            *session.slot(owed.sequence) = Slot::Ready(Box::new(queue));
+            session.park(owed.sequence, true, |queue| _ = queue.copy(reply, &mut self.pool));
+            if session.parked_bytes() >= self.policy.session_parked_bytes {
+                self.stall(from, id);
+            }
         }
         self.mark_session(id);
         self.delivered(id);
@@ -209,9 +234,8 @@ impl Engine {
         if !gather.put(usize::from(owed.part), reply) {
             return;
         }
-        let mut queue = OutQueue::default();
-        gather.finish(queue.tail(&mut self.pool));
-        *slot = Slot::Ready(Box::new(queue));
+        let Slot::Gather(gather) = std::mem::replace(slot, Slot::Waiting) else { return };
+        session.park(owed.sequence, true, |queue| gather.finish(queue.tail(&mut self.pool)));
         if session.head == owed.sequence {
             session.drain_slots(&mut self.pool);
         }
@@ -249,7 +273,7 @@ impl Engine {
             Ok(ReplyStep::More) => {}
             Ok(ReplyStep::End(_)) | Err(_) => return Err(Nonsense),
         }
-        if self.streams(id, bytes.len()) {
+        if bytes[0] != b'>' && self.streams(id, bytes.len()) {
             self.backends[id.0 as usize].streaming = true;
             self.pass_on(id, chunk, start..len, false);
         } else {
@@ -261,7 +285,7 @@ impl Engine {
     /// Whether the reply at the head, of which `bytes` are here, is to pass through as it comes.
     fn streams(&self, id: BackendId, bytes: usize) -> bool {
         let backend = &self.backends[id.0 as usize];
-        let Some(owed) = backend.owed.front() else { return false };
+        let Some(owed) = backend.owed.front().filter(|_| backend.in_flight() > 0) else { return false };
         owed.session != HANDSHAKE
             && owed.part == PLAIN
             && bytes + backend.scanner.bulk_remaining() >= STREAM_REPLY_BYTES_MIN
@@ -281,7 +305,7 @@ impl Engine {
             let mut whole = std::mem::take(&mut backend.partial);
             whole.extend_from_slice(&bytes[..used]);
             if whole[0] != b'>' {
-                let owed = backend.owed.pop_front().ok_or(Nonsense)?;
+                let owed = self.answered(id)?;
                 self.note_reply(id, &owed, &whole);
                 self.deliver(id, &owed, &whole)?;
             }
@@ -291,7 +315,7 @@ impl Engine {
             }
         } else {
             let had = backend.partial.len();
-            if self.streams(id, had + used) {
+            if backend.partial[0] != b'>' && self.streams(id, had + used) {
                 let partial = std::mem::take(&mut self.backends[id.0 as usize].partial);
                 self.backends[id.0 as usize].streaming = true;
                 let whole = Chunk::from_vec(partial);
@@ -328,18 +352,10 @@ impl Engine {
                 session.advance(&mut self.pool);
             }
         } else {
-            let slot = session.slot(owed.sequence);
-            let mut queue = match std::mem::replace(slot, Slot::Waiting) {
-                Slot::Partial(queue) => queue,
-                _ => Box::default(),
-            };
-            queue.refer(chunk, start, end, &mut self.pool);
-            *slot = match last {
-                true => Slot::Ready(queue),
-                false => Slot::Partial(queue),
-            };
+            session.park(owed.sequence, last, |queue| queue.refer(chunk, start, end, &mut self.pool));
         }
-        if session.out.len() >= self.policy.session_output_bytes {
+        let full = session.out.len() >= self.policy.session_output_bytes;
+        if full || session.parked_bytes() >= self.policy.session_parked_bytes {
             self.stall(from, id);
         }
         self.mark_session(id);

@@ -1,6 +1,6 @@
 //! From request bytes to a route: taken in place, forwarded as they came.
 
-use resp::{RequestLimits, RequestParser, RequestStep};
+use resp::{PendingBulk, RequestLimits, RequestParser, RequestStep};
 
 use super::Engine;
 use super::backend::{Backend, Owed, PLAIN};
@@ -101,12 +101,15 @@ impl Engine {
                 0 => chunk.into_vec(),
                 used => chunk.bytes()[used..].to_vec(),
             };
-            self.sessions[id.0 as usize].input = input;
+            let session = &mut self.sessions[id.0 as usize];
+            if session.wait != Wait::Over {
+                session.input = input;
+            }
             return;
         };
         input.drain(..used);
         let session = &mut self.sessions[id.0 as usize];
-        match input.is_empty() || session.generation == 0 {
+        match input.is_empty() || session.generation == 0 || session.wait == Wait::Over {
             true => self.pool.recycle(input),
             false => session.input = input,
         }
@@ -162,7 +165,9 @@ impl Engine {
                 Ok(RequestStep::Incomplete { bulk }) => {
                     self.end_run(&run, bytes, position, origin);
                     run = Run::EMPTY;
-                    if let Some(bulk) = bulk.filter(|bulk| bulk.len >= STREAM_BYTES_MIN) {
+                    // The last byte of the bulk's header may be still to come.
+                    let begun = |bulk: &PendingBulk| bulk.len >= STREAM_BYTES_MIN && bulk.start <= rest.len();
+                    if let Some(bulk) = bulk.filter(begun) {
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
                         if let Some(used) = self.begin_stream(id, &parser, (rest, whole), bulk) {
                             parser.reset();
@@ -206,7 +211,7 @@ impl Engine {
             return true;
         }
         let owes = session.outstanding() >= self.policy.outstanding_max;
-        if owes || session.out.len() >= self.policy.session_output_bytes {
+        if owes || session.out.len() + session.parked_bytes() >= self.policy.session_output_bytes {
             session.wait = Wait::Room;
             return true;
         }
@@ -308,6 +313,7 @@ impl Engine {
                 batches.written(Vec::new(), &mut self.pool);
             }
             _ => {
+                out.gather(&mut self.pool);
                 if out.copy(bytes, &mut self.pool) {
                     batches.cut(&mut self.pool);
                 }

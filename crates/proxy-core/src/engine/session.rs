@@ -27,6 +27,8 @@ pub(crate) enum Wait {
     Room,
     /// Until commands are let through again (CLIENT PAUSE, or a handoff of slots).
     Held,
+    /// Forever: it has said QUIT, broken the protocol or been killed, and is closed when it has its replies.
+    Over,
 }
 
 /// A reply that is due, for requests after the one at the head of the session.
@@ -40,6 +42,15 @@ pub(crate) enum Slot {
     Ready(Box<OutQueue>),
     /// It is put together from several backends' replies.
     Gather(Box<Gather>),
+}
+
+/// The replies that are due to a session of which some have come before their turn.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    /// Place `i` is for the reply with sequence `head + i`.
+    slots: VecDeque<Slot>,
+    /// Bytes that wait in them.
+    bytes: usize,
 }
 
 /// What only a session in an unusual state needs; boxed so that the others do not pay for it.
@@ -83,9 +94,8 @@ pub(crate) struct Session {
     /// Request bytes that were received but not yet taken.
     pub(crate) input: Vec<u8>,
     pub(crate) out: OutQueue,
-    /// Place `i` is for the reply with sequence `head + i`. None while replies come in order.
-    #[expect(clippy::box_collection, reason = "hardly any session has it")]
-    pub(crate) slots: Option<Box<VecDeque<Slot>>>,
+    /// None while replies come in order.
+    pub(crate) parked: Option<Box<Parked>>,
     pub(crate) unusual: Option<Box<Unusual>>,
     pub(crate) profile: Profile,
 }
@@ -106,7 +116,7 @@ impl Session {
             stalls: false,
             input: Vec::new(),
             out: OutQueue::default(),
-            slots: None,
+            parked: None,
             unusual: None,
             profile,
         };
@@ -136,34 +146,60 @@ impl Session {
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
     pub(crate) fn slot(&mut self, sequence: u32) -> &mut Slot {
         let index = sequence.wrapping_sub(self.head) as usize;
-        let slots = self.slots.get_or_insert_default();
+        let slots = &mut self.parked.get_or_insert_default().slots;
         while slots.len() <= index {
             slots.push_back(Slot::Waiting);
         }
         &mut slots[index]
     }
 
+    /// Keeps a reply, or more of it, until it is its turn. `last`: it is whole then.
+    pub(crate) fn park(&mut self, sequence: u32, last: bool, write: impl FnOnce(&mut OutQueue)) {
+        let slot = self.slot(sequence);
+        let mut queue = match std::mem::replace(slot, Slot::Waiting) {
+            Slot::Partial(queue) => queue,
+            Slot::Waiting | Slot::Ready(_) | Slot::Gather(_) => Box::default(),
+        };
+        let before = queue.len();
+        write(&mut queue);
+        let added = queue.len() - before;
+        *slot = match last {
+            true => Slot::Ready(queue),
+            false => Slot::Partial(queue),
+        };
+        self.parked.get_or_insert_default().bytes += added;
+    }
+
+    /// Bytes of replies that wait for their turn.
+    #[inline]
+    pub(crate) fn parked_bytes(&self) -> usize {
+        self.parked.as_ref().map_or(0, |parked| parked.bytes)
+    }
+
     /// The reply at the head is complete and in `out`: moves on, with those that waited behind it.
     #[inline]
     pub(crate) fn advance(&mut self, pool: &mut BufferPool) {
         self.head = self.head.wrapping_add(1);
-        if let Some(slots) = self.slots.as_mut() {
-            slots.pop_front();
+        if let Some(parked) = self.parked.as_mut() {
+            parked.slots.pop_front();
             self.drain_slots(pool);
         }
     }
 
     /// Moves what is ready at the head to `out`.
     pub(crate) fn drain_slots(&mut self, pool: &mut BufferPool) {
-        let Some(slots) = self.slots.as_mut() else { return };
+        let Some(parked) = self.parked.as_mut() else { return };
+        let Parked { slots, bytes: parked_bytes } = &mut **parked;
         while let Some(front) = slots.front_mut() {
             match front {
                 Slot::Ready(bytes) => {
+                    *parked_bytes -= bytes.len();
                     self.out.append(std::mem::take(&mut **bytes), pool);
                     slots.pop_front();
                     self.head = self.head.wrapping_add(1);
                 }
                 Slot::Partial(bytes) => {
+                    *parked_bytes -= bytes.len();
                     self.out.append(std::mem::take(&mut **bytes), pool);
                     *front = Slot::Waiting;
                     return;
@@ -171,7 +207,7 @@ impl Session {
                 Slot::Waiting | Slot::Gather(_) => return,
             }
         }
-        self.slots = None;
+        self.parked = None;
     }
 
     /// The stream passing through, where there is one.

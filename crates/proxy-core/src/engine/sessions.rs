@@ -1,7 +1,7 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
 use super::buffers::OutQueue;
-use super::session::{Session, SessionId, Slot, Wait};
+use super::session::{Session, SessionId, Wait};
 use super::stream::STREAM_WINDOW_BYTES;
 use super::{Action, Engine, ReplyPlace};
 use crate::command::CommandId;
@@ -112,7 +112,10 @@ impl Engine {
             if session.wait == Wait::Room && session.outstanding() < self.policy.outstanding_max / 2 {
                 self.resume(id);
             }
-            if std::mem::take(&mut self.sessions[id.0 as usize].stalls) {
+            let session = &mut self.sessions[id.0 as usize];
+            if session.parked_bytes() <= self.policy.session_parked_bytes / 2
+                && std::mem::take(&mut session.stalls)
+            {
                 self.end_stalls(id);
             }
         }
@@ -139,7 +142,7 @@ impl Engine {
                     self.resume(id);
                 }
             }
-            Wait::Drained | Wait::Held => {}
+            Wait::Drained | Wait::Held | Wait::Over => {}
         }
     }
 
@@ -173,11 +176,11 @@ impl Engine {
             count_error(&self.stats, &out[start..]);
             session.advance(&mut self.pool);
         } else {
-            let mut queue = OutQueue::default();
-            let out = queue.tail(&mut self.pool);
-            write(out);
-            count_error(&self.stats, out);
-            *session.slot(place.sequence) = Slot::Ready(Box::new(queue));
+            session.park(place.sequence, true, |queue| {
+                let out = queue.tail(&mut self.pool);
+                write(out);
+                count_error(&self.stats, out);
+            });
         }
         self.mark_session(place.session);
         self.delivered(place.session);
@@ -187,6 +190,7 @@ impl Engine {
     pub(super) fn close_after_replies(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         session.closing = true;
+        session.wait = Wait::Over;
         session.input = Vec::new();
         self.mark_session(id);
     }
@@ -219,7 +223,7 @@ impl Engine {
         }
         session.generation = 0;
         self.live_sessions -= 1;
-        session.slots = None;
+        session.parked = None;
         self.pool.recycle(std::mem::take(&mut session.input));
         session.out.clear(&mut self.pool);
         let unusual = session.unusual.take();
@@ -254,7 +258,9 @@ impl Engine {
             .collect();
         for &id in &picked {
             let session = &self.sessions[id.0 as usize];
-            match session.outstanding() > 0 || !session.out.is_empty() {
+            // The rest of a request that it is in the middle of sending will not be read.
+            let uploads = session.unusual.as_ref().is_some_and(|unusual| unusual.stream.is_some());
+            match !uploads && (session.outstanding() > 0 || !session.out.is_empty()) {
                 true => self.close_after_replies(id),
                 false => self.close_session(id),
             }

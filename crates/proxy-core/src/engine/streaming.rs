@@ -136,10 +136,12 @@ impl Engine {
         }
     }
 
-    /// Whether the session is in the middle of sending a request through this connection.
-    pub(super) fn is_uploading(&self, owner: Option<SessionId>) -> bool {
-        let session = owner.map(|owner| &self.sessions[owner.0 as usize]);
-        session.and_then(|session| session.unusual.as_deref()).is_some_and(|unusual| unusual.stream.is_some())
+    /// Whether a session is in the middle of sending a request through this connection of its own.
+    pub(super) fn is_uploading(&self, backend: u32) -> bool {
+        let owner = self.backends[backend as usize].purpose.owner;
+        let unusual = owner.and_then(|owner| self.sessions[owner.0 as usize].unusual.as_deref());
+        let stream = unusual.and_then(|unusual| unusual.stream.as_ref());
+        stream.is_some_and(|stream| stream.backend == Some(backend))
     }
 
     /// Bytes of a session's stream that its backend has not taken yet.

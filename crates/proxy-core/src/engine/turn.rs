@@ -27,6 +27,9 @@ impl Engine {
         if !self.resumed.is_empty() {
             self.run_resumed();
         }
+        // A connection that failed or was closed holds nothing any more.
+        let all = &self.backends;
+        self.held_backends.retain(|&id| all[id as usize].held_since_us != 0);
         for index in 0..self.held_backends.len() {
             let id = self.held_backends[index];
             if self.hold_expired(id) {
@@ -79,8 +82,7 @@ impl Engine {
     }
 
     fn hold_expired(&self, id: u32) -> bool {
-        let since = self.backends[id as usize].held_since_us;
-        since == 0 || self.now.us - since >= self.policy.hold_us_max
+        self.now.us - self.backends[id as usize].held_since_us >= self.policy.hold_us_max
     }
 
     fn run_resumed(&mut self) {

@@ -1,11 +1,10 @@
 //! AUTH and HELLO: who may use the proxy, and in which protocol.
 //!
-//! There is one user, `default`. The order of the checks is Redis's: a HELLO whose AUTH succeeds stays
-//! authenticated even if a later option is wrong.
+//! There is one user, `default`. The order of the checks is Redis's.
 
 use resp::{Protocol, encode};
 
-use super::{After, Context};
+use super::{After, Context, client};
 use crate::command::{Args, LocalCommand};
 use crate::profile::Profile;
 use crate::settings::Settings;
@@ -53,12 +52,27 @@ fn log_in(user: &[u8], password: &[u8], profile: &mut Profile, settings: &Settin
     right
 }
 
-/// What HELLO asks for.
-#[derive(Default)]
-struct Wishes<'a> {
-    protocol: Option<Protocol>,
-    login: Option<(&'a [u8], &'a [u8])>,
-    name: Option<&'a [u8]>,
+/// Nodes from this version on let the options of HELLO take effect only once all of them were read.
+const OPTIONS_TOGETHER_SINCE: [u32; 2] = [7, 2];
+
+/// Why HELLO is refused.
+enum Refused<'a> {
+    /// For the reason that this text gives.
+    Text(&'static str),
+    /// There is no such option.
+    Option(&'a [u8]),
+}
+
+impl From<&'static str> for Refused<'_> {
+    fn from(text: &'static str) -> Self {
+        Refused::Text(text)
+    }
+}
+
+/// An option of HELLO.
+enum Wish<'a> {
+    LogIn { user: &'a [u8], password: &'a [u8] },
+    Name(&'a [u8]),
 }
 
 /// `HELLO [version [AUTH user password] [SETNAME name]]`
@@ -68,62 +82,86 @@ pub(super) fn hello(
     context: &Context<'_>,
     out: &mut Vec<u8>,
 ) -> After {
-    let Some(wishes) = wishes(args, out) else { return After::Done };
-    if let Some((user, password)) = wishes.login
-        && !log_in(user, password, profile, context.settings)
-    {
-        errors::write(out, errors::WRONGPASS);
-        return After::Done;
+    match greet(args, profile, context) {
+        Ok(()) => describe(profile, context, out),
+        Err(Refused::Text(error)) => errors::write(out, error),
+        Err(Refused::Option(option)) => errors::hello_option(out, option),
     }
-    if needs_auth(profile, context.settings) {
-        errors::write(out, errors::HELLO_NOAUTH);
-        return After::Done;
-    }
-    if let Some(name) = wishes.name
-        && !super::client::set_name(name, profile, out)
-    {
-        return After::Done;
-    }
-    if let Some(protocol) = wishes.protocol {
-        profile.protocol = protocol;
-    }
-    describe(profile, context, out);
     After::Done
 }
 
-/// Reads the options, or writes the error.
-fn wishes<'a>(args: Args<'a>, out: &mut Vec<u8>) -> Option<Wishes<'a>> {
-    let mut wishes = Wishes::default();
-    if args.len() > 1 {
-        wishes.protocol = match decimal::parse(args.get(1)) {
-            Some(2) => Some(Protocol::Resp2),
-            Some(3) => Some(Protocol::Resp3),
-            Some(_) => {
-                errors::write(out, errors::NOPROTO);
-                return None;
-            }
-            None => {
-                errors::write(out, errors::PROTOCOL_VERSION_NOT_INTEGER);
-                return None;
-            }
-        };
-    }
+/// Does what HELLO asks for. The first error, from left to right, ends it.
+///
+/// Before Redis 7.2 an option took effect as it was read, and holds whatever comes after it. Since then (Valkey
+/// included) only a name is looked at while reading, and if any option is wrong, none takes effect. The proxy does as
+/// its nodes do.
+fn greet<'a>(args: Args<'a>, profile: &mut Profile, context: &Context<'_>) -> Result<(), Refused<'a>> {
+    let protocol = wanted_protocol(args)?;
+    let together = options_take_effect_together(context.server_version);
+    let (mut login, mut name) = (None, None);
     let mut at = 2;
     while at < args.len() {
-        let option = args.get(at);
-        let values = args.len() - 1 - at;
-        if option.eq_ignore_ascii_case(b"AUTH") && values >= 2 {
-            wishes.login = Some((args.get(at + 1), args.get(at + 2)));
-            at += 3;
-        } else if option.eq_ignore_ascii_case(b"SETNAME") && values >= 1 {
-            wishes.name = Some(args.get(at + 1));
-            at += 2;
-        } else {
-            errors::hello_option(out, option);
-            return None;
+        match wish(args, &mut at)? {
+            Wish::LogIn { user, password } if together => login = Some((user, password)),
+            Wish::LogIn { user, password } => require(log_in(user, password, profile, context.settings))?,
+            Wish::Name(given) => {
+                client::check_name(given)?;
+                match together {
+                    true => name = Some(given),
+                    false => profile.set_name(given),
+                }
+            }
         }
     }
-    Some(wishes)
+    if let Some((user, password)) = login {
+        require(log_in(user, password, profile, context.settings))?;
+    }
+    if needs_auth(profile, context.settings) {
+        return Err(errors::HELLO_NOAUTH.into());
+    }
+    if let Some(name) = name {
+        profile.set_name(name);
+    }
+    if let Some(protocol) = protocol {
+        profile.protocol = protocol;
+    }
+    Ok(())
+}
+
+fn require(logged_in: bool) -> Result<(), &'static str> {
+    if logged_in { Ok(()) } else { Err(errors::WRONGPASS) }
+}
+
+fn wanted_protocol(args: Args<'_>) -> Result<Option<Protocol>, &'static str> {
+    if args.len() < 2 {
+        return Ok(None);
+    }
+    match decimal::parse(args.get(1)) {
+        Some(2) => Ok(Some(Protocol::Resp2)),
+        Some(3) => Ok(Some(Protocol::Resp3)),
+        Some(_) => Err(errors::NOPROTO),
+        None => Err(errors::PROTOCOL_VERSION_NOT_INTEGER),
+    }
+}
+
+/// The option at `at`, which then stands behind it.
+fn wish<'a>(args: Args<'a>, at: &mut usize) -> Result<Wish<'a>, Refused<'a>> {
+    let (place, option) = (*at, args.get(*at));
+    let values = args.len() - 1 - place;
+    if option.eq_ignore_ascii_case(b"AUTH") && values >= 2 {
+        *at += 3;
+        Ok(Wish::LogIn { user: args.get(place + 1), password: args.get(place + 2) })
+    } else if option.eq_ignore_ascii_case(b"SETNAME") && values >= 1 {
+        *at += 2;
+        Ok(Wish::Name(args.get(place + 1)))
+    } else {
+        Err(Refused::Option(option))
+    }
+}
+
+fn options_take_effect_together(server_version: &str) -> bool {
+    let mut numbers = server_version.split('.').map(|number| number.parse().unwrap_or(0));
+    [numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)] >= OPTIONS_TOGETHER_SINCE
 }
 
 /// The map that HELLO answers.

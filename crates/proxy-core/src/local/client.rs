@@ -28,11 +28,7 @@ pub(super) fn answer(
         ClientCommand::Id => encode::integer(out, profile.id as i64),
         ClientCommand::Getname if profile.name().is_empty() => encode::null(out, profile.protocol),
         ClientCommand::Getname => encode::bulk(out, profile.name()),
-        ClientCommand::Setname => {
-            if set_name(args.get(2), profile, out) {
-                encode::simple(out, "OK");
-            }
-        }
+        ClientCommand::Setname => set_name(args.get(2), profile, out),
         ClientCommand::Setinfo => set_info(args, profile, out),
         ClientCommand::NoEvict => {
             if let Some(on) = on_off(args.get(2), out) {
@@ -71,18 +67,24 @@ pub fn list_reply(lines: &[u8], protocol: Protocol, out: &mut Vec<u8>) {
     encode::verbatim(out, protocol, "txt", lines);
 }
 
-/// Names the session, or writes the error and returns false. An empty name removes it.
-pub(super) fn set_name(name: &[u8], profile: &mut Profile, out: &mut Vec<u8>) -> bool {
-    if !is_printable(name) {
-        errors::write(out, errors::BAD_CLIENT_NAME);
-        return false;
+/// Whether a client may be called so; if not, the error.
+pub(super) fn check_name(name: &[u8]) -> Result<(), &'static str> {
+    match name.len() {
+        _ if !is_printable(name) => Err(errors::BAD_CLIENT_NAME),
+        0..=CLIENT_NAME_BYTES_MAX => Ok(()),
+        _ => Err(errors::CLIENT_NAME_TOO_LONG),
     }
-    if name.len() > CLIENT_NAME_BYTES_MAX {
-        errors::write(out, errors::CLIENT_NAME_TOO_LONG);
-        return false;
+}
+
+/// `CLIENT SETNAME name`. An empty name removes it.
+fn set_name(name: &[u8], profile: &mut Profile, out: &mut Vec<u8>) {
+    match check_name(name) {
+        Ok(()) => {
+            profile.set_name(name);
+            encode::simple(out, "OK");
+        }
+        Err(error) => errors::write(out, error),
     }
-    profile.set_name(name);
-    true
 }
 
 /// Whether a name fits into a line of CLIENT LIST without breaking its form.

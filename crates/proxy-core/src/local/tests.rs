@@ -37,6 +37,7 @@ fn say(line: &str, profile: &mut Profile) -> After {
 fn what_follows() {
     let control = |request| After::Control(Box::new(request));
     let slot = Slot::new(5).unwrap();
+    let wait = |goal, timeout_ms| ControlRequest::Wait(WaitRequest { goal, timeout_ms });
     for (line, expected) in [
         ("ping", After::Done),
         ("quit", After::Close),
@@ -58,6 +59,10 @@ fn what_follows() {
         ("slowlog get", control(ControlRequest::Slowlog(SlowlogRequest::Get(Some(10))))),
         ("slowlog get -1", control(ControlRequest::Slowlog(SlowlogRequest::Get(None)))),
         ("client unpause", control(ControlRequest::ClientUnpause)),
+        ("wait -1 0", control(wait(WaitGoal::Replicas(-1), 0))),
+        ("wait 2 500", control(wait(WaitGoal::Replicas(2), 500))),
+        ("waitaof 1 2 5", control(wait(WaitGoal::Aof { local: 1, replicas: 2 }, 5))),
+        ("wait 2 x", After::Done),
         (
             "client pause 5 write",
             control(ControlRequest::ClientPause { until_ms: NOW_US / 1000 + 5, mode: PauseMode::Write }),

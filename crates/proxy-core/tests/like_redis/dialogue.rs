@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use testkit::binary::ServerBinary;
 use testkit::connection::Connection;
 use testkit::port::Port;
 use testkit::redis_server::{RedisOptions, RedisServer};
@@ -180,6 +181,50 @@ fn hello() {
     );
 }
 
+/// Wrong options before, behind and between good ones: what takes effect differs from version to version.
+#[test]
+fn options_of_hello() {
+    for binary in ServerBinary::ALL {
+        check(
+            RedisOptions::of(binary),
+            &[
+                "hello 2 setname 'a b' junk",
+                "hello 3 setname alice junk",
+                "client getname",
+                "hello 3 setname bob auth nobody x",
+                "client getname",
+                "hello 3 auth nobody x setname carl",
+                "client getname",
+                "hello 3 auth nobody x setname 'a b'",
+                "hello 3 auth nobody x junk",
+                "hello 3 setname dora setname 'a b'",
+                "client getname",
+                "hello 3 setname emil setname",
+                "client getname",
+                "hello 4 setname fred",
+                "client getname",
+                "hello 2 junk",
+                "client getname",
+                "config set requirepass secret",
+                "reset",
+                "hello 3 setname 'a b'",
+                "hello 3 setname gina auth default wrong",
+                "hello 3 setname gina junk",
+                "hello 3 auth default secret setname hugo junk",
+                "client getname",
+                "reset",
+                "hello 2 setname ina auth default secret auth default wrong",
+                "client getname",
+                "reset",
+                "hello 2 auth default wrong auth default secret junk",
+                "client getname",
+                "auth secret",
+                "client getname",
+            ],
+        );
+    }
+}
+
 #[test]
 fn client() {
     check(
@@ -296,6 +341,40 @@ fn config() {
             "config resetstat x",
         ],
     );
+}
+
+#[test]
+fn wait() {
+    let errors = [
+        "wait",
+        "wait 1",
+        "wait 1 2 3",
+        "wait x y",
+        "wait 1 y",
+        "wait x -1",
+        "wait 1 -1",
+        "wait 1 9223372036854775808",
+        "wait 9223372036854775808 1",
+        "wait 1 01",
+        "wait 01 1",
+    ];
+    check(RedisOptions::default(), &errors);
+    let newer = [
+        "wait 1 9223372036854775807",
+        "waitaof",
+        "waitaof 0 0",
+        "waitaof x y z",
+        "waitaof 0 y z",
+        "waitaof 0 0 z",
+        "waitaof 0 0 -1",
+        "waitaof 2 x 10",
+        "waitaof -1 0 10",
+        "waitaof 0 -1 10",
+        "waitaof 0 0 9223372036854775807",
+    ];
+    for binary in [ServerBinary::Redis8, ServerBinary::Valkey9] {
+        check(RedisOptions::of(binary), &[&errors[..], &newer[..]].concat());
+    }
 }
 
 #[test]

@@ -87,7 +87,9 @@ impl Subject {
             ControlRequest::ClientPause { .. }
             | ControlRequest::ClientUnpause
             | ControlRequest::ConfigResetStat => encode::simple(out, "OK"),
-            ControlRequest::ClientList(_) | ControlRequest::Info(_) => panic!("not for this test"),
+            ControlRequest::ClientList(_) | ControlRequest::Info(_) | ControlRequest::Wait(_) => {
+                panic!("not for this test")
+            }
         }
     }
 }

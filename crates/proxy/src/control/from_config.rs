@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use model::Address;
-use proxy_core::engine::{CONNECTIONS_MAX, Policy};
+use proxy_core::engine::Policy;
 use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
 
 use crate::config::{self, Batching, ProxyConfig};
@@ -18,7 +18,7 @@ pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<So
         announce_address: announced,
         admin_address: admin.map(address_of),
         workers: narrow(config.thread_number.unsigned()),
-        backend_conn_num: narrow(connections_per_node(config)),
+        backend_conn_num: narrow(config.backend_conn_num.unsigned()),
         backend_timeout_ms: config.backend_timeout.unsigned(),
         session_timeout_ms: config.session_timeout.unsigned(),
         password: config.password.as_ref().and_then(secret),
@@ -57,10 +57,6 @@ fn secret(secret: &service::config::Secret) -> Option<Secret> {
     Secret::new(secret.expose().as_bytes())
 }
 
-fn connections_per_node(config: &ProxyConfig) -> u64 {
-    config.backend_conn_num.unsigned().min(CONNECTIONS_MAX as u64)
-}
-
 fn address_of(address: SocketAddr) -> Address {
     Address::new(&address.ip().to_string(), address.port())
         .expect("a bound socket has a port and an IP address")
@@ -85,8 +81,6 @@ fn log_level(directives: &str) -> LogLevel {
 
 #[cfg(test)]
 mod tests {
-    use service::config::Count;
-
     use super::*;
 
     fn bound() -> SocketAddr {
@@ -101,14 +95,6 @@ mod tests {
         let settings = settings(&config, bound(), None);
         assert_eq!(settings.announce_address.to_string(), "proxy-0.local:5299");
         assert_eq!(settings.address.to_string(), "127.0.0.1:7001");
-    }
-
-    #[test]
-    fn connections_are_at_most_what_the_engine_keeps() {
-        for (configured, expected) in [(1, 1), (4, 4), (64, 4)] {
-            let config = ProxyConfig { backend_conn_num: Count::of(configured), ..ProxyConfig::default() };
-            assert_eq!(settings(&config, bound(), None).backend_conn_num, expected as u16, "{configured}");
-        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Control {
                 self.workers.pause(None);
                 encode::simple(&mut reply, "OK");
             }
-            // No command that this proxy serves blocks its client.
+            // The only command that blocks its client is WAIT, which ends by itself.
             ControlRequest::ClientUnblock { .. } => encode::integer(&mut reply, 0),
             ControlRequest::ConfigSet(pairs) => return self.set_config(&pairs, to),
             ControlRequest::ConfigResetStat => {
@@ -46,6 +46,7 @@ impl Control {
                 encode::simple(&mut reply, "OK");
             }
             ControlRequest::Slowlog(request) => self.answer_slowlog(request, &mut reply),
+            ControlRequest::Wait(request) => return self.wait(request, to),
             ControlRequest::Info(sections) => self.info(&sections, asker, &mut reply),
         }
         to.send(reply);
@@ -162,7 +163,7 @@ impl Control {
                 rss_peak_bytes: used.rss_peak_bytes,
                 system_cpu_us: used.system_cpu_us,
                 user_cpu_us: used.user_cpu_us,
-                blocked_clients: 0,
+                blocked_clients: self.waits.running() as u64,
             },
             nodes: info::Nodes { version: &self.shared.server_version, keyspace: &keyspace, links_up },
             now_us: self.process.now_us(),

@@ -17,6 +17,7 @@ mod from_config;
 mod health;
 mod heartbeat;
 mod lease;
+mod idle_clients;
 mod local;
 mod metadata;
 mod metrics;
@@ -33,6 +34,7 @@ mod state;
 mod texts;
 mod thread;
 mod umctl;
+mod wait;
 mod workers;
 
 use std::sync::Arc;

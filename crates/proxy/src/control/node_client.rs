@@ -103,13 +103,25 @@ impl NodeClient {
     /// # Errors
     /// [`NodeError`]; `Refused` is the node's own error reply.
     pub(super) async fn call(&mut self, args: &[&[u8]]) -> Result<NodeReply, NodeError> {
+        self.call_waiting(args, Duration::ZERO).await
+    }
+
+    /// As [`NodeClient::call`], for a request that the node may answer so much later than others.
+    ///
+    /// # Errors
+    /// As [`NodeClient::call`].
+    pub(super) async fn call_waiting(
+        &mut self,
+        args: &[&[u8]],
+        longer: Duration,
+    ) -> Result<NodeReply, NodeError> {
         let mut request = Vec::new();
         encode::request(&mut request, args);
-        let deadline = Instant::now() + self.limit;
-        let late = |_| NodeError::TimedOut(self.limit);
+        let limit = self.limit + longer;
+        let deadline = Instant::now() + limit;
+        let late = |_| NodeError::TimedOut(limit);
         timeout_at(deadline, self.stream.write_all(&request)).await.map_err(late)??;
-        let reply =
-            timeout_at(deadline, self.read()).await.map_err(|_| NodeError::TimedOut(self.limit))??;
+        let reply = timeout_at(deadline, self.read()).await.map_err(late)??;
         match reply.first() {
             Some(b'-') => Err(NodeError::Refused(String::from_utf8_lossy(&reply[1..]).trim_end().to_owned())),
             _ => Ok(NodeReply(reply)),

@@ -34,6 +34,11 @@ pub(super) fn scan_failed(node: &Address, error: &NodeError) -> String {
     format!("ERR looking for the keys of this slot failed at backend {node}: {error}")
 }
 
+/// Waiting for what a node's replicas or files have failed.
+pub(super) fn wait_failed(node: &Address, error: &NodeError) -> String {
+    format!("ERR waiting at backend {node} failed: {error}")
+}
+
 /// SETCLUSTER was carried out, but for these settings.
 pub(super) fn ignored_config(fields: &[String]) -> String {
     format!("OK, but unknown CONFIG fields were ignored: {}", fields.join(", "))

@@ -29,6 +29,7 @@ use super::picture::Picture;
 use super::process::ProcessFacts;
 use super::slot_keys::SCANS_MAX;
 use super::state::ClusterState;
+use super::wait::Waits;
 use super::workers::{Answers, Workers};
 use crate::worker::ControlMessage;
 
@@ -78,6 +79,7 @@ pub(super) struct Control {
     pub(super) log: Option<LogControl>,
     /// Permits for scans of whole nodes.
     pub(super) scans: Arc<Semaphore>,
+    pub(super) waits: Waits,
     pub(super) backend_password: Option<Secret>,
     pub(super) events: UnboundedSender<Event>,
     pub(super) lease: Lease,
@@ -109,6 +111,7 @@ impl Control {
             shutdown: start.shutdown,
             log: start.log,
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
+            waits: Waits::default(),
             backend_password: start.backend_password,
             events,
             attachments: Attachments::default(),

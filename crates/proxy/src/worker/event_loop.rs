@@ -6,41 +6,37 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use proxy_core::engine::buffers::{Chunk, READ_BYTES, READ_BYTES_LARGE};
-use proxy_core::engine::{Action, BackendId, Engine, Moment, SessionId, SessionSketch};
-use proxy_core::profile::Profile;
+use proxy_core::engine::{Action, BackendId, Engine, Moment, SessionId};
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{debug, warn};
 
 use super::io::{self, Read, Written};
 use super::mailbox::Inbox;
-use super::{ControlMessage, SessionLine, Totals, WorkerMessage, WorkerStart, sockets};
+use super::{ControlMessage, Totals, WorkerStart, sockets};
 use crate::RunError;
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-/// Connections accepted in one turn.
-const ACCEPTS_PER_TURN_MAX: usize = 256;
 
 const LISTENER: u64 = u64::MAX;
 const MAILBOX: u64 = u64::MAX - 1;
 const BACKEND: u64 = 1 << 40;
 
 /// A session's socket.
-struct SessionSocket {
-    socket: OwnedFd,
+pub(super) struct SessionSocket {
+    pub(super) socket: OwnedFd,
     /// Readable, but the engine does not want more now.
-    unread: bool,
+    pub(super) unread: bool,
 }
 
 /// A backend's socket.
@@ -74,27 +70,27 @@ impl Bound {
 
 /// One worker's event loop.
 pub(super) struct EventLoop {
-    index: usize,
-    epoll: OwnedFd,
-    listener: Option<socket2::Socket>,
-    address: SocketAddr,
-    inbox: Inbox,
+    pub(super) index: usize,
+    pub(super) epoll: OwnedFd,
+    pub(super) listener: Option<socket2::Socket>,
+    pub(super) address: SocketAddr,
+    pub(super) inbox: Inbox,
     control: UnboundedSender<ControlMessage>,
-    totals: Arc<Totals>,
-    stats: Arc<WorkerStats>,
-    engine: Engine,
-    sessions: Vec<Option<SessionSocket>>,
+    pub(super) totals: Arc<Totals>,
+    pub(super) stats: Arc<WorkerStats>,
+    pub(super) engine: Engine,
+    pub(super) sessions: Vec<Option<SessionSocket>>,
     backends: Vec<Option<BackendSocket>>,
     /// Sockets that had more than one read took.
-    again: Vec<u64>,
+    pub(super) again: Vec<u64>,
     chunk: Chunk,
     chunk_large: Chunk,
-    now: Moment,
+    pub(super) now: Moment,
     next_tick_us: u64,
-    authenticated: bool,
-    maxclients: usize,
-    running: bool,
-    draining: bool,
+    pub(super) authenticated: bool,
+    pub(super) maxclients: usize,
+    pub(super) running: bool,
+    pub(super) draining: bool,
 }
 
 impl EventLoop {
@@ -354,55 +350,6 @@ impl EventLoop {
         }
     }
 
-    fn accept(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some(listener) = &self.listener else { return };
-            match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-                Ok((socket, peer)) => {
-                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
-                }
-                Err(rustix::io::Errno::AGAIN) => return,
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
-                Err(error) => {
-                    warn!(worker = self.index, %error, "cannot accept a connection");
-                    return;
-                }
-            }
-        }
-    }
-
-    fn welcome(&mut self, socket: OwnedFd, peer: Option<SocketAddr>) {
-        if self.totals.sessions.fetch_add(1, Ordering::Relaxed) >= self.maxclients {
-            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
-            self.stats.sessions_rejected.increment();
-            let mut refusal = Vec::new();
-            proxy_core::errors::write(&mut refusal, proxy_core::errors::MAX_CLIENTS);
-            let _ = rustix::net::send(&socket, &refusal, rustix::net::SendFlags::NOSIGNAL);
-            return;
-        }
-        let local = getsockname(&socket).ok().and_then(|name| SocketAddr::try_from(name).ok());
-        let client = self.totals.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let (peer, local) = (peer.unwrap_or(self.address), local.unwrap_or(self.address));
-        let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
-        profile.authenticated = self.authenticated;
-        let id = self.engine.accept(profile);
-        let flags =
-            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        if let Err(error) =
-            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(u64::from(id.0)), flags)
-        {
-            warn!(worker = self.index, %error, "cannot watch a connection");
-            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
-            return self.engine.session_closed(id);
-        }
-        self.stats.sessions.increment();
-        self.stats.sessions_accepted.increment();
-        if self.sessions.len() <= id.0 as usize {
-            self.sessions.resize_with(id.0 as usize + 1, || None);
-        }
-        self.sessions[id.0 as usize] = Some(SessionSocket { socket, unread: false });
-    }
-
     /// Closes a client's socket; false if it was closed before.
     fn close_session_socket(&mut self, id: SessionId) -> bool {
         let closed = self.sessions[id.0 as usize].take().is_some();
@@ -481,47 +428,6 @@ impl EventLoop {
                 self.engine.backend_failed(id, "it could not be reached");
             }
         }
-    }
-
-    fn take_messages(&mut self) {
-        self.inbox.clear();
-        while let Ok(message) = self.inbox.receiver.try_recv() {
-            match message {
-                WorkerMessage::Update(shared, done) => {
-                    self.maxclients = shared.settings.maxclients as usize;
-                    self.authenticated = shared.settings.password.is_none();
-                    self.engine.update(shared);
-                    let _ = done.send(());
-                }
-                WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
-                WorkerMessage::Pause(pause) => self.engine.pause(pause),
-                WorkerMessage::List(answer) => {
-                    let _ = answer.send(self.session_lines());
-                }
-                WorkerMessage::Kill(filter, answer) => {
-                    let _ = answer.send(self.engine.kill_sessions(|profile| filter(profile)));
-                }
-                WorkerMessage::Drain => {
-                    self.listener = None;
-                    self.draining = true;
-                    // What clients have sent already is still read and answered.
-                    let open = (0u64..).zip(&self.sessions).filter(|(_, session)| session.is_some());
-                    self.again.extend(open.map(|(index, _)| index));
-                }
-                WorkerMessage::Stop => self.running = false,
-            }
-        }
-    }
-
-    fn session_lines(&self) -> Vec<SessionLine> {
-        let line = |sketch: SessionSketch<'_>| SessionLine {
-            profile: sketch.profile.clone(),
-            command: sketch.command,
-            fd: self.sessions[sketch.id.0 as usize].as_ref().map_or(-1, |session| session.socket.as_raw_fd()),
-            input_bytes: sketch.input_bytes,
-            output_bytes: sketch.output_bytes,
-        };
-        self.engine.session_sketches().map(line).collect()
     }
 
     fn stop_if_drained(&mut self) {

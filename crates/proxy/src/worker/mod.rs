@@ -1,9 +1,11 @@
 //! A worker: one thread with its own listener, event loop, sessions and backends. It shares nothing with the other
 //! workers but what the control thread gives to all of them.
 
+mod accepting;
 mod event_loop;
 mod io;
 mod mailbox;
+mod messages;
 mod sockets;
 
 pub(crate) use mailbox::{ControlMessage, Mailbox, SessionFilter, SessionLine, WorkerMessage};

@@ -9,3 +9,4 @@ mod health;
 mod learning;
 mod metadata;
 mod slot_keys;
+mod wait;

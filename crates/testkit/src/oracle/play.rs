@@ -18,6 +18,10 @@ use crate::frame::Frame;
 const SEND_FIRST_BYTES_MAX: usize = 16 * 1024;
 /// The rest between two writes of one pipeline, so that they arrive apart.
 const CUT_PAUSE: Duration = Duration::from_micros(300);
+/// How long a reply may take; later is a hang. Nothing that is played takes a server more than an instant.
+const REPLY_LIMIT: Duration = Duration::from_secs(6);
+/// How a session ends that ends as it should.
+const CLOSED: &str = "the server closed the connection";
 /// The databases that scripts use.
 const DATABASES: usize = 4;
 
@@ -93,12 +97,11 @@ fn play_in_order<'a>(
     let mut subjects: Vec<Option<Connection>> = Vec::new();
     for (number, step) in steps {
         let reference = answer(targets.reference, &mut references, step);
-        if !step.closes
-            && let Some(end) = &reference.end
-        {
+        // A reference that fails is no reference; nor is one that does not close where it should.
+        if reference.end.as_deref() != step.closes.then_some(CLOSED) {
             let asked =
                 step.requests.get(reference.frames.len()).map_or_else(String::new, Request::to_string);
-            anyhow::bail!("the reference did not answer in step {number}: {asked}: {end}");
+            anyhow::bail!("the reference failed in step {number}: {asked}: {:?}", reference.end);
         }
         let subject = answer(targets.subject, &mut subjects, step);
         if let Some((request, what)) = difference(step, &reference, &subject) {
@@ -117,7 +120,9 @@ fn answer(address: SocketAddr, sessions: &mut Vec<Option<Connection>>, step: &St
     }
     let place = &mut sessions[step.session];
     if place.is_none() {
-        match Connection::open(address) {
+        let opened = Connection::open(address)
+            .and_then(|mut connection| connection.set_reply_limit(REPLY_LIMIT).map(|()| connection));
+        match opened {
             Ok(connection) => *place = Some(connection),
             Err(error) => return Answer { frames: Vec::new(), end: Some(error.to_string()) },
         }
@@ -173,7 +178,7 @@ fn collect(connection: &mut Connection, step: &Step) -> Answer {
         match connection.read() {
             Ok(frame) => frames.push(frame),
             Err(ConnectionError::Closed { partial: 0 }) => {
-                return Answer { frames, end: Some("the server closed the connection".to_owned()) };
+                return Answer { frames, end: Some(CLOSED.to_owned()) };
             }
             Err(error) => return Answer { frames, end: Some(error.to_string()) },
         }

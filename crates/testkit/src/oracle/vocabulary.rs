@@ -218,7 +218,6 @@ const SORTED_SETS: &[Line] = &[
     exact("ZRANGEBYLEX <key> - +"),
     exact("ZLEXCOUNT <key> - [m"),
     exact("ZREVRANGE <key> 0 3"),
-    exact("ZCOUNT <key> <score> +inf"),
     exact("ZPOPMIN <key>"),
     exact("ZPOPMAX <key> <count>"),
     exact("ZMPOP <numkeys> MIN COUNT <count>"),

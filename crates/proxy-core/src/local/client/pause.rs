@@ -1,8 +1,8 @@
 //! CLIENT PAUSE.
 
-use super::super::ControlRequest;
+use super::super::{ControlRequest, timeout};
 use crate::command::Args;
-use crate::{decimal, errors};
+use crate::errors;
 
 /// Which commands wait during a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum PauseMode {
 /// `CLIENT PAUSE milliseconds [WRITE|ALL]`. The mode is checked first, as in Redis.
 pub(super) fn parse(args: Args<'_>, now_ms: u64, out: &mut Vec<u8>) -> Option<ControlRequest> {
     let parsed = mode(args).and_then(|mode| {
-        let until_ms = end_ms(args.get(2), now_ms)?;
+        let until_ms = now_ms + timeout::duration_ms(args.get(2), now_ms)?;
         Ok(ControlRequest::ClientPause { until_ms, mode })
     });
     parsed.map_err(|error| errors::write(out, error)).ok()
@@ -30,11 +30,4 @@ fn mode(args: Args<'_>) -> Result<PauseMode, &'static str> {
         4 => Err(errors::PAUSE_MODE),
         _ => Err(errors::SYNTAX),
     }
-}
-
-fn end_ms(given: &[u8], now_ms: u64) -> Result<u64, &'static str> {
-    let duration_ms = decimal::parse(given).ok_or(errors::TIMEOUT_NOT_INTEGER)?;
-    let duration_ms = u64::try_from(duration_ms).map_err(|_| errors::TIMEOUT_NEGATIVE)?;
-    let end_ms = now_ms.checked_add(duration_ms).filter(|end_ms| i64::try_from(*end_ms).is_ok());
-    end_ms.ok_or(errors::TIMEOUT_OUT_OF_RANGE)
 }

@@ -1,0 +1,14 @@
+//! The engine through its public face: clients, nodes and a clock played without sockets, any piece of any
+//! stream at any time. What must hold for every interleaving is a property; what a single case shows is a table.
+#![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
+
+mod client;
+mod garbage;
+mod limits;
+mod node;
+mod order;
+mod plan;
+mod replies;
+mod streaming;
+mod time;
+mod world;

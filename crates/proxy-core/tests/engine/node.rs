@@ -1,0 +1,179 @@
+//! A node: a small store that answers at once and remembers what it should not have been asked.
+//!
+//! A key that begins with `v:` need not be stored: its value is made of the key, the database and a length that
+//! the key tells, so that a reply shows whose it is.
+
+use std::collections::BTreeMap;
+
+use resp::{Protocol, RequestLimits, RequestParser, RequestStep, encode};
+
+/// The value of a `v:<len>:…` key: bytes that no other key and no other database has.
+pub(crate) fn made_value(db: u32, key: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(key).unwrap();
+    let len: usize = text.split(':').nth(1).unwrap().parse().unwrap();
+    pattern(db, key, len)
+}
+
+/// So many bytes that depend on all of their key.
+pub(crate) fn pattern(db: u32, key: &[u8], len: usize) -> Vec<u8> {
+    let mut state = key.iter().fold(0xcbf2_9ce4_8422_2325 ^ u64::from(db), |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    }) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// What one node holds.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    store: BTreeMap<(u32, Vec<u8>), Vec<u8>>,
+    /// What DBSIZE answers.
+    keys: i64,
+    /// What came that should not have come.
+    pub(crate) complaints: Vec<String>,
+    /// Requests executed, the proxy's greetings not counted.
+    pub(crate) executed: usize,
+    /// It executes what it is sent, and says nothing.
+    pub(crate) silent: bool,
+    /// The password that a connection has to give.
+    pub(crate) password: Option<Vec<u8>>,
+}
+
+/// What a node keeps of one connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    parser: RequestParser,
+    unread: Vec<u8>,
+    db: u32,
+    protocol: Protocol,
+    authenticated: bool,
+}
+
+impl Node {
+    /// A node that says it has so many keys.
+    pub(crate) fn with_keys(keys: i64) -> Node {
+        Node { keys, ..Node::default() }
+    }
+
+    /// A connection is made.
+    pub(crate) fn welcome(&self) -> Peer {
+        Peer {
+            parser: RequestParser::new(),
+            unread: Vec::new(),
+            db: 0,
+            protocol: Protocol::Resp2,
+            authenticated: self.password.is_none(),
+        }
+    }
+
+    /// Bytes came over a connection; appends the replies.
+    pub(crate) fn received(&mut self, peer: &mut Peer, bytes: &[u8], out: &mut Vec<u8>) {
+        peer.unread.extend_from_slice(bytes);
+        let mut position = 0;
+        loop {
+            let rest = &peer.unread[position..];
+            match peer.parser.parse(rest, &RequestLimits::default()) {
+                Ok(RequestStep::Request { len }) => {
+                    let args: Vec<Vec<u8>> =
+                        peer.parser.spans().iter().map(|span| span.of(rest).to_vec()).collect();
+                    let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                    match self.silent {
+                        true => self.execute(peer, &args, &mut Vec::new()),
+                        false => self.execute(peer, &args, out),
+                    }
+                    position += len;
+                }
+                Ok(RequestStep::Incomplete { .. }) => break,
+                other => {
+                    self.complaints.push(format!("no request in RESP: {other:?}"));
+                    peer.parser.reset();
+                    position = peer.unread.len();
+                    break;
+                }
+            }
+        }
+        peer.unread.drain(..position);
+    }
+
+    fn execute(&mut self, peer: &mut Peer, args: &[&[u8]], out: &mut Vec<u8>) {
+        let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
+        match (name.as_str(), args) {
+            ("AUTH", [_, password]) => {
+                peer.authenticated = self.password.as_deref() == Some(password);
+                return match peer.authenticated {
+                    true => encode::simple(out, "OK"),
+                    false => encode::error(out, "WRONGPASS no"),
+                };
+            }
+            _ if !peer.authenticated => return encode::error(out, "NOAUTH Authentication required."),
+            ("HELLO", _) => {
+                peer.protocol = Protocol::Resp3;
+                encode::map(out, Protocol::Resp3, 1);
+                encode::bulk(out, b"server");
+                return encode::bulk(out, b"redis");
+            }
+            ("SELECT", [_, db]) => {
+                peer.db = std::str::from_utf8(db).unwrap().parse().unwrap();
+                return encode::simple(out, "OK");
+            }
+            _ => self.executed += 1,
+        }
+        self.command(peer, &name, args, out);
+    }
+
+    fn command(&mut self, peer: &Peer, name: &str, args: &[&[u8]], out: &mut Vec<u8>) {
+        match (name, args) {
+            ("GET", [_, key]) => self.value(peer, key, out),
+            ("MGET", [_, keys @ ..]) => {
+                encode::array(out, keys.len());
+                keys.iter().for_each(|key| self.value(peer, key, out));
+            }
+            ("SET", [_, key, value, ..]) => {
+                if key.starts_with(b"v:") && **value != made_value(peer.db, key) {
+                    let key = String::from_utf8_lossy(key);
+                    self.complaints.push(format!("SET {key} came with other bytes than were sent"));
+                }
+                self.store.insert((peer.db, key.to_vec()), value.to_vec());
+                encode::simple(out, "OK");
+            }
+            ("INCR", [_, key]) => {
+                let held = self.store.entry((peer.db, key.to_vec())).or_insert_with(|| b"0".to_vec());
+                let next = std::str::from_utf8(held).unwrap().parse::<i64>().unwrap() + 1;
+                *held = next.to_string().into_bytes();
+                encode::integer(out, next);
+            }
+            ("DEL", [_, key]) => {
+                let had = self.store.remove(&(peer.db, key.to_vec())).is_some();
+                encode::integer(out, i64::from(had));
+            }
+            ("DBSIZE", [_]) => encode::integer(out, self.keys),
+            ("SCAN", [_, cursor, ..]) => {
+                // Two steps: 0 leads to 7, 7 to the end.
+                let next: &[u8] = if *cursor == b"0" { b"7" } else { b"0" };
+                encode::array(out, 2);
+                encode::bulk(out, next);
+                encode::array(out, 1);
+                encode::bulk(out, format!("{}-{}", self.keys, String::from_utf8_lossy(cursor)).as_bytes());
+            }
+            _ => {
+                self.complaints.push(format!("{name} ought not to come here"));
+                encode::error(out, "ERR unknown command");
+            }
+        }
+    }
+
+    fn value(&self, peer: &Peer, key: &[u8], out: &mut Vec<u8>) {
+        match self.store.get(&(peer.db, key.to_vec())) {
+            _ if key.starts_with(b"v:") => encode::bulk(out, &made_value(peer.db, key)),
+            Some(value) => encode::bulk(out, value),
+            None => encode::null(out, peer.protocol),
+        }
+    }
+}

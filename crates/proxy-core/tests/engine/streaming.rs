@@ -1,0 +1,142 @@
+//! Requests and replies that are too large to be gathered.
+
+use proxy_core::engine::Policy;
+use proxy_core::engine::buffers::READ_BYTES;
+use proxy_core::engine::stream::{STREAM_BYTES_MIN, STREAM_WINDOW_BYTES};
+
+use crate::client::Allowed;
+use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+
+#[test]
+fn a_large_request_may_be_cut_anywhere() {
+    let header = b"*3\r\n$3\r\nSET\r\n$00\r\nv:000000:0:0{t00}\r\n$000000\r\n".len() + 8;
+    for len in [STREAM_BYTES_MIN - 1, STREAM_BYTES_MIN] {
+        for cut in 1..header {
+            let mut world = World::new(BOTH, Policy::default());
+            let client = world.accept();
+            world.clients[client].set(len, &tag(Owner::First, 0));
+            world.clients[client].get(3, &tag(Owner::First, 0));
+            world.client_sends(client, cut);
+            world.end_turn();
+            world.finish();
+        }
+    }
+}
+
+#[test]
+fn the_end_of_a_large_request_may_be_cut_anywhere() {
+    for back in 1..60 {
+        let mut world = World::new(BOTH, Policy::default());
+        let client = world.accept();
+        let key = world.clients[client].made_key(STREAM_BYTES_MIN, &tag(Owner::Second, 0));
+        let value = crate::node::made_value(0, &key);
+        world.clients[client].ask(&[b"SET", &key, &value, b"EX", b"10"], b"+OK\r\n".to_vec(), true);
+        let end = world.clients[client].outgoing.len();
+        world.clients[client].incr("t1");
+        world.clients[client].echo();
+        let mut left = end + 20 - back;
+        while left > 0 {
+            left -= world.client_sends(client, left);
+            world.flow_nodes();
+        }
+        world.finish();
+    }
+}
+
+#[test]
+fn connections_of_large_requests_are_used_again() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    for _ in 0..10 {
+        world.clients[client].set(300_000, "a");
+        world.clients[client].incr("a");
+    }
+    world.finish();
+    assert_eq!(world.connects, 2, "one for all, one for the large requests");
+}
+
+#[test]
+fn a_connection_is_closed_with_its_upload() {
+    type End = fn(&mut World, usize);
+    let check = |what: &str, end: End| {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        world.clients[client].set(1_000_000, "a");
+        world.client_sends(client, READ_BYTES);
+        world.flow_nodes();
+        assert_eq!(world.links().len(), 2, "{what}");
+        end(&mut world, client);
+        for _ in 0..4 {
+            world.flow_nodes();
+        }
+        assert!(world.clients[client].closed, "{what}");
+        assert_eq!(world.links().len(), 1, "{what}");
+        let next = world.accept();
+        world.clients[next].set(400_000, "a");
+        world.finish();
+    };
+    check("the client broke", World::client_breaks);
+    check("the client ended", World::client_ends);
+    check("the client was killed", |world, _| assert_eq!(world.engine.kill_sessions(|_| true), 1));
+}
+
+#[test]
+fn a_node_that_fails_during_an_upload_costs_one_request() {
+    let mut world = World::new(BOTH, Policy::default());
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    world.clients[client].set(1_000_000, &tag(Owner::First, 0));
+    world.clients[client].incr(&tag(Owner::Second, 0));
+    world.client_sends(client, READ_BYTES);
+    world.flow_nodes();
+    let own = *world.links().last().unwrap();
+    world.fails(own);
+    world.finish();
+    assert_eq!((world.clients[client].excused, world.clients[client].closed), (1, false));
+}
+
+#[test]
+fn an_upload_is_read_no_faster_than_the_node_takes_it() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    world.clients[client].set(8_000_000, "a");
+    world.node_window = 0;
+    let mut read = 0;
+    for _ in 0..200 {
+        read += world.client_sends(client, usize::MAX);
+        world.flow_nodes();
+    }
+    assert!(read <= STREAM_WINDOW_BYTES + READ_BYTES, "{read} bytes were read");
+    world.finish();
+}
+
+#[test]
+fn a_large_request_that_cannot_pass_through_has_a_limit() {
+    let policy = Policy { request_bytes_max: 600_000, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    let client = world.accept();
+    world.clients[client].log = Some(Vec::new());
+    let value = vec![b'x'; 1_000_000];
+    resp::encode::request(&mut world.clients[client].outgoing, &[b"MSET", b"a", &value]);
+    for _ in 0..8 {
+        world.flow();
+        world.pass(1_000);
+    }
+    let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
+    assert_eq!(seen, format!("-{}\r\n", proxy_core::errors::REQUEST_TOO_LARGE));
+    assert!(world.clients[client].closed);
+    assert_eq!(world.node(NODES[0]).executed, 0);
+}
+
+#[test]
+fn an_upload_for_nobody_here_is_thrown_away() {
+    let mut world = World::new(BOTH, Policy::default());
+    let client = world.accept();
+    let tag = tag(Owner::Other, 0);
+    let (key, value) = (format!("{{{tag}}}"), vec![b'x'; 700_000]);
+    let moved = format!("-MOVED {} {}\r\n", crate::world::slot(&tag), crate::world::PEER);
+    world.clients[client].ask(&[b"SET", key.as_bytes(), &value], moved.into_bytes(), false);
+    world.clients[client].echo();
+    world.finish();
+    assert_eq!(world.connects, 2);
+}

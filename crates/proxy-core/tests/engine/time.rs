@@ -1,0 +1,293 @@
+//! What the passing of time does: time-outs, new attempts, batches that wait, sessions that end.
+
+use proxy_core::engine::{NodeState, Policy};
+
+use crate::client::Allowed;
+use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+
+/// Lets time pass in turns, with nothing moving but the clients.
+fn wait(world: &mut World, us: u64) {
+    const TURN_US: u64 = 1_000;
+    for _ in 0..us.div_ceil(TURN_US) {
+        for client in 0..world.clients.len() {
+            world.client_sends(client, usize::MAX);
+        }
+        world.end_turn();
+        world.pass(TURN_US);
+    }
+    world.end_turn();
+}
+
+#[test]
+fn a_node_that_does_not_answer() {
+    let mut world = World::new(ONE, Policy::default());
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    (0..3).for_each(|_| world.clients[client].incr("a"));
+    world.connects(0);
+    wait(&mut world, 2_900_000);
+    assert_eq!(world.clients[client].replies, 0);
+    wait(&mut world, 300_000);
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (3, 3));
+    assert!(!world.clients[client].closed);
+}
+
+#[test]
+fn a_node_that_cannot_be_reached() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    world.clients[client].log = Some(Vec::new());
+    world.clients[client].outgoing = b"get a\r\n".to_vec();
+    wait(&mut world, 3_200_000);
+    let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
+    assert_eq!(
+        seen,
+        format!("-CLUSTERDOWN backend {} is not reachable; the command was not executed\r\n", NODES[0])
+    );
+    assert_eq!(world.engine.node_state(&NODES[0].parse().unwrap()), Some(NodeState::Disconnected));
+}
+
+#[test]
+fn attempts_to_connect_become_rarer() {
+    let mut world = World::new(ONE, Policy::default());
+    let mut gaps_ms = Vec::new();
+    for _ in 0..12 {
+        let failed_us = world.now.us;
+        world.fails(0);
+        let before = world.connects;
+        for _ in 0..3_000 {
+            world.end_turn();
+            if world.connects > before {
+                break;
+            }
+            // Requests are not kept waiting in the meantime.
+            world.pass(1_000);
+        }
+        assert_eq!(world.connects, before + 1);
+        gaps_ms.push((world.now.us - failed_us) / 1000);
+    }
+    assert!(gaps_ms[0] <= 100, "{gaps_ms:?}");
+    assert!(gaps_ms[11] >= 500 && gaps_ms[11] <= 1_050, "{gaps_ms:?}");
+    assert!(gaps_ms.windows(3).all(|gaps| gaps[2] + 50 >= gaps[0] || gaps[0] >= 500), "{gaps_ms:?}");
+    world.connects(0);
+    world.end_turn();
+    assert_eq!(world.engine.node_state(&NODES[0].parse().unwrap()), Some(NodeState::Connected));
+    world.fails(0);
+    let (seen, _) = world.dialogue(b"get a\r\n");
+    assert!(seen.starts_with("-CLUSTERDOWN backend"), "{seen}");
+}
+
+#[test]
+fn a_held_batch_is_sent_in_time() {
+    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    let (first, second) = (world.accept(), world.accept());
+    world.connects(0);
+    for _ in 0..3 {
+        world.clients[first].incr("a");
+        world.client_sends(first, usize::MAX);
+        world.end_turn();
+        world.pass(50);
+    }
+    world.clients[second].incr("b");
+    world.client_sends(second, usize::MAX);
+    world.end_turn();
+    let executed = world.node(NODES[0]).executed;
+    assert!(executed < 4, "the batch was to be held");
+    assert!(world.engine.sleep_us() <= policy.hold_us_max);
+    world.pass(policy.hold_us_max);
+    world.end_turn();
+    assert_eq!(world.node(NODES[0]).executed, 4);
+    world.finish();
+    world.end_turn();
+    assert_eq!(world.engine.sleep_us(), world.engine.tick_us(), "nothing is held any more");
+}
+
+#[test]
+fn nothing_is_waited_for_once_a_held_batch_has_failed() {
+    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    world.connects(0);
+    for _ in 0..5 {
+        world.clients[client].incr("a");
+        world.client_sends(client, usize::MAX);
+        world.end_turn();
+        world.pass(50);
+    }
+    assert!(world.node(NODES[0]).executed < 5, "the batch was to be held");
+    world.fails(0);
+    for _ in 0..3 {
+        world.end_turn();
+        world.pass(2_000);
+    }
+    assert_eq!(world.engine.sleep_us(), world.engine.tick_us(), "a worker would wake for nothing");
+}
+
+#[test]
+fn a_client_that_does_not_read_is_dropped_for_those_that_do() {
+    let policy = Policy { session_output_bytes: 100_000, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    let (silent, behind) = (world.accept(), world.accept());
+    world.clients[silent].window = 0;
+    world.clients[silent].get(2_000_000, "a");
+    world.clients[behind].incr("b");
+    world.connects(0);
+    let step = |world: &mut World| {
+        for client in 0..world.clients.len() {
+            world.client_sends(client, usize::MAX);
+        }
+        for link in world.links() {
+            world.connects(link);
+            world.node_sends(link, usize::MAX);
+        }
+        world.end_turn();
+        world.pass(1_000);
+    };
+    (0..100).for_each(|_| step(&mut world));
+    // Its connection serves nobody else by now: whoever comes later has another.
+    let later = world.accept();
+    world.clients[later].incr("c");
+    (0..20).for_each(|_| step(&mut world));
+    assert_eq!((world.clients[later].replies, world.clients[behind].replies), (1, 0));
+    assert!(!world.clients[silent].closed);
+    (0..1_100).for_each(|_| step(&mut world));
+    assert!(world.clients[silent].closed, "somebody waits behind it");
+    assert_eq!(world.clients[behind].replies, 1);
+    (0..20).for_each(|_| step(&mut world));
+    assert_eq!(world.links().len(), 1, "the connection that was given up is closed");
+}
+
+#[test]
+fn idle_sessions_end_where_a_limit_is_set() {
+    let mut world =
+        World::with_settings(Some(ONE), Policy::default(), |settings| settings.session_timeout_ms = 5_000);
+    let (idle, active) = (world.accept(), world.accept());
+    for _ in 0..4 {
+        wait(&mut world, 2_000_000);
+        assert_eq!(world.says(active, b"ping\r\n"), "+PONG\r\n");
+    }
+    assert!(world.clients[idle].closed && !world.clients[active].closed);
+}
+
+#[test]
+fn a_drain_ends_sessions_when_they_have_been_answered() {
+    let mut world = World::new(BOTH, Policy::default());
+    let (idle, waiting) = (world.accept(), world.accept());
+    world.clients[waiting].incr(&tag(Owner::First, 0));
+    world.clients[waiting].incr(&tag(Owner::Second, 0));
+    world.client_sends(waiting, usize::MAX);
+    world.end_turn();
+    world.engine.drain();
+    world.end_turn();
+    assert!(world.clients[idle].closed && !world.clients[waiting].closed);
+    world.finish();
+    assert_eq!(world.clients[waiting].replies, 2);
+    wait(&mut world, 200_000);
+    assert_eq!(world.engine.session_count(), 0);
+}
+
+#[test]
+fn nodes_are_greeted_before_they_are_asked() {
+    let check = |password: &[u8], expected: &str| {
+        let mut world = World::with_settings(None, Policy::default(), |_| {});
+        world.node(NODES[0]).password = Some(b"inner".to_vec());
+        world.use_backend_password(password);
+        world.update(Some(ONE));
+        let (seen, client) = world.dialogue(b"hello 3\r\nselect 3\r\nget v:1:{a}\r\n");
+        let last = seen.rsplit("+OK\r\n").next().unwrap().to_owned();
+        assert!(last.starts_with(expected), "{last}");
+        assert!(!world.clients[client].closed);
+    };
+    check(b"inner", "$1\r\n");
+    check(b"outer", "-CLUSTERDOWN backend");
+}
+
+#[test]
+fn what_a_refused_connection_still_said_is_forgotten() {
+    let mut world = World::with_settings(None, Policy::default(), |_| {});
+    world.use_backend_password(b"inner");
+    world.update(Some(ONE));
+    world.end_turn();
+    let client = world.accept();
+    world.clients[client].outgoing = b"select 3\r\nget v:1:{a}\r\n".to_vec();
+    world.clients[client].log = Some(Vec::new());
+    world.client_sends(client, usize::MAX);
+    world.end_turn();
+    let own = *world.links().last().unwrap();
+    world.connects(own);
+    world.node_says(own, b"-WRONGPASS no\r\n-NOAUTH Auth");
+    world.node_sends(own, usize::MAX);
+    world.end_turn();
+    world.node(NODES[0]).password = Some(b"inner".to_vec());
+    wait(&mut world, 200_000);
+    world.clients[client].log = Some(Vec::new());
+    let seen = world.says(client, b"get v:1:{a}\r\n");
+    assert!(seen.starts_with("$1\r\n"), "{seen}");
+}
+
+#[test]
+fn nonsense_from_a_node_costs_only_what_it_stood_for() {
+    let check = |says: &[u8], replies: usize, excused: usize| {
+        let mut world = World::new(ONE, Policy::default());
+        world.allowed = Allowed { failures: true, ..Allowed::default() };
+        let client = world.accept();
+        (0..3).for_each(|_| world.clients[client].ask(&[b"GET", b"a"], b"$-1\r\n".to_vec(), true));
+        world.clients[client].echo();
+        world.client_sends(client, usize::MAX);
+        world.connects(0);
+        world.node_window = 0;
+        world.end_turn();
+        // The node says this in the place of its answers.
+        world.node_window = usize::MAX;
+        world.node(NODES[0]).silent = true;
+        world.node_takes(0);
+        world.end_turn();
+        world.node_says(0, says);
+        while world.node_sends(0, usize::MAX) > 0 {}
+        world.end_turn();
+        let client = &world.clients[client];
+        assert_eq!((client.replies, client.excused, client.closed), (replies, excused, false), "{says:?}");
+    };
+    check(b"$-1\r\n", 1, 0);
+    check(b"what\r\n", 4, 3);
+    check(b"$-1\r\n$-1\r\nwhat\r\n", 4, 1);
+    check(b"$-1\r\n$-1\r\n$-1\r\n$-1\r\n", 4, 0);
+}
+
+#[test]
+fn a_reply_to_what_was_not_sent_is_none() {
+    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    world.connects(0);
+    world.end_turn();
+    world.clients[client].incr("a");
+    world.node_says(0, b"$-1\r\n");
+    world.client_sends(client, usize::MAX);
+    world.node_sends(0, usize::MAX);
+    world.end_turn();
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (1, 1));
+}
+
+#[test]
+fn the_place_of_a_closed_connection_is_not_used_in_the_same_turn() {
+    let mut world = World::new(ONE, Policy::default());
+    let (first, second) = (world.accept(), world.accept());
+    for client in [first, second] {
+        world.clients[client].set(1_000_000, "a");
+    }
+    world.client_sends(first, usize::MAX);
+    world.flow_nodes();
+    let own = *world.links().last().unwrap();
+    world.client_breaks(first);
+    world.client_sends(second, usize::MAX);
+    // The old connection's last words are read in the turn in which it is given up.
+    world.node_says(own, b"-ERR of the first client\r\n");
+    world.node_sends(own, usize::MAX);
+    world.end_turn();
+    world.finish();
+    assert_eq!((world.clients[second].replies, world.clients[second].excused), (1, 0));
+}

@@ -1,0 +1,249 @@
+//! WAIT and WAITAOF: on connections of the control thread's own, because a node answers nothing else on a connection on
+//! which it waits, and the workers' connections are shared.
+//!
+//! A node waits for the writes of the connection that asks. So each connection first publishes to a channel that nobody
+//! listens to: a command that is replicated, after every write that the client has an answer to (the engine asks only
+//! when the session has had all of them). What is waited for is therefore at least what the client wrote.
+//!
+//! ```text
+//!  client      SET a 1 ─▶ OK       WAIT 1 500
+//!  worker         │   ▲               │  shared connection
+//!  node         SET ──┘ offset 100    │
+//!  this                               └─▶ SPUBLISH ─▶ offset 180, WAIT 1 500 ─▶ replicas at 180
+//! ```
+
+mod reached;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Address;
+use proxy_core::errors;
+use proxy_core::local::{WaitGoal, WaitRequest};
+use proxy_core::settings::Secret;
+use service::shutdown::{Phase, Shutdown};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use self::reached::{Reached, request};
+use super::idle_clients::IdleClients;
+use super::node_client::{NodeClient, NodeError};
+use super::texts;
+use super::thread::Control;
+use super::workers::ReplyTo;
+
+/// Waits at once, each with a connection to every primary; one more is refused.
+const WAITS_MAX: usize = 256;
+/// The longest wait, also of those that state no end: what a client that left does not need any more is given back.
+const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// A node is asked to wait for no longer than this at a time, so that one that hangs is noticed.
+const PIECE_MAX: Duration = Duration::from_secs(10);
+/// The shortest time that WAIT can state; 0 would be for ever.
+const PIECE_MIN: Duration = Duration::from_millis(1);
+/// A channel without subscribers. Sharded, because no pattern sees it.
+const CHANNEL: &[u8] = b"__undermoon:wait";
+
+/// What all waits share.
+#[derive(Debug)]
+pub(super) struct Waits {
+    permits: Arc<Semaphore>,
+    idle: Arc<IdleClients>,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits { permits: Arc::new(Semaphore::new(WAITS_MAX)), idle: Arc::default() }
+    }
+}
+
+impl Waits {
+    /// Clients that wait now.
+    pub(super) fn running(&self) -> usize {
+        WAITS_MAX - self.permits.available_permits()
+    }
+}
+
+/// One client's wait.
+struct Wait {
+    goal: WaitGoal,
+    deadline: Instant,
+    /// Whether the client stated no end.
+    endless: bool,
+    nodes: NodesAsked,
+    to: ReplyTo,
+    shutdown: Shutdown,
+}
+
+/// How the nodes are reached.
+#[derive(Clone)]
+struct NodesAsked {
+    addresses: Vec<Address>,
+    password: Option<Secret>,
+    limit: Duration,
+    idle: Arc<IdleClients>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum WaitError {
+    /// In the node's own words, which are those that the client expects.
+    #[error("{0}")]
+    Refused(String),
+    #[error("{}", texts::wait_failed(.0, .1))]
+    Node(Address, NodeError),
+    #[error("{}", errors::SHUTTING_DOWN)]
+    ShuttingDown,
+}
+
+/// A connection whose wait covers what the client wrote.
+struct Waiter {
+    node: Address,
+    client: NodeClient,
+}
+
+impl Control {
+    /// WAIT or WAITAOF.
+    pub(super) fn wait(&self, request: WaitRequest, to: ReplyTo) {
+        let addresses = self.cluster.primaries();
+        self.waits.idle.keep_only(&addresses);
+        let refusal = |error| {
+            let mut reply = Vec::new();
+            errors::write(&mut reply, error);
+            to.send(reply);
+        };
+        if addresses.is_empty() {
+            return refusal(errors::CLUSTER_NOT_FOUND);
+        }
+        let Ok(permit) = self.waits.permits.clone().try_acquire_owned() else {
+            return refusal(errors::TOO_MANY_WAITS);
+        };
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let wait = Wait {
+            goal: request.goal,
+            deadline: Instant::now() + if timeout.is_zero() { WAIT_MAX } else { timeout.min(WAIT_MAX) },
+            endless: timeout.is_zero(),
+            nodes: NodesAsked {
+                addresses,
+                password: self.backend_password.clone(),
+                limit: Duration::from_millis(self.shared.settings.backend_timeout_ms),
+                idle: self.waits.idle.clone(),
+            },
+            to,
+            shutdown: self.shutdown.clone(),
+        };
+        tokio::spawn(async move {
+            wait.answer().await;
+            drop(permit);
+        });
+    }
+}
+
+impl Wait {
+    async fn answer(self) {
+        let mut reply = Vec::new();
+        let outcome = tokio::select! {
+            outcome = self.run() => outcome,
+            // Whoever waits without an end would hold up the end of the proxy.
+            () = self.shutdown.reached(Phase::Draining), if self.endless => Err(WaitError::ShuttingDown),
+        };
+        match outcome {
+            Ok(reached) => reached.write(self.goal, &mut reply),
+            Err(error) => errors::write(&mut reply, &error.to_string()),
+        }
+        self.to.send(reply);
+    }
+
+    /// What was reached when the wait ended.
+    async fn run(&self) -> Result<Reached, WaitError> {
+        let mut waiters = self.nodes.open().await?;
+        loop {
+            let reached;
+            (waiters, reached) = self.wait_once(waiters).await?;
+            if reached.meets(self.goal) || self.deadline < Instant::now() + PIECE_MIN {
+                waiters.into_iter().for_each(|waiter| self.nodes.idle.put(waiter.node, waiter.client));
+                return Ok(reached);
+            }
+        }
+    }
+
+    /// Has all nodes wait, at most for one piece of the time.
+    async fn wait_once(&self, waiters: Vec<Waiter>) -> Result<(Vec<Waiter>, Reached), WaitError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let piece = left.clamp(PIECE_MIN, PIECE_MAX);
+        let mut tasks = JoinSet::new();
+        for waiter in waiters {
+            tasks.spawn(waiter.wait(self.goal, piece));
+        }
+        let mut waiters = Vec::new();
+        let mut least = Reached::ALL;
+        while let Some(joined) = tasks.join_next().await {
+            let (waiter, reached) = joined.expect("waiting for a node does not panic")?;
+            least = least.min(reached);
+            waiters.push(waiter);
+        }
+        Ok((waiters, least))
+    }
+}
+
+impl NodesAsked {
+    /// A connection to each, whose waits cover what was written so far.
+    async fn open(&self) -> Result<Vec<Waiter>, WaitError> {
+        let mut tasks = JoinSet::new();
+        for node in self.addresses.iter().cloned() {
+            let nodes = self.clone();
+            tasks.spawn(async move {
+                let client = nodes.open_one(&node).await;
+                client
+                    .map(|client| Waiter { node: node.clone(), client })
+                    .map_err(|error| WaitError::at(node, error))
+            });
+        }
+        let mut waiters = Vec::new();
+        while let Some(joined) = tasks.join_next().await {
+            waiters.push(joined.expect("opening a connection does not panic")?);
+        }
+        Ok(waiters)
+    }
+
+    async fn open_one(&self, node: &Address) -> Result<NodeClient, NodeError> {
+        if let Some(mut client) = self.idle.take(node)
+            && publish(&mut client).await.is_ok()
+        {
+            return Ok(client);
+        }
+        let mut client = NodeClient::connect(node, self.password.as_ref(), self.limit).await?;
+        publish(&mut client).await?;
+        Ok(client)
+    }
+}
+
+/// Moves the connection's own place in the replication stream behind all that was written so far.
+async fn publish(client: &mut NodeClient) -> Result<(), NodeError> {
+    match client.call(&[b"SPUBLISH", CHANNEL, b""]).await {
+        // Before Redis 7 there were no sharded channels.
+        Err(NodeError::Refused(_)) => client.call(&[b"PUBLISH", CHANNEL, b""]).await.map(drop),
+        outcome => outcome.map(drop),
+    }
+}
+
+impl Waiter {
+    async fn wait(mut self, goal: WaitGoal, time: Duration) -> Result<(Waiter, Reached), WaitError> {
+        let words = request(goal, time);
+        let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+        let reply = self.client.call_waiting(&words, time).await;
+        match reply.and_then(|reply| Reached::read(goal, &reply.value()?)) {
+            Ok(reached) => Ok((self, reached)),
+            Err(error) => Err(WaitError::at(self.node, error)),
+        }
+    }
+}
+
+impl WaitError {
+    fn at(node: Address, error: NodeError) -> WaitError {
+        match error {
+            NodeError::Refused(error) => WaitError::Refused(error),
+            error => WaitError::Node(node, error),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Connections accepted, or refused where there are too many.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering;
+
+use proxy_core::profile::Profile;
+use rustix::event::epoll;
+use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
+use tracing::warn;
+
+use super::event_loop::{EventLoop, SessionSocket};
+
+/// Connections accepted in one turn.
+const ACCEPTS_PER_TURN_MAX: usize = 256;
+
+impl EventLoop {
+    pub(super) fn accept(&mut self) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            let Some(listener) = &self.listener else { return };
+            match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+                Ok((socket, peer)) => {
+                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
+                }
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
+                Err(error) => {
+                    warn!(worker = self.index, %error, "cannot accept a connection");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, socket: OwnedFd, peer: Option<SocketAddr>) {
+        if self.totals.sessions.fetch_add(1, Ordering::Relaxed) >= self.maxclients {
+            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
+            self.stats.sessions_rejected.increment();
+            let mut refusal = Vec::new();
+            proxy_core::errors::write(&mut refusal, proxy_core::errors::MAX_CLIENTS);
+            let _ = rustix::net::send(&socket, &refusal, rustix::net::SendFlags::NOSIGNAL);
+            return;
+        }
+        let local = getsockname(&socket).ok().and_then(|name| SocketAddr::try_from(name).ok());
+        let client = self.totals.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let (peer, local) = (peer.unwrap_or(self.address), local.unwrap_or(self.address));
+        let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
+        profile.authenticated = self.authenticated;
+        let id = self.engine.accept(profile);
+        let flags =
+            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+        if let Err(error) =
+            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(u64::from(id.0)), flags)
+        {
+            warn!(worker = self.index, %error, "cannot watch a connection");
+            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
+            return self.engine.session_closed(id);
+        }
+        self.stats.sessions.increment();
+        self.stats.sessions_accepted.increment();
+        if self.sessions.len() <= id.0 as usize {
+            self.sessions.resize_with(id.0 as usize + 1, || None);
+        }
+        self.sessions[id.0 as usize] = Some(SessionSocket { socket, unread: false });
+    }
+}

@@ -1,0 +1,51 @@
+//! What the control thread asks of a worker.
+
+use std::os::fd::AsRawFd;
+
+use proxy_core::engine::SessionSketch;
+
+use super::event_loop::EventLoop;
+use super::{SessionLine, WorkerMessage};
+
+impl EventLoop {
+    pub(super) fn take_messages(&mut self) {
+        self.inbox.clear();
+        while let Ok(message) = self.inbox.receiver.try_recv() {
+            match message {
+                WorkerMessage::Update(shared, done) => {
+                    self.maxclients = shared.settings.maxclients as usize;
+                    self.authenticated = shared.settings.password.is_none();
+                    self.engine.update(shared);
+                    let _ = done.send(());
+                }
+                WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
+                WorkerMessage::Pause(pause) => self.engine.pause(pause),
+                WorkerMessage::List(answer) => {
+                    let _ = answer.send(self.session_lines());
+                }
+                WorkerMessage::Kill(filter, answer) => {
+                    let _ = answer.send(self.engine.kill_sessions(|profile| filter(profile)));
+                }
+                WorkerMessage::Drain => {
+                    self.listener = None;
+                    self.draining = true;
+                    // What clients have sent already is still read and answered.
+                    let open = (0u64..).zip(&self.sessions).filter(|(_, session)| session.is_some());
+                    self.again.extend(open.map(|(index, _)| index));
+                }
+                WorkerMessage::Stop => self.running = false,
+            }
+        }
+    }
+
+    fn session_lines(&self) -> Vec<SessionLine> {
+        let line = |sketch: SessionSketch<'_>| SessionLine {
+            profile: sketch.profile.clone(),
+            command: sketch.command,
+            fd: self.sessions[sketch.id.0 as usize].as_ref().map_or(-1, |session| session.socket.as_raw_fd()),
+            input_bytes: sketch.input_bytes,
+            output_bytes: sketch.output_bytes,
+        };
+        self.engine.session_sketches().map(line).collect()
+    }
+}
