@@ -7,12 +7,15 @@ use control_core::{Command, Reply, State};
 use super::metadata::{MetadataError, MetadataSource};
 use crate::store::{ChangeError, Metadata};
 
+/// What was read, with the number of the last change in it.
+type LastRead = (u64, Arc<State>);
+
 /// The metadata of this process. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LocalBroker {
     metadata: Metadata,
     /// What was read last, so that it is copied once for each change and not for each reading.
-    last: Arc<Mutex<Option<(u64, Arc<State>)>>>,
+    last: Arc<Mutex<Option<LastRead>>>,
 }
 
 impl LocalBroker {
