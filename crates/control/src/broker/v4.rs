@@ -7,7 +7,7 @@ use api::ErrorBody;
 use api::v4::{CommandAnswer, EventPage, Health, Jobs, Plan, PlannedChange, StateAnswer};
 use axum::Json;
 use axum::extract::{Path, State};
-use control_core::{Command, HostName, NewProxy, Reply, TimeMs, apply, explain};
+use control_core::{Command, HostName, NewProxy, Reply, TimeMs, foresee};
 use service::build_info::BUILD;
 
 use super::error::ApiError;
@@ -76,10 +76,8 @@ pub(super) async fn health(State(broker): Shared) -> (axum::http::StatusCode, Js
 #[utoipa::path(post, path = "/api/v4/plan", tag = "plans", request_body = PlannedChange,
     responses((status = 200, body = Plan), (status = 400, body = ErrorBody)))]
 pub(super) async fn plan(State(broker): Shared, Body(change): Body<PlannedChange>) -> Json<Plan> {
-    let before = &broker.metadata.snapshot().state;
-    let mut after = before.clone();
-    Json(match apply(&mut after, planned(change)) {
-        Ok(_) => Plan { accepted: true, error: None, words: explain(before, &after) },
+    Json(match foresee(&broker.metadata.snapshot().state, planned(change)) {
+        Ok(words) => Plan { accepted: true, error: None, words },
         Err(error) => {
             Plan { accepted: false, error: Some(error.code().to_owned()), words: vec![error.to_string()] }
         }
