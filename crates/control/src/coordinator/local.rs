@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use control_core::{Command, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource};
-use crate::store::{ChangeError, Metadata};
+use crate::store::{ChangeError, Mark, Metadata};
 
-/// What was read, with the number of the last change in it.
-type LastRead = (u64, Arc<State>);
+/// What was read, with its place in the history.
+type LastRead = (Mark, Arc<State>);
 
 /// The metadata of this process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -28,17 +28,15 @@ impl LocalBroker {
 
 impl MetadataSource for LocalBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        // What others have changed is not known while the store is away, and a lease must not be granted by it.
-        if let Some(problem) = self.metadata.problem() {
-            return Err(MetadataError::Unreachable(problem));
-        }
-        let snapshot = self.metadata.snapshot();
+        // What others have changed must be known, or a lease might be granted that they think is over.
+        let confirmed = self.metadata.confirmed().await;
+        let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((change, state)) if *change == snapshot.change => Ok(Arc::clone(state)),
+            Some((mark, state)) if *mark == snapshot.mark() => Ok(Arc::clone(state)),
             _ => {
                 let state = Arc::new(snapshot.state.clone());
-                *last = Some((snapshot.change, Arc::clone(&state)));
+                *last = Some((snapshot.mark(), Arc::clone(&state)));
                 Ok(state)
             }
         }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use api::v4::StateAnswer;
+use api::v4::{StateAnswer, StateMark};
 use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use control_core::{Command, Reply, State};
 use service::config::Secret;
@@ -25,7 +25,7 @@ pub struct RemoteBroker {
 struct Shared {
     options: ClientOptions,
     current: RwLock<(Vec<String>, BrokerClient)>,
-    last: Mutex<(u64, Arc<State>)>,
+    last: Mutex<Option<(StateMark, Arc<State>)>>,
 }
 
 impl RemoteBroker {
@@ -59,12 +59,16 @@ fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, C
 impl MetadataSource for RemoteBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
         let client = self.client();
-        let (known, state) = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer: StateAnswer<State> = client.state(known, Duration::ZERO).await.map_err(unreachable)?;
-        let Some(newer) = answer.state else { return Ok(state) };
-        let state = Arc::new(newer);
+        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mark, state) = known.unzip();
+        let answer: StateAnswer<State> =
+            client.state(mark.as_ref(), Duration::ZERO).await.map_err(unreachable)?;
+        let mark = answer.mark();
+        let Some(state) = answer.state.map(Arc::new).or(state) else {
+            return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
+        };
         let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (answer.change, Arc::clone(&state));
+        *last = Some((mark, Arc::clone(&state)));
         Ok(state)
     }
 
