@@ -80,26 +80,25 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CtlError> {
 #[derive(Debug)]
 pub(super) struct Follower<'a> {
     client: &'a BrokerClient,
-    /// What was seen last.
-    mark: Option<StateMark>,
+    known: Option<StateMark>,
 }
 
 impl<'a> Follower<'a> {
     /// One that has seen nothing yet.
     pub(super) const fn new(client: &'a BrokerClient) -> Self {
-        Self { client, mark: None }
+        Self { client, known: None }
     }
 
     /// The metadata if it has changed since the last call, or does so within `wait`.
     pub(super) async fn newer(&mut self, wait: Duration) -> Result<Option<State>, CtlError> {
-        let answer = self.client.state::<State>(self.mark.as_ref(), wait).await?;
-        self.mark = Some(answer.mark());
+        let answer = self.client.state::<State>(self.known.as_ref(), wait).await?;
+        self.known = Some(answer.mark());
         Ok(answer.state)
     }
 }
 
 /// The metadata now.
 pub(super) async fn state(client: &BrokerClient) -> Result<State, CtlError> {
-    // Whoever knows nothing yet is given all of it.
+    // Who knows nothing yet is always given it.
     Ok(Follower::new(client).newer(Duration::ZERO).await?.unwrap_or_default())
 }
