@@ -1,10 +1,18 @@
 //! The types of `/api/v4`: what is this project's own.
 
+mod failover;
+mod health;
+
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::v3::NewProxy;
+pub use failover::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
+pub use health::{
+    ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
+    ShardHealth, Sync,
+};
 
 /// Something that changed, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -79,6 +87,8 @@ pub enum JobKind {
 pub enum JobState {
     /// Its turn has not come.
     Waiting,
+    /// It is stopped until it is resumed.
+    Paused,
     /// It runs.
     Running,
     /// It has done what it should.
@@ -99,6 +109,12 @@ pub struct JobProgress {
     pub slots_running: usize,
     /// Slots of migrations that are remembered as committed.
     pub slots_committed: usize,
+    /// Whether an operator has stopped them.
+    pub is_paused: bool,
+    /// How many slots a minute have been committed since this broker first saw these migrations; none until one is.
+    pub slots_per_minute: Option<u64>,
+    /// How long the rest takes at that rate; none while it is not known or the migrations are paused.
+    pub seconds_left: Option<u64>,
 }
 
 /// Answer of `jobs`.
@@ -214,25 +230,32 @@ pub struct Plan {
     pub words: Vec<String>,
 }
 
-/// Body of POST `clusters/{cluster}/failover`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FailOver {
-    /// The node that is the primary now.
-    #[schema(value_type = String)]
-    pub primary: Address,
-    /// Whether the replica takes over at once with what it has, even if that is not everything.
-    #[serde(default)]
-    pub force: bool,
-}
-
 /// Answer of `state`: the whole of the metadata, for coordinators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateAnswer<S> {
+    /// What `change` counts in: it differs after the metadata was restored or its epochs were recovered.
+    pub history: String,
     /// The number of the last change in it.
     pub change: u64,
-    /// The metadata, in the form of a dump; null when nothing has changed since the number that was given.
+    /// The metadata, in the form of a dump; null when it is what the caller knows.
     pub state: Option<S>,
+}
+
+/// Which answer of `state` a caller knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateMark {
+    /// Its `history`.
+    pub history: String,
+    /// Its `change`.
+    pub change: u64,
+}
+
+impl<S> StateAnswer<S> {
+    /// What to give with the next call.
+    #[must_use]
+    pub fn mark(&self) -> StateMark {
+        StateMark { history: self.history.clone(), change: self.change }
+    }
 }
 
 /// Answer of POST `commands`.

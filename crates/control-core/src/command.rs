@@ -98,6 +98,16 @@ pub enum Command {
         /// The attempt that failed.
         attempt: Epoch,
     },
+    /// Stops the migrations of a cluster until they are resumed: attempts that run are given up, and begin anew.
+    PauseMigrations {
+        /// The cluster.
+        cluster: ClusterName,
+    },
+    /// Lets the migrations of a cluster go on.
+    ResumeMigrations {
+        /// The cluster.
+        cluster: ClusterName,
+    },
     /// Ends all migrations that are not committed, and the wait for new nodes.
     CancelMigrations {
         /// The cluster.

@@ -2,7 +2,7 @@
 
 use model::{Address, ClusterName, ConfigError, Epoch};
 
-use crate::state::StateFault;
+use crate::state::{EPOCH_GIVEN_MAX, StateFault};
 
 /// Why a command was refused. The state is as it was before.
 ///
@@ -56,6 +56,9 @@ pub enum ApplyError {
     /// No migration has these slots and this attempt: it was restarted or cancelled.
     #[error("no migration with attempt {0} and these slots is running")]
     MigrationTaskNotFound(Epoch),
+    /// Nothing is being moved.
+    #[error("no slots of cluster {0} are moving or waiting to be moved")]
+    JobNotFound(ClusterName),
     /// The name is taken.
     #[error("cluster {0} exists already")]
     AlreadyExisted(ClusterName),
@@ -99,6 +102,9 @@ pub enum ApplyError {
         /// The one that stands.
         current: Epoch,
     },
+    /// Hardly any epochs would be left.
+    #[error("epoch {0} is above the highest that can be asked for, {EPOCH_GIVEN_MAX}")]
+    EpochTooLarge(Epoch),
     /// The dump is of another version or contradicts itself.
     #[error("the metadata cannot be restored: {0}")]
     InvalidMeta(#[from] StateFault),
@@ -130,10 +136,12 @@ impl ApplyError {
             Self::SlotsAlreadyEven(_) => ("SLOTS_ALREADY_EVEN", 400),
             Self::MissingProxyIndex(_) => ("MISSING_SERVER_PROXY_INDEX", 400),
             Self::InvalidMigrationTask => ("INVALID_MIGRATION_TASK", 400),
+            Self::EpochTooLarge(_) => ("INVALID_REQUEST", 400),
             Self::ClusterNotFound(_) => ("CLUSTER_NOT_FOUND", 404),
             Self::ProxyNotFound(_) => ("PROXY_NOT_FOUND", 404),
             Self::FreeNodeNotFound(_) => ("FREE_NODE_NOT_FOUND", 404),
             Self::MigrationTaskNotFound(_) => ("MIGRATION_TASK_NOT_FOUND", 404),
+            Self::JobNotFound(_) => ("JOB_NOT_FOUND", 404),
             Self::AlreadyExisted(_) => ("ALREADY_EXISTED", 409),
             Self::InUse(_) => ("IN_USE", 409),
             Self::NoAvailableResource { .. } => ("NO_AVAILABLE_RESOURCE", 409),

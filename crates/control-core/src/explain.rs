@@ -1,32 +1,41 @@
 //! What changed between two states, in words: for dry runs and for the record of events.
 
-use crate::state::{Chunk, Cluster, Half, MigrationOutcome, State, SyncState};
+use std::collections::BTreeMap;
+
+use model::Address;
+
+use crate::state::{Chunk, Cluster, Difference, Half, MigrationOutcome, State, SyncState};
 
 /// One sentence for each change that an operator would want to know of, from `before` to `after`. For a dry
 /// run, apply the command to a copy and explain the difference.
 #[must_use]
 pub fn explain(before: &State, after: &State) -> Vec<String> {
     let mut words = Vec::new();
-    for (name, old) in &before.clusters {
-        match after.clusters.get(name) {
-            None => words.push(format!(
+    let clusters = before.clusters.differences(&after.clusters);
+    for Difference { key: name, before, after } in &clusters {
+        match (before, after) {
+            (Some(old), None) => words.push(format!(
                 "cluster {name} is deleted, {} proxies go back to the pool",
                 old.chunks.len() * 2
             )),
-            Some(new) => {
+            (Some(old), Some(new)) => {
                 let changes = explain_cluster(old, new).into_iter();
                 words.extend(changes.map(|change| format!("cluster {name}: {change}")));
             }
+            (None, _) => {}
         }
     }
-    for (name, new) in after.clusters.iter().filter(|(name, _)| !before.clusters.contains_key(*name)) {
-        words.push(format!("cluster {name} is created with {} nodes", new.node_count()));
-        words.extend(new.chunks.iter().map(|chunk| format!("cluster {name}: {}", describe(chunk))));
+    for Difference { key: name, before, after } in &clusters {
+        if let (None, Some(new)) = (before, after) {
+            words.push(format!("cluster {name} is created with {} nodes", new.node_count()));
+            words.extend(new.chunks.iter().map(|chunk| format!("cluster {name}: {}", describe(chunk))));
+        }
     }
-    for (address, old) in &before.proxies {
-        match after.proxies.get(address) {
-            None => words.push(format!("proxy {address} leaves the pool")),
-            Some(new) => {
+    let proxies = before.proxies.differences(&after.proxies);
+    for Difference { key: address, before, after } in &proxies {
+        match (before, after) {
+            (Some(_), None) => words.push(format!("proxy {address} leaves the pool")),
+            (Some(old), Some(new)) => {
                 if old.failed_since.is_some() != new.failed_since.is_some() {
                     let what = if new.failed_since.is_some() { "counts as failed" } else { "is well again" };
                     words.push(format!("proxy {address} {what}"));
@@ -35,10 +44,13 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
                     words.push(format!("proxy {address} is empty and ready"));
                 }
             }
+            (None, _) => {}
         }
     }
-    for (address, new) in after.proxies.iter().filter(|(address, _)| !before.proxies.contains_key(*address)) {
-        words.push(format!("proxy {address} on host {} joins the pool", new.host));
+    for Difference { key: address, before, after } in &proxies {
+        if let (None, Some(new)) = (before, after) {
+            words.push(format!("proxy {address} on host {} joins the pool", new.host));
+        }
     }
     words
 }
@@ -54,13 +66,9 @@ fn describe(chunk: &Chunk) -> String {
 
 fn explain_cluster(old: &Cluster, new: &Cluster) -> Vec<String> {
     let mut words = Vec::new();
-    let find = |cluster: &Cluster, chunk: &Chunk| {
-        cluster.chunks.iter().position(|other| {
-            Half::BOTH.into_iter().any(|half| chunk.proxies[half.index()] == other.proxies[half.index()])
-        })
-    };
+    let (old_places, new_places) = (places(old), places(new));
     for chunk in &old.chunks {
-        match find(new, chunk) {
+        match find(&new_places, chunk) {
             Some(place) => explain_chunk(chunk, &new.chunks[place], &mut words),
             None => words.push(format!(
                 "the chunk of {} and {} goes back to the pool",
@@ -68,10 +76,13 @@ fn explain_cluster(old: &Cluster, new: &Cluster) -> Vec<String> {
             )),
         }
     }
-    for chunk in new.chunks.iter().filter(|chunk| find(old, chunk).is_none()) {
+    for chunk in new.chunks.iter().filter(|chunk| find(&old_places, chunk).is_none()) {
         words.push(format!("added {}", describe(chunk)));
     }
     explain_migrations(old, new, &mut words);
+    if old.paused != new.paused && !new.migrations.is_empty() {
+        words.push(format!("the moves of slots {}", if new.paused { "are paused" } else { "go on" }));
+    }
     if new.scaling.is_some() && old.scaling.is_none() {
         words.push("slots will move to the new nodes as soon as their proxies know of it".to_owned());
     }
@@ -82,6 +93,17 @@ fn explain_cluster(old: &Cluster, new: &Cluster) -> Vec<String> {
         }
     }
     words
+}
+
+/// Where each proxy is, as which half.
+fn places(cluster: &Cluster) -> BTreeMap<(Half, &Address), usize> {
+    let chunks = cluster.chunks.iter().enumerate();
+    chunks.flat_map(|(place, chunk)| Half::BOTH.map(|half| ((half, chunk.proxy(half)), place))).collect()
+}
+
+/// Where a chunk is: one of its proxies may have been replaced.
+fn find(places: &BTreeMap<(Half, &Address), usize>, chunk: &Chunk) -> Option<usize> {
+    Half::BOTH.into_iter().find_map(|half| places.get(&(half, chunk.proxy(half))).copied())
 }
 
 fn explain_migrations(old: &Cluster, new: &Cluster, words: &mut Vec<String>) {

@@ -78,6 +78,10 @@ fn refusals() {
     let unknown = BTreeMap::from([("colour".to_owned(), "blue".to_owned())]);
     check(&state, Command::SetConfig { cluster: name.clone(), fields: unknown }, "INVALID_CONFIG", 400);
     check(&state, Command::RaiseEpoch { epoch: state.global_epoch }, "EPOCH_SMALLER_THAN_CURRENT", 409);
+    check(&state, Command::RaiseEpoch { epoch: Epoch(u64::MAX) }, "INVALID_REQUEST", 400);
+    check(&state, Command::RecoverEpoch { highest: Epoch(u64::MAX) }, "INVALID_REQUEST", 400);
+    let full = State { global_epoch: Epoch(u64::MAX), ..State::default() };
+    check(&state, Command::Restore(Box::new(full)), "INVALID_REQUEST", 400);
     let foreign = State { version: "another".to_owned(), ..State::default() };
     check(&state, Command::Restore(Box::new(foreign)), "INVALID_META_VERSION", 409);
     check(&state, Command::Restore(Box::default()), "EPOCH_SMALLER_THAN_CURRENT", 409);
@@ -145,6 +149,20 @@ fn commits() {
     let Command::CommitMigration { meta: new, .. } = running(&state, 0) else { panic!("a commit") };
     assert!(new.source_node != old.source_node && new.epoch > old.epoch, "{old} and {new}");
     assert_eq!(apply(&mut state, second).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
+    // What is paused stands still, and whatever ran before is over.
+    let third = running(&state, 0);
+    let pause = |paused: bool| match paused {
+        true => Command::PauseMigrations { cluster: cluster() },
+        false => Command::ResumeMigrations { cluster: cluster() },
+    };
+    apply(&mut state, pause(true)).unwrap();
+    let paused = state.clone();
+    assert_eq!(apply(&mut state, third).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
+    assert_eq!(apply(&mut state, pause(true)), Ok(Reply::Done));
+    assert_eq!(state, paused);
+    assert!(state.clusters[&name].migrations.iter().all(|migration| migration.attempt.is_none()));
+    apply(&mut state, pause(false)).unwrap();
+    assert!(state.clusters[&name].migrations.iter().any(|migration| migration.attempt.is_some()));
     while !state.clusters[&name].migrations.is_empty() {
         let commit = running(&state, 0);
         apply(&mut state, commit.clone()).unwrap();
@@ -152,6 +170,7 @@ fn commits() {
         assert_eq!(apply(&mut state, commit), Ok(Reply::Done));
         assert_eq!(state, after, "done once");
     }
+    assert_eq!(apply(&mut state, pause(true)).unwrap_err().code(), "JOB_NOT_FOUND");
     let counts: Vec<usize> = state.clusters[&name]
         .chunks
         .iter()

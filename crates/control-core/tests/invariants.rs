@@ -26,7 +26,7 @@ struct Draft {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let places = (any::<Index>(), any::<Index>(), any::<Index>());
-    (0u8..29, places, 0usize..5, any::<bool>(), 0u64..40_000).prop_map(
+    (0u8..31, places, 0usize..5, any::<bool>(), 0u64..40_000).prop_map(
         |(kind, (cluster, proxy, other), number, flag, pause_ms)| Draft {
             kind,
             cluster,
@@ -120,6 +120,8 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             let epoch = state.proxies.get(&proxy).map_or(Epoch(1), |record| record.epoch);
             Command::ProxyCleaned { proxy, epoch }
         }
+        28 => Command::PauseMigrations { cluster },
+        29 => Command::ResumeMigrations { cluster },
         _ => match draft.number {
             0 => Command::RaiseEpoch { epoch: Epoch(state.global_epoch.0 + 7) },
             1 => Command::RecoverEpoch { highest: Epoch(state.global_epoch.0.saturating_sub(1)) },
@@ -157,6 +159,8 @@ fn check_views(state: &State) {
                 assert!(desired_view(state, proxy).unwrap().1.view.is_empty());
                 continue;
             }
+            let name = state.proxies[proxy].cluster.as_ref().unwrap();
+            check_own(state, name, proxy);
             for ((seen, expected), (chunk, shard)) in
                 owners(state, proxy, &slots).into_iter().zip(&expected).zip(&with_slots)
             {
@@ -172,6 +176,55 @@ fn check_views(state: &State) {
             assert_eq!(model::SetRepl::parse(&args).unwrap().roles, roles.roles);
         }
     }
+}
+
+/// The one cluster that a command is about, if there is one.
+fn named_cluster(command: &Command) -> Option<&ClusterName> {
+    match command {
+        Command::CreateCluster { cluster, .. }
+        | Command::DeleteCluster { cluster }
+        | Command::AddNodes { cluster, .. }
+        | Command::GrowTo { cluster, .. }
+        | Command::RemoveFreeNodes { cluster }
+        | Command::Expand { cluster }
+        | Command::Shrink { cluster, .. }
+        | Command::Scale { cluster, .. }
+        | Command::ContinueScaling { cluster, .. }
+        | Command::CommitMigration { cluster, .. }
+        | Command::RestartMigration { cluster, .. }
+        | Command::CancelMigrations { cluster }
+        | Command::PauseMigrations { cluster }
+        | Command::ResumeMigrations { cluster }
+        | Command::SetConfig { cluster, .. }
+        | Command::Balance { cluster, .. }
+        | Command::FenceShard { cluster, .. }
+        | Command::LiftFence { cluster, .. }
+        | Command::FailOverShard { cluster, .. }
+        | Command::SetReplicaSync { cluster, .. } => Some(cluster),
+        _ => None,
+    }
+}
+
+/// What is done to one cluster is not to be seen in another, nor by the proxies of another.
+fn check_isolation(before: &State, after: &State, named: &ClusterName) {
+    for (name, cluster) in before.clusters.iter().filter(|(name, _)| *name != named) {
+        assert_eq!(after.clusters.get(name), Some(cluster), "{name}, by a change of {named}");
+    }
+    for (address, proxy) in &before.proxies {
+        if proxy.cluster.as_ref().is_some_and(|cluster| cluster != named) {
+            assert_eq!(after.proxies.get(address), Some(proxy), "{address}, by a change of {named}");
+        }
+    }
+}
+
+/// A proxy is told of its own cluster's proxies and nodes only, and of its own keys only when they are clean.
+fn check_own(state: &State, name: &ClusterName, proxy: &Address) {
+    let view = desired_view(state, proxy).unwrap().1.view;
+    let own: Vec<&Address> = state.clusters[name].chunks.iter().flat_map(|chunk| &chunk.proxies).collect();
+    assert!(view.peers.iter().all(|peer| own.contains(&&peer.address)), "{proxy} hears of strangers");
+    let nodes = &state.proxies[proxy].nodes;
+    assert!(view.local.iter().all(|node| nodes.contains(&node.address)), "{proxy} has another's nodes");
+    assert_eq!(&view.cluster, name);
 }
 
 /// Epochs as proxies see them; they never go back.
@@ -221,6 +274,9 @@ proptest! {
                     prop_assert_eq!(view(&state), view(&before), "{:?}: {} under one epoch", command, proxy);
                 }
             }
+            if let Some(named) = named_cluster(&command) {
+                check_isolation(&before, &state, named);
+            }
             // A node is never promoted while it is known to lack data, unless by force.
             if let (Ok(Reply::FailedOver(outcome)), Command::FailOverProxy { force: false, .. }) = (&reply, &command) {
                 let chunks = before.clusters.values().flat_map(|cluster| &cluster.chunks);
@@ -229,6 +285,9 @@ proptest! {
                     prop_assert!(!(lacks && outcome.promoted.contains(chunk.replica(shard))));
                 }
             }
+        }
+        for cluster in state.clusters.values().filter(|cluster| cluster.paused) {
+            prop_assert!(cluster.migrations.iter().all(|migration| migration.attempt.is_none()), "one runs on");
         }
         check_views(&state);
         for name in state.clusters.keys() {

@@ -88,6 +88,13 @@ service::settings! {
         pub etcd_user: Option<Text> = None,
         /// The password for etcd.
         pub etcd_password: Option<Secret> = None,
+        /// A file with the certificate, in PEM, of the authority that signed those of etcd's servers, where these
+        /// are named with https; the system's authorities when not set.
+        pub etcd_authority: Option<Text> = None,
+        /// A file with this broker's own certificate for etcd in PEM, where etcd asks its clients for one.
+        pub etcd_certificate: Option<Text> = None,
+        /// A file with the private key of `etcd_certificate` in PEM.
+        pub etcd_key: Option<Text> = None,
         /// How long a failure report counts, in seconds.
         pub failure_ttl: Count<1, 86_400> = Count::of(60),
         /// How many reporters make a failure.
@@ -142,6 +149,19 @@ impl Configuration for BrokerConfig {
         if self.etcd_user.is_some() != self.etcd_password.is_some() {
             found.push(("etcd_password", "`etcd_user` and `etcd_password` go together".to_owned()));
         }
+        if self.etcd_certificate.is_some() != self.etcd_key.is_some() {
+            found.push(("etcd_key", "`etcd_certificate` and `etcd_key` go together".to_owned()));
+        }
+        let is_plain = |endpoint: &BrokerAddress| !endpoint.0.starts_with("https://");
+        if let Some(plain) = self.etcd_endpoints.iter().find(|endpoint| is_plain(endpoint)) {
+            if self.etcd_authority.is_some() || self.etcd_certificate.is_some() {
+                let text = format!("certificates are set, and `{}` is not https", plain.0);
+                found.push(("etcd_endpoints", text));
+            } else if !self.etcd_endpoints.iter().all(is_plain) {
+                let text = format!("some are https, and `{}` is not", plain.0);
+                found.push(("etcd_endpoints", text));
+            }
+        }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             found.push(("tls_key", "`tls_certificate` and `tls_key` go together".to_owned()));
         }
@@ -173,6 +193,13 @@ mod tests {
         check(&[("UNDERMOON_STORE", "etcd")], "etcd_endpoints");
         check(&[("UNDERMOON_STORE", "etcd"), ("UNDERMOON_ETCD_ENDPOINTS", "http://127.0.0.1:2379")], "");
         check(&[("UNDERMOON_ETCD_ENDPOINTS", "http://127.0.0.1:2379")], "store");
+        let etcd = |endpoints, more: &[(&'static str, &'static str)]| {
+            [&[("UNDERMOON_STORE", "etcd"), ("UNDERMOON_ETCD_ENDPOINTS", endpoints)], more].concat()
+        };
+        check(&etcd("https://h:1,https://h:2", &[("UNDERMOON_ETCD_AUTHORITY", "a.pem")]), "");
+        check(&etcd("https://h:1,http://h:2", &[]), "https");
+        check(&etcd("h:1", &[("UNDERMOON_ETCD_AUTHORITY", "a.pem")]), "not https");
+        check(&etcd("https://h:1", &[("UNDERMOON_ETCD_KEY", "k.pem")]), "etcd_certificate");
         check(&[("UNDERMOON_STORE", "memory")], "embedded");
         check(&[("UNDERMOON_TLS_KEY", "k.pem")], "tls_certificate");
         check(&[("UNDERMOON_READ_TOKEN", "r")], "write_token");

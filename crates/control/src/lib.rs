@@ -8,5 +8,6 @@ pub mod config;
 pub mod coordinator;
 mod run_error;
 pub mod store;
+mod wall_clock;
 
 pub use run_error::RunError;

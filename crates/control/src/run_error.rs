@@ -20,6 +20,16 @@ pub enum RunError {
     /// The settings could not be put into the store.
     #[error("the settings could not be stored: {0}")]
     Settings(#[from] ChangeError),
+    /// A file that a setting names cannot be read.
+    #[error("the file `{path}` that `{setting}` names cannot be read: {error}")]
+    Pem {
+        /// The setting.
+        setting: &'static str,
+        /// The file.
+        path: String,
+        /// Why not.
+        error: io::Error,
+    },
     /// The certificate or its key cannot be used.
     #[error("`tls_certificate` and `tls_key` cannot be used: {0}")]
     Tls(String),

@@ -13,7 +13,10 @@ use crate::v3::{
     Addresses, BrokerSettings, Cluster, ClusterAnswer, ClusterInfo, ClusterNodeNumber, HostsCannotFail,
     MigrationTask, Names, NewProxy, NodeNumber, Proxy, ProxyAnswer,
 };
-use crate::v4::{CommandAnswer, EventPage, FailOver, Health, Jobs, Plan, PlannedChange, StateAnswer};
+use crate::v4::{
+    ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Overview, Plan,
+    PlannedChange, StateAnswer, StateMark,
+};
 use crate::{V3, V4};
 
 type Answer<T> = Result<T, ClientError>;
@@ -212,9 +215,34 @@ impl BrokerClient {
         self.act(Method::DELETE, format!("{V4}/jobs/{cluster}")).await
     }
 
+    /// Stops a cluster's migrations until they are resumed.
+    pub async fn pause_jobs(&self, cluster: &ClusterName) -> Answer<()> {
+        self.act(Method::POST, format!("{V4}/jobs/{cluster}/pause")).await
+    }
+
+    /// Lets a cluster's migrations go on.
+    pub async fn resume_jobs(&self, cluster: &ClusterName) -> Answer<()> {
+        self.act(Method::POST, format!("{V4}/jobs/{cluster}/resume")).await
+    }
+
     /// How the broker is.
     pub async fn health(&self) -> Answer<Health> {
         self.read(format!("{V4}/health")).await
+    }
+
+    /// Moves primaries of a cluster to their replicas.
+    pub async fn fail_over(&self, cluster: &ClusterName, wanted: &FailoverRequest) -> Answer<FailoverAnswer> {
+        self.call(Method::POST, &format!("{V4}/clusters/{cluster}/failover"), Some(wanted)).await
+    }
+
+    /// How a cluster is; with `live` its proxies are asked, too.
+    pub async fn cluster_health(&self, cluster: &ClusterName, live: bool) -> Answer<ClusterHealth> {
+        self.read(format!("{V4}/clusters/{cluster}/health?live={live}")).await
+    }
+
+    /// How everything is, in short.
+    pub async fn overview(&self) -> Answer<Overview> {
+        self.read(format!("{V4}/overview")).await
     }
 
     /// What a change would do.
@@ -222,25 +250,15 @@ impl BrokerClient {
         self.call(Method::POST, &format!("{V4}/plan"), Some(change)).await
     }
 
-    /// Moves a shard's primary to its replica.
-    pub async fn fail_over(&self, cluster: &ClusterName, order: &FailOver) -> Answer<()> {
-        self.give(Method::POST, format!("{V4}/clusters/{cluster}/failover"), order).await
-    }
-
-    /// The metadata if it is newer than a change, by the store's own word.
-    pub async fn confirmed_state<S: DeserializeOwned>(&self, after: u64) -> Answer<StateAnswer<S>> {
-        self.read(format!("{V4}/state?after={after}&confirm=true")).await
-    }
-
-    /// The number of the last change once it is above another, or that one after `wait`.
-    pub async fn change_after(&self, after: u64, wait: Duration) -> Answer<u64> {
-        let path = format!("{V4}/state?after={after}&brief=true&wait_ms={}", wait.as_millis());
-        self.read::<StateAnswer<serde_json::Value>>(path).await.map(|answer| answer.change)
-    }
-
-    /// The metadata once it is newer than a change, or nothing after `wait`.
-    pub async fn state<S: DeserializeOwned>(&self, after: u64, wait: Duration) -> Answer<StateAnswer<S>> {
-        self.read(format!("{V4}/state?after={after}&wait_ms={}", wait.as_millis())).await
+    /// The metadata once it is not what is known, or nothing after `wait`. Never older than the beginning of the
+    /// call.
+    pub async fn state<S: DeserializeOwned>(
+        &self,
+        known: Option<&StateMark>,
+        wait: Duration,
+    ) -> Answer<StateAnswer<S>> {
+        let known = known.map(|mark| format!("&after={}&history={}", mark.change, mark.history));
+        self.read(format!("{V4}/state?wait_ms={}{}", wait.as_millis(), known.unwrap_or_default())).await
     }
 
     /// Applies a command of the metadata's own, with the broker's time in it.

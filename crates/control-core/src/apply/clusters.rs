@@ -41,8 +41,15 @@ pub(super) fn create(
         .collect();
     let epoch = state.next_epoch();
     note_use(state, &chunks, &name);
-    let cluster =
-        Cluster { epoch, chunks, config, migrations: Vec::new(), finished: Vec::new(), scaling: None };
+    let cluster = Cluster {
+        epoch,
+        chunks,
+        config,
+        migrations: Vec::new(),
+        finished: Vec::new(),
+        paused: false,
+        scaling: None,
+    };
     state.clusters.insert(name, cluster);
     Ok(Reply::Done)
 }

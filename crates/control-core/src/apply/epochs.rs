@@ -5,7 +5,7 @@ use model::Epoch;
 use super::migrations::schedule;
 use crate::command::Reply;
 use crate::error::ApplyError;
-use crate::state::State;
+use crate::state::{EPOCH_GIVEN_MAX, State};
 
 /// Raises all epochs to a number above the current one.
 pub(super) fn raise(state: &mut State, epoch: Epoch) -> Result<Reply, ApplyError> {
@@ -13,19 +13,23 @@ pub(super) fn raise(state: &mut State, epoch: Epoch) -> Result<Reply, ApplyError
     if epoch <= current {
         return Err(ApplyError::EpochSmallerThanCurrent { given: epoch, current });
     }
-    raise_all(state, epoch);
-    Ok(Reply::Epoch(state.global_epoch))
+    raise_all(state, epoch)
 }
 
 /// Raises all epochs past the highest that any proxy has. Views that proxies have are older from then on,
 /// whoever gave them out.
 pub(super) fn recover(state: &mut State, highest: Epoch) -> Result<Reply, ApplyError> {
+    if highest > EPOCH_GIVEN_MAX {
+        return Err(ApplyError::EpochTooLarge(highest));
+    }
     let epoch = highest.max(state.global_epoch).next();
-    raise_all(state, epoch);
-    Ok(Reply::Epoch(state.global_epoch))
+    raise_all(state, epoch)
 }
 
-fn raise_all(state: &mut State, epoch: Epoch) {
+fn raise_all(state: &mut State, epoch: Epoch) -> Result<Reply, ApplyError> {
+    if epoch > EPOCH_GIVEN_MAX {
+        return Err(ApplyError::EpochTooLarge(epoch));
+    }
     state.global_epoch = epoch;
     for proxy in state.proxies.values_mut() {
         proxy.epoch = epoch;
@@ -48,11 +52,15 @@ fn raise_all(state: &mut State, epoch: Epoch) {
     for name in migrating.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
         schedule(state, &name);
     }
+    Ok(Reply::Epoch(state.global_epoch))
 }
 
 /// Replaces the whole state by a dump that is not older.
 pub(super) fn restore(state: &mut State, dump: State) -> Result<Reply, ApplyError> {
     dump.check()?;
+    if dump.global_epoch > EPOCH_GIVEN_MAX {
+        return Err(ApplyError::EpochTooLarge(dump.global_epoch));
+    }
     let (given, current) = (dump.global_epoch, state.global_epoch);
     if given < current {
         return Err(ApplyError::EpochSmallerThanCurrent { given, current });

@@ -16,10 +16,14 @@ pub(super) fn report(
 ) -> Result<Reply, ApplyError> {
     state.proxy(proxy)?;
     let time_to_live_ms = state.settings.failure_ttl_ms;
-    let reports = state.failures.entry(proxy.clone()).or_default();
+    let reports = state.failures.get_or_default(proxy);
     reports.insert(reporter, now);
-    for reports in state.failures.values_mut() {
-        reports.retain(|_, at| now.since(*at) <= time_to_live_ms);
+    let is_old = |at: &TimeMs| now.since(*at) > time_to_live_ms;
+    let with_old = state.failures.iter().filter(|(_, reports)| reports.values().any(is_old));
+    for proxy in with_old.map(|(proxy, _)| proxy.clone()).collect::<Vec<_>>() {
+        if let Some(reports) = state.failures.get_mut(&proxy) {
+            reports.retain(|_, at| !is_old(at));
+        }
     }
     state.failures.retain(|_, reports| !reports.is_empty());
     Ok(Reply::Done)

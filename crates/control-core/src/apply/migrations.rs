@@ -6,6 +6,7 @@
 //!                          └─────┘ restart, or a failover at either end: attempt m > n,
 //!                                  after which commit(n) is refused
 //! ```
+//! While a cluster's migrations are paused, all of them wait.
 
 use std::collections::BTreeMap;
 
@@ -32,10 +33,11 @@ pub(super) fn schedule(state: &mut State, name: &ClusterName) {
             *busy.entry(proxy).or_default() += 1;
         }
     }
+    let is_paused = cluster.paused;
     for place in 0..cluster.migrations.len() {
         let ends = ends(cluster, &cluster.migrations[place]);
         let is_full = ends.iter().any(|proxy| busy.get(proxy).is_some_and(|count| *count >= limit));
-        if cluster.migrations[place].attempt.is_none() && !is_full {
+        if cluster.migrations[place].attempt.is_none() && !is_full && !is_paused {
             ends.into_iter().for_each(|proxy| *busy.entry(proxy).or_insert(0usize) += 1);
             epoch = epoch.next();
             cluster.migrations[place].attempt = Some(epoch);
@@ -78,6 +80,7 @@ pub(super) fn commit(
     cluster.shard_mut(target).slots = gained;
     schedule(state, name);
     let cluster = state.cluster_mut(name)?;
+    cluster.paused &= !cluster.migrations.is_empty();
     let (ranges, meta, epoch) = (ranges.clone(), meta.clone(), cluster.epoch);
     remember(cluster, FinishedMigration { ranges, meta, outcome: MigrationOutcome::Committed, epoch });
     Ok(Reply::Done)
@@ -89,6 +92,24 @@ pub(super) fn restart(state: &mut State, name: &ClusterName, attempt: Epoch) -> 
     let running = cluster.migrations.iter_mut().find(|migration| migration.attempt == Some(attempt));
     let Some(migration) = running else { return Err(ApplyError::MigrationTaskNotFound(attempt)) };
     migration.attempt = None;
+    schedule(state, name);
+    Ok(Reply::Done)
+}
+
+/// Stops the moves or lets them go on. An attempt that is stopped is over: a late commit of it fails.
+pub(super) fn set_paused(state: &mut State, name: &ClusterName, paused: bool) -> Result<Reply, ApplyError> {
+    let cluster = state.cluster(name)?;
+    if cluster.migrations.is_empty() && cluster.scaling.is_none() {
+        return Err(ApplyError::JobNotFound(name.clone()));
+    }
+    if cluster.paused == paused {
+        return Ok(Reply::Done);
+    }
+    let cluster = state.cluster_mut(name)?;
+    cluster.paused = paused;
+    if paused {
+        cluster.migrations.iter_mut().for_each(|migration| migration.attempt = None);
+    }
     schedule(state, name);
     Ok(Reply::Done)
 }
@@ -112,6 +133,7 @@ pub(super) fn cancel(state: &mut State, name: &ClusterName) -> Result<Reply, App
     let cluster = state.cluster_mut(name)?;
     cluster.epoch = epoch;
     cluster.scaling = None;
+    cluster.paused = false;
     for migration in std::mem::take(&mut cluster.migrations) {
         if let Some(meta) = cluster.meta(&migration) {
             let (ranges, outcome) = (migration.ranges, MigrationOutcome::Cancelled);

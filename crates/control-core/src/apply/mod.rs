@@ -44,6 +44,8 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
             migrations::commit(state, &cluster, &ranges, &meta)
         }
         Command::RestartMigration { cluster, attempt } => migrations::restart(state, &cluster, attempt),
+        Command::PauseMigrations { cluster } => migrations::set_paused(state, &cluster, true),
+        Command::ResumeMigrations { cluster } => migrations::set_paused(state, &cluster, false),
         Command::CancelMigrations { cluster } => migrations::cancel(state, &cluster),
         Command::Balance { cluster, now } => fences::balance(state, &cluster, now),
         Command::RegisterProxy(new) => proxies::register(state, new),

@@ -1,11 +1,13 @@
 //! What the HTTP API answers about the state, in the shapes of `/api/v3`.
 
 mod cluster;
+mod health;
 mod page;
 mod proxy;
 mod resources;
 
 pub use cluster::{ClusterInfo, ClusterMeta, NodeMeta, ReplMeta, cluster_info, cluster_meta};
+pub use health::{Asked, Level, ShardCondition, answered, shard_condition};
 pub use page::{Page, cluster_names, failed_proxies, proxy_addresses, reported_proxies};
 pub use proxy::{PeerMeta, ProxyMeta, proxy_meta};
 pub use resources::hosts_cannot_fail;

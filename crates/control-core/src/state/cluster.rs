@@ -23,6 +23,9 @@ pub struct Cluster {
     pub migrations: Vec<Migration>,
     /// The last migrations that came to an end, oldest first; a bounded number.
     pub finished: Vec<FinishedMigration>,
+    /// An operator has stopped the moves: none is given its turn.
+    #[serde(default)]
+    pub paused: bool,
     /// Nodes were added, and slots will move to them as soon as their proxies know of it.
     pub scaling: Option<ScaleJob>,
 }

@@ -7,6 +7,7 @@ mod names;
 mod proxy;
 mod settings;
 mod store;
+mod table;
 
 pub use check::StateFault;
 pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
@@ -15,4 +16,5 @@ pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, Scale
 pub use names::{HostName, ReporterId};
 pub use proxy::Proxy;
 pub use settings::Settings;
-pub use store::{META_VERSION, State};
+pub use store::{EPOCH_GIVEN_MAX, META_VERSION, State};
+pub use table::{Difference, Table};

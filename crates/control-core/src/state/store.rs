@@ -9,13 +9,17 @@ use super::cluster::Cluster;
 use super::names::{HostName, ReporterId};
 use super::proxy::Proxy;
 use super::settings::Settings;
+use super::table::Table;
 use crate::error::ApplyError;
 use crate::time::TimeMs;
 
 /// The version of the metadata's form; a dump of another is refused.
 pub const META_VERSION: &str = "undermoon-1";
 
-/// The whole of the metadata. Changed by [`crate::apply`] only.
+/// The highest epoch that can be asked for: above it there is room for more changes than there will ever be.
+pub const EPOCH_GIVEN_MAX: Epoch = Epoch(1 << 62);
+
+/// The whole of the metadata. Changed by [`crate::apply`] only. A copy costs little: it shares what does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
@@ -27,11 +31,11 @@ pub struct State {
     /// What an operator has set.
     pub settings: Settings,
     /// Every cluster.
-    pub clusters: BTreeMap<ClusterName, Cluster>,
+    pub clusters: Table<ClusterName, Cluster>,
     /// Every registered proxy.
-    pub proxies: BTreeMap<Address, Proxy>,
+    pub proxies: Table<Address, Proxy>,
     /// Who reported which proxy as failed, and when last.
-    pub failures: BTreeMap<Address, BTreeMap<ReporterId, TimeMs>>,
+    pub failures: Table<Address, BTreeMap<ReporterId, TimeMs>>,
     /// Other brokers that are given a copy of the metadata.
     pub replica_addresses: Vec<String>,
 }
@@ -42,9 +46,9 @@ impl Default for State {
             version: META_VERSION.to_owned(),
             global_epoch: Epoch::default(),
             settings: Settings::default(),
-            clusters: BTreeMap::new(),
-            proxies: BTreeMap::new(),
-            failures: BTreeMap::new(),
+            clusters: Table::default(),
+            proxies: Table::default(),
+            failures: Table::default(),
             replica_addresses: Vec::new(),
         }
     }

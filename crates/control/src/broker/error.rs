@@ -49,6 +49,9 @@ impl From<ApplyError> for ApiError {
         let refusal = Self::new(status, error.code(), error.to_string());
         match error {
             ApplyError::InvalidNodeNumber { .. } => refusal.of_field("node_number"),
+            // Of the addresses, only those of nodes are looked into.
+            ApplyError::InvalidProxyAddress { .. } => refusal.of_field("nodes"),
+            ApplyError::EpochTooLarge(_) => refusal.of_field("epoch"),
             ApplyError::MissingProxyIndex(_) => refusal.of_field("index"),
             ApplyError::UnknownConfig(field) => refusal.of_field(field),
             ApplyError::InvalidConfig(ConfigError { field, .. }) => refusal.of_field(field),

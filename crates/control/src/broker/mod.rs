@@ -4,10 +4,14 @@
 
 mod access;
 mod app;
+mod asking;
+mod condition;
 mod error;
 mod input;
 mod limits;
 mod metrics;
+mod open;
+mod pace;
 mod recovery;
 mod replicas;
 mod server;
@@ -15,7 +19,7 @@ mod shapes;
 mod v3;
 mod v4;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
 use control_core::Command;
@@ -24,9 +28,11 @@ use service::metrics::Metrics;
 
 use crate::store::Metadata;
 use error::ApiError;
+use pace::Pace;
 
 pub use app::document;
-pub use server::{bind, open_metadata, run, serve};
+pub use open::open_metadata;
+pub use server::{bind, run, serve};
 
 /// What handlers read.
 #[derive(Debug)]
@@ -34,6 +40,7 @@ struct Broker {
     metadata: Metadata,
     proxy_password: Option<Secret>,
     metrics: Metrics,
+    pace: Arc<Mutex<Pace>>,
 }
 
 /// How handlers are given it.

@@ -10,7 +10,7 @@ use control_core::State;
 use service::config::Secret;
 use tracing::warn;
 
-use crate::store::Metadata;
+use crate::store::{Mark, Metadata};
 
 /// The pause after a copy, so that many changes become one.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(3600);
 pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
     let options =
         ClientOptions { token: token.map(|token| token.expose().to_owned()), ..ClientOptions::default() };
-    let mut copied = 0;
+    let mut copied = Mark::default();
     loop {
         let Some(snapshot) = metadata.newer_than(copied, WAIT).await else {
             tokio::time::sleep(PAUSE).await;
@@ -40,7 +40,7 @@ pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
         if failed {
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         } else {
-            copied = snapshot.change;
+            copied = snapshot.mark();
             tokio::time::sleep(PAUSE).await;
         }
     }

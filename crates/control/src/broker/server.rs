@@ -1,13 +1,11 @@
 //! Starting and ending a broker.
 
 use std::net::TcpListener;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use control_core::{Command, Settings};
 use hyper_util::rt::TokioTimer;
 use service::shutdown::{Phase, Shutdown};
 use tracing::info;
@@ -15,10 +13,12 @@ use tracing::info;
 use super::access::Tokens;
 use super::app::app;
 use super::limits::{Limits, RequestCounts};
+use super::open::open_metadata;
+use super::pace::{self, Pace};
 use super::{Broker, metrics, replicas};
-use crate::config::{BrokerConfig, StoreKind};
+use crate::config::BrokerConfig;
 use crate::run_error::RunError;
-use crate::store::{Embedded, Etcd, EtcdOptions, Metadata};
+use crate::store::Metadata;
 
 /// A request's line and headers must be here within this time, and the next request of a connection within it
 /// too: so it is longer than callers keep a connection that they do not use.
@@ -57,44 +57,6 @@ pub fn bind(config: &BrokerConfig) -> Result<TcpListener, RunError> {
     listen().map_err(|error| RunError::Listen(config.address, error))
 }
 
-/// Opens the store and gives it the settings of this broker.
-///
-/// # Errors
-/// [`RunError::Store`] or [`RunError::Settings`].
-pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> {
-    let metadata = match config.store {
-        StoreKind::Embedded => {
-            let path = config.meta_filename.0.clone();
-            let opened = tokio::task::spawn_blocking(move || Embedded::open(Path::new(&path))).await;
-            let store = opened.map_err(|error| RunError::System("opening the store", error.into()))??;
-            Metadata::open(store).await?
-        }
-        StoreKind::Etcd => {
-            let password = config.etcd_password.as_ref().map_or("", |password| password.expose());
-            let user = config.etcd_user.as_ref().map(|user| (user.0.clone(), password.to_owned()));
-            let endpoints = config.etcd_endpoints.iter().map(|endpoint| endpoint.0.clone()).collect();
-            let options = EtcdOptions { endpoints, prefix: config.etcd_prefix.0.clone(), user };
-            Metadata::open(Etcd::connect(&options).await?).await?
-        }
-    };
-    let settings = Settings {
-        failure_ttl_ms: config.failure_ttl.unsigned() * 1000,
-        failure_quorum: config.failure_quorum.size(),
-        migration_limit: config.migration_limit.size(),
-        ordered_proxies: config.enable_ordered_proxy,
-    };
-    let state = &metadata.snapshot().state;
-    if state.settings != settings {
-        metadata.change(Command::Configure(settings)).await?;
-    }
-    let replicas: Vec<String> = config.replica_addresses.iter().map(|address| address.0.clone()).collect();
-    // None in the configuration leaves alone what was set by the API.
-    if !replicas.is_empty() && state.replica_addresses != replicas {
-        metadata.change(Command::SetReplicaAddresses(replicas)).await?;
-    }
-    Ok(metadata)
-}
-
 /// Answers calls until it is told to stop, then those that are under way.
 ///
 /// # Errors
@@ -108,7 +70,10 @@ pub async fn serve(
     let counts = Arc::new(RequestCounts::default());
     let limits =
         Limits::new(config.requests_max.size(), config.request_timeout_ms.duration(), Arc::clone(&counts));
+    let pace = Arc::new(Mutex::new(Pace::default()));
+    let watching = tokio::spawn(pace::follow(metadata.clone(), Arc::clone(&pace)));
     let broker = Broker {
+        pace,
         metadata: metadata.clone(),
         proxy_password: config.proxy_password.clone(),
         metrics: metrics::metrics(&metadata, counts),
@@ -137,6 +102,7 @@ pub async fn serve(
         }
     };
     copies.abort();
+    watching.abort();
     ending.abort();
     served.map_err(RunError::system("answering"))
 }

@@ -1,10 +1,16 @@
 //! What the metadata's queries say, in the types of the HTTP API.
 
+use std::time::Instant;
+
 use api::v3;
 use api::v4::{Job, JobKind, JobProgress, JobState, Jobs};
+use axum::http::StatusCode;
 use control_core::query::{ClusterInfo, ClusterMeta, NodeMeta, ProxyMeta};
-use control_core::{Cluster, MigrationOutcome, State};
+use control_core::{Cluster, Half, MigrationOutcome, ShardId, State};
 use model::ClusterName;
+
+use super::error::ApiError;
+use super::pace::Pace;
 
 /// `clusters/meta`.
 pub(super) fn cluster(meta: ClusterMeta) -> v3::Cluster {
@@ -49,8 +55,20 @@ fn node(meta: NodeMeta) -> v3::Node {
     }
 }
 
+/// The number of a shard in its cluster, from 0.
+pub(super) fn shard_number(id: ShardId) -> usize {
+    id.chunk * Half::BOTH.len() + id.shard.index()
+}
+
+/// That a cluster has no shard of that number.
+pub(super) fn no_such_shard(number: usize, cluster: &Cluster) -> ApiError {
+    let count = cluster.chunks.len() * Half::BOTH.len();
+    let text = format!("there is no shard {number}: the cluster has {count}, numbered from 0");
+    ApiError::new(StatusCode::NOT_FOUND, "SHARD_NOT_FOUND", text).of_field("shard")
+}
+
 /// `jobs`, in the order of the clusters; in each what has ended, then what runs and waits.
-pub(super) fn jobs(state: &State) -> Jobs {
+pub(super) fn jobs(state: &State, pace: &Pace, now: Instant) -> Jobs {
     let mut all = Jobs { jobs: Vec::new(), progress: Vec::new() };
     for (name, cluster) in &state.clusters {
         let jobs = cluster_jobs(name, cluster);
@@ -59,9 +77,13 @@ pub(super) fn jobs(state: &State) -> Jobs {
         }
         let slots =
             |wanted: JobState| jobs.iter().filter(|job| job.state == wanted).map(|job| job.slot_count).sum();
+        let estimate = pace.estimate(name, now);
         all.progress.push(JobProgress {
             cluster: name.clone(),
-            slots_waiting: slots(JobState::Waiting),
+            is_paused: cluster.paused,
+            slots_per_minute: estimate.map(|estimate| estimate.slots_per_minute),
+            seconds_left: estimate.filter(|_| !cluster.paused).map(|estimate| estimate.seconds_left),
+            slots_waiting: slots(JobState::Waiting) + slots(JobState::Paused),
             slots_running: slots(JobState::Running),
             slots_committed: slots(JobState::Committed),
         });
@@ -84,12 +106,13 @@ fn cluster_jobs(name: &ClusterName, cluster: &Cluster) -> Vec<Job> {
         target: Some(done.meta.target_node.clone()),
         attempt: Some(done.meta.epoch),
     });
+    let waiting = if cluster.paused { JobState::Paused } else { JobState::Waiting };
     let running = cluster.migrations.iter().map(|migration| {
-        let primary = |id: control_core::ShardId| cluster.chunks[id.chunk].primary(id.shard).clone();
+        let primary = |id: ShardId| cluster.chunks[id.chunk].primary(id.shard).clone();
         Job {
             cluster: name.clone(),
             kind: JobKind::Migration,
-            state: if migration.attempt.is_some() { JobState::Running } else { JobState::Waiting },
+            state: if migration.attempt.is_some() { JobState::Running } else { waiting },
             slots: migration.ranges.to_string(),
             slot_count: migration.ranges.count(),
             source: Some(primary(migration.source)),
@@ -100,7 +123,7 @@ fn cluster_jobs(name: &ClusterName, cluster: &Cluster) -> Vec<Job> {
     let scaling = cluster.scaling.map(|job| Job {
         cluster: name.clone(),
         kind: JobKind::Scaling,
-        state: JobState::Waiting,
+        state: waiting,
         slots: String::new(),
         slot_count: 0,
         source: None,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use control_core::{Command, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource};
-use crate::store::{ChangeError, Metadata};
+use crate::store::{ChangeError, Mark, Metadata};
 
 /// How long a change is waited for.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
-/// What was read, with the number of the last change in it.
-type LastRead = (u64, Arc<State>);
+/// What was read, with its place in the history.
+type LastRead = (Mark, Arc<State>);
 
 /// The metadata of this process. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,22 +32,22 @@ impl LocalBroker {
 
 impl MetadataSource for LocalBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        let snapshot =
-            self.metadata.confirmed().await.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
+        // What others have changed must be known, or a lease might be granted that they think is over.
+        let confirmed = self.metadata.confirmed().await;
+        let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((change, state)) if *change == snapshot.change => Ok(Arc::clone(state)),
+            Some((mark, state)) if *mark == snapshot.mark() => Ok(Arc::clone(state)),
             _ => {
                 let state = Arc::new(snapshot.state.clone());
-                *last = Some((snapshot.change, Arc::clone(&state)));
+                *last = Some((snapshot.mark(), Arc::clone(&state)));
                 Ok(state)
             }
         }
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {
-        let known =
-            self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(known, _)| *known);
+        let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(mark, _)| *mark);
         match known {
             Some(known) => Ok(self.metadata.newer_than(known, CHANGE_WAIT).await.is_some()),
             None => Ok(false),

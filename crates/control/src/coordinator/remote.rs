@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use api::v4::StateAnswer;
+use api::v4::{StateAnswer, StateMark};
 use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use control_core::{Command, Reply, State};
 use service::config::Secret;
@@ -27,7 +27,7 @@ pub struct RemoteBroker {
 struct Shared {
     options: ClientOptions,
     current: RwLock<(Vec<String>, BrokerClient)>,
-    last: Mutex<(u64, Arc<State>)>,
+    last: Mutex<Option<(StateMark, Arc<State>)>>,
 }
 
 impl RemoteBroker {
@@ -51,6 +51,24 @@ impl RemoteBroker {
     fn client(&self) -> BrokerClient {
         self.shared.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
+
+    /// What a broker has, once it is new or the time is over; and whether it is new.
+    async fn ask(&self, wait: Duration) -> Result<(Arc<State>, bool), MetadataError> {
+        let client = self.client();
+        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mark, state) = known.unzip();
+        let answer: StateAnswer<State> = client.state(mark.as_ref(), wait).await.map_err(unreachable)?;
+        let (mark, is_news) = (answer.mark(), answer.state.is_some());
+        let Some(state) = answer.state.map(Arc::new).or(state) else {
+            return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
+        };
+        // Two may ask at once. What either has learned is right; a repeated answer costs a turn.
+        if is_news {
+            let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((mark, Arc::clone(&state)));
+        }
+        Ok((state, is_news))
+    }
 }
 
 fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, ClientError> {
@@ -60,20 +78,11 @@ fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, C
 
 impl MetadataSource for RemoteBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        let client = self.client();
-        let (known, state) = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer: StateAnswer<State> = client.confirmed_state(known).await.map_err(unreachable)?;
-        let Some(newer) = answer.state else { return Ok(state) };
-        let state = Arc::new(newer);
-        let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (answer.change, Arc::clone(&state));
-        Ok(state)
+        self.ask(Duration::ZERO).await.map(|(state, _)| state)
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {
-        let client = self.client();
-        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).0;
-        client.change_after(known, CHANGE_WAIT).await.map(|change| change > known).map_err(unreachable)
+        self.ask(CHANGE_WAIT).await.map(|(_, is_news)| is_news)
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {

@@ -2,16 +2,17 @@
 //! than a bounded number of them.
 //!
 //! ```text
-//!   head             version, number of the last change, epoch, settings, who wrote what last
+//!   head             version, history and number of the last change, epoch, settings, who wrote what last
 //!   proxies/00..3f   the proxies whose address hashes there, with the failure reports about them
 //!   clusters/00..1f  the clusters whose name hashes there
 //! ```
 //! Every change writes the head, so the head's revision guards the whole.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 
-use control_core::{Cluster, META_VERSION, Proxy, ReporterId, Settings, State, TimeMs};
+use control_core::{Cluster, Difference, META_VERSION, Proxy, ReporterId, Settings, State, Table, TimeMs};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -19,7 +20,7 @@ use model::{Address, ClusterName, Epoch, crc64};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{PartKey, Parts};
+use super::{HistoryId, PartKey, Parts};
 
 /// Over how many documents the proxies are spread. Part of the stored form.
 const PROXY_BUCKETS: u64 = 64;
@@ -71,6 +72,7 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 struct Head {
     version: String,
+    history: HistoryId,
     change: u64,
     next_event: u64,
     global_epoch: Epoch,
@@ -97,6 +99,8 @@ struct ClusterBucket {
 pub(super) struct Document {
     /// The metadata.
     pub(super) state: State,
+    /// What `change` counts in.
+    pub(super) history: HistoryId,
     /// The number of the last change; 0 if there was none.
     pub(super) change: u64,
     /// The number of the next event; the first is 1.
@@ -107,7 +111,8 @@ pub(super) struct Document {
 
 impl Default for Document {
     fn default() -> Self {
-        Self { state: State::default(), change: 0, next_event: 1, writers: BTreeMap::new() }
+        let history = HistoryId::default();
+        Self { state: State::default(), history, change: 0, next_event: 1, writers: BTreeMap::new() }
     }
 }
 
@@ -119,14 +124,15 @@ impl Document {
                 None if key.0 == HEAD => self.absorb_head(decode(key, bytes)?)?,
                 Some(("proxies", bucket)) => {
                     let new: ProxyBucket = decode(key, bytes)?;
-                    self.state.proxies.retain(|address, _| proxy_bucket(address) != bucket);
-                    self.state.failures.retain(|address, _| proxy_bucket(address) != bucket);
+                    let mut of = ProxyBuckets::default();
+                    self.state.proxies.retain(|address, _| of.named(address) != bucket);
+                    self.state.failures.retain(|address, _| of.named(address) != bucket);
                     self.state.proxies.extend(new.proxies);
                     self.state.failures.extend(new.failures);
                 }
                 Some(("clusters", bucket)) => {
                     let new: ClusterBucket = decode(key, bytes)?;
-                    self.state.clusters.retain(|name, _| cluster_bucket(name) != bucket);
+                    self.state.clusters.retain(|name, _| bucket_name(cluster_bucket(name)) != bucket);
                     self.state.clusters.extend(new.clusters);
                 }
                 _ => {
@@ -142,6 +148,7 @@ impl Document {
         if head.version != META_VERSION {
             return Err(DocumentError::Version(head.version));
         }
+        self.history = head.history;
         self.change = head.change;
         self.next_event = head.next_event;
         self.writers = head.writers;
@@ -177,6 +184,7 @@ impl Document {
         let state = &next.state;
         let head = Head {
             version: META_VERSION.to_owned(),
+            history: next.history,
             change: next.change,
             next_event: next.next_event,
             global_epoch: state.global_epoch,
@@ -185,50 +193,73 @@ impl Document {
             writers: next.writers.clone(),
         };
         parts.insert(PartKey(HEAD.to_owned()), encode(&head));
-        let mut proxies: BTreeMap<String, ProxyBucket> = changed(&self.state.proxies, &state.proxies)
+        let mut of = ProxyBuckets::default();
+        let mut proxies: BTreeMap<u64, ProxyBucket> = changed(&self.state.proxies, &state.proxies)
             .chain(changed(&self.state.failures, &state.failures))
-            .map(|address| (proxy_bucket(address), ProxyBucket::default()))
+            .map(|address| (of.number(address), ProxyBucket::default()))
             .collect();
-        for (address, proxy) in &state.proxies {
-            if let Some(bucket) = proxies.get_mut(&proxy_bucket(address)) {
-                bucket.proxies.insert(address.clone(), proxy.clone());
+        if !proxies.is_empty() {
+            for (address, proxy) in &state.proxies {
+                if let Some(bucket) = proxies.get_mut(&of.number(address)) {
+                    bucket.proxies.insert(address.clone(), proxy.clone());
+                }
+            }
+            for (address, reports) in &state.failures {
+                if let Some(bucket) = proxies.get_mut(&of.number(address)) {
+                    bucket.failures.insert(address.clone(), reports.clone());
+                }
             }
         }
-        for (address, reports) in &state.failures {
-            if let Some(bucket) = proxies.get_mut(&proxy_bucket(address)) {
-                bucket.failures.insert(address.clone(), reports.clone());
-            }
-        }
-        let mut clusters: BTreeMap<String, ClusterBucket> = changed(&self.state.clusters, &state.clusters)
+        let mut clusters: BTreeMap<u64, ClusterBucket> = changed(&self.state.clusters, &state.clusters)
             .map(|name| (cluster_bucket(name), ClusterBucket::default()))
             .collect();
-        for (name, cluster) in &state.clusters {
-            if let Some(bucket) = clusters.get_mut(&cluster_bucket(name)) {
-                bucket.clusters.insert(name.clone(), cluster.clone());
+        if !clusters.is_empty() {
+            for (name, cluster) in &state.clusters {
+                if let Some(bucket) = clusters.get_mut(&cluster_bucket(name)) {
+                    bucket.clusters.insert(name.clone(), cluster.clone());
+                }
             }
         }
-        let key = |folder: &str, bucket: &String| PartKey(format!("{folder}/{bucket}"));
-        parts.extend(proxies.iter().map(|(bucket, part)| (key("proxies", bucket), encode(part))));
-        parts.extend(clusters.iter().map(|(bucket, part)| (key("clusters", bucket), encode(part))));
+        let key = |folder: &str, bucket: u64| PartKey(format!("{folder}/{}", bucket_name(bucket)));
+        parts.extend(proxies.iter().map(|(bucket, part)| (key("proxies", *bucket), encode(part))));
+        parts.extend(clusters.iter().map(|(bucket, part)| (key("clusters", *bucket), encode(part))));
         parts
     }
 }
 
 /// The keys whose values differ between two tables.
 fn changed<'a, K: Ord, V: PartialEq>(
-    old: &'a BTreeMap<K, V>,
-    new: &'a BTreeMap<K, V>,
+    old: &'a Table<K, V>,
+    new: &'a Table<K, V>,
 ) -> impl Iterator<Item = &'a K> {
-    let gone = old.keys().filter(|key| !new.contains_key(key));
-    new.iter().filter(|(key, value)| old.get(key) != Some(value)).map(|(key, _)| key).chain(gone)
+    old.differences(new).into_iter().map(|Difference { key, .. }| key)
 }
 
-fn proxy_bucket(address: &Address) -> String {
-    format!("{:02x}", crc64(address.to_string().as_bytes()) % PROXY_BUCKETS)
+/// Finds the documents of proxies. It keeps the buffer in which addresses are written out: there are many.
+#[derive(Default)]
+struct ProxyBuckets {
+    text: String,
 }
 
-fn cluster_bucket(name: &ClusterName) -> String {
-    format!("{:02x}", crc64(name.as_str().as_bytes()) % CLUSTER_BUCKETS)
+impl ProxyBuckets {
+    fn number(&mut self, address: &Address) -> u64 {
+        self.text.clear();
+        // Writing to a text does not fail.
+        let _ = write!(self.text, "{address}");
+        crc64(self.text.as_bytes()) % PROXY_BUCKETS
+    }
+
+    fn named(&mut self, address: &Address) -> String {
+        bucket_name(self.number(address))
+    }
+}
+
+fn cluster_bucket(name: &ClusterName) -> u64 {
+    crc64(name.as_str().as_bytes()) % CLUSTER_BUCKETS
+}
+
+fn bucket_name(bucket: u64) -> String {
+    format!("{bucket:02x}")
 }
 
 fn encode(part: &impl Serialize) -> Vec<u8> {

@@ -51,6 +51,7 @@ impl Embedded {
 
 impl Store for Embedded {
     const NAME: &'static str = "embedded";
+    const IS_SHARED: bool = false;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
         self.blocking(read_all).await

@@ -12,39 +12,26 @@
 //! A transaction holds at most 1 head, 64 documents of proxies, 32 of clusters and 2 operations on events: under
 //! the 128 that etcd accepts unless configured otherwise.
 
+mod options;
 mod reader;
 mod watcher;
 
 use std::time::Duration;
 
-use etcd_client::{Client, Compare, CompareOp, ConnectOptions, DeleteOptions, Error, KvClient, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, KvClient, Txn, TxnOp};
 use tokio::sync::watch;
 
 use super::{Base, Loaded, Store, StoreError, Update};
+pub use options::EtcdOptions;
 use reader::{HEAD, read};
 
 /// How long etcd may take for one answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often an idle connection is probed, and how long the answer may take.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(3));
 /// The codes with which gRPC says that nothing was done: INVALID_ARGUMENT, PERMISSION_DENIED,
 /// RESOURCE_EXHAUSTED, UNAUTHENTICATED.
 const REFUSALS: [i32; 4] = [3, 7, 8, 16];
 /// Answers up to this size are read.
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
-
-/// Where etcd is and how to use it.
-#[derive(Clone, Debug, Default)]
-pub struct EtcdOptions {
-    /// `http://host:port` of each of its servers; at least one.
-    pub endpoints: Vec<String>,
-    /// What all keys begin with.
-    pub prefix: String,
-    /// User and password, where etcd asks for them.
-    pub user: Option<(String, String)>,
-}
 
 /// The metadata in etcd.
 pub struct Etcd {
@@ -66,27 +53,14 @@ impl Etcd {
     /// # Errors
     /// [`StoreError::Unavailable`] when no server of etcd can be used.
     pub async fn connect(options: &EtcdOptions) -> Result<Self, StoreError> {
-        let mut connect = ConnectOptions::new()
-            .with_timeout(REQUEST_TIMEOUT)
-            .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
-            .with_keep_alive_while_idle(true);
-        if let Some((user, password)) = &options.user {
-            connect = connect.with_user(user, password);
-        }
+        let connect = options.connect().with_timeout(REQUEST_TIMEOUT);
         let client = Client::connect(&options.endpoints, Some(connect)).await.map_err(unavailable)?;
         let kv = client.kv_client().max_decoding_message_size(ANSWER_BYTES_MAX);
         let (hints, changes) = watch::channel(0);
         // The watch stream is idle for long: it must not have the time-out of a request.
-        let mut connect = ConnectOptions::new()
-            .with_connect_timeout(CONNECT_TIMEOUT)
-            .with_keep_alive(KEEP_ALIVE.0, KEEP_ALIVE.1)
-            .with_keep_alive_while_idle(true);
-        if let Some((user, password)) = &options.user {
-            connect = connect.with_user(user, password);
-        }
-        let watching = Client::connect(&options.endpoints, Some(connect)).await.map_err(unavailable)?;
-        tokio::spawn(watcher::watch(watching.watch_client(), format!("{}{HEAD}", options.prefix), hints));
+        let watching =
+            Client::connect(&options.endpoints, Some(options.connect())).await.map_err(unavailable)?;
+        tokio::spawn(watcher::watch(watching, format!("{}{HEAD}", options.prefix), hints));
         Ok(Self { kv, prefix: options.prefix.clone(), changes })
     }
 
@@ -112,6 +86,7 @@ impl Etcd {
 
 impl Store for Etcd {
     const NAME: &'static str = "etcd";
+    const IS_SHARED: bool = true;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
         read(&mut self.kv, &self.prefix, Base::default()).await

@@ -12,7 +12,7 @@
 //!   the older head; the batch is applied anew.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use api::v4::Event;
 use control_core::{ApplyError, Command, Reply, TimeMs, apply, explain};
@@ -23,9 +23,11 @@ use tracing::{info, warn};
 
 use super::document::{Document, WriterId};
 use super::event_log::{EVENTS_MAX, EventLog};
+use super::history::{HistoryId, begins_history};
 use super::metadata::{ChangeError, Snapshot};
 use super::subject::{remarks, stamp, subject};
 use super::{Base, Store, StoreError, Update};
+use crate::wall_clock;
 
 /// How many changes one commit takes together.
 const BATCH_MAX: usize = 64;
@@ -38,15 +40,24 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
-/// A change that somebody waits for.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) command: Command,
-    pub(super) answer: oneshot::Sender<Result<Reply, ChangeError>>,
-}
+/// Who waits for a change.
+type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
+/// Who waits for the store's word that what is known is all.
+type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError>>;
 
-/// Somebody wants to know what the store itself has; or is told why it cannot be asked.
-pub(super) type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, String>>;
+/// What somebody waits for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// A change.
+    Change {
+        /// What to do.
+        command: Command,
+        /// Where to tell what came of it.
+        answer: Answer,
+    },
+    /// A reading of the store that begins after this was asked for.
+    Confirm(Confirmation),
+}
 
 /// What came of applying a batch.
 struct Applied {
@@ -79,6 +90,10 @@ impl<S: Store> Ledger<S> {
         let loaded = store.load().await?;
         let mut document = Document::default();
         document.absorb(&loaded.parts)?;
+        if !S::IS_SHARED {
+            // Whoever has the file to himself may have put an older one in its place.
+            document.history = HistoryId::random();
+        }
         events.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded.events);
         let (snapshots, snapshots_seen) = watch::channel(Arc::new(snapshot(&document)));
         let (problem, problem_seen) = watch::channel(None);
@@ -90,46 +105,57 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Makes changes until nobody can ask for any more.
-    pub(super) async fn run(
-        mut self,
-        mut requests: mpsc::Receiver<Request>,
-        mut confirmations: mpsc::Receiver<Confirmation>,
-    ) {
+    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut changes = self.store.changes();
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut asked = Vec::with_capacity(BATCH_MAX);
         loop {
             tokio::select! {
                 count = requests.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
                         return;
                     }
-                    self.make(&mut batch).await;
-                }
-                // Those who want to know ask first and are answered by one reading of the store that begins after.
-                count = confirmations.recv_many(&mut asked, BATCH_MAX), if !confirmations.is_closed() => {
-                    if count > 0 {
-                        self.confirm(&mut asked).await;
-                    }
+                    self.serve(&mut batch).await;
                 }
                 Ok(()) = changes.changed() => self.follow().await,
             }
         }
     }
 
-    async fn confirm(&mut self, asked: &mut Vec<Confirmation>) {
-        let read = self.read_newer().await.map_err(|error| error.to_string());
-        let confirmed = read.map(|_| Arc::clone(&self.snapshots.borrow()));
-        for answer in asked.drain(..) {
-            // Whoever asked may have given up.
-            let _ = answer.send(confirmed.clone());
+    /// Makes the changes, then reads once for all that wait for a confirmation: whatever was done before they
+    /// asked is found.
+    async fn serve(&mut self, requests: &mut Vec<Request>) {
+        let (mut commands, mut answers, mut confirmations) = (Vec::new(), Vec::new(), Vec::new());
+        for request in requests.drain(..) {
+            match request {
+                Request::Change { command, answer } => {
+                    commands.push(command);
+                    answers.push(answer);
+                }
+                Request::Confirm(answer) => confirmations.push(answer),
+            }
+        }
+        if !commands.is_empty() {
+            self.make(commands, answers).await;
+        }
+        if !confirmations.is_empty() {
+            self.confirm(confirmations).await;
         }
     }
 
-    async fn make(&mut self, requests: &mut Vec<Request>) {
+    async fn confirm(&mut self, confirmations: Vec<Confirmation>) {
+        let read = self.read_newer().await;
+        let said = match read {
+            Ok(_) => Ok(Arc::clone(&self.snapshots.borrow())),
+            Err(error) => Err(ChangeError::Unavailable(error.to_string())),
+        };
+        for confirmation in confirmations {
+            // Whoever asked may have given up.
+            let _ = confirmation.send(said.clone());
+        }
+    }
+
+    async fn make(&mut self, mut commands: Vec<Command>, answers: Vec<Answer>) {
         let now = self.now();
-        let (mut commands, answers): (Vec<_>, Vec<_>) =
-            requests.drain(..).map(|request| (request.command, request.answer)).unzip();
         commands.iter_mut().for_each(|command| stamp(command, now));
         self.batch += 1;
         match self.commit(&commands, now).await {
@@ -221,6 +247,10 @@ impl<S: Store> Ledger<S> {
             }
             replies.push(reply);
         }
+        let is_anew = |(command, reply): (&Command, &Result<_, _>)| begins_history(command) && reply.is_ok();
+        if self.document.change == 0 || commands.iter().zip(&replies).any(is_anew) {
+            next.history = HistoryId::random();
+        }
         next.sign(self.writer, self.batch);
         Applied { next, replies, events }
     }
@@ -295,9 +325,7 @@ impl<S: Store> Ledger<S> {
 
     /// The time now; it never steps back while the process runs.
     fn now(&mut self) -> TimeMs {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-        self.clock = self.clock.max(now);
+        self.clock = self.clock.max(wall_clock::now());
         self.clock
     }
 }
@@ -308,7 +336,7 @@ fn refusal(lost: Option<String>, failure: &StoreError) -> ChangeError {
 }
 
 fn snapshot(document: &Document) -> Snapshot {
-    Snapshot { change: document.change, state: document.state.clone() }
+    Snapshot { history: document.history, change: document.change, state: document.state.clone() }
 }
 
 #[cfg(test)]

@@ -9,19 +9,36 @@ use control_core::{ApplyError, Command, Reply, State};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::event_log::EventLog;
-use super::ledger::{Confirmation, Ledger, Request};
+use super::history::{HistoryId, Mark};
+use super::ledger::{Ledger, Request};
 use super::{Store, StoreError};
 
-/// How many changes may wait for the store; more are refused.
+/// How many changes and confirmations may wait for the store; more are refused.
 const QUEUE_MAX: usize = 1024;
 
 /// The metadata at one point of its history.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    /// What `change` counts in.
+    pub history: HistoryId,
     /// The number of the last change in it; 0 if there was none.
     pub change: u64,
     /// The metadata.
     pub state: State,
+}
+
+impl Snapshot {
+    /// Where in the history it is.
+    #[must_use]
+    pub const fn mark(&self) -> Mark {
+        Mark { history: self.history, change: self.change }
+    }
+
+    /// Whether it holds what is not known at `mark`.
+    #[must_use]
+    pub fn is_news(&self, mark: Mark) -> bool {
+        self.history != mark.history || self.change > mark.change
+    }
 }
 
 /// Why a change was not made, or not surely.
@@ -48,7 +65,6 @@ pub enum ChangeError {
 #[derive(Clone)]
 pub struct Metadata {
     queue: mpsc::Sender<Request>,
-    confirmations: mpsc::Sender<Confirmation>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     problem: watch::Receiver<Option<String>>,
     events: Arc<Mutex<EventLog>>,
@@ -70,10 +86,9 @@ impl Metadata {
     pub async fn open<S: Store>(store: S) -> Result<Self, StoreError> {
         let events = Arc::new(Mutex::new(EventLog::default()));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
-        let (confirmations, asked) = mpsc::channel(QUEUE_MAX);
         let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events)).await?;
-        tokio::spawn(ledger.run(requests, asked));
-        Ok(Self { queue, confirmations, snapshots, problem, events, store_name: S::NAME })
+        tokio::spawn(ledger.run(requests));
+        Ok(Self { queue, snapshots, problem, events, store_name: S::NAME })
     }
 
     /// The metadata as it is known here: after this process's own changes, and a moment behind those of others.
@@ -82,24 +97,22 @@ impl Metadata {
         Arc::clone(&self.snapshots.borrow())
     }
 
-    /// The metadata as the store itself has it: with every change that was made by anybody before the call.
+    /// The metadata as the store has it: everything that anybody was told is changed before this is called is in
+    /// it. For what must not rest on a view that is behind, such as granting a lease.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// [`ChangeError::Busy`] or [`ChangeError::Unavailable`]; nothing can be said then.
     pub async fn confirmed(&self) -> Result<Arc<Snapshot>, ChangeError> {
         let (answer, answered) = oneshot::channel();
-        let closed = || ChangeError::Unavailable("the store is closed".to_owned());
-        self.confirmations.try_send(answer).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
-            mpsc::error::TrySendError::Closed(_) => closed(),
-        })?;
-        answered.await.map_err(|_| closed())?.map_err(ChangeError::Unavailable)
+        self.send(Request::Confirm(answer))?;
+        let closed = |_| Err(ChangeError::Unavailable("the store is closed".to_owned()));
+        answered.await.unwrap_or_else(closed)
     }
 
-    /// The metadata once it is newer than a change; none if that takes longer than `wait`.
-    pub async fn newer_than(&self, change: u64, wait: Duration) -> Option<Arc<Snapshot>> {
+    /// The metadata once it holds what is not known at `mark`; none if that takes longer than `wait`.
+    pub async fn newer_than(&self, mark: Mark, wait: Duration) -> Option<Arc<Snapshot>> {
         let mut snapshots = self.snapshots.clone();
-        let newer = snapshots.wait_for(|snapshot| snapshot.change > change);
+        let newer = snapshots.wait_for(|snapshot| snapshot.is_news(mark));
         match tokio::time::timeout(wait, newer).await {
             Ok(Ok(snapshot)) => Some(Arc::clone(&snapshot)),
             Ok(Err(_)) | Err(_) => None,
@@ -112,14 +125,18 @@ impl Metadata {
     /// As [`ChangeError`] says.
     pub async fn change(&self, command: Command) -> Result<Reply, ChangeError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Request { command, answer }).map_err(|error| match error {
+        self.send(Request::Change { command, answer })?;
+        let lost = |_| Err(ChangeError::Unknown("the store was closed while it was asked".to_owned()));
+        answered.await.unwrap_or_else(lost)
+    }
+
+    fn send(&self, request: Request) -> Result<(), ChangeError> {
+        self.queue.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
             mpsc::error::TrySendError::Closed(_) => {
                 ChangeError::Unavailable("the store is closed".to_owned())
             }
-        })?;
-        let lost = |_| Err(ChangeError::Unknown("the store was closed while it was asked".to_owned()));
-        answered.await.unwrap_or_else(lost)
+        })
     }
 
     /// The events after a cursor, at most `limit` of them.

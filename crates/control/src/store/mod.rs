@@ -12,6 +12,7 @@ mod document;
 mod embedded;
 mod etcd;
 mod event_log;
+mod history;
 mod ledger;
 mod metadata;
 mod subject;
@@ -26,6 +27,7 @@ pub use document::DocumentError;
 pub use embedded::Embedded;
 pub use etcd::{Etcd, EtcdOptions};
 pub use event_log::EVENTS_MAX;
+pub use history::{HistoryError, HistoryId, Mark};
 pub use metadata::{ChangeError, Metadata, Snapshot};
 
 /// Names one of the fixed set of documents of which the stored metadata consists.
@@ -87,6 +89,8 @@ pub enum StoreError {
 pub trait Store: Send + 'static {
     /// What it is called in settings and in answers.
     const NAME: &'static str;
+    /// Whether other processes may change it at the same time.
+    const IS_SHARED: bool;
 
     /// Reads everything.
     ///

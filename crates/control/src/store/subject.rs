@@ -34,6 +34,8 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::ContinueScaling { cluster, .. } => about("ContinueScaling", Some(cluster), None),
         Command::CommitMigration { cluster, .. } => about("CommitMigration", Some(cluster), None),
         Command::RestartMigration { cluster, .. } => about("RestartMigration", Some(cluster), None),
+        Command::PauseMigrations { cluster } => about("PauseMigrations", Some(cluster), None),
+        Command::ResumeMigrations { cluster } => about("ResumeMigrations", Some(cluster), None),
         Command::CancelMigrations { cluster } => about("CancelMigrations", Some(cluster), None),
         Command::SetConfig { cluster, .. } => about("SetConfig", Some(cluster), None),
         Command::Balance { cluster, .. } => about("Balance", Some(cluster), None),
@@ -99,6 +101,8 @@ pub(super) fn stamp(command: &mut Command, time: TimeMs) {
         | Command::ContinueScaling { .. }
         | Command::CommitMigration { .. }
         | Command::RestartMigration { .. }
+        | Command::PauseMigrations { .. }
+        | Command::ResumeMigrations { .. }
         | Command::CancelMigrations { .. }
         | Command::SetConfig { .. }
         | Command::RegisterProxy(_)

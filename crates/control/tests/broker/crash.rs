@@ -13,16 +13,12 @@ use control_core::{Command as Change, State};
 use model::Epoch;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
-use super::fixture::Running;
+use super::fixture::{Running, number_from_environment};
 
-const KILLS_DEFAULT: u32 = 20;
+const KILLS_DEFAULT: usize = 20;
 const FILE_VARIABLE: &str = "BROKER_CRASH_FILE";
 /// The child writes for so long at least after its first answer before it is killed, and at most.
 const LIFE_MS: std::ops::Range<u64> = 0..40;
-
-fn number_from_environment(name: &str, default: u32) -> u32 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
-}
 
 /// Writes until it is killed; a test only by name.
 #[tokio::test]

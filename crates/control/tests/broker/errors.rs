@@ -83,7 +83,10 @@ fn of_proxies() -> Vec<(Call<'static>, Refusal)> {
             ("POST", "/api/v3/proxies/meta", proxy("h:3", "h")),
             (400, "INVALID_PROXY_ADDRESS", Some("nodes[0]")),
         ),
-        (("POST", "/api/v3/proxies/meta", proxy("h:3", "h:2")), (400, "INVALID_PROXY_ADDRESS", None)),
+        (
+            ("POST", "/api/v3/proxies/meta", proxy("h:3", "h:2")),
+            (400, "INVALID_PROXY_ADDRESS", Some("nodes")),
+        ),
         (("DELETE", "/api/v3/proxies/meta/h:1", none.clone()), (404, "PROXY_NOT_FOUND", None)),
         (("DELETE", "/api/v3/proxies/meta/h", none.clone()), (400, "INVALID_PROXY_ADDRESS", Some("address"))),
         (("POST", "/api/v3/failures/h:1/r", none.clone()), (404, "PROXY_NOT_FOUND", None)),
@@ -97,6 +100,10 @@ fn of_the_whole() -> Vec<(Call<'static>, Refusal)> {
     let none = Value::Null;
     vec![
         (("PUT", "/api/v3/epoch/1", none.clone()), (409, "EPOCH_SMALLER_THAN_CURRENT", None)),
+        (
+            ("PUT", "/api/v3/epoch/18446744073709551615", none.clone()),
+            (400, "INVALID_REQUEST", Some("epoch")),
+        ),
         (("PUT", "/api/v3/epoch/x", none.clone()), (400, "INVALID_REQUEST", Some("epoch"))),
         (("PUT", "/api/v3/metadata", json!({})), (400, "INVALID_REQUEST", Some("version"))),
         (

@@ -79,6 +79,14 @@ impl TestBroker {
         (status.as_u16(), body)
     }
 
+    /// One call with any bytes for its body: its status, and what was answered.
+    pub(crate) async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, String) {
+        let method: Method = method.parse().unwrap();
+        let response =
+            self.http.request(method, format!("{}{path}", self.url)).body(body).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
     /// A GET that succeeds.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.call("GET", path, Value::Null).await;
@@ -129,8 +137,10 @@ impl Drop for Running {
 /// A real etcd.
 pub(crate) struct EtcdServer {
     pub(crate) url: String,
-    client_port: u16,
+    health_url: String,
     peer_port: u16,
+    /// What it is started with beside the usual.
+    arguments: Vec<String>,
     folder: TempDir,
     process: Option<Running>,
 }
@@ -138,10 +148,22 @@ pub(crate) struct EtcdServer {
 impl EtcdServer {
     /// Starts one, in a folder of its own.
     pub(crate) async fn start() -> Self {
-        let [client_port, peer_port] = free_ports();
+        Self::start_as("http", Vec::new()).await
+    }
+
+    /// Starts one that is reached by https only, with these arguments that say how.
+    pub(crate) async fn start_secure(arguments: Vec<String>) -> Self {
+        Self::start_as("https", arguments).await
+    }
+
+    async fn start_as(scheme: &str, mut arguments: Vec<String>) -> Self {
+        let [client_port, peer_port, metrics_port] = free_ports();
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("http://127.0.0.1:{client_port}");
-        let mut server = Self { url, client_port, peer_port, folder, process: None };
+        let url = format!("{scheme}://127.0.0.1:{client_port}");
+        let metrics_url = format!("http://127.0.0.1:{metrics_port}");
+        let health_url = format!("{metrics_url}/health");
+        arguments.extend(["--listen-metrics-urls".to_owned(), metrics_url]);
+        let mut server = Self { url, health_url, peer_port, arguments, folder, process: None };
         server.run().await;
         server
     }
@@ -154,19 +176,19 @@ impl EtcdServer {
             .args(["--listen-client-urls", &self.url, "--advertise-client-urls", &self.url])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"])
+            .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("etcd is needed: Debian's package etcd-server");
         self.process = Some(Running(process));
-        let health = format!("{}/health", self.url);
         let deadline = Instant::now() + START_DEADLINE;
         loop {
-            let answer = reqwest::get(&health).await;
+            let answer = reqwest::get(&self.health_url).await;
             if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
                 return;
             }
-            assert!(Instant::now() < deadline, "etcd on port {} did not start", self.client_port);
+            assert!(Instant::now() < deadline, "etcd at {} did not start", self.url);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -177,7 +199,13 @@ impl EtcdServer {
     }
 }
 
-fn free_ports<const N: usize>() -> [u16; N] {
+/// How long or how large a test is, where the environment says.
+pub(crate) fn number_from_environment(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// Ports that nobody listens on at the moment.
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -5,9 +5,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod condition;
 mod crash;
 mod errors;
+mod failover;
 mod fixture;
+mod garbage;
+mod reading;
+mod secure;
 mod shared;
+mod size;
 mod surface;
 mod walk;

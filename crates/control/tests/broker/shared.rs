@@ -8,15 +8,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fixture::{EtcdServer, TestBroker, embedded, eventually, on_etcd};
+use super::fixture::{EtcdServer, TestBroker, embedded, eventually, number_from_environment, on_etcd};
 
 const CHANGES_DEFAULT: usize = 500;
 /// How many clients each broker has.
 const CLIENTS: usize = 8;
-
-fn changes() -> usize {
-    std::env::var("BROKER_CHANGES").map_or(CHANGES_DEFAULT, |text| text.parse().expect("a number"))
-}
 
 fn proxy(number: usize) -> Value {
     let host = format!("10.{}.{}.{}", number / 62500, number / 250 % 250, number % 250);
@@ -34,7 +30,7 @@ async fn concurrent_changes() {
     ];
     let before = brokers[0].get("/api/v4/health").await["change"].as_u64().unwrap();
     // A registration through each broker, and half of the numbers are removed again.
-    let count = changes() * 2 / 5;
+    let count = number_from_environment("BROKER_CHANGES", CHANGES_DEFAULT) * 2 / 5;
     let registered =
         everywhere(&brokers, count, |number| ("POST", "/api/v3/proxies/meta".to_owned(), proxy(number)))
             .await;
@@ -160,7 +156,7 @@ async fn etcd_is_killed_and_comes_back() {
 
 /// The metadata goes from a file to etcd and back by dump and restore; a broker that starts later finds it.
 #[tokio::test]
-async fn from_file_to_etcd() {
+async fn from_file_to_etcd_and_back() {
     let etcd = EtcdServer::start().await;
     let folder = tempfile::tempdir().unwrap();
     let file = TestBroker::start(&embedded(&folder)).await;
@@ -184,4 +180,33 @@ async fn from_file_to_etcd() {
         (first.get("/api/v3/clusters/names").await == json!({"names": []})).then_some(())
     })
     .await;
+    back_to_file(&late, &file, &dump).await;
+    for broker in [file, first, other, late] {
+        broker.stop().await;
+    }
+}
+
+/// Everything that metadata can hold, from etcd to a new file; the old file takes it too, and takes no older one.
+async fn back_to_file(etcd: &TestBroker, old: &TestBroker, older: &Value) {
+    etcd.act("POST", "/api/v3/clusters/meta/small", json!({"node_number": 4})).await;
+    etcd.act("PATCH", "/api/v3/clusters/nodes/small", json!({"node_number": 4})).await;
+    etcd.act("POST", "/api/v4/clusters/small/failover", json!({"shard": 3})).await;
+    etcd.act("POST", "/api/v3/clusters/migrations/expand/small", Value::Null).await;
+    etcd.act("POST", "/api/v3/proxies/failover/10.0.1.49:5299", Value::Null).await;
+    etcd.act("POST", "/api/v3/failures/10.0.1.48:5299/somebody", Value::Null).await;
+    etcd.act("PUT", "/api/v3/config", json!({"replica_addresses": ["127.0.0.1:1"]})).await;
+    let dump = etcd.get("/api/v3/metadata").await;
+    let folder = tempfile::tempdir().unwrap();
+    let new = TestBroker::start(&embedded(&folder)).await;
+    for broker in [&new, old] {
+        broker.act("PUT", "/api/v3/metadata", dump.clone()).await;
+        assert_eq!(broker.get("/api/v3/metadata").await, dump);
+        let refused = broker.call("PUT", "/api/v3/metadata", older.clone()).await;
+        assert_eq!((refused.0, &refused.1["error"]), (409, &json!("EPOCH_SMALLER_THAN_CURRENT")));
+        assert_eq!(broker.get("/api/v3/metadata").await, dump);
+    }
+    new.stop().await;
+    let again = TestBroker::start(&embedded(&folder)).await;
+    assert_eq!(again.get("/api/v3/metadata").await, dump, "after a restart");
+    again.stop().await;
 }

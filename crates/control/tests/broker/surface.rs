@@ -47,7 +47,11 @@ const CALLS: &[(&str, &str)] = &[
     ("get", "/api/v4/events"),
     ("get", "/api/v4/jobs"),
     ("delete", "/api/v4/jobs/{cluster}"),
+    ("post", "/api/v4/jobs/{cluster}/pause"),
+    ("post", "/api/v4/jobs/{cluster}/resume"),
     ("get", "/api/v4/health"),
+    ("get", "/api/v4/overview"),
+    ("get", "/api/v4/clusters/{cluster}/health"),
     ("post", "/api/v4/plan"),
     ("post", "/api/v4/clusters/{cluster}/failover"),
     ("get", "/api/v4/state"),
@@ -128,7 +132,7 @@ async fn the_client_over_tls_goes_from_a_dead_broker_to_a_living_one() {
     client.add_proxy(&proxy).await.unwrap();
     assert_eq!(client.add_proxy(&proxy).await.unwrap_err().code(), Some("ALREADY_EXISTED"));
     assert_eq!(client.proxy_addresses().await.unwrap(), std::slice::from_ref(&proxy.proxy_address));
-    let state = client.state::<Value>(0, std::time::Duration::ZERO).await.unwrap();
+    let state = client.state::<Value>(None, std::time::Duration::ZERO).await.unwrap();
     assert!(state.state.unwrap()["proxies"].get("h:1").is_some());
     let dead = BrokerClient::new(vec!["127.0.0.1:1".parse().unwrap()], &ClientOptions::default()).unwrap();
     assert!(matches!(dead.epoch().await, Err(ClientError::Unreachable { .. })));

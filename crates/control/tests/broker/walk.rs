@@ -95,6 +95,7 @@ async fn scale_and_commit(broker: &TestBroker) {
         .call("PATCH", "/api/v3/clusters/config/mydb", json!({"compression_strategy": "allow_all"}))
         .await;
     assert_eq!((refused.0, &refused.1["error"]), (409, &json!("MIGRATION_RUNNING")));
+    pause_and_resume(broker).await;
     let mut commits = 0;
     while let Some(slots) = migrating(&broker.get("/api/v3/clusters/meta/mydb").await) {
         let task = json!({"cluster_name": "mydb", "slot_range": slots});
@@ -114,7 +115,8 @@ async fn scale_and_commit(broker: &TestBroker) {
     assert_eq!(
         jobs["progress"],
         json!([
-            {"cluster": "mydb", "slots_waiting": 0, "slots_running": 0, "slots_committed": 8192}
+            {"cluster": "mydb", "slots_waiting": 0, "slots_running": 0, "slots_committed": 8192,
+                "is_paused": false, "slots_per_minute": null, "seconds_left": null}
         ])
     );
     let info = json!({"name": "mydb", "node_number": 8, "node_number_with_slots": 8, "is_migrating": false});
@@ -122,6 +124,21 @@ async fn scale_and_commit(broker: &TestBroker) {
     broker.act("POST", "/api/v3/clusters/migrations/shrink/mydb/4", Value::Null).await;
     broker.act("DELETE", "/api/v4/jobs/mydb", Value::Null).await;
     assert_eq!(broker.get("/api/v3/clusters/info/mydb").await["is_migrating"], false);
+}
+
+async fn pause_and_resume(broker: &TestBroker) {
+    let states = async || {
+        let jobs = broker.get("/api/v4/jobs").await;
+        let states =
+            jobs["jobs"].as_array().unwrap().iter().map(|job| job["state"].as_str().unwrap().to_owned());
+        (states.collect::<Vec<_>>(), jobs["progress"][0]["is_paused"].as_bool().unwrap())
+    };
+    assert_eq!(states().await, (vec!["running".to_owned(); 2], false));
+    broker.act("POST", "/api/v4/jobs/mydb/pause", Value::Null).await;
+    assert_eq!(states().await, (vec!["paused".to_owned(); 2], true));
+    assert_eq!(migrating(&broker.get("/api/v3/clusters/meta/mydb").await), None);
+    broker.act("POST", "/api/v4/jobs/mydb/resume", Value::Null).await;
+    assert_eq!(states().await, (vec!["running".to_owned(); 2], false));
 }
 
 /// The first slots that are on their way out, as the node that has them says.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use api::v4::FailOver;
+use api::v4::FailoverRequest;
 use testkit::managed::ManagedCluster;
 
 use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, from_environment, shard_on};
@@ -60,7 +60,7 @@ fn find(cluster: &ManagedCluster, id: control_core::ShardId) -> testkit::managed
 
 fn hand_over(cluster: &ManagedCluster, primary: testkit::managed::shard::NodePlace) {
     let primary = cluster.hosts[primary.host].nodes[primary.node].model_address().unwrap();
-    let order = FailOver { primary, force: false };
+    let order = FailoverRequest { node: Some(primary), ..FailoverRequest::default() };
     cluster.block_on(cluster.client().fail_over(&CLUSTER.parse().unwrap(), &order)).unwrap();
 }
 

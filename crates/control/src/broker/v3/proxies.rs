@@ -1,7 +1,5 @@
 //! Proxies: the pool, failures, replacing what failed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use api::ErrorBody;
 use api::v3::{Addresses, HostsCannotFail, NewProxy, ProxyAnswer};
 use axum::Json;
@@ -12,6 +10,7 @@ use control_core::{Command, HostName, Reply, TimeMs, query};
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, page, proxy_address, reporter};
 use super::super::{Done, Shared, shapes};
+use crate::wall_clock;
 
 /// The registered proxies.
 #[utoipa::path(get, path = "/api/v3/proxies/addresses", tag = "proxies",
@@ -92,9 +91,8 @@ pub(crate) async fn report(State(broker): Shared, Path((address, who)): Path<(St
 /// The proxies that a quorum reports as failed and that have not been taken out of service yet.
 #[utoipa::path(get, path = "/api/v3/failures", tag = "failures", responses((status = 200, body = Addresses)))]
 pub(crate) async fn reported(State(broker): Shared) -> Json<Addresses> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = TimeMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    Json(Addresses { addresses: query::reported_proxies(&broker.metadata.snapshot().state, now) })
+    let addresses = query::reported_proxies(&broker.metadata.snapshot().state, wall_clock::now());
+    Json(Addresses { addresses })
 }
 
 /// Takes a proxy out of service: replicas take over from its primaries, and one of the pool takes its place.

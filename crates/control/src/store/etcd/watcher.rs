@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use etcd_client::WatchClient;
+use etcd_client::Client;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -18,11 +18,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 const HINT_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 /// Watches until nobody listens any more.
-pub(super) async fn watch(client: WatchClient, key: String, hints: watch::Sender<u64>) {
+pub(super) async fn watch(client: Client, key: String, hints: watch::Sender<u64>) {
     let mut pause = PAUSE_FIRST;
     while !hints.is_closed() {
         let began = Instant::now();
-        match follow(client.clone(), &key, &hints).await {
+        match follow(&client, &key, &hints).await {
             Ok(()) => debug!("the watch has ended"),
             Err(error) => warn!(%error, "the watch of etcd broke"),
         }
@@ -31,16 +31,16 @@ pub(super) async fn watch(client: WatchClient, key: String, hints: watch::Sender
         }
         hint(&hints);
         tokio::time::sleep(pause).await;
+        // A watch whose token etcd has forgotten is ended, not refused; so the next one has a new token.
+        if let Err(error) = client.refresh_token().await {
+            debug!(%error, "no new token");
+        }
         pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
-async fn follow(
-    mut client: WatchClient,
-    key: &str,
-    hints: &watch::Sender<u64>,
-) -> Result<(), etcd_client::Error> {
-    let mut stream = client.watch(key, None).await?;
+async fn follow(client: &Client, key: &str, hints: &watch::Sender<u64>) -> Result<(), etcd_client::Error> {
+    let mut stream = client.watch_client().watch(key, None).await?;
     // What changed before the watch stood is not told.
     hint(hints);
     loop {

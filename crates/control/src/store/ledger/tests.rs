@@ -53,6 +53,7 @@ struct Faulty {
 
 impl Store for Faulty {
     const NAME: &'static str = "faulty";
+    const IS_SHARED: bool = true;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
         self.newer(Base::default()).await

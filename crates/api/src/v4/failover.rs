@@ -1,0 +1,60 @@
+//! The planned failover of shards: what is asked for, and what came of it.
+
+use model::{Address, Epoch};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Body of POST `clusters/{cluster}/failover`: exactly one of `node`, `proxy` and `shard`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailoverRequest {
+    /// Either node of the shard.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Address>,
+    /// A proxy: all shards whose primary is behind it.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<Address>,
+    /// The shard by its number in the cluster, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<usize>,
+    /// Promote at once, whatever the replica lacks: what it does not have is lost.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Answer of POST `clusters/{cluster}/failover`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailoverAnswer {
+    /// The shards; none when the proxy has no primary.
+    pub shards: Vec<ShardFailover>,
+}
+
+/// What becomes of one shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShardFailover {
+    /// Its number in the cluster.
+    pub shard: usize,
+    /// The node that was its primary.
+    #[schema(value_type = String)]
+    pub from: Address,
+    /// The node that is to be its primary.
+    #[schema(value_type = String)]
+    pub to: Address,
+    /// How far it is.
+    pub state: FailoverState,
+    /// Names the handover: while `health` shows this fence, it is under way.
+    #[schema(value_type = Option<u64>)]
+    pub fence: Option<Epoch>,
+}
+
+/// How far a planned failover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailoverState {
+    /// The primary is asked to stop; a coordinator promotes the replica when it has everything.
+    HandingOver,
+    /// The replica is the primary.
+    Done,
+}

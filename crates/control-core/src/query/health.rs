@@ -1,0 +1,184 @@
+//! How well the shards of a cluster are served, and what is wrong with them, in words for people.
+
+use std::collections::BTreeMap;
+
+use model::{Address, Role};
+
+use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth};
+use crate::state::{Chunk, Cluster, FenceReason, ShardId, State, SyncState};
+use crate::time::TimeMs;
+
+/// How well something is served; the worse is the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    #[default]
+    Well,
+    /// It is served, and would not survive every next failure, or is about to change.
+    Degraded,
+    /// Some slots are without service.
+    Down,
+}
+
+/// How a shard is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardCondition {
+    /// How well it is served.
+    pub level: Level,
+    /// What is wrong, one sentence each.
+    pub problems: Vec<String>,
+}
+
+/// What proxies have just answered when they were asked; none for one that did not answer. One that was not asked
+/// is not in it.
+pub type Asked = BTreeMap<Address, Option<ProxyHealth>>;
+
+/// How a shard of a cluster is, by the metadata and by what its proxies have just answered.
+#[must_use]
+pub fn shard_condition(
+    state: &State,
+    cluster: &Cluster,
+    id: ShardId,
+    asked: &Asked,
+    now: TimeMs,
+) -> ShardCondition {
+    let chunk = &cluster.chunks[id.chunk];
+    let mut found = Findings { condition: ShardCondition::default(), state, now };
+    found.proxy(chunk.primary_proxy(id.shard), Side::Primary);
+    found.proxy(chunk.replica_proxy(id.shard), Side::Replica);
+    found.fence(chunk, id);
+    found.sync(chunk, id);
+    found.primary(chunk, id, asked);
+    found.replica(chunk, id, asked);
+    // Nobody misses slots that it does not have.
+    if chunk.shard(id.shard).slots.is_empty() {
+        found.condition.level = found.condition.level.min(Level::Degraded);
+    }
+    found.condition
+}
+
+/// What a proxy said of a node when it was asked.
+#[must_use]
+pub fn answered<'a>(asked: &'a Asked, proxy: &Address, node: &Address) -> Option<&'a NodeHealth> {
+    asked.get(proxy)?.as_ref()?.nodes.iter().find(|health| health.address == *node)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Primary,
+    Replica,
+}
+
+impl Side {
+    /// How bad it is that this side is gone.
+    const fn loss(self) -> Level {
+        match self {
+            Self::Primary => Level::Down,
+            Self::Replica => Level::Degraded,
+        }
+    }
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
+}
+
+struct Findings<'a> {
+    condition: ShardCondition,
+    state: &'a State,
+    now: TimeMs,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, level: Level, words: String) {
+        self.condition.level = self.condition.level.max(level);
+        self.condition.problems.push(words);
+    }
+
+    fn proxy(&mut self, proxy: &Address, side: Side) {
+        let reporters = self.state.reports(proxy, self.now);
+        if self.state.is_failed(proxy) {
+            self.add(side.loss(), format!("the {}'s proxy {proxy} counts as failed", side.word()));
+        } else if reporters > 0 {
+            let text = format!("the {}'s proxy {proxy} is reported as failed by {reporters}", side.word());
+            self.add(Level::Degraded, text);
+        }
+    }
+
+    fn fence(&mut self, chunk: &Chunk, id: ShardId) {
+        let (primary, replica) = (chunk.primary(id.shard), chunk.replica(id.shard));
+        match chunk.shard(id.shard).fence.map(|fence| fence.reason) {
+            Some(FenceReason::Dead) => {
+                self.add(Level::Down, format!("primary {primary} is gone, {replica} is about to take over"));
+            }
+            Some(FenceReason::Handover | FenceReason::Planned) => {
+                self.add(Level::Degraded, format!("primary {primary} is handing over to {replica}"));
+            }
+            None => {}
+        }
+    }
+
+    fn sync(&mut self, chunk: &Chunk, id: ShardId) {
+        let replica = chunk.replica(id.shard);
+        match chunk.shard(id.shard).replica {
+            SyncState::InSync => {}
+            SyncState::Fresh => {
+                self.add(Level::Degraded, format!("replica {replica} was not yet seen to be in sync"));
+            }
+            SyncState::OutOfSync => {
+                self.add(Level::Degraded, format!("replica {replica} is not in sync and cannot take over"));
+            }
+        }
+    }
+
+    /// The node's own state; whether it is of any use to look at its role and link, too.
+    fn node(&mut self, node: &Address, proxy: &Address, asked: &Asked, side: Side) -> Option<NodeHealth> {
+        let answer = asked.get(proxy)?;
+        let Some(health) = answer.as_ref().and_then(|_| answered(asked, proxy, node)) else {
+            let text = match answer {
+                None => format!("the {}'s proxy {proxy} does not answer", side.word()),
+                Some(_) => format!("proxy {proxy} does not know of {} {node}", side.word()),
+            };
+            self.add(side.loss(), text);
+            return None;
+        };
+        let what = match health.state {
+            NodeState::Down { for_ms } => format!("has not answered its proxy for {for_ms} ms"),
+            NodeState::Loading => "is reading its data from disk".to_owned(),
+            NodeState::Up if health.restarted => "started anew and waits for its role".to_owned(),
+            NodeState::Up => return Some(health.clone()),
+        };
+        self.add(side.loss(), format!("{} {node} {what}", side.word()));
+        None
+    }
+
+    fn primary(&mut self, chunk: &Chunk, id: ShardId, asked: &Asked) {
+        let (node, proxy) = (chunk.primary(id.shard), chunk.primary_proxy(id.shard));
+        let health = self.node(node, proxy, asked, Side::Primary);
+        if health.is_some_and(|health| health.role != Role::Primary) {
+            self.add(Level::Down, format!("{node} is to be the primary and is still a replica"));
+        }
+    }
+
+    fn replica(&mut self, chunk: &Chunk, id: ShardId, asked: &Asked) {
+        let (node, proxy) = (chunk.replica(id.shard), chunk.replica_proxy(id.shard));
+        let Some(health) = self.node(node, proxy, asked, Side::Replica) else { return };
+        let what = match health.link {
+            _ if health.primary.as_ref() != Some(chunk.primary(id.shard)) => {
+                "does not replicate the primary".to_owned()
+            }
+            Some(LinkState::Up) => return,
+            Some(LinkState::Syncing) => "is being given everything anew".to_owned(),
+            Some(LinkState::Down { for_ms }) => format!("has been without its primary for {for_ms} ms"),
+            None => "has no link to its primary".to_owned(),
+        };
+        self.add(Level::Degraded, format!("replica {node} {what}"));
+    }
+}
+
+#[cfg(test)]
+#[path = "health_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+//! Conditions of a shard: each row is one thing that is wrong.
+
+use std::collections::BTreeMap;
+
+use model::{Address, Epoch, Role};
+
+use super::{Asked, Level, shard_condition};
+use crate::apply;
+use crate::command::{Command, NewProxy};
+use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth};
+use crate::state::{FenceReason, Half, ReporterId, ShardId, State, SyncState};
+use crate::time::TimeMs;
+
+const NOW: TimeMs = TimeMs(1_000_000);
+const SHARD: ShardId = ShardId { chunk: 0, shard: Half::First };
+
+fn address(host: u8, port: u16) -> Address {
+    Address::new(&format!("10.0.0.{host}"), port).unwrap()
+}
+
+/// A cluster of one chunk whose replicas were seen to be in sync; node 10.0.0.1:1 is the primary of the shard.
+fn cluster() -> State {
+    let mut state = State::default();
+    for host in [1, 2] {
+        let nodes = vec![address(host, 1), address(host, 2)];
+        let new = NewProxy { address: address(host, 5299), nodes, host: None, index: None };
+        apply(&mut state, Command::RegisterProxy(new)).unwrap();
+    }
+    let cluster = || "db".parse().unwrap();
+    let create =
+        Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now: NOW };
+    apply(&mut state, create).unwrap();
+    for replica in [address(2, 2), address(1, 2)] {
+        apply(&mut state, Command::SetReplicaSync { cluster: cluster(), replica, sync: SyncState::InSync })
+            .unwrap();
+    }
+    state
+}
+
+fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
+    let link = primary.as_ref().map(|_| LinkState::Up);
+    NodeHealth { address, state: NodeState::Up, restarted: false, role, primary, link, offset: 7 }
+}
+
+/// Both proxies answer, and all is well.
+fn answers() -> Asked {
+    let health = |nodes: [NodeHealth; 2]| {
+        let (view_epoch, roles_epoch, finished) = (Epoch(9), Epoch(9), Vec::new());
+        Some(ProxyHealth { view_epoch, roles_epoch, nodes: nodes.to_vec(), finished })
+    };
+    let replica = |host, of| node(address(host, 2), Role::Replica, Some(address(of, 1)));
+    let primary = |host| node(address(host, 1), Role::Primary, None);
+    Asked::from([
+        (address(1, 5299), health([primary(1), replica(1, 2)])),
+        (address(2, 5299), health([primary(2), replica(2, 1)])),
+    ])
+}
+
+fn check(state: &State, asked: &Asked, level: Level, words: &[&str]) {
+    let cluster = state.clusters.values().next().unwrap();
+    let found = shard_condition(state, cluster, SHARD, asked, NOW);
+    assert_eq!(found.level, level, "{found:?}");
+    assert_eq!(found.problems.len(), words.len(), "{found:?}");
+    for (problem, part) in found.problems.iter().zip(words) {
+        assert!(problem.contains(part), "{part:?} in {problem:?}");
+    }
+}
+
+#[test]
+fn by_the_metadata() {
+    let none = Asked::new();
+    check(&cluster(), &none, Level::Well, &[]);
+    let with = |command: Command, level, words: &[&str]| {
+        let mut state = cluster();
+        apply(&mut state, command).unwrap();
+        check(&state, &none, level, words);
+    };
+    let db = || "db".parse().unwrap();
+    let sync = |sync| Command::SetReplicaSync { cluster: db(), replica: address(2, 2), sync };
+    with(sync(SyncState::OutOfSync), Level::Degraded, &["10.0.0.2:2 is not in sync"]);
+    with(sync(SyncState::Fresh), Level::Degraded, &["not yet seen"]);
+    let fence = |reason| Command::FenceShard { cluster: db(), primary: address(1, 1), reason, now: NOW };
+    with(fence(FenceReason::Dead), Level::Down, &["10.0.0.1:1 is gone, 10.0.0.2:2 is about to take over"]);
+    with(fence(FenceReason::Handover), Level::Degraded, &["handing over to 10.0.0.2:2"]);
+    let report = |host| {
+        let reporter = ReporterId("c".to_owned());
+        Command::ReportFailure { proxy: address(host, 5299), reporter, now: NOW }
+    };
+    with(report(1), Level::Degraded, &["primary's proxy 10.0.0.1:5299 is reported as failed by 1"]);
+    with(report(2), Level::Degraded, &["replica's proxy 10.0.0.2:5299 is reported"]);
+    // The other half takes over; what is left is without a replica.
+    let fail = |host| Command::FailOverProxy { proxy: address(host, 5299), force: false, now: NOW };
+    with(fail(1), Level::Degraded, &["replica's proxy 10.0.0.1:5299 counts as failed", "not in sync"]);
+    let mut state = cluster();
+    apply(&mut state, fail(1)).unwrap();
+    apply(&mut state, fail(2)).unwrap();
+    check(&state, &none, Level::Down, &["primary's proxy", "replica's proxy", "not in sync"]);
+}
+
+#[test]
+fn by_what_proxies_answer() {
+    let with = |change: fn(&mut Asked), level, words: &[&str]| {
+        let mut asked = answers();
+        change(&mut asked);
+        check(&cluster(), &asked, level, words);
+    };
+    /// The primary when the host is 1, its replica when it is 2.
+    fn node(asked: &mut Asked, host: u8) -> &mut NodeHealth {
+        let nodes = &mut asked.get_mut(&address(host, 5299)).unwrap().as_mut().unwrap().nodes;
+        &mut nodes[usize::from(host) - 1]
+    }
+    with(|_| {}, Level::Well, &[]);
+    with(|asked| asked.insert(address(1, 5299), None).map(drop).unwrap(), Level::Down, &["does not answer"]);
+    with(
+        |asked| asked.insert(address(2, 5299), None).map(drop).unwrap(),
+        Level::Degraded,
+        &["does not answer"],
+    );
+    with(|asked| node(asked, 1).state = NodeState::Down { for_ms: 5 }, Level::Down, &["for 5 ms"]);
+    with(|asked| node(asked, 2).state = NodeState::Down { for_ms: 5 }, Level::Degraded, &["for 5 ms"]);
+    with(|asked| node(asked, 1).state = NodeState::Loading, Level::Down, &["from disk"]);
+    with(|asked| node(asked, 1).restarted = true, Level::Down, &["started anew"]);
+    with(|asked| node(asked, 1).role = Role::Replica, Level::Down, &["still a replica"]);
+    with(|asked| node(asked, 2).link = Some(LinkState::Syncing), Level::Degraded, &["everything anew"]);
+    with(|asked| node(asked, 2).link = Some(LinkState::Down { for_ms: 9 }), Level::Degraded, &["for 9 ms"]);
+    with(|asked| node(asked, 2).primary = None, Level::Degraded, &["does not replicate the primary"]);
+    with(
+        |asked| node(asked, 1).address = address(9, 9),
+        Level::Down,
+        &["does not know of primary 10.0.0.1:1"],
+    );
+}

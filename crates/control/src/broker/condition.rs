@@ -1,0 +1,151 @@
+//! How clusters and hosts are, in the types of the HTTP API.
+
+use std::collections::BTreeMap;
+
+use api::v4::{
+    ClusterHealth, ClusterSummary, FenceReason, FenceShown, Health, HostSummary, Level, NodePlace, Overview,
+    ShardHealth, Sync,
+};
+use control_core::query::{self, Asked, answered, shard_condition};
+use control_core::{Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
+use model::{Address, ClusterName, SLOT_COUNT};
+
+use super::shapes;
+
+/// How many problems an overview lists; the clusters have all of theirs.
+const PROBLEMS_MAX: usize = 50;
+
+/// `clusters/{cluster}/health`.
+pub(super) fn cluster(
+    state: &State,
+    (name, cluster): (&ClusterName, &Cluster),
+    asked: &Asked,
+    now: TimeMs,
+) -> ClusterHealth {
+    let shards: Vec<ShardHealth> =
+        cluster.shard_ids().map(|id| shard(state, cluster, id, asked, now)).collect();
+    let lost: usize = shards.iter().filter(|shard| shard.level == Level::Down).map(|s| s.slot_count).sum();
+    ClusterHealth {
+        name: name.clone(),
+        epoch: cluster.epoch,
+        level: shards.iter().map(|shard| shard.level).max().unwrap_or(Level::Well),
+        slots_served: SLOT_COUNT - lost,
+        shards,
+    }
+}
+
+fn shard(state: &State, cluster: &Cluster, id: ShardId, asked: &Asked, now: TimeMs) -> ShardHealth {
+    let chunk = &cluster.chunks[id.chunk];
+    let held = chunk.shard(id.shard);
+    let condition = shard_condition(state, cluster, id, asked, now);
+    let place = |node: &Address, proxy: &Address| NodePlace {
+        node: node.clone(),
+        proxy: proxy.clone(),
+        host: host_of(state, proxy).map_or_else(String::new, ToString::to_string),
+        offset: answered(asked, proxy, node).map(|health| health.offset),
+    };
+    let primary = place(chunk.primary(id.shard), chunk.primary_proxy(id.shard));
+    let replica = place(chunk.replica(id.shard), chunk.replica_proxy(id.shard));
+    ShardHealth {
+        shard: shapes::shard_number(id),
+        slots: held.slots.to_string(),
+        slot_count: held.slots.count(),
+        level: level(condition.level),
+        problems: condition.problems,
+        behind_bytes: primary.offset.zip(replica.offset).map(|(ahead, behind)| ahead.saturating_sub(behind)),
+        primary,
+        replica,
+        sync: match held.replica {
+            SyncState::Fresh => Sync::Fresh,
+            SyncState::InSync => Sync::InSync,
+            SyncState::OutOfSync => Sync::OutOfSync,
+        },
+        fence: held.fence.map(|fence| FenceShown {
+            epoch: fence.epoch,
+            reason: match fence.reason {
+                control_core::FenceReason::Dead => FenceReason::Dead,
+                control_core::FenceReason::Handover | control_core::FenceReason::Planned => {
+                    FenceReason::Handover
+                }
+            },
+        }),
+    }
+}
+
+fn host_of<'a>(state: &'a State, proxy: &Address) -> Option<&'a HostName> {
+    state.proxies.get(proxy).map(|record| &record.host)
+}
+
+const fn level(level: query::Level) -> Level {
+    match level {
+        query::Level::Well => Level::Well,
+        query::Level::Degraded => Level::Degraded,
+        query::Level::Down => Level::Down,
+    }
+}
+
+/// `overview`.
+pub(super) fn overview(state: &State, broker: Health, now: TimeMs) -> Overview {
+    let asked = Asked::new();
+    let mut problems: Vec<String> = broker.problem.clone().into_iter().collect();
+    let mut clusters = Vec::with_capacity(state.clusters.len());
+    for (name, held) in &state.clusters {
+        let health = cluster(state, (name, held), &asked, now);
+        let of_shard = |shard: &ShardHealth| {
+            let number = shard.shard;
+            shard
+                .problems
+                .iter()
+                .map(move |problem| format!("cluster {name}, shard {number}: {problem}"))
+                .collect::<Vec<_>>()
+        };
+        let room = PROBLEMS_MAX.saturating_sub(problems.len());
+        problems.extend(health.shards.iter().flat_map(of_shard).take(room));
+        clusters.push(ClusterSummary {
+            name: name.clone(),
+            level: health.level,
+            node_number: held.node_count(),
+            slots_served: health.slots_served,
+            shards_not_well: health.shards.iter().filter(|shard| shard.level != Level::Well).count(),
+            is_migrating: !held.migrations.is_empty() || held.scaling.is_some(),
+        });
+    }
+    let hosts = hosts(state);
+    let lacking: Vec<&str> = hosts.iter().filter(|host| !host.can_fail).map(|host| &*host.host).collect();
+    if !lacking.is_empty() && problems.len() < PROBLEMS_MAX {
+        let lacking = lacking.join(", ");
+        problems.push(format!(
+            "the pool has too few free proxies to make up for the loss of any one of: {lacking}"
+        ));
+    }
+    let worst = clusters.iter().map(|cluster| cluster.level).max().unwrap_or(Level::Well);
+    Overview { level: if broker.healthy { worst } else { Level::Down }, problems, broker, clusters, hosts }
+}
+
+fn hosts(state: &State) -> Vec<HostSummary> {
+    let mut hosts: BTreeMap<&HostName, HostSummary> = BTreeMap::new();
+    for proxy in state.proxies.values() {
+        let host = hosts.entry(&proxy.host).or_insert_with(|| HostSummary {
+            host: proxy.host.to_string(),
+            can_fail: true,
+            ..HostSummary::default()
+        });
+        host.proxies += 1;
+        host.free += usize::from(proxy.is_free());
+        host.failed += usize::from(proxy.failed_since.is_some());
+    }
+    for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
+        for shard in Half::BOTH {
+            let host = host_of(state, chunk.primary_proxy(shard)).and_then(|host| hosts.get_mut(host));
+            if let Some(host) = host {
+                host.primaries += 1;
+            }
+        }
+    }
+    for host in query::hosts_cannot_fail(state) {
+        if let Some(host) = hosts.get_mut(&host) {
+            host.can_fail = false;
+        }
+    }
+    hosts.into_values().collect()
+}

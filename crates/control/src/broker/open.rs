@@ -1,0 +1,69 @@
+//! Opening the store that the configuration names.
+
+use std::path::Path;
+
+use control_core::{Command, Settings};
+
+use crate::config::{BrokerConfig, StoreKind, Text};
+use crate::run_error::RunError;
+use crate::store::{Embedded, Etcd, EtcdOptions, Metadata};
+
+/// Opens the store and gives it the settings of this broker.
+///
+/// # Errors
+/// [`RunError::Store`] or [`RunError::Settings`].
+pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> {
+    let metadata = match config.store {
+        StoreKind::Embedded => {
+            let path = config.meta_filename.0.clone();
+            let opened = tokio::task::spawn_blocking(move || Embedded::open(Path::new(&path))).await;
+            let store = opened.map_err(|error| RunError::System("opening the store", error.into()))??;
+            Metadata::open(store).await?
+        }
+        StoreKind::Etcd => {
+            let options = etcd_options(config).await?;
+            Metadata::open(Etcd::connect(&options).await?).await?
+        }
+    };
+    let settings = Settings {
+        failure_ttl_ms: config.failure_ttl.unsigned() * 1000,
+        failure_quorum: config.failure_quorum.size(),
+        migration_limit: config.migration_limit.size(),
+        ordered_proxies: config.enable_ordered_proxy,
+    };
+    let state = &metadata.snapshot().state;
+    if state.settings != settings {
+        metadata.change(Command::Configure(settings)).await?;
+    }
+    let replicas: Vec<String> = config.replica_addresses.iter().map(|address| address.0.clone()).collect();
+    // None in the configuration leaves alone what was set by the API.
+    if !replicas.is_empty() && state.replica_addresses != replicas {
+        metadata.change(Command::SetReplicaAddresses(replicas)).await?;
+    }
+    Ok(metadata)
+}
+
+async fn etcd_options(config: &BrokerConfig) -> Result<EtcdOptions, RunError> {
+    let password = config.etcd_password.as_ref().map_or("", |password| password.expose());
+    let identity_pem = match (&config.etcd_certificate, &config.etcd_key) {
+        (Some(certificate), Some(key)) => {
+            Some((pem("etcd_certificate", certificate).await?, pem("etcd_key", key).await?))
+        }
+        _ => None,
+    };
+    Ok(EtcdOptions {
+        endpoints: config.etcd_endpoints.iter().map(|endpoint| endpoint.0.clone()).collect(),
+        prefix: config.etcd_prefix.0.clone(),
+        user: config.etcd_user.as_ref().map(|user| (user.0.clone(), password.to_owned())),
+        authority_pem: match &config.etcd_authority {
+            Some(authority) => Some(pem("etcd_authority", authority).await?),
+            None => None,
+        },
+        identity_pem,
+    })
+}
+
+async fn pem(setting: &'static str, path: &Text) -> Result<Vec<u8>, RunError> {
+    let read = tokio::fs::read(&path.0).await;
+    read.map_err(|error| RunError::Pem { setting, path: path.0.clone(), error })
+}

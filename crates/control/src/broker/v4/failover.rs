@@ -1,0 +1,108 @@
+//! Planned failover: an operator moves primaries of his choice to their replicas.
+
+use api::ErrorBody;
+use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
+use axum::Json;
+use axum::extract::{Path, State};
+use control_core::{ApplyError, Cluster, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply};
+use model::ClusterName;
+
+use super::super::error::ApiError;
+use super::super::input::{Body, cluster_name};
+use super::super::{Shared, shapes};
+
+/// Moves primaries to their replicas, for upkeep of a host or as an exercise. Without `force` nothing is lost: the
+/// primary is asked to stop, and a coordinator promotes the replica when it has everything, or lets the primary go
+/// on when that takes too long; clients wait meanwhile. The new primary stays where it is until the cluster is
+/// balanced or it fails.
+#[utoipa::path(post, path = "/api/v4/clusters/{cluster}/failover", tag = "failures",
+    params(("cluster" = String, Path)), request_body = FailoverRequest,
+    responses((status = 200, body = FailoverAnswer), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, PROXY_NOT_FOUND, SHARD_NOT_FOUND"),
+        (status = 409, body = ErrorBody, description = "MIGRATION_RUNNING, RETRY"),
+        (status = 500, body = ErrorBody, description = "PROXY_NOT_SYNC: the replica may lack writes")))]
+pub(crate) async fn fail_over(
+    State(broker): Shared,
+    Path(cluster): Path<String>,
+    Body(wanted): Body<FailoverRequest>,
+) -> Result<Json<FailoverAnswer>, ApiError> {
+    let name = cluster_name(&cluster)?;
+    let state = &broker.metadata.snapshot().state;
+    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let shards = chosen(cluster, &wanted)?;
+    let commands: Vec<Command> = shards.iter().map(|id| command(&name, cluster, *id, wanted.force)).collect();
+    if !wanted.force {
+        check_replicas(state, cluster, &shards)?;
+    }
+    // All or none, as far as can be known beforehand.
+    let mut trial = state.clone();
+    for command in &commands {
+        apply(&mut trial, command.clone())?;
+    }
+    for command in commands {
+        broker.metadata.change(command).await?;
+    }
+    let now = &broker.metadata.snapshot().state;
+    let outcome = |id: &ShardId| {
+        let was = &cluster.chunks[id.chunk];
+        let fence = now.clusters.get(&name).and_then(|now| {
+            now.chunks.get(id.chunk).and_then(|chunk| chunk.shard(id.shard).fence.map(|fence| fence.epoch))
+        });
+        ShardFailover {
+            shard: shapes::shard_number(*id),
+            from: was.primary(id.shard).clone(),
+            to: was.replica(id.shard).clone(),
+            state: if wanted.force { FailoverState::Done } else { FailoverState::HandingOver },
+            fence,
+        }
+    };
+    Ok(Json(FailoverAnswer { shards: shards.iter().map(outcome).collect() }))
+}
+
+/// The shards that are meant.
+fn chosen(cluster: &Cluster, wanted: &FailoverRequest) -> Result<Vec<ShardId>, ApiError> {
+    match (&wanted.node, &wanted.proxy, wanted.shard) {
+        (Some(node), None, None) => {
+            let found = cluster.shard_of_primary(node).or_else(|| cluster.shard_of_replica(node));
+            Ok(vec![
+                found.ok_or_else(|| {
+                    ApiError::from(ApplyError::ProxyNotFound(node.clone())).of_field("node")
+                })?,
+            ])
+        }
+        (None, Some(proxy), None) => {
+            let missing = || ApiError::from(ApplyError::ProxyNotFound(proxy.clone())).of_field("proxy");
+            let (chunk, half) = cluster.place_of(proxy).ok_or_else(missing)?;
+            Ok(cluster.chunks[chunk].primaries_in(half).map(|shard| ShardId { chunk, shard }).collect())
+        }
+        (None, None, Some(number)) => {
+            let shard = cluster.shard_ids().nth(number);
+            Ok(vec![shard.ok_or_else(|| shapes::no_such_shard(number, cluster))?])
+        }
+        _ => {
+            let text = "exactly one of `node`, `proxy` and `shard` says what is meant";
+            Err(ApiError::bad_input("INVALID_REQUEST", "node", text))
+        }
+    }
+}
+
+fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Command {
+    let (cluster, now) = (cluster.clone(), TimeMs::default());
+    let primary = of.chunks[id.chunk].primary(id.shard).clone();
+    if force {
+        return Command::FailOverShard { cluster, primary, fence: None, force, behind_bytes: None, now };
+    }
+    Command::FenceShard { cluster, primary, reason: FenceReason::Planned, now }
+}
+
+/// That no replica is behind a proxy that is failed or reported: the handover would be in vain.
+fn check_replicas(state: &Metadata, cluster: &Cluster, shards: &[ShardId]) -> Result<(), ApiError> {
+    for ShardId { chunk, shard } in shards {
+        let chunk = &cluster.chunks[*chunk];
+        let proxy = chunk.replica_proxy(*shard);
+        if state.is_failed(proxy) || state.failures.contains_key(proxy) {
+            return Err(ApplyError::ReplicaNotInSync(chunk.replica(*shard).clone()).into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! How the broker, the clusters and everything together are.
+
+use api::ErrorBody;
+use api::v4::{ClusterHealth, Health, Overview};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use control_core::ApplyError;
+use control_core::query::Asked;
+use service::build_info::BUILD;
+
+use super::super::error::ApiError;
+use super::super::input::{Parameters, cluster_name, parameter};
+use super::super::{Broker, Shared, asking, condition};
+use crate::wall_clock;
+
+/// How the broker is. Answers 503 when its store cannot be used.
+#[utoipa::path(get, path = "/api/v4/health", tag = "broker",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(crate) async fn health(State(broker): Shared) -> (StatusCode, Json<Health>) {
+    let health = of_broker(&broker);
+    let status = if health.healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health))
+}
+
+fn of_broker(broker: &Broker) -> Health {
+    let snapshot = broker.metadata.snapshot();
+    let (state, problem) = (&snapshot.state, broker.metadata.problem());
+    Health {
+        healthy: problem.is_none(),
+        problem,
+        store: broker.metadata.store_name().to_owned(),
+        version: BUILD.version.to_owned(),
+        change: snapshot.change,
+        epoch: state.global_epoch,
+        clusters: state.clusters.len(),
+        proxies: state.proxies.len(),
+        free_proxies: state.proxies.values().filter(|proxy| proxy.is_free()).count(),
+        failed_proxies: state.proxies.values().filter(|proxy| proxy.failed_since.is_some()).count(),
+    }
+}
+
+/// How each shard of a cluster is: where its primary and its replica are, whether the replica may take over, and
+/// what is wrong in words. By the metadata; with `live`, its proxies are asked as well, and offsets are known.
+#[utoipa::path(get, path = "/api/v4/clusters/{cluster}/health", tag = "clusters",
+    params(("cluster" = String, Path),
+        ("live" = Option<bool>, Query, description = "Whether to ask the proxies; false unless given")),
+    responses((status = 200, body = ClusterHealth), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND")))]
+pub(crate) async fn cluster_health(
+    State(broker): Shared,
+    Path(cluster): Path<String>,
+    parameters: Parameters,
+) -> Result<Json<ClusterHealth>, ApiError> {
+    let name = cluster_name(&cluster)?;
+    let is_live = parameter::<bool>(&parameters, "live")?.unwrap_or(false);
+    let state = &broker.metadata.snapshot().state;
+    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let asked = if is_live {
+        let proxies = cluster.chunks.iter().flat_map(|chunk| chunk.proxies.clone()).collect();
+        asking::ask(proxies, broker.proxy_password.as_ref()).await
+    } else {
+        Asked::new()
+    };
+    Ok(Json(condition::cluster(state, (&name, cluster), &asked, wall_clock::now())))
+}
+
+/// Everything in short: what is wrong, each cluster, each host.
+#[utoipa::path(get, path = "/api/v4/overview", tag = "broker", responses((status = 200, body = Overview)))]
+pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
+    let snapshot = broker.metadata.snapshot();
+    Json(condition::overview(&snapshot.state, of_broker(&broker), wall_clock::now()))
+}

@@ -1,0 +1,64 @@
+//! What coordinators need: the whole of the metadata, and any command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::ErrorBody;
+use api::v4::{CommandAnswer, StateAnswer};
+use axum::Json;
+use axum::extract::State;
+use control_core::{Command, Reply};
+
+use super::super::Shared;
+use super::super::error::ApiError;
+use super::super::input::{Body, Parameters, parameter};
+use crate::store::{HistoryId, Mark, Snapshot};
+
+/// How long a call may wait for a change at most, in milliseconds.
+const WAIT_MAX_MS: u64 = 30_000;
+
+/// The whole of the metadata if it is not what the caller knows, or null after the time that is given: how
+/// coordinators learn of changes at once.
+///
+/// The answer is confirmed by the store: it is never older than the beginning of the call, whichever broker is
+/// asked, so that it may be relied on for granting leases. While the store cannot be used there is none.
+#[utoipa::path(get, path = "/api/v4/state", tag = "coordinators",
+    params(("after" = Option<u64>, Query, description = "`change` of the answer that the caller knows"),
+        ("history" = Option<String>, Query, description = "`history` of that answer; without it everything is new"),
+        ("wait_ms" = Option<u64>, Query, description = "How long to wait for something new; 30000 at most")),
+    responses((status = 200, body = StateAnswer<Object>), (status = 400, body = ErrorBody),
+        (status = 500, body = ErrorBody, description = "EXTERNAL: the store cannot be used")))]
+pub(crate) async fn state(
+    State(broker): Shared,
+    parameters: Parameters,
+) -> Result<Json<StateAnswer<control_core::State>>, ApiError> {
+    let wait = parameter::<u64>(&parameters, "wait_ms")?.unwrap_or(0).min(WAIT_MAX_MS);
+    let after = parameter::<u64>(&parameters, "after")?;
+    let history = parameter::<HistoryId>(&parameters, "history")?;
+    let known = after.zip(history).map(|(change, history)| Mark { history, change });
+    let confirmed = broker.metadata.confirmed().await?;
+    let Some(known) = known.filter(|known| *known == confirmed.mark()) else {
+        return Ok(answer(&confirmed, true));
+    };
+    if wait == 0 {
+        return Ok(answer(&confirmed, false));
+    }
+    let newer = broker.metadata.newer_than(known, Duration::from_millis(wait)).await;
+    Ok(newer.map_or_else(|| answer(&confirmed, false), |newer| answer(&newer, true)))
+}
+
+fn answer(snapshot: &Arc<Snapshot>, is_news: bool) -> Json<StateAnswer<control_core::State>> {
+    let state = is_news.then(|| snapshot.state.clone());
+    Json(StateAnswer { history: snapshot.history.to_string(), change: snapshot.change, state })
+}
+
+/// Applies a command of the metadata's own, in its JSON form, with the broker's time in it.
+#[utoipa::path(post, path = "/api/v4/commands", tag = "coordinators", request_body = Object,
+    responses((status = 200, body = CommandAnswer<Object>), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 500, body = ErrorBody)))]
+pub(crate) async fn command(
+    State(broker): Shared,
+    Body(command): Body<Command>,
+) -> Result<Json<CommandAnswer<Reply>>, ApiError> {
+    Ok(Json(CommandAnswer { reply: broker.metadata.change(command).await? }))
+}

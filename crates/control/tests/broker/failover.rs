@@ -1,0 +1,96 @@
+//! Planned failover as an operator asks for it.
+
+use serde_json::{Value, json};
+
+use super::fixture::{TestBroker, embedded};
+
+const CALL: &str = "/api/v4/clusters/mydb/failover";
+
+/// The primaries of shards 0 and 1, as `clusters/meta` has them.
+async fn primaries(broker: &TestBroker) -> [String; 2] {
+    let meta = broker.get("/api/v3/clusters/meta/mydb").await;
+    let text = |node: &Value| node["address"].as_str().unwrap().to_owned();
+    let is_primary = |place: usize| meta["cluster"]["nodes"][place]["repl"]["role"] == "master";
+    // Nodes 0 and 3 are the first shard, 2 and 1 the second.
+    [(0, 3), (2, 1)].map(|(home, guest)| {
+        assert_ne!(is_primary(home), is_primary(guest));
+        text(&meta["cluster"]["nodes"][if is_primary(home) { home } else { guest }])
+    })
+}
+
+#[tokio::test]
+async fn by_shard_node_and_proxy() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    broker.register(2).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let nodes = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"].clone();
+    let at_home = primaries(&broker).await;
+
+    // A handover begins with a fence, and ends with the promotion behind it.
+    let begun = broker.act("POST", CALL, json!({"shard": 1})).await;
+    let fence = begun["shards"][0]["fence"].clone();
+    let expected = json!([{
+        "shard": 1, "from": nodes[2]["address"], "to": nodes[1]["address"],
+        "state": "handing_over", "fence": fence,
+    }]);
+    assert_eq!(begun["shards"], expected);
+    let epoch = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
+    assert_eq!(fence, epoch);
+    assert_eq!(primaries(&broker).await, at_home, "the roles stay until the replica has everything");
+    let again = broker.act("POST", CALL, json!({"shard": 1})).await;
+    assert_eq!(again, begun, "asking again changes nothing");
+    let promote = json!({"FailOverShard": {
+        "cluster": "mydb", "primary": nodes[2]["address"], "fence": fence, "force": false,
+        "behind_bytes": 0, "now": 0,
+    }});
+    broker.act("POST", "/api/v4/commands", promote).await;
+    let first = nodes[0]["address"].as_str().unwrap();
+    let second = nodes[1]["address"].as_str().unwrap();
+    assert_eq!(primaries(&broker).await, [first, second]);
+
+    // The replica of that one has nothing yet, as far as is known: it takes force.
+    let refused = broker.call("POST", CALL, json!({"node": second})).await;
+    assert_eq!((refused.0, &refused.1["error"]), (500, &json!("PROXY_NOT_SYNC")));
+    let proxy = nodes[0]["proxy_address"].clone();
+    let refused = broker.call("POST", CALL, json!({"proxy": proxy})).await;
+    assert_eq!((refused.0, &refused.1["error"]), (500, &json!("PROXY_NOT_SYNC")));
+    let shown = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
+    let forced = broker.act("POST", CALL, json!({"proxy": proxy, "force": true})).await;
+    let moved: Vec<&Value> =
+        forced["shards"].as_array().unwrap().iter().map(|shard| &shard["state"]).collect();
+    assert_eq!(moved, ["done", "done"]);
+    let after = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
+    assert!(after.as_u64() > shown.as_u64());
+    let [third, fourth] = [2, 3].map(|place: usize| nodes[place]["address"].as_str().unwrap());
+    assert_eq!(primaries(&broker).await, [fourth, third]);
+    let none = broker.act("POST", CALL, json!({"proxy": proxy, "force": true})).await;
+    assert_eq!(none, json!({"shards": []}), "it has no primary any more");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn refusals() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    broker.register(3).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let nodes = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"].clone();
+    let check = async |path: &str, body: Value, expected: (u16, &str, Option<&str>)| {
+        let (status, answer) = broker.call("POST", path, body.clone()).await;
+        let found = (status, answer["error"].as_str().unwrap_or_default(), answer["field"].as_str());
+        assert_eq!(found, expected, "{path} {body}: {answer}");
+    };
+    check("/api/v4/clusters/none/failover", json!({"shard": 0}), (404, "CLUSTER_NOT_FOUND", None)).await;
+    check(CALL, json!({}), (400, "INVALID_REQUEST", Some("node"))).await;
+    check(CALL, json!({"shard": 0, "node": "h:1"}), (400, "INVALID_REQUEST", Some("node"))).await;
+    check(CALL, json!({"shard": -1}), (400, "INVALID_REQUEST", Some("shard"))).await;
+    check(CALL, json!({"shard": 2}), (404, "SHARD_NOT_FOUND", Some("shard"))).await;
+    check(CALL, json!({"node": "h:1"}), (404, "PROXY_NOT_FOUND", Some("node"))).await;
+    check(CALL, json!({"proxy": "h:1"}), (404, "PROXY_NOT_FOUND", Some("proxy"))).await;
+    // The replica's proxy is reported: a handover to it would only stop the writes for a while.
+    let reported = nodes[2]["proxy_address"].as_str().unwrap();
+    broker.act("POST", &format!("/api/v3/failures/{reported}/somebody"), Value::Null).await;
+    check(CALL, json!({"node": nodes[0]["address"]}), (500, "PROXY_NOT_SYNC", None)).await;
+    broker.stop().await;
+}
