@@ -51,7 +51,7 @@ fn promote_fenced(broker: &Broker) {
     let cluster = cluster(&state);
     for id in cluster.shard_ids() {
         if let Some(fence) = cluster.shard(id).fence {
-            assert_eq!(fence.reason, FenceReason::Handover);
+            assert_ne!(fence.reason, FenceReason::Dead);
             broker.apply(&Change::FailOverShard {
                 cluster: name(),
                 primary: cluster.chunks[id.chunk].primary(id.shard).clone(),
