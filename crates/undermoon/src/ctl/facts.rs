@@ -83,6 +83,9 @@ pub(super) struct ShardLine {
     pub at_home: bool,
     /// Why the primary is being taken out of service, if it is.
     pub fence: Option<FenceWord>,
+    /// How many bytes of its primary's stream the replica lacks, where the proxies were asked and answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_bytes: Option<u64>,
 }
 
 /// A node and where it is.
@@ -269,6 +272,7 @@ pub(super) fn shard_lines(state: &State, cluster: &Cluster) -> Vec<ShardLine> {
                 FenceReason::Dead => FenceWord::Dead,
                 FenceReason::Handover | FenceReason::Planned => FenceWord::Handover,
             }),
+            behind_bytes: None,
         }
     };
     cluster.shard_ids().enumerate().map(line).collect()
