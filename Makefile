@@ -1,7 +1,7 @@
 # Every command that a person or a machine needs. `make` alone explains them.
 
 CARGO ?= cargo
-# What `make up ARGUMENTS="--shards 5"` hands on.
+# What `make up ARGUMENTS="--chunks 3"` hands on.
 ARGUMENTS ?=
 # How long each fuzz target runs, in seconds.
 SECONDS_EACH ?= 600
@@ -16,7 +16,7 @@ setup-run:
 	@scripts/setup-build
 	@scripts/install-missing redis-server:redis-server redis-cli:redis-tools
 
-up: setup-run ## Build, and run a sharded Redis on this machine until Ctrl-C (ARGUMENTS="--shards 5 --replicas 0")
+up: setup-run ## Build, and run a self-managing Redis on this machine until Ctrl-C (ARGUMENTS="--chunks 3 --dir ./data")
 	@$(CARGO) build --release --package undermoon --bin undermoon
 	@exec "$${CARGO_TARGET_DIR:-target}/release/undermoon" up $(ARGUMENTS)
 

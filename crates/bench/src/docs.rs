@@ -34,6 +34,16 @@ pub fn write_json(report: &Report, file: &Path) -> anyhow::Result<()> {
     fs::write(file, text).with_context(|| format!("writing {}", file.display()))
 }
 
+/// Whether [`write_all`] could write into `folder`.
+///
+/// # Errors
+/// When there is no README.md in it with the markers.
+pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
+    let document = folder.join("README.md");
+    let text = fs::read_to_string(&document).with_context(|| format!("reading {}", document.display()))?;
+    replaced(&text, "").map(drop).with_context(|| format!("the section of {}", document.display()))
+}
+
 /// Writes `latest.json`, `cpu.svg` and the section of `README.md` into `folder`.
 ///
 /// # Errors

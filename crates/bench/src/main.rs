@@ -17,6 +17,10 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(folder) = &options.docs {
+        // Said before minutes of measuring, not after.
+        docs::check_folder(folder)?;
+    }
     let report = match &options.from {
         Some(file) => docs::read_json(file)?,
         None => run::run(&options)?,

@@ -1,7 +1,7 @@
 //! The exit codes of the binary, the same for every subcommand.
 //!
-//! A supervisor may act on them: restarting after [`Exit::Failure`] makes sense, after [`Exit::Usage`] or
-//! [`Exit::Configuration`] it does not until a person has changed something.
+//! A supervisor or a script may act on them: trying again makes sense after some, and after others not until a
+//! person has changed something. Those above 63 are those of BSD's `sysexits.h`.
 
 use std::process::ExitCode;
 
@@ -10,11 +10,19 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Did what was asked, or was told to stop and stopped. Code 0.
     Ok,
-    /// Something failed while running: an address in use, a child that died. Code 1.
+    /// Something failed while running: an address in use, a child that died, a change that is refused. Code 1.
     Failure,
     /// The command line is wrong. Code 2, which is also what the argument parser uses.
     Usage,
-    /// The configuration is wrong: `EX_CONFIG` of BSD's sysexits. Code 78.
+    /// Nobody could be reached, and nothing was changed: `EX_UNAVAILABLE`, 69.
+    Unavailable,
+    /// A call was lost on its way: it may have been carried out. Look before trying again. `EX_IOERR`, 74.
+    Unknown,
+    /// Not done yet: it goes on, or can be tried again later. `EX_TEMPFAIL`, 75.
+    NotYet,
+    /// The caller is not known, or may not do that: `EX_NOPERM`, 77.
+    Denied,
+    /// The configuration is wrong: `EX_CONFIG`, 78.
     Configuration,
 }
 
@@ -25,6 +33,10 @@ impl Exit {
             Exit::Ok => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::Unavailable => 69,
+            Exit::Unknown => 74,
+            Exit::NotYet => 75,
+            Exit::Denied => 77,
             Exit::Configuration => 78,
         }
     }

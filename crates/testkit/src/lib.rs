@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod connection;
 pub mod frame;
 pub mod load;
+pub mod managed;
 pub mod oracle;
 pub mod port;
 pub mod process;

@@ -10,16 +10,18 @@ pub(crate) struct Failure {
     pub exit: Exit,
     /// What to print.
     pub error: anyhow::Error,
+    /// Whether it has been printed already, in a form of the subcommand's own.
+    pub is_told: bool,
 }
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Failure { exit: Exit::Failure, error }
+        Failure { exit: Exit::Failure, error, is_told: false }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Failure { exit: Exit::Configuration, error: error.into() }
+        Failure { exit: Exit::Configuration, error: error.into(), is_told: false }
     }
 }

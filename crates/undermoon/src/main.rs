@@ -10,6 +10,7 @@ mod child;
 mod completions;
 mod control;
 mod coordinator;
+mod ctl;
 mod failure;
 mod open_files;
 mod proxy;
@@ -35,6 +36,7 @@ Exit codes:
   2   wrong command line
   78  bad configuration
 
+`undermoon ctl --help` has a few more, for what brokers answer.
 `undermoon <command> --help` explains each command with examples.";
 
 /// Plain Redis servers, turned into one sharded Redis.
@@ -52,6 +54,7 @@ enum Command {
     Broker(broker::Arguments),
     Coordinator(coordinator::Arguments),
     Control(control::Arguments),
+    Ctl(Box<ctl::Arguments>),
     Completions(completions::Arguments),
     #[command(name = "__child", hide = true)]
     Child(child::Arguments),
@@ -73,7 +76,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => Exit::Ok.into(),
         Err(failure) => {
-            eprintln!("undermoon: {:#}", failure.error);
+            if !failure.is_told {
+                eprintln!("undermoon: {:#}", failure.error);
+            }
             failure.exit.into()
         }
     }
@@ -85,6 +90,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Broker(arguments) => broker::run(&arguments),
         Command::Coordinator(arguments) => coordinator::run(&arguments),
         Command::Control(arguments) => control::run(&arguments),
+        Command::Ctl(arguments) => ctl::run(*arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Child(arguments) => child::run(&arguments),

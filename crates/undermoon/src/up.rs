@@ -1,74 +1,74 @@
-//! `undermoon up`: a whole sharded Redis on this machine, until Ctrl-C.
+//! `undermoon up`: a whole self-managing cluster on this machine, until Ctrl-C.
 //!
-//! It starts Redis servers and proxies as children, gives the proxies their views once, and watches. There is no
-//! control plane yet: a process that dies is reported, not replaced. However this process ends, its children end
+//! It starts Redis servers, proxies, and broker and coordinator as children, has the broker make the clusters, and
+//! keeps its children alive. Everything else is the coordinator's doing. However this process ends, its children end
 //! with it ([`crate::child`]) and its temporary directory is removed ([`crate::sweep`]).
 
-mod cluster;
 mod connection;
 mod directory;
+mod formation;
+mod introduction;
 mod layout;
 mod ports;
 mod process;
+mod recipes;
+mod supervisor;
 
-use crate::failure::Failure;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ::control::config::BrokerConfig;
 use ::proxy::config::{DEFAULT_PORT, ProxyConfig};
 use anyhow::{Context as _, anyhow};
-use cluster::{Cluster, Programs, Start};
-use directory::Directory;
-use layout::{Layout, Shape};
-use model::{Address, Role};
-use ports::FreePorts;
+use api::{BrokerClient, ClientOptions};
 use service::config::{Loaded, load};
 use service::shutdown::{Phase, Shutdown};
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
 
-/// The most shards that one machine is asked to carry.
-const SHARDS_MAX: u16 = 64;
+use self::directory::Directory;
+use self::formation::{Formation, LOAD_TIMEOUT, START_TIMEOUT, Step};
+use self::introduction::Introduction;
+use self::layout::{BASE_PORT_MAX, Layout, Shape, local};
+use self::recipes::Programs;
+use self::supervisor::{Part, Supervisor};
+use crate::failure::Failure;
 
-/// The highest port that may be asked for: above it there must be room for everything.
-const BASE_PORT_MAX: u16 = 60_000;
-
-/// How far above the proxies' ports those for metrics begin.
-const ADMIN_PORT_OFFSET: u16 = 200;
-
-/// How far above the proxies' ports those of the Redis servers begin: 5299 makes 6380, next to Redis's own 6379.
-const NODE_PORT_OFFSET: u16 = 1081;
-
-/// The name of the cluster.
-const CLUSTER_NAME: &str = "local";
+/// How many chunks a cluster has unless it is said.
+const CHUNKS_DEFAULT: u16 = 2;
 
 /// The pause between two looks at the children.
-const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+const WATCH_INTERVAL: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\
 Examples:
-  undermoon up                           three shards, each with a replica, behind three proxies
-  undermoon up --shards 5 --replicas 0   five shards without replicas
-  undermoon up --dir ./data              keep the data, and find it again at the next start
+  undermoon up                           four proxies on as many pretended hosts, with eight Redis servers
+  undermoon up --chunks 3 --spare 2      six proxies in the cluster and two in the pool
+  undermoon up --dir ./data              keep everything, and find it again at the next start
 
-The proxies take their settings from the environment as usual: UNDERMOON_PASSWORD, UNDERMOON_LOG_LEVEL and so on.";
+While it runs, `undermoon ctl` shows and changes it. Its parts take their settings from the environment as usual:
+UNDERMOON_PASSWORD, UNDERMOON_LOG_LEVEL and so on.";
 
-/// Run a whole sharded Redis on this machine, until Ctrl-C
+/// Run a whole self-managing cluster on this machine, until Ctrl-C
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// How many shards
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(SHARDS_MAX)))]
-    shards: u16,
-    /// How many replicas each shard has: 0 or 1
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
-    replicas: u8,
+    /// How many chunks each cluster has: two proxies with four Redis servers, which are two shards with a replica
+    /// each [default: 2]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    chunks: Option<u16>,
+    /// How many clusters [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    clusters: Option<u16>,
+    /// How many proxies there are beyond that, for the pool [default: 0]
+    #[arg(long)]
+    spare: Option<u16>,
     /// Worker threads of each proxy
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     proxy_workers: u16,
-    /// Where the ports begin; ones that are taken are passed over
-    #[arg(long, default_value_t = DEFAULT_PORT,
-          value_parser = clap::value_parser!(u16).range(1024..=i64::from(BASE_PORT_MAX)))]
-    port: u16,
-    /// Keep data and logs in this directory, and use what an earlier start left there
+    /// Where the ports begin; ones that are taken are passed over [default: 5299]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=i64::from(BASE_PORT_MAX)))]
+    port: Option<u16>,
+    /// Keep data and logs in this directory, and use what an earlier start left there, on the same ports
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "keep")]
     dir: Option<PathBuf>,
     /// Do not remove the temporary directory at the end
@@ -77,38 +77,51 @@ pub(crate) struct Arguments {
     /// The Redis server's program; otherwise redis-server or valkey-server from the search path
     #[arg(long, value_name = "PROGRAM")]
     redis_server: Option<OsString>,
+    /// Gone: a chunk has two shards
+    #[arg(long, hide = true, value_parser = gone)]
+    shards: Option<String>,
+    /// Gone: a chunk has its replicas
+    #[arg(long, hide = true, value_parser = gone)]
+    replicas: Option<String>,
+}
+
+fn gone(_: &str) -> Result<String, String> {
+    Err("clusters are made of chunks now, each two shards with a replica each: say --chunks".to_owned())
 }
 
 /// Runs the cluster until told to stop.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     // The children's own environment is checked here, where a person sees the message.
-    let settings: Loaded<ProxyConfig> = load(None, without_addresses(std::env::vars_os()))?;
+    let proxy: Loaded<ProxyConfig> = load(None, without_addresses(std::env::vars_os()))?;
+    let broker: Loaded<BrokerConfig> = load(None, only_tokens(std::env::vars_os()))?;
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
-    let shape = Shape { shards: usize::from(arguments.shards), replicated: arguments.replicas > 0 };
-    let mut ports = FreePorts::default();
-    let layout = lay_out(shape, arguments.port, &mut ports)?;
+    let password = proxy.settings.password.map(|password| password.expose().to_owned());
     let programs = Programs {
         redis: redis_program(arguments)?,
         itself: std::env::current_exe().context("cannot find this program's own file")?.into_os_string(),
         workers: arguments.proxy_workers,
-        password: settings.settings.password.map(|password| password.expose().to_owned()),
-        admin_ports: some_ports(&mut ports, arguments.port + ADMIN_PORT_OFFSET, shape.proxies())?,
+        password: password.clone(),
     };
-    let introduction = introduction(&layout, &programs);
-    let directory = Directory::prepare(arguments.dir.as_deref(), arguments.keep, shape)?;
-    eprintln!("Starting {} Redis servers and {} proxies", shape.nodes(), shape.proxies());
-    let mut cluster = Cluster::new(programs, layout);
-    let outcome = match cluster.start(&directory, &shutdown) {
-        Ok(Start::Serving) => {
-            println!("{introduction}");
-            println!("Data and logs are in {}. Ctrl-C stops everything.", directory.path().display());
-            watch(&mut cluster, &shutdown)
-        }
-        Ok(Start::Stopped) => Ok(()),
-        Err(failure) => Err(failure),
+    let directory = Directory::open(arguments.dir.as_deref(), arguments.keep)?;
+    let found = directory.layout()?;
+    let layout = agreed(arguments, found.clone(), directory.path())?;
+    directory.note(&layout)?;
+    let token = broker.settings.write_token.map(|token| token.expose().to_owned());
+    let formation = Formation {
+        layout: &layout,
+        client: client(layout.broker_port, token)?,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("cannot start the event loop")?,
+        password,
+        shutdown: shutdown.clone(),
+        deadline: Instant::now() + if found.is_some() { LOAD_TIMEOUT } else { START_TIMEOUT },
     };
+    let mut supervisor = Supervisor::default();
+    let outcome = serve(&formation, &programs, &directory, &mut supervisor);
     eprintln!("Stopping");
-    cluster.stop(&shutdown);
+    supervisor.stop(&shutdown);
     if directory.stays() {
         eprintln!("Data and logs are kept in {}", directory.path().display());
     }
@@ -116,15 +129,84 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     outcome
 }
 
-/// Waits until told to stop, and reports children that die. An error when none is left.
-fn watch(cluster: &mut Cluster, shutdown: &Shutdown) -> Result<(), Failure> {
-    while shutdown.phase() == Phase::Running {
-        if !cluster.report_ended() {
-            return Err(anyhow!("no process of the cluster is left").into());
-        }
+/// Starts everything, says how to use it, and keeps it alive until told to stop.
+fn serve(
+    formation: &Formation<'_>,
+    programs: &Programs,
+    directory: &Directory,
+    supervisor: &mut Supervisor,
+) -> Result<(), Failure> {
+    let layout = formation.layout;
+    let proxies = layout.proxies.len();
+    eprintln!("Starting {} Redis servers, {proxies} proxies, broker and coordinator", proxies * 2);
+    for recipe in recipes::nodes(layout, programs, directory)? {
+        supervisor.start(Part::Node, recipe)?;
+    }
+    for recipe in recipes::proxies(layout, programs, directory) {
+        supervisor.start(Part::Proxy, recipe)?;
+    }
+    if formation.wait_for_proxies(supervisor)? == Step::Stopped {
+        return Ok(());
+    }
+    supervisor.start(Part::Control, recipes::control(layout, programs, directory)?)?;
+    if formation.form(supervisor)? == Step::Stopped
+        || formation.wait_until_served(supervisor)? == Step::Stopped
+    {
+        return Ok(());
+    }
+    let clusters: Vec<_> =
+        layout.clusters().iter().map(|name| formation.cluster(name)).collect::<anyhow::Result<_>>()?;
+    let has_password = formation.password.is_some();
+    print!("{}", Introduction { layout, clusters: &clusters, has_password, supervisor }.text());
+    println!("Data and logs are in {}. Ctrl-C stops everything.", directory.path().display());
+    while formation.shutdown.phase() == Phase::Running {
+        supervisor.tend();
         std::thread::sleep(WATCH_INTERVAL);
     }
     Ok(())
+}
+
+/// The layout that an earlier start left, if it is the one that is asked for; or a new one.
+fn agreed(arguments: &Arguments, found: Option<Layout>, directory: &Path) -> Result<Layout, Failure> {
+    let wanted = Shape {
+        clusters: arguments.clusters.unwrap_or(1),
+        chunks: arguments.chunks.unwrap_or(CHUNKS_DEFAULT),
+        spare: arguments.spare.unwrap_or(0),
+    };
+    let Some(found) = found else {
+        let base = arguments.port.unwrap_or(DEFAULT_PORT);
+        if wanted.proxies().is_none() {
+            let text = format!("one machine is asked to carry at most {} proxies", Shape::PROXIES_MAX);
+            return Err(anyhow!(text).into());
+        }
+        return Ok(
+            Layout::new(wanted, base).with_context(|| format!("not enough free ports from {base} up"))?
+        );
+    };
+    let Shape { clusters, chunks, spare } = found.shape;
+    let port = found.proxies.first().map_or(0, |proxy| proxy.port);
+    let differs = [
+        ("--clusters", arguments.clusters, clusters),
+        ("--chunks", arguments.chunks, chunks),
+        ("--spare", arguments.spare, spare),
+        ("--port", arguments.port, port),
+    ];
+    for (option, asked, is) in differs {
+        if asked.is_some_and(|asked| asked != is) {
+            let shown = directory.display();
+            let text = format!(
+                "{shown} holds a cluster with {option} {is}: leave the option out, or use another directory"
+            );
+            return Err(anyhow!(text).into());
+        }
+    }
+    Ok(found)
+}
+
+fn client(port: u16, token: Option<String>) -> Result<BrokerClient, Failure> {
+    let endpoint = local(port).to_string().parse().context("a bad address for the broker")?;
+    let options = ClientOptions { token, ..ClientOptions::default() };
+    Ok(BrokerClient::new(vec![endpoint], &options).context("cannot make a client of the broker")?)
 }
 
 /// The environment without what each proxy gets from here.
@@ -134,45 +216,22 @@ fn without_addresses(
     environment.filter(|(name, _)| !name.to_string_lossy().ends_with("_ADDRESS"))
 }
 
+/// Of the environment what says how to be let in at the broker.
+fn only_tokens(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> impl Iterator<Item = (OsString, OsString)> {
+    environment.filter(|(name, _)| name == "UNDERMOON_WRITE_TOKEN" || name == "UNDERMOON_READ_TOKEN")
+}
+
 fn redis_program(arguments: &Arguments) -> Result<OsString, Failure> {
-    let found =
-        arguments.redis_server.clone().or_else(|| process::find_program(&["redis-server", "valkey-server"]));
     let missing = "neither redis-server nor valkey-server is on the search path: install one (on Debian: apt-get \
                    install redis-server), or name it with --redis-server";
-    Ok(found.context(missing)?)
-}
-
-fn some_ports(ports: &mut FreePorts, from: u16, count: usize) -> Result<Vec<u16>, Failure> {
-    Ok(ports.several(from, count).with_context(|| format!("not enough free ports from {from} up"))?)
-}
-
-fn lay_out(shape: Shape, base: u16, ports: &mut FreePorts) -> Result<Layout, Failure> {
-    let mut addresses = |from: u16, count: usize| -> Result<Vec<Address>, Failure> {
-        let address = |port: u16| Address::new("127.0.0.1", port).context("a port that cannot be");
-        Ok(some_ports(ports, from, count)?.into_iter().map(address).collect::<Result<_, _>>()?)
+    let Some(given) = &arguments.redis_server else {
+        return Ok(process::find_program(&["redis-server", "valkey-server"]).context(missing)?);
     };
-    let proxies = addresses(base, shape.proxies())?;
-    let nodes = addresses(base + NODE_PORT_OFFSET, shape.nodes())?;
-    Ok(Layout::new(CLUSTER_NAME.parse().context("a bad cluster name")?, shape, &proxies, &nodes))
-}
-
-/// What a person is told once the cluster serves.
-fn introduction(layout: &Layout, programs: &Programs) -> String {
-    let proxies = layout.proxies();
-    let urls: Vec<String> = proxies.iter().map(|proxy| format!("redis://{}", proxy.address)).collect();
-    let mut lines = vec![format!("\n{:<18}{:<26}Redis servers", "proxy", "metrics")];
-    for (proxy, admin_port) in proxies.iter().zip(&programs.admin_ports) {
-        let node = |node: &layout::NodePlan| match node.role {
-            Role::Primary => format!("{} (slots {})", node.address, layout.slots(node.shard)),
-            Role::Replica => format!("{} (replica of {})", node.address, layout.slots(node.shard)),
-        };
-        let nodes: Vec<String> = proxy.nodes.iter().map(node).collect();
-        let metrics = format!("127.0.0.1:{admin_port}/metrics");
-        lines.push(format!("{:<18}{metrics:<26}{}", proxy.address.to_string(), nodes.join(", ")));
+    // The servers run in folders of their own, where a relative path would lead elsewhere.
+    if Path::new(given).components().count() > 1 {
+        return Ok(std::path::absolute(given).context("cannot find where this is")?.into_os_string());
     }
-    let password = if programs.password.is_some() { " -a \"$UNDERMOON_PASSWORD\"" } else { "" };
-    let port = proxies.first().map_or(0, |proxy| proxy.address.port());
-    lines.push(format!("\nReady. Connect any cluster client to {}", urls.join(",")));
-    lines.push(format!("\n  redis-cli -c -p {port}{password}\n"));
-    lines.join("\n")
+    Ok(given.clone())
 }

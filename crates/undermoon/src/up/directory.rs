@@ -1,14 +1,17 @@
 //! Where the processes of `up` keep their data and logs.
 
-use super::layout::Shape;
-use crate::failure::Failure;
-use crate::sweep;
-use anyhow::{Context as _, anyhow};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-/// The file that marks a directory as made by `up`, and says for what shape.
-const MARKER: &str = "undermoon-up.toml";
+use anyhow::{Context as _, anyhow};
+
+use super::layout::Layout;
+use crate::failure::Failure;
+use crate::sweep;
+
+/// The file that marks a directory as made by `up`, and says what is in it.
+const LAYOUT_FILE: &str = "undermoon-up.toml";
 
 /// A directory that is removed at the end, or one that stays.
 #[derive(Debug)]
@@ -22,9 +25,9 @@ pub(crate) struct Directory {
 
 impl Directory {
     /// Makes or opens the directory: a new temporary one when `given` is none.
-    pub(crate) fn prepare(given: Option<&Path>, keep: bool, shape: Shape) -> Result<Self, Failure> {
+    pub(crate) fn open(given: Option<&Path>, keep: bool) -> Result<Self, Failure> {
         if let Some(path) = given {
-            open(path, shape)?;
+            check(path)?;
             // Servers run in folders of their own, where a relative path would lead elsewhere.
             let path = path.canonicalize().with_context(|| format!("cannot find {}", path.display()))?;
             return Ok(Directory { path, sweeper: None, lasting: true });
@@ -33,6 +36,37 @@ impl Directory {
         let path = made.context("cannot create a temporary directory")?.keep();
         let sweeper = if keep { None } else { Some(sweep::start(&path)?) };
         Ok(Directory { path, sweeper, lasting: false })
+    }
+
+    /// What an earlier start left here; none where there was none.
+    pub(crate) fn layout(&self) -> Result<Option<Layout>, Failure> {
+        let file = self.path.join(LAYOUT_FILE);
+        let Ok(text) = std::fs::read_to_string(&file) else { return Ok(None) };
+        let layout: Layout = toml::from_str(&text).map_err(|error| {
+            let file = file.display();
+            anyhow!(
+                "{file} was not written by this version of `undermoon up`, or was changed: {}",
+                error.message()
+            )
+        })?;
+        if let Some(port) =
+            layout.ports().find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err())
+        {
+            let path = self.path.display();
+            let text = format!(
+                "port {port}, which the cluster in {path} has, is in use: is that cluster running? Otherwise stop \
+                 what uses the port (`ss -ltnp sport = :{port}` shows it)"
+            );
+            return Err(anyhow!(text).into());
+        }
+        Ok(Some(layout))
+    }
+
+    /// Notes what is here, for a later start.
+    pub(crate) fn note(&self, layout: &Layout) -> Result<(), Failure> {
+        let file = self.path.join(LAYOUT_FILE);
+        let text = toml::to_string(layout).context("cannot write a layout down")?;
+        Ok(std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?)
     }
 
     /// The directory.
@@ -51,7 +85,7 @@ impl Directory {
     }
 
     /// A folder inside, made if it is missing.
-    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+    pub(crate) fn folder(&self, name: &Path) -> Result<PathBuf, Failure> {
         let folder = self.path.join(name);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
@@ -67,57 +101,57 @@ impl Directory {
     }
 }
 
-/// Takes a directory into use: a missing or empty one, or one that was made for the same shape. Another shape would
-/// find each key behind the wrong slots.
-fn open(path: &Path, shape: Shape) -> Result<(), Failure> {
+/// Takes a directory into use: a missing or empty one, or one that was made by `up`.
+fn check(path: &Path) -> Result<(), Failure> {
     let shown = path.display();
-    let wanted = format!("shards = {}\nreplicated = {}\n", shape.shards, shape.replicated);
     std::fs::create_dir_all(path).with_context(|| format!("cannot create {shown}"))?;
-    let marker = path.join(MARKER);
-    match std::fs::read_to_string(&marker) {
-        Ok(found) if found == wanted => Ok(()),
-        Ok(found) => {
-            let found = found.trim().replace('\n', ", ");
-            Err(anyhow!("{shown} holds a cluster of another shape ({found}): use it, or another directory")
-                .into())
-        }
-        Err(_) => {
-            let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot read {shown}"))?;
-            if entries.next().is_some() {
-                return Err(anyhow!("{shown} is not empty and was not made by `undermoon up`").into());
-            }
-            Ok(std::fs::write(&marker, wanted)
-                .with_context(|| format!("cannot write {}", marker.display()))?)
-        }
+    if path.join(LAYOUT_FILE).exists() {
+        return Ok(());
     }
+    let mut entries = std::fs::read_dir(path).with_context(|| format!("cannot read {shown}"))?;
+    if entries.next().is_some() {
+        return Err(anyhow!("{shown} is not empty and was not made by `undermoon up`").into());
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Shape, open};
+    use std::net::TcpListener;
+    use std::path::Path;
+
+    use super::{Directory, LAYOUT_FILE};
+    use crate::up::layout::{Layout, Shape};
+
+    fn layout() -> Layout {
+        Layout::new(Shape { clusters: 1, chunks: 1, spare: 0 }, 24_000).unwrap()
+    }
 
     #[test]
     fn only_a_fitting_directory_is_used() {
-        fn check(prepare: fn(&std::path::Path), expected: Result<(), &str>) {
+        fn check(prepare: impl Fn(&Path), expected: Result<bool, &str>) {
             let directory = tempfile::tempdir().unwrap();
             prepare(directory.path());
-            let result = open(directory.path(), Shape { shards: 3, replicated: true });
-            match (result, expected) {
-                (Ok(()), Ok(())) => (),
+            let found = Directory::open(Some(directory.path()), false).and_then(|opened| opened.layout());
+            match (found, expected) {
+                (Ok(found), Ok(wanted)) => assert_eq!(found.is_some(), wanted),
                 (Err(failure), Err(wanted)) => {
                     let text = failure.error.to_string();
                     assert!(text.contains(wanted), "{text}");
                 }
-                (result, expected) => panic!("{result:?} instead of {expected:?}"),
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
         }
-        check(|_| (), Ok(()));
-        check(|path| std::fs::remove_dir(path).unwrap(), Ok(()));
-        check(|path| open(path, Shape { shards: 3, replicated: true }).unwrap(), Ok(()));
-        check(
-            |path| open(path, Shape { shards: 2, replicated: true }).unwrap(),
-            Err("holds a cluster of another shape (shards = 2, replicated = true)"),
-        );
+        let note = |path: &Path, layout: &Layout| {
+            Directory::open(Some(path), false).unwrap().note(layout).unwrap();
+        };
+        check(|_| (), Ok(false));
+        check(|path| std::fs::remove_dir(path).unwrap(), Ok(false));
+        check(|path| note(path, &layout()), Ok(true));
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        check(|path| note(path, &Layout { broker_port: port, ..layout() }), Err("is in use"));
+        check(|path| std::fs::write(path.join(LAYOUT_FILE), "shards = 2\n").unwrap(), Err("this version"));
         check(|path| std::fs::write(path.join("thesis.tex"), "").unwrap(), Err("is not empty"));
     }
 }

@@ -1,263 +1,192 @@
-//! Who is who in a cluster on one machine: which node is behind which proxy, which slots it has, and the views
-//! that say so. Pure: it is given addresses and starts nothing.
+//! What a cluster on one machine is made of: how many processes there are, on which ports. It is kept in the
+//! directory of the cluster, so that a later start finds the same.
 //!
-//! Shard `i` has its primary behind proxy `i` and its replica behind the next one, so that with two proxies the
-//! layout is a chunk, and no proxy's loss takes both copies of a shard.
+//! Which proxies make a chunk is not said here: that is the broker's to decide.
 
-use model::{
-    Address, ClusterConfig, ClusterName, Epoch, LocalNode, NodeRole, PeerProxy, ReplPeer, Role, SLOT_COUNT,
-    SetCluster, SetRepl, Slot, SlotAssignment, SlotRange, SlotRanges, SlotTag, View,
-};
+use std::path::PathBuf;
 
-/// The epoch of the only view that this form of `up` pushes. Its proxies are new each time and start from 0.
-const EPOCH: Epoch = Epoch(1);
+use model::{Address, ClusterName};
+use serde::{Deserialize, Serialize};
 
-/// How many shards, and whether each has a replica.
-#[derive(Clone, Copy, Debug)]
+use super::ports::FreePorts;
+
+/// How far above the proxies' ports those for metrics begin.
+const ADMIN_PORT_OFFSET: u16 = 200;
+
+/// How far above the proxies' ports those of the Redis servers begin: 5299 makes 6380, next to Redis's own 6379.
+const NODE_PORT_OFFSET: u16 = 1081;
+
+/// How far above the proxies' ports the coordinator's is: 5299 makes 6699.
+const COORDINATOR_PORT_OFFSET: u16 = 1400;
+
+/// How far above the proxies' ports the broker's is: 5299 makes 7799.
+const BROKER_PORT_OFFSET: u16 = 2500;
+
+/// The highest port that may be asked for: above it there must be room for everything.
+pub(crate) const BASE_PORT_MAX: u16 = 60_000;
+
+/// The most chunks that one machine is asked to carry: 64 proxies with 128 Redis servers.
+const CHUNKS_MAX: usize = 32;
+
+/// The name of the only cluster, and what the names of several begin with.
+const CLUSTER_NAME: &str = "local";
+
+/// How much of everything there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Shape {
-    /// At least 1.
-    pub shards: usize,
-    /// Whether each shard has a replica next to its primary.
-    pub replicated: bool,
+    /// How many clusters.
+    pub clusters: u16,
+    /// How many chunks each of them has: two proxies with four nodes each.
+    pub chunks: u16,
+    /// How many proxies there are beyond that, for the pool.
+    pub spare: u16,
 }
 
 impl Shape {
-    /// How many proxies it takes: one a shard, but two at least where there are replicas.
-    pub(crate) fn proxies(self) -> usize {
-        if self.replicated { self.shards.max(2) } else { self.shards }
+    /// How many proxies that takes; none when it is more than one machine should carry.
+    pub(crate) fn proxies(self) -> Option<usize> {
+        let used = usize::from(self.clusters) * usize::from(self.chunks) * 2;
+        let all = used + usize::from(self.spare);
+        (all <= CHUNKS_MAX * 2).then_some(all)
     }
 
-    /// How many Redis servers it takes.
-    pub(crate) fn nodes(self) -> usize {
-        if self.replicated { self.shards * 2 } else { self.shards }
-    }
+    /// The most proxies that one machine is asked to carry.
+    pub(crate) const PROXIES_MAX: usize = CHUNKS_MAX * 2;
 }
 
-/// A proxy, with what is behind it.
-#[derive(Clone, Debug)]
+/// Every process, with its ports. All are on the loopback address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Layout {
+    /// How much of everything there is.
+    pub shape: Shape,
+    /// Where the broker answers HTTP.
+    pub broker_port: u16,
+    /// Where the coordinator answers.
+    pub coordinator_port: u16,
+    /// The proxies.
+    pub proxies: Vec<ProxyPlan>,
+}
+
+/// A proxy with the two Redis servers behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ProxyPlan {
     /// Where it serves clients.
-    pub address: Address,
-    /// Its nodes; empty for none.
-    pub nodes: Vec<NodePlan>,
-}
-
-/// A node.
-#[derive(Clone, Debug)]
-pub(crate) struct NodePlan {
-    /// Where it listens.
-    pub address: Address,
-    /// Whose data it has.
-    pub shard: usize,
-    /// Whether it is the shard's primary.
-    pub role: Role,
-}
-
-/// A whole cluster.
-#[derive(Clone, Debug)]
-pub(crate) struct Layout {
-    cluster: ClusterName,
-    shape: Shape,
-    proxies: Vec<ProxyPlan>,
+    pub port: u16,
+    /// Where it answers `/metrics`.
+    pub admin_port: u16,
+    /// Where its nodes listen.
+    pub node_ports: [u16; 2],
 }
 
 impl Layout {
-    /// Deals out the addresses. The node addresses are used in the order of the proxies, primary before replica.
-    ///
-    /// # Panics
-    /// When there are not exactly as many addresses as the shape takes.
-    pub(crate) fn new(cluster: ClusterName, shape: Shape, proxies: &[Address], nodes: &[Address]) -> Self {
-        assert_eq!(
-            (proxies.len(), nodes.len()),
-            (shape.proxies(), shape.nodes()),
-            "addresses as the shape takes"
-        );
-        let mut nodes = nodes.iter().cloned();
-        let plan = |(index, address): (usize, &Address)| {
-            let mut behind = Vec::new();
-            if index < shape.shards {
-                behind.push((index, Role::Primary));
-            }
-            // The shard of the proxy before this one, in a ring.
-            let previous = (index + shape.proxies() - 1) % shape.proxies();
-            if shape.replicated && previous < shape.shards {
-                behind.push((previous, Role::Replica));
-            }
-            let node = |(shard, role)| {
-                let address = nodes.next().expect("as many addresses as nodes, as counted above");
-                NodePlan { address, shard, role }
-            };
-            ProxyPlan { address: address.clone(), nodes: behind.into_iter().map(node).collect() }
+    /// A new one on ports that are free now, from `base` up; none when there are not enough.
+    pub(crate) fn new(shape: Shape, base: u16) -> Option<Self> {
+        let count = shape.proxies()?;
+        let mut ports = FreePorts::default();
+        let proxies = ports.several(base, count)?;
+        let admin = ports.several(base + ADMIN_PORT_OFFSET, count)?;
+        let nodes = ports.several(base + NODE_PORT_OFFSET, count * 2)?;
+        let plan = |((port, admin_port), nodes): ((&u16, &u16), &[u16])| {
+            let node_ports = nodes.try_into().ok()?;
+            Some(ProxyPlan { port: *port, admin_port: *admin_port, node_ports })
         };
-        let proxies = proxies.iter().enumerate().map(plan).collect();
-        Layout { cluster, shape, proxies }
+        Some(Self {
+            shape,
+            broker_port: ports.next(base + BROKER_PORT_OFFSET)?,
+            coordinator_port: ports.next(base + COORDINATOR_PORT_OFFSET)?,
+            proxies: proxies.iter().zip(&admin).zip(nodes.chunks(2)).map(plan).collect::<Option<_>>()?,
+        })
     }
 
-    /// The proxies.
-    pub(crate) fn proxies(&self) -> &[ProxyPlan] {
-        &self.proxies
+    /// Every port of it.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        let of_proxy =
+            |proxy: &ProxyPlan| [proxy.port, proxy.admin_port, proxy.node_ports[0], proxy.node_ports[1]];
+        [self.broker_port, self.coordinator_port].into_iter().chain(self.proxies.iter().flat_map(of_proxy))
     }
 
-    /// Every node, in the order of the proxies.
-    pub(crate) fn nodes(&self) -> impl Iterator<Item = &NodePlan> {
-        self.proxies.iter().flat_map(|proxy| &proxy.nodes)
-    }
-
-    /// The slots of a shard: contiguous, and as even as whole numbers allow.
-    pub(crate) fn slots(&self, shard: usize) -> SlotRanges {
-        let edge = |shard: usize| shard * SLOT_COUNT / self.shape.shards;
-        let slot = |index: usize| u16::try_from(index).ok().and_then(Slot::new);
-        let range = slot(edge(shard)).zip(slot(edge(shard + 1) - 1)).and_then(|(a, b)| SlotRange::new(a, b));
-        range.into_iter().collect()
-    }
-
-    /// What the proxy `index` is told of the cluster.
-    pub(crate) fn set_cluster(&self, index: usize) -> SetCluster {
-        let local = self.proxies[index].nodes.iter();
-        let local = local
-            .map(|node| LocalNode { address: node.address.clone(), slots: vec![self.assignment(node)] })
-            .collect();
-        let others = self.proxies.iter().enumerate().filter(|(other, _)| *other != index);
-        let peers = others.map(|(_, proxy)| PeerProxy {
-            address: proxy.address.clone(),
-            slots: proxy.nodes.iter().map(|node| self.assignment(node)).collect(),
-        });
-        let view = View {
-            epoch: EPOCH,
-            cluster: self.cluster.clone(),
-            local,
-            peers: peers.collect(),
-            config: ClusterConfig::default(),
+    /// The names of the clusters.
+    pub(crate) fn clusters(&self) -> Vec<ClusterName> {
+        let count = self.shape.clusters;
+        let name = |number: u16| {
+            let text = if count == 1 { CLUSTER_NAME.to_owned() } else { format!("{CLUSTER_NAME}-{number}") };
+            text.parse().expect("a word and a number make the name of a cluster")
         };
-        SetCluster::new(view, false)
+        (1..=count).map(name).collect()
     }
 
-    /// What the proxy `index` is told of the roles of its nodes.
-    pub(crate) fn set_repl(&self, index: usize) -> SetRepl {
-        let role = |node: &NodePlan| NodeRole {
-            cluster: self.cluster.clone(),
-            node: node.address.clone(),
-            role: node.role,
-            peers: self.replication_peers(node),
+    /// Every node: the proxy's place, which of its two it is, and its address.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = (usize, usize, Address)> {
+        let of_proxy = |(place, proxy): (usize, &ProxyPlan)| {
+            proxy
+                .nodes()
+                .into_iter()
+                .enumerate()
+                .map(move |(which, node)| (place, which, node))
+                .collect::<Vec<_>>()
         };
-        let roles = self.proxies[index].nodes.iter().map(role).collect();
-        SetRepl { epoch: EPOCH, flags: model::MetaFlags::default(), roles }
+        self.proxies.iter().enumerate().flat_map(of_proxy)
+    }
+}
+
+impl ProxyPlan {
+    /// Where it serves clients.
+    pub(crate) fn address(&self) -> Address {
+        local(self.port)
     }
 
-    fn replication_peers(&self, node: &NodePlan) -> Vec<ReplPeer> {
-        let all = self.proxies.iter().flat_map(|proxy| proxy.nodes.iter().map(move |peer| (proxy, peer)));
-        all.filter(|(_, peer)| peer.shard == node.shard && peer.address != node.address)
-            .map(|(proxy, peer)| ReplPeer { node: peer.address.clone(), proxy: proxy.address.clone() })
-            .collect()
+    /// Its nodes.
+    pub(crate) fn nodes(&self) -> [Address; 2] {
+        self.node_ports.map(local)
     }
+}
 
-    fn assignment(&self, node: &NodePlan) -> SlotAssignment {
-        let tag = if node.role == Role::Primary { SlotTag::None } else { SlotTag::Replica };
-        SlotAssignment { ranges: self.slots(node.shard), tag }
-    }
+/// An address of this machine.
+pub(crate) fn local(port: u16) -> Address {
+    Address::new("127.0.0.1", port).expect("the ports of a layout are those that were found free")
+}
+
+/// The failure domain that a proxy is said to be in: all are on one machine, and each plays a host of its own.
+pub(crate) fn host(place: usize) -> String {
+    format!("host-{}", place + 1)
+}
+
+/// The folder of a node below the cluster's directory.
+pub(crate) fn node_folder(place: usize, which: usize) -> PathBuf {
+    PathBuf::from(format!("proxy-{}-node-{which}", place + 1))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::{Layout, Shape};
-    use model::{Address, Role, SLOT_COUNT, SetCluster, SetRepl};
 
-    fn layout(shards: usize, replicated: bool) -> Layout {
-        let shape = Shape { shards, replicated };
-        let addresses = |count: usize, base: u16| -> Vec<Address> {
-            (0..)
-                .take(count)
-                .map(|index| Address::new("127.0.0.1", base + index).expect("an address"))
-                .collect()
-        };
-        let cluster = "local".parse().expect("a cluster name");
-        Layout::new(cluster, shape, &addresses(shape.proxies(), 5299), &addresses(shape.nodes(), 6380))
+    #[test]
+    fn every_process_has_its_own_ports_and_a_file_keeps_them() {
+        fn check(shape: (u16, u16, u16), proxies: usize, names: &[&str]) {
+            let shape = Shape { clusters: shape.0, chunks: shape.1, spare: shape.2 };
+            let layout = Layout::new(shape, 23_000).unwrap();
+            assert_eq!(layout.proxies.len(), proxies, "{shape:?}");
+            let ports: Vec<u16> = layout.ports().collect();
+            assert_eq!(ports.len(), 2 + proxies * 4);
+            assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len(), "a port twice: {ports:?}");
+            assert_eq!(layout.clusters().iter().map(ToString::to_string).collect::<Vec<_>>(), names);
+            let text = toml::to_string(&layout).unwrap();
+            assert_eq!(toml::from_str::<Layout>(&text).unwrap(), layout);
+        }
+        check((1, 1, 0), 2, &["local"]);
+        check((2, 2, 1), 9, &["local-1", "local-2"]);
+        check((1, 32, 0), 64, &["local"]);
     }
 
     #[test]
-    fn what_proxies_are_told() {
-        fn check(shards: usize, replicated: bool, index: usize, expected: [&str; 2]) {
-            let layout = layout(shards, replicated);
-            let told = [layout.set_cluster(index).to_args(false), layout.set_repl(index).to_args(false)];
-            // The cluster's settings come last, and are the defaults.
-            let told = told.map(|arguments| arguments.join(" ").split(" CONFIG ").next().map(str::to_owned));
-            assert_eq!(told, expected.map(|text| Some(text.to_owned())), "{shards} {replicated} {index}");
-        }
-        check(
-            1,
-            false,
-            0,
-            ["v2 1 NOFLAGS local 127.0.0.1:6380 1 0-16383", "1 NOFLAGS master local 127.0.0.1:6380 0"],
-        );
-        check(
-            1,
-            true,
-            1,
-            [
-                "v2 1 NOFLAGS local 127.0.0.1:6381 REPLICA 1 0-16383 PEER 127.0.0.1:5299 1 0-16383",
-                "1 NOFLAGS replica local 127.0.0.1:6381 1 127.0.0.1:6380 127.0.0.1:5299",
-            ],
-        );
-        check(
-            2,
-            true,
-            0,
-            [
-                "v2 1 NOFLAGS local 127.0.0.1:6380 1 0-8191 127.0.0.1:6381 REPLICA 1 8192-16383 \
-             PEER 127.0.0.1:5300 1 8192-16383 127.0.0.1:5300 REPLICA 1 0-8191",
-                "1 NOFLAGS master local 127.0.0.1:6380 1 127.0.0.1:6383 127.0.0.1:5300 \
-             replica local 127.0.0.1:6381 1 127.0.0.1:6382 127.0.0.1:5300",
-            ],
-        );
-        check(
-            3,
-            false,
-            2,
-            [
-                "v2 1 NOFLAGS local 127.0.0.1:6382 1 10922-16383 PEER 127.0.0.1:5299 1 0-5460 127.0.0.1:5300 1 5461-10921",
-                "1 NOFLAGS master local 127.0.0.1:6382 0",
-            ],
-        );
-    }
-
-    /// For every shape: all slots are owned once, what is told can be read back, and the loss of one proxy leaves a
-    /// copy of every shard.
-    #[test]
-    fn every_shape_is_sound() {
-        for (shards, replicated) in (1..=20).flat_map(|shards| [(shards, false), (shards, true)]) {
-            let layout = layout(shards, replicated);
-            let context = format!("{shards} shards, replicated: {replicated}");
-            let owned: usize = (0..shards).map(|shard| layout.slots(shard).count()).sum();
-            assert_eq!(owned, SLOT_COUNT, "{context}");
-            for index in 0..layout.proxies().len() {
-                let arguments = layout.set_cluster(index).to_args(false);
-                let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
-                assert_eq!(
-                    SetCluster::parse(&arguments).expect("readable").view,
-                    layout.set_cluster(index).view
-                );
-                let arguments = layout.set_repl(index).to_args(false);
-                let arguments: Vec<&[u8]> = arguments.iter().map(String::as_bytes).collect();
-                assert_eq!(
-                    SetRepl::parse(&arguments).expect("readable"),
-                    layout.set_repl(index),
-                    "{context}"
-                );
-            }
-            for shard in 0..shards {
-                let proxies_with = |role: Role| -> Vec<usize> {
-                    let has = |index: &usize| {
-                        layout.proxies()[*index]
-                            .nodes
-                            .iter()
-                            .any(|node| node.shard == shard && node.role == role)
-                    };
-                    (0..layout.proxies().len()).filter(has).collect()
-                };
-                let (primary, replica) = (proxies_with(Role::Primary), proxies_with(Role::Replica));
-                assert_eq!((primary.len(), replica.len()), (1, usize::from(replicated)), "{context}");
-                assert_ne!(primary, replica, "{context}");
-            }
-        }
+    fn there_is_an_end_to_what_one_machine_carries() {
+        assert_eq!(Shape { clusters: 3, chunks: 11, spare: 0 }.proxies(), None);
+        assert_eq!(Shape { clusters: u16::MAX, chunks: u16::MAX, spare: u16::MAX }.proxies(), None);
+        assert_eq!(Layout::new(Shape { clusters: 1, chunks: 33, spare: 0 }, 23_000), None);
     }
 }

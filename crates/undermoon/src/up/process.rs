@@ -1,15 +1,17 @@
 //! The processes that `up` starts: starting, watching and stopping them.
 
-use crate::child;
-use crate::failure::Failure;
-use anyhow::Context as _;
-use rustix::process::{Pid, Signal, kill_process};
-use service::shutdown::{Phase, Shutdown};
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+use service::shutdown::{Phase, Shutdown};
+
+use crate::child;
+use crate::failure::Failure;
 
 /// How long processes may take to end when asked, before they are killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,32 +22,63 @@ const STOP_POLL: Duration = Duration::from_millis(10);
 /// How many lines of a dead process's log are shown.
 const LOG_LINES_SHOWN: usize = 10;
 
+/// How a process is started, as often as it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Recipe {
+    /// What it is to a person: "proxy 127.0.0.1:5299".
+    pub name: String,
+    /// The program.
+    pub program: OsString,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// What is different from this process's environment; none takes a variable away.
+    pub environment: Vec<(OsString, Option<OsString>)>,
+    /// Where it runs.
+    pub folder: PathBuf,
+    /// Where what it prints goes, after what is there.
+    pub log: PathBuf,
+}
+
 /// A running child, or one that has ended.
 #[derive(Debug)]
 pub(crate) struct Process {
-    /// What it is to a person: "proxy 127.0.0.1:5299".
-    pub name: String,
-    log: PathBuf,
     child: Child,
     ended: Option<ExitStatus>,
 }
 
-impl Process {
-    /// Starts `program` so that it ends with this process; `prepare` adds arguments and environment. What it prints
-    /// goes to the file `log`.
-    pub(crate) fn start(
-        name: String,
-        program: &OsString,
-        log: PathBuf,
-        prepare: impl FnOnce(&mut Command),
-    ) -> Result<Self, Failure> {
-        let file = File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
+impl Recipe {
+    /// Starts the program so that it ends with this process.
+    pub(crate) fn start(&self) -> Result<Process, Failure> {
+        let file = File::options().create(true).append(true).open(&self.log);
+        let file = file.with_context(|| format!("cannot create {}", self.log.display()))?;
         let errors = file.try_clone().context("cannot share a log file")?;
-        let mut command = child::command(program)?;
+        let mut command = child::command(&self.program)?;
+        command.args(&self.arguments).current_dir(&self.folder);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         command.stdin(Stdio::null()).stdout(file).stderr(errors);
-        prepare(&mut command);
-        let child = command.spawn().with_context(|| format!("cannot start {name}"))?;
-        Ok(Process { name, log, child, ended: None })
+        let child = command.spawn().with_context(|| format!("cannot start {}", self.name))?;
+        Ok(Process { child, ended: None })
+    }
+
+    /// The last lines of the log, one below the other.
+    pub(crate) fn log_tail(&self) -> String {
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+        last.iter().map(|line| format!("\n  | {line}")).collect()
+    }
+}
+
+impl Process {
+    /// Its number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// How the process ended, if it ended since the last look.
@@ -58,24 +91,6 @@ impl Process {
         self.ended
     }
 
-    /// Whether it had not ended at the last look.
-    pub(crate) fn is_running(&self) -> bool {
-        self.ended.is_none()
-    }
-
-    /// A sentence on the end of the process, with the last lines of its log.
-    pub(crate) fn obituary(&self, status: ExitStatus) -> String {
-        let mut text = format!("{} ended by itself ({status})", self.name);
-        let log = std::fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().filter(|line| !line.trim().is_empty()).collect();
-        for line in &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..] {
-            text.push_str("\n  | ");
-            text.push_str(line);
-        }
-        text
-    }
-
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         // A process that has ended but was not reaped takes a signal too, so nobody else can have its number.
@@ -86,10 +101,12 @@ impl Process {
 }
 
 /// Ends all of the processes: asks, waits, and kills what is left at the time-out or when told to stop at once.
-pub(crate) fn stop_all(processes: &mut [Process], shutdown: &Shutdown) {
+pub(crate) fn stop_all(mut processes: Vec<&mut Process>, shutdown: &Shutdown) {
     processes.iter().for_each(|process| process.signal(Signal::TERM));
+    // One that was stopped with SIGSTOP takes no SIGTERM before it goes on.
+    processes.iter().for_each(|process| process.signal(Signal::CONT));
     let started = Instant::now();
-    while !all_ended(processes) {
+    while !all_ended(&mut processes) {
         if started.elapsed() >= STOP_TIMEOUT || shutdown.phase() == Phase::Stopping {
             processes.iter().for_each(|process| process.signal(Signal::KILL));
             break;
@@ -102,7 +119,7 @@ pub(crate) fn stop_all(processes: &mut [Process], shutdown: &Shutdown) {
     }
 }
 
-fn all_ended(processes: &mut [Process]) -> bool {
+fn all_ended(processes: &mut [&mut Process]) -> bool {
     for process in processes.iter_mut() {
         process.newly_ended();
     }

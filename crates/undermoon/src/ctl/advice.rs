@@ -1,0 +1,73 @@
+//! What to do next, for each code with which something is refused. One table, so that it can be read as a whole.
+
+/// What a person can do about a code; none where the message says it all.
+pub(super) fn of(code: &str) -> Option<&'static str> {
+    TABLE.iter().find(|(known, _)| *known == code).map(|(_, advice)| *advice)
+}
+
+const TABLE: &[(&str, &str)] = &[
+    ("UNREACHABLE", "name the brokers with --broker or UNDERMOON_BROKER; is one running there?"),
+    ("OUTCOME_UNKNOWN", "look with `undermoon ctl events` before you try it again"),
+    ("EXTERNAL_TIMEOUT", "look with `undermoon ctl events` before you try it again"),
+    ("BAD_ANSWER", "is that address a broker, of this version, and http or https as it should be?"),
+    ("UNAUTHORIZED", "give the broker's token in UNDERMOON_TOKEN, or a file that has it with --token-file"),
+    ("FORBIDDEN", "this token may only read: use the broker's `write_token`"),
+    ("BUSY", "the broker has more to do than it takes at a time: try again in a moment"),
+    ("EXTERNAL", "the broker cannot use its store; its log says why. Nothing was changed: try again then"),
+    ("RETRY", "something changed at the same moment: try again"),
+    ("CLUSTER_NOT_FOUND", "`undermoon ctl cluster list` shows the clusters"),
+    ("PROXY_NOT_FOUND", "`undermoon ctl pool list` shows the proxies"),
+    ("ALREADY_EXISTED", "`undermoon ctl cluster list` shows the clusters; choose another name"),
+    ("IN_USE", "the proxy serves a cluster: have it replaced first with `undermoon ctl cluster failover`"),
+    (
+        "NO_AVAILABLE_RESOURCE",
+        "add proxies with `undermoon ctl pool add`; `pool list --free` shows what is free",
+    ),
+    (
+        "RESOURCE_NOT_BALANCE",
+        "add proxies on other hosts with `undermoon ctl pool add`: the halves of a chunk are on two hosts",
+    ),
+    ("INVALID_NODE_NUMBER", "a chunk has 4 nodes: say --chunks, or --nodes with a multiple of 4"),
+    ("SLOTS_ALREADY_EVEN", "there is nothing to do; `undermoon ctl cluster show` shows who has what"),
+    ("FREE_NODE_NOT_FOUND", "every chunk has slots: there is nothing to give back"),
+    (
+        "FREE_NODE_FOUND",
+        "give back the chunks without slots first: `undermoon ctl cluster scale NAME --release`",
+    ),
+    (
+        "MIGRATION_RUNNING",
+        "wait until the slots have moved (`undermoon ctl cluster show NAME --watch`), or call it off with \
+         `undermoon ctl cluster scale NAME --cancel`",
+    ),
+    (
+        "NODE_NUMBER_CHANGING",
+        "wait until the new nodes are ready (`undermoon ctl cluster show NAME --watch`), or call it off with \
+         `undermoon ctl cluster scale NAME --cancel`",
+    ),
+    ("INVALID_CONFIG", "`undermoon ctl cluster config NAME` shows the settings that there are"),
+    ("INVALID_META_VERSION", "this is not a dump of this version of Undermoon, or it was changed by hand"),
+    (
+        "EPOCH_SMALLER_THAN_CURRENT",
+        "the store is newer than the dump. To go back on purpose, restore into a broker with an empty store, and \
+         raise its epochs with PUT /api/v3/epoch/recovery",
+    ),
+    (
+        "PROXY_NOT_SYNC",
+        "wait until `undermoon ctl cluster show` has the replica in sync; --force promotes it as it is and loses \
+         what it lacks",
+    ),
+    ("MISSING_SERVER_PROXY_INDEX", "this broker orders its proxies: give --index"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::TABLE;
+
+    #[test]
+    fn each_code_once_and_no_full_stop() {
+        for (place, (code, advice)) in TABLE.iter().enumerate() {
+            assert!(!TABLE[..place].iter().any(|(other, _)| other == code), "{code} is there twice");
+            assert!(!advice.ends_with('.'), "{code}: it is put into a sentence");
+        }
+    }
+}

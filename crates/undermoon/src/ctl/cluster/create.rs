@@ -1,0 +1,60 @@
+//! `undermoon ctl cluster create`.
+
+use std::collections::BTreeMap;
+
+use control_core::{Command, Reply, State, SyncState, TimeMs};
+use model::ClusterName;
+
+use super::super::Context;
+use super::super::error::CtlError;
+use super::super::output::{Done, count, print};
+use super::super::wait::{Patience, Progress, Task, spoken, until_done};
+use super::{Size, setting};
+
+/// Make a cluster of proxies of the pool, with all the slots, and wait until every shard has a replica in sync
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Arguments {
+    /// Its name: 1 to 30 of A-Z, a-z, 0-9, '@', '_' and '-'
+    name: ClusterName,
+    #[command(flatten)]
+    size: Size,
+    /// A setting that differs from its default; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
+    let (name, node_number) = (&arguments.name, arguments.size.nodes());
+    if arguments.settings.is_empty() {
+        context.client.create_cluster(name, node_number).await?;
+    } else {
+        // One command for both: the cluster never exists with other settings.
+        let config: BTreeMap<String, String> = arguments.settings.iter().cloned().collect();
+        let (cluster, now) = (name.clone(), TimeMs::default());
+        let create = Command::CreateCluster { cluster, node_number, config, now };
+        context.client.command::<Reply>(&create).await?;
+    }
+    let made = format!("cluster {name} is made with {}", count(node_number, "node"));
+    if arguments.patience.no_wait {
+        let message = format!("{made}; `undermoon ctl cluster show {name} --watch` shows it become ready");
+        return print(context.format, &Done::accepted(message));
+    }
+    let shards = node_number / 2;
+    let task = Task {
+        name: &format!("cluster {name}"),
+        unit: "shards ready",
+        advice: "is a coordinator running, and can it reach the proxies? Its log says what it does; `undermoon ctl \
+                 pool list` shows proxies that failed",
+    };
+    let measure = |state: &State| Ok(Progress::of(shards_ready(state, name), shards));
+    let took = until_done(&context.client, arguments.patience, task, measure).await?;
+    print(context.format, &Done::complete(format!("{made}, and ready after {}", spoken(took))))
+}
+
+/// How many shards have been seen with a replica that follows its primary: their proxies have their views.
+fn shards_ready(state: &State, name: &ClusterName) -> usize {
+    let chunks = state.clusters.get(name).map_or(&[][..], |cluster| &cluster.chunks);
+    chunks.iter().flat_map(|chunk| &chunk.shards).filter(|shard| shard.replica == SyncState::InSync).count()
+}

@@ -1,0 +1,48 @@
+//! `undermoon ctl cluster list`.
+
+use control_core::State;
+use serde::Serialize;
+
+use super::super::Context;
+use super::super::error::CtlError;
+use super::super::facts::{ClusterLine, cluster_line};
+use super::super::output::{Show, print_state, table};
+
+/// Show all clusters, one a line
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Arguments {
+    /// Show them again whenever something changes, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct Clusters(Vec<ClusterLine>);
+
+pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
+    let look = |state: &State| {
+        let line = |(name, cluster)| cluster_line(state, name, cluster);
+        Ok(Clusters(state.clusters.iter().map(line).collect()))
+    };
+    print_state(&context.client, context.format, arguments.watch, look).await
+}
+
+impl Show for Clusters {
+    fn text(&self) -> String {
+        let header = ["CLUSTER", "STATE", "CHUNKS", "NODES", "IN SYNC", "AWAY", "MOVING", "EPOCH"];
+        let row = |line: &ClusterLine| {
+            [
+                line.name.to_string(),
+                line.state.word().to_owned(),
+                line.chunks.to_string(),
+                line.nodes.to_string(),
+                format!("{}/{}", line.shards_in_sync, line.shards),
+                line.primaries_away.to_string(),
+                line.slots_moving.to_string(),
+                line.epoch.to_string(),
+            ]
+        };
+        table(header, self.0.iter().map(row))
+    }
+}

@@ -1,0 +1,101 @@
+//! `undermoon ctl cluster show`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use control_core::State;
+use model::ClusterName;
+use serde::Serialize;
+
+use super::super::Context;
+use super::super::error::CtlError;
+use super::super::facts::{
+    ClusterLine, FenceWord, MoveLine, NodePlace, ShardLine, cluster_line, move_lines, settings, shard_lines,
+};
+use super::super::output::{Show, count, print_state, table};
+use super::find;
+
+/// Show a cluster: its shards, which nodes have them, and what is going on
+#[derive(Debug, clap::Args)]
+pub(in crate::ctl) struct Arguments {
+    /// The cluster
+    name: ClusterName,
+    /// Show it again whenever something changes, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
+}
+
+/// A cluster in full.
+#[derive(Debug, Serialize)]
+struct Details {
+    #[serde(flatten)]
+    line: ClusterLine,
+    config: BTreeMap<String, String>,
+    shard_list: Vec<ShardLine>,
+    moves: Vec<MoveLine>,
+}
+
+pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
+    let look = |state: &State| {
+        let cluster = find(state, &arguments.name)?;
+        Ok(Details {
+            line: cluster_line(state, &arguments.name, cluster),
+            config: settings(cluster),
+            shard_list: shard_lines(state, cluster),
+            moves: move_lines(cluster),
+        })
+    };
+    print_state(&context.client, context.format, arguments.watch, look).await
+}
+
+impl Show for Details {
+    fn text(&self) -> String {
+        let ClusterLine { name, state, chunks, nodes, epoch, .. } = &self.line;
+        let (chunks, nodes) = (count(*chunks, "chunk"), count(*nodes, "node"));
+        let mut text = format!("cluster {name}: {}; {chunks}, {nodes}, epoch {epoch}\n\n", state.word());
+        let header = ["SHARD", "SLOTS", "PRIMARY", "HOST", "REPLICA", "HOST", "SYNC", "NOTE"];
+        let row = |shard: &ShardLine| {
+            [
+                shard.shard.to_string(),
+                if shard.slots.is_empty() { "-".to_owned() } else { shard.slots.clone() },
+                shard.primary.node.to_string(),
+                shard.primary.host.clone(),
+                shard.replica.node.to_string(),
+                shard.replica.host.clone(),
+                shard.sync.word().to_owned(),
+                notes(shard),
+            ]
+        };
+        text += &table(header, self.shard_list.iter().map(row));
+        if !self.moves.is_empty() {
+            let row = |step: &MoveLine| {
+                let state = if step.running { "running" } else { "waiting" };
+                let (source, target) = (step.source.to_string(), step.target.to_string());
+                [step.slots.clone(), step.slot_count.to_string(), source, target, state.to_owned()]
+            };
+            let header = ["MOVING", "SLOTS", "FROM", "TO", "STATE"];
+            text = text + "\n" + &table(header, self.moves.iter().map(row));
+        }
+        // Writing into a String cannot fail.
+        let _ = writeln!(text);
+        for (field, value) in &self.config {
+            let _ = writeln!(text, "{field} = {value}");
+        }
+        text
+    }
+}
+
+/// What is unusual about a shard.
+fn notes(shard: &ShardLine) -> String {
+    let mut notes = Vec::new();
+    let failed = |node: &NodePlace| format!("proxy {} failed", node.proxy);
+    notes.extend([&shard.primary, &shard.replica].into_iter().filter(|node| node.failed).map(failed));
+    notes.extend(shard.fence.map(|fence| match fence {
+        FenceWord::Dead => "replica takes over".to_owned(),
+        FenceWord::Handover => "handing over".to_owned(),
+    }));
+    if !shard.at_home {
+        notes.push("away from home".to_owned());
+    }
+    notes.join(", ")
+}

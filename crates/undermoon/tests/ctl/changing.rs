@@ -1,0 +1,58 @@
+//! What `ctl` changes, and that it is changed.
+
+use super::broker::Broker;
+
+#[test]
+fn the_pool() {
+    let broker = Broker::with_proxies(2);
+    let again = broker.ctl(&["pool", "add", "10.0.0.1:5299", "10.0.0.1:6379", "10.0.0.1:6380"]).good();
+    assert!(again.contains("was registered already"), "{again}");
+    let removed = broker.ctl(&["pool", "remove", "10.0.0.1:5299", "10.0.0.2:5299"]).good();
+    assert_eq!(removed.lines().count(), 2, "{removed}");
+    assert!(broker.state().proxies.is_empty());
+}
+
+#[test]
+fn settings_of_a_cluster() {
+    let broker = Broker::with_proxies(2);
+    let create = ["cluster", "create", "mydb", "--nodes", "4", "--set", "compression_strategy=set_get_only"];
+    let created = broker.ctl(&[&create[..], &["--no-wait", "-o", "json"]].concat()).json();
+    assert_eq!(created["done"], false);
+    let config = || broker.ctl(&["cluster", "config", "mydb", "-o", "json"]).json();
+    assert_eq!(config()["compression_strategy"], "set_get_only");
+    let change =
+        ["cluster", "config", "mydb", "compression_strategy=disabled", "migration_max_blocking_time=500"];
+    let changed = broker.ctl(&change).good();
+    assert_eq!(changed, "cluster mydb: compression_strategy = disabled, migration_max_blocking_time = 500\n");
+    assert_eq!(config()["migration_max_blocking_time"], "500");
+    let deleted = broker.ctl(&["cluster", "delete", "mydb", "--yes", "--no-wait"]).good();
+    assert!(deleted.contains("is no more"), "{deleted}");
+}
+
+#[test]
+fn a_dump_goes_into_another_broker() {
+    let broker = Broker::with_proxies(3);
+    broker.ctl(&["cluster", "create", "mydb", "--chunks", "1", "--no-wait"]).good();
+    let file = broker.folder().join("dump.json");
+    let file = file.to_str().unwrap();
+    broker.ctl(&["dump", file]).good();
+    let twice = broker.ctl(&["dump", file]);
+    assert!(twice.code == 1 && twice.stderr.contains("does not exist"), "{}", twice.stderr);
+    assert_eq!(broker.ctl(&["dump"]).good(), std::fs::read_to_string(file).unwrap());
+
+    let other = Broker::start(&[]);
+    let unasked = other.ctl(&["restore", file]);
+    assert_eq!(unasked.code, 2);
+    assert!(unasked.stderr.contains("with clusters: 1, proxies: 3"), "{}", unasked.stderr);
+    other.ctl(&["restore", file, "--yes"]).good();
+    assert_eq!(other.state(), broker.state());
+
+    // What is newer is not overwritten by what is older.
+    other.ctl(&["cluster", "config", "mydb", "migration_max_blocking_time=500"]).good();
+    let older = other.ctl(&["restore", file, "--yes"]);
+    assert_eq!(older.code, 1, "{}", older.stdout);
+    assert!(older.stderr.contains("EPOCH_SMALLER_THAN_CURRENT"), "{}", older.stderr);
+    std::fs::write(file, "not JSON").unwrap();
+    let garbage = other.ctl(&["restore", file, "--yes"]);
+    assert!(garbage.code == 1 && garbage.stderr.contains("is not a dump"), "{}", garbage.stderr);
+}

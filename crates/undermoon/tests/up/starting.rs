@@ -1,0 +1,99 @@
+//! Starting and ending.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::running::{Up, base_port, entries, is_alive, undermoon, wait_until};
+
+#[test]
+fn it_serves_and_leaves_nothing() {
+    /// Starts a cluster of the given form, ends it with the signal, and expects the exit code.
+    fn check(arguments: &[&str], processes: usize, signal: &str, code: Option<i32>) {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut up = Up::start(temporary.path(), arguments);
+        for wanted in ["redis-cli -c -p", "cluster show local --watch", "kill -9 ", "replica of 0-8191"] {
+            assert!(up.said.contains(wanted), "no {wanted} in {}", up.said);
+        }
+        assert_eq!(up.said.contains("in the pool: "), arguments.contains(&"--spare"), "{}", up.said);
+        let descendants = up.descendants();
+        // The sweeper of the temporary directory is one more.
+        assert_eq!(descendants.len(), processes + 1, "{arguments:?}");
+        assert_eq!(entries(temporary.path()).len(), 1);
+
+        // Slot 15495 is in the last shard, slot 3300 in the first.
+        for key in ["a", "b"] {
+            assert_eq!(up.ask(&format!("SET {key} 1")).as_deref(), Some("+OK"), "{key}");
+        }
+        up.signal(signal);
+        assert_eq!(up.wait().code(), code, "{arguments:?} {signal}");
+        wait_until("every child ends", || !descendants.iter().any(|pid| is_alive(*pid)));
+        wait_until("the directory is removed", || entries(temporary.path()).is_empty());
+    }
+    check(&["--chunks", "1"], 4 + 2 + 1, "INT", Some(0));
+    check(&["--chunks", "1", "--spare", "1"], 6 + 3 + 1, "KILL", None);
+}
+
+#[test]
+fn several_clusters_beside_another_up() {
+    let temporary = tempfile::tempdir().unwrap();
+    let first = Up::start(temporary.path(), &["--chunks", "1"]);
+    let taken = first.port.to_string();
+    let mut second =
+        Up::start_as_told(temporary.path(), &["--port", &taken, "--chunks", "1", "--clusters", "2"]);
+    assert_ne!(first.port, second.port);
+    assert_ne!(first.broker, second.broker);
+    let names = second.ctl(&["cluster", "list"]);
+    let names: Vec<&str> =
+        names.as_array().unwrap().iter().map(|line| line["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["local-1", "local-2"]);
+    // A failed call leaves the running one alone; each ends by itself.
+    second.signal("TERM");
+    assert_eq!(second.wait().code(), Some(0));
+    assert_eq!(first.ask("SET a 1").as_deref(), Some("+OK"));
+}
+
+#[test]
+fn what_cannot_start_is_explained() {
+    fn check(arguments: &[&str], environment: &[(&str, &str)], code: i32, wanted: &str) {
+        let mut command = undermoon();
+        let base = base_port().to_string();
+        command.args(["up", "--port", &base]).args(arguments).envs(environment.iter().copied());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains(wanted), "{arguments:?}: {errors}");
+    }
+    check(&["--chunks", "0"], &[], 2, "0 is not in 1..");
+    check(&["--replicas", "0"], &[], 2, "say --chunks");
+    check(&["--shards=5"], &[], 2, "say --chunks");
+    check(&["--chunks", "33"], &[], 1, "at most 64 proxies");
+    check(&[], &[("UNDERMOON_BACKEND_TIMEOUT", "soon")], 78, "`backend_timeout` = \"soon\"");
+    check(&[], &[("UNDERMOON_READ_TOKEN", "glasses")], 78, "write_token");
+    check(&[], &[("PATH", "/nonexistent")], 1, "apt-get install redis-server");
+    check(&["--redis-server", "/bin/false"], &[], 1, "Redis server 127.0.0.1:");
+    check(&["--redis-server", "/nonexistent/redis"], &[], 1, "cannot run /nonexistent/redis: No such file");
+    check(&["--dir", "/proc"], &[], 1, "/proc is not empty");
+}
+
+/// Told to stop while it still starts, it stops, and leaves as little behind.
+#[test]
+fn it_can_be_stopped_before_it_serves() {
+    let temporary = tempfile::tempdir().unwrap();
+    let base = base_port().to_string();
+    let mut child = undermoon()
+        .args(["up", "--port", &base])
+        .env("TMPDIR", temporary.path())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until("it has begun", || !entries(temporary.path()).is_empty());
+    let status = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+    wait_until("it ends", || child.try_wait().unwrap().is_some());
+    wait_until("the directory is removed", || entries(temporary.path()).is_empty());
+    // Nobody is left who listens where it would have.
+    let base: u16 = base.parse().unwrap();
+    let took = wait_until("its ports are free", || TcpListener::bind((Ipv4Addr::LOCALHOST, base)).is_ok());
+    assert!(took < Duration::from_secs(10));
+}
