@@ -267,7 +267,7 @@ pub(super) fn shard_lines(state: &State, cluster: &Cluster) -> Vec<ShardLine> {
             at_home: shard.primary == id.shard,
             fence: shard.fence.map(|fence| match fence.reason {
                 FenceReason::Dead => FenceWord::Dead,
-                FenceReason::Handover => FenceWord::Handover,
+                FenceReason::Handover | FenceReason::Planned => FenceWord::Handover,
             }),
         }
     };

@@ -53,6 +53,17 @@ fn tables() {
     migration_max_migration_time  10800
     ");
     broker.sync_all("mydb");
+    assert_snapshot!(broker.ctl(&["health"]).good(), @r"
+    well
+
+    CLUSTER  HEALTH  NODES  SLOTS SERVED  SHARDS NOT WELL  SCALING
+    mydb     well    4      16384         0                no
+
+    HOST    PROXIES  FREE  FAILED  PRIMARIES  MAY FAIL
+    rack-1  1        0     0       1          yes
+    rack-2  1        0     0       1          yes
+    rack-3  1        1     0       0          yes
+    ");
     assert_snapshot!(broker.ctl(&["cluster", "list"]).good(), @r"
     CLUSTER  STATE  CHUNKS  NODES  IN SYNC  AWAY  MOVING  EPOCH
     mydb     ready  1       4      2/2      0     0       4
@@ -118,6 +129,11 @@ fn json_for_programs() {
         list,
         json!([{"name": "mydb", "state": "syncing", "chunks": 1, "nodes": 4, "nodes_with_slots": 4, "shards": 2,
                 "shards_in_sync": 0, "primaries_away": 0, "slots_moving": 0, "epoch": 4}])
+    );
+    let health = broker.ctl(&["health", "-o", "json"]).json();
+    assert_eq!(
+        (&health["level"], &health["clusters"][0]["slots_served"]),
+        (&json!("degraded"), &json!(16384))
     );
     let show = broker.ctl(&["cluster", "show", "mydb", "-o", "json"]).json();
     assert_eq!((&show["name"], &show["moves"]), (&json!("mydb"), &json!([])));
