@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use control_core::{Cluster, Command as Change, FenceReason, State, TimeMs};
+use control_core::{Cluster, Command as Change, State, TimeMs};
 use model::{Address, ClusterName};
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn promote_fenced(broker: &Broker) {
     let cluster = cluster(&state);
     for id in cluster.shard_ids() {
         if let Some(fence) = cluster.shard(id).fence {
-            assert_ne!(fence.reason, FenceReason::Dead);
+            assert!(fence.reason.is_handover());
             broker.apply(&Change::FailOverShard {
                 cluster: name(),
                 primary: cluster.chunks[id.chunk].primary(id.shard).clone(),
