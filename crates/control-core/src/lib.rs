@@ -17,6 +17,7 @@ mod command;
 mod diagnose;
 mod error;
 mod explain;
+mod foresee;
 mod observed;
 pub mod query;
 mod reconcile;
@@ -30,6 +31,7 @@ pub use command::{Command, FailedOver, NewProxy, Reply};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
+pub use foresee::foresee;
 pub use observed::{
     FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation,
     Timing,

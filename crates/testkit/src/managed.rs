@@ -191,7 +191,7 @@ impl ManagedCluster {
     /// # Errors
     /// When no broker answers.
     pub fn state(&self) -> Result<State> {
-        let answer = self.runtime.block_on(self.client.state::<State>(0, Duration::ZERO))?;
+        let answer = self.runtime.block_on(self.client.state::<State>(None, Duration::ZERO))?;
         Ok(answer.state.unwrap_or_default())
     }
 

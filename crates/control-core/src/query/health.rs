@@ -114,7 +114,7 @@ impl Findings<'_> {
             Some(FenceReason::Dead) => {
                 self.add(Level::Down, format!("primary {primary} is gone, {replica} is about to take over"));
             }
-            Some(FenceReason::Handover) => {
+            Some(FenceReason::Handover | FenceReason::Planned) => {
                 self.add(Level::Degraded, format!("primary {primary} is handing over to {replica}"));
             }
             None => {}

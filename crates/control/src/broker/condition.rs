@@ -64,7 +64,9 @@ fn shard(state: &State, cluster: &Cluster, id: ShardId, asked: &Asked, now: Time
             epoch: fence.epoch,
             reason: match fence.reason {
                 control_core::FenceReason::Dead => FenceReason::Dead,
-                control_core::FenceReason::Handover => FenceReason::Handover,
+                control_core::FenceReason::Handover | control_core::FenceReason::Planned => {
+                    FenceReason::Handover
+                }
             },
         }),
     }

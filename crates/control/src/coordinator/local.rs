@@ -1,11 +1,15 @@
 //! A broker in the same process.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use control_core::{Command, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource};
 use crate::store::{ChangeError, Mark, Metadata};
+
+/// How long a change is waited for.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
 /// What was read, with its place in the history.
 type LastRead = (Mark, Arc<State>);
@@ -39,6 +43,14 @@ impl MetadataSource for LocalBroker {
                 *last = Some((snapshot.mark(), Arc::clone(&state)));
                 Ok(state)
             }
+        }
+    }
+
+    async fn changed(&self) -> Result<bool, MetadataError> {
+        let known = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(mark, _)| *mark);
+        match known {
+            Some(known) => Ok(self.metadata.newer_than(known, CHANGE_WAIT).await.is_some()),
+            None => Ok(false),
         }
     }
 

@@ -12,6 +12,8 @@ use super::metadata::{MetadataError, MetadataSource};
 
 /// How long one broker may take before the next is asked: failing over must not wait for long.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broker is to wait for a change: well below what it may take to answer.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 /// How long connecting to one broker may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -49,6 +51,24 @@ impl RemoteBroker {
     fn client(&self) -> BrokerClient {
         self.shared.current.read().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
+
+    /// What a broker has, once it is new or the time is over; and whether it is new.
+    async fn ask(&self, wait: Duration) -> Result<(Arc<State>, bool), MetadataError> {
+        let client = self.client();
+        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mark, state) = known.unzip();
+        let answer: StateAnswer<State> = client.state(mark.as_ref(), wait).await.map_err(unreachable)?;
+        let (mark, is_news) = (answer.mark(), answer.state.is_some());
+        let Some(state) = answer.state.map(Arc::new).or(state) else {
+            return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
+        };
+        // Two may ask at once. What either has learned is right; a repeated answer costs a turn.
+        if is_news {
+            let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some((mark, Arc::clone(&state)));
+        }
+        Ok((state, is_news))
+    }
 }
 
 fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, ClientError> {
@@ -58,23 +78,18 @@ fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, C
 
 impl MetadataSource for RemoteBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        let client = self.client();
-        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mark, state) = known.unzip();
-        let answer: StateAnswer<State> =
-            client.state(mark.as_ref(), Duration::ZERO).await.map_err(unreachable)?;
-        let mark = answer.mark();
-        let Some(state) = answer.state.map(Arc::new).or(state) else {
-            return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
-        };
-        let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some((mark, Arc::clone(&state)));
-        Ok(state)
+        self.ask(Duration::ZERO).await.map(|(state, _)| state)
+    }
+
+    async fn changed(&self) -> Result<bool, MetadataError> {
+        self.ask(CHANGE_WAIT).await.map(|(_, is_news)| is_news)
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
         self.client().command(&command).await.map_err(|error| match error {
-            ClientError::Refused { status, .. } if status < 500 => MetadataError::Refused(error.to_string()),
+            ClientError::Refused { .. } if !is_of_the_store(&error) => {
+                MetadataError::Refused(error.to_string())
+            }
             other => unreachable(other),
         })
     }
@@ -93,4 +108,9 @@ impl MetadataSource for RemoteBroker {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unreachable(error: ClientError) -> MetadataError {
     MetadataError::Unreachable(error.to_string())
+}
+
+/// Whether the broker understood, and could not use its store, or had too much to do.
+fn is_of_the_store(error: &ClientError) -> bool {
+    matches!(error.code(), Some("EXTERNAL" | "EXTERNAL_TIMEOUT" | "BUSY"))
 }

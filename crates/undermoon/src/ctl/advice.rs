@@ -16,6 +16,8 @@ const TABLE: &[(&str, &str)] = &[
     ("EXTERNAL", "the broker cannot use its store; its log says why. Nothing was changed: try again then"),
     ("RETRY", "something changed at the same moment: try again"),
     ("CLUSTER_NOT_FOUND", "`undermoon ctl cluster list` shows the clusters"),
+    ("SHARD_NOT_FOUND", "`undermoon ctl cluster show` shows the shards with their numbers"),
+    ("MIGRATION_TASK_NOT_FOUND", "no slots of the cluster are to move"),
     ("PROXY_NOT_FOUND", "`undermoon ctl pool list` shows the proxies"),
     ("ALREADY_EXISTED", "`undermoon ctl cluster list` shows the clusters; choose another name"),
     ("IN_USE", "the proxy serves a cluster: have it replaced first with `undermoon ctl cluster failover`"),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::v4::StateMark;
 use api::{BrokerClient, ClientOptions, Endpoint};
 use control_core::State;
 
@@ -79,25 +80,25 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, CtlError> {
 #[derive(Debug)]
 pub(super) struct Follower<'a> {
     client: &'a BrokerClient,
-    change: u64,
+    known: Option<StateMark>,
 }
 
 impl<'a> Follower<'a> {
     /// One that has seen nothing yet.
     pub(super) const fn new(client: &'a BrokerClient) -> Self {
-        Self { client, change: 0 }
+        Self { client, known: None }
     }
 
     /// The metadata if it has changed since the last call, or does so within `wait`.
     pub(super) async fn newer(&mut self, wait: Duration) -> Result<Option<State>, CtlError> {
-        let answer = self.client.state::<State>(self.change, wait).await?;
-        self.change = answer.change;
+        let answer = self.client.state::<State>(self.known.as_ref(), wait).await?;
+        self.known = Some(answer.mark());
         Ok(answer.state)
     }
 }
 
 /// The metadata now.
 pub(super) async fn state(client: &BrokerClient) -> Result<State, CtlError> {
-    // A store in which nothing was ever changed has nothing newer than change 0.
+    // Who knows nothing yet is always given it.
     Ok(Follower::new(client).newer(Duration::ZERO).await?.unwrap_or_default())
 }

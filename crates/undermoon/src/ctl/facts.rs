@@ -267,7 +267,7 @@ pub(super) fn shard_lines(state: &State, cluster: &Cluster) -> Vec<ShardLine> {
             at_home: shard.primary == id.shard,
             fence: shard.fence.map(|fence| match fence.reason {
                 FenceReason::Dead => FenceWord::Dead,
-                FenceReason::Handover => FenceWord::Handover,
+                FenceReason::Handover | FenceReason::Planned => FenceWord::Handover,
             }),
         }
     };
@@ -327,7 +327,7 @@ fn host(state: &State, proxy: &Address) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
-    use control_core::{Command, FenceReason, HostName, NewProxy, State, SyncState, TimeMs, apply};
+    use control_core::{Cluster, Command, FenceReason, HostName, NewProxy, State, SyncState, TimeMs, apply};
     use model::{Address, ClusterName};
 
     use super::{Condition, ProxyCondition, cluster_line, proxy_lines, shard_lines};
@@ -338,6 +338,10 @@ mod tests {
 
     fn name() -> ClusterName {
         "mydb".parse().unwrap()
+    }
+
+    fn cluster(state: &State) -> &Cluster {
+        state.clusters.get(&name()).unwrap()
     }
 
     /// A cluster of two chunks in which all is well, and one proxy more.
@@ -351,7 +355,7 @@ mod tests {
         }
         let (config, now) = (BTreeMap::new(), TimeMs(1));
         apply(&mut state, Command::CreateCluster { cluster: name(), node_number: 8, config, now }).unwrap();
-        for shard in shard_lines(&state, &state.clusters[&name()]) {
+        for shard in shard_lines(&state, cluster(&state)) {
             let (cluster, replica) = (name(), shard.replica.node);
             apply(&mut state, Command::SetReplicaSync { cluster, replica, sync: SyncState::InSync }).unwrap();
         }
@@ -363,11 +367,11 @@ mod tests {
         fn check(change: impl Fn(&mut State), expected: Condition) {
             let mut state = state();
             change(&mut state);
-            let line = cluster_line(&state, &name(), &state.clusters[&name()]);
+            let line = cluster_line(&state, &name(), cluster(&state));
             assert_eq!(line.state, expected, "{line:?}");
         }
         fn first(state: &State) -> super::ShardLine {
-            shard_lines(state, &state.clusters[&name()]).remove(0)
+            shard_lines(state, cluster(state)).remove(0)
         }
         fn fail(state: &mut State, proxy: &Address) {
             state.proxies.get_mut(proxy).unwrap().failed_since = Some(TimeMs(2));
@@ -408,7 +412,7 @@ mod tests {
     #[test]
     fn shards_and_proxies() {
         let mut state = state();
-        let shards = shard_lines(&state, &state.clusters[&name()]);
+        let shards = shard_lines(&state, cluster(&state));
         assert_eq!(shards.len(), 4);
         assert_eq!(shards.iter().map(|shard| shard.slot_count).sum::<usize>(), 16384);
         for shard in &shards {

@@ -114,7 +114,7 @@ impl Broker {
     pub(crate) fn sync_all(&self, name: &str) {
         let name: ClusterName = name.parse().unwrap();
         let state = self.state();
-        let cluster = &state.clusters[&name];
+        let cluster = state.clusters.get(&name).unwrap();
         for id in cluster.shard_ids() {
             let replica = cluster.chunks[id.chunk].replica(id.shard).clone();
             let (cluster, sync) = (name.clone(), SyncState::InSync);

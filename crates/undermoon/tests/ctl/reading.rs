@@ -53,6 +53,17 @@ fn tables() {
     migration_max_migration_time  10800
     ");
     broker.sync_all("mydb");
+    assert_snapshot!(broker.ctl(&["health"]).good(), @r"
+    well
+
+    CLUSTER  HEALTH  NODES  SLOTS SERVED  SHARDS NOT WELL  SCALING
+    mydb     well    4      16384         0                no
+
+    HOST    PROXIES  FREE  FAILED  PRIMARIES  MAY FAIL
+    rack-1  1        0     0       1          yes
+    rack-2  1        0     0       1          yes
+    rack-3  1        1     0       0          yes
+    ");
     assert_snapshot!(broker.ctl(&["cluster", "list"]).good(), @r"
     CLUSTER  STATE  CHUNKS  NODES  IN SYNC  AWAY  MOVING  EPOCH
     mydb     ready  1       4      2/2      0     0       4
@@ -82,6 +93,7 @@ fn plans_in_words() {
     - cluster mydb: 10.0.0.2:6380 takes over from 10.0.0.1:6379 as a primary
     - cluster mydb: replica 10.0.0.3:6380 is not in sync
     - proxy 10.0.0.1:5299 counts as failed
+    - note: afterwards the pool could not make up for the loss of host rack-2 or rack-3
     Nothing was changed.
     ");
     broker.ctl(&["pool", "add", "10.0.0.4:5299", "10.0.0.4:6379", "10.0.0.4:6380"]).good();
@@ -89,6 +101,11 @@ fn plans_in_words() {
     This would happen:
     - cluster mydb: added a chunk with no slots at 10.0.0.4:6379 behind 10.0.0.4:5299 and no slots at 10.0.0.3:6379 behind 10.0.0.3:5299
     - cluster mydb: slots will move to the new nodes as soon as their proxies know of it
+    - cluster mydb: then 4096 slots (4096-8191) are to move from 10.0.0.1:6379 to 10.0.0.4:6379
+    - cluster mydb: then 4096 slots (12288-16383) are to move from 10.0.0.2:6379 to 10.0.0.3:6379
+    - why: each chunk is made on the host with most free proxies and the one that it is least paired with, so that the load of a lost host is spread: 10.0.0.4 with rack-3; of 2 free proxies 0 are left
+    - why: no plan that gives each of 4 shards 4096 slots moves fewer than 8192
+    - note: afterwards the pool could not make up for the loss of host 10.0.0.4 or rack-1 or rack-2 or rack-3
     Nothing was changed.
     ");
     let plan = broker.ctl(&["plan", "remove", "10.0.0.1:5299", "-o", "json"]);
@@ -112,6 +129,11 @@ fn json_for_programs() {
         list,
         json!([{"name": "mydb", "state": "syncing", "chunks": 1, "nodes": 4, "nodes_with_slots": 4, "shards": 2,
                 "shards_in_sync": 0, "primaries_away": 0, "slots_moving": 0, "epoch": 4}])
+    );
+    let health = broker.ctl(&["health", "-o", "json"]).json();
+    assert_eq!(
+        (&health["level"], &health["clusters"][0]["slots_served"]),
+        (&json!("degraded"), &json!(16384))
     );
     let show = broker.ctl(&["cluster", "show", "mydb", "-o", "json"]).json();
     assert_eq!((&show["name"], &show["moves"]), (&json!("mydb"), &json!([])));

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-use control_core::{Command as Change, FenceReason, State, TimeMs};
+use control_core::{Cluster, Command as Change, State, TimeMs};
 use model::{Address, ClusterName};
 use serde_json::Value;
 
@@ -12,6 +12,10 @@ use super::broker::{Broker, Ended, ended};
 
 fn name() -> ClusterName {
     "mydb".parse().unwrap()
+}
+
+fn cluster(state: &State) -> &Cluster {
+    state.clusters.get(&name()).unwrap()
 }
 
 /// A broker with that many proxies and a cluster of that many chunks, all in sync.
@@ -33,7 +37,7 @@ fn meanwhile(broker: &Broker, arguments: &[&str], coordinate: impl FnOnce(&Broke
 
 /// Each primary of the cluster with its replica.
 fn pairs(state: &State) -> Vec<(Address, Address)> {
-    let cluster = &state.clusters[&name()];
+    let cluster = cluster(state);
     let pair = |id: control_core::ShardId| {
         let chunk = &cluster.chunks[id.chunk];
         (chunk.primary(id.shard).clone(), chunk.replica(id.shard).clone())
@@ -44,10 +48,10 @@ fn pairs(state: &State) -> Vec<(Address, Address)> {
 /// Promotes the replica behind every fence.
 fn promote_fenced(broker: &Broker) {
     let state = broker.state();
-    let cluster = &state.clusters[&name()];
+    let cluster = cluster(&state);
     for id in cluster.shard_ids() {
         if let Some(fence) = cluster.shard(id).fence {
-            assert_eq!(fence.reason, FenceReason::Handover);
+            assert!(fence.reason.is_handover());
             broker.apply(&Change::FailOverShard {
                 cluster: name(),
                 primary: cluster.chunks[id.chunk].primary(id.shard).clone(),
@@ -61,7 +65,7 @@ fn promote_fenced(broker: &Broker) {
 }
 
 fn is_fenced(state: &State) -> bool {
-    state.clusters[&name()].chunks.iter().flat_map(|chunk| &chunk.shards).any(|shard| shard.fence.is_some())
+    cluster(state).chunks.iter().flat_map(|chunk| &chunk.shards).any(|shard| shard.fence.is_some())
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn create_until_ready_and_delete_until_cleaned() {
 fn planned_failover_and_balance() {
     let broker = ready(2, "1");
     let before = pairs(&broker.state());
-    let proxy = broker.state().clusters[&name()].chunks[0].proxies[0].to_string();
+    let proxy = cluster(&broker.state()).chunks[0].proxies[0].to_string();
     let failover = ["cluster", "failover", "mydb", "--proxy", &proxy];
     let done = meanwhile(&broker, &failover, |broker| {
         broker.until("the primary is fenced", is_fenced);
@@ -127,7 +131,7 @@ fn a_handover_that_is_given_up() {
     let node = before[1].0.to_string();
     let given_up = meanwhile(&broker, &["cluster", "failover", "mydb", "--node", &node], |broker| {
         let state = broker.until("the primary is fenced", is_fenced);
-        let mut shards = state.clusters[&name()].chunks.iter().flat_map(|chunk| &chunk.shards);
+        let mut shards = cluster(&state).chunks.iter().flat_map(|chunk| &chunk.shards);
         let fence = shards.find_map(|shard| shard.fence).unwrap().epoch;
         broker.apply(&Change::LiftFence { cluster: name(), primary: before[1].0.clone(), fence });
     });
@@ -147,7 +151,7 @@ fn a_failover_by_force() {
 /// Commits every migration that runs; answers whether there was any.
 fn commit_running(broker: &Broker) -> bool {
     let state = broker.state();
-    let cluster = &state.clusters[&name()];
+    let cluster = cluster(&state);
     let running: Vec<Change> = cluster
         .migrations
         .iter()
@@ -166,15 +170,15 @@ fn commit_running(broker: &Broker) -> bool {
 fn scaling_out_and_in() {
     let broker = ready(4, "1");
     let out = meanwhile(&broker, &["cluster", "scale", "mydb", "--chunks", "2"], |broker| {
-        let has_job = |state: &State| state.clusters[&name()].scaling.is_some();
+        let has_job = |state: &State| cluster(state).scaling.is_some();
         let state = broker.until("nodes are added", has_job);
-        let epoch = state.clusters[&name()].scaling.unwrap().epoch;
+        let epoch = cluster(&state).scaling.unwrap().epoch;
         broker.apply(&Change::ContinueScaling { cluster: name(), epoch });
         while commit_running(broker) {}
     });
     assert!(out.good().starts_with("cluster mydb has its slots on 8 nodes; 8192 slots moved in "));
     let inwards = meanwhile(&broker, &["cluster", "scale", "mydb", "--nodes", "4"], |broker| {
-        broker.until("slots move", |state| !state.clusters[&name()].migrations.is_empty());
+        broker.until("slots move", |state| !cluster(state).migrations.is_empty());
         while commit_running(broker) {}
     });
     let told = inwards.good();
@@ -187,7 +191,10 @@ fn scaling_out_and_in() {
 fn a_scaling_that_is_called_off() {
     let broker = ready(4, "2");
     let called_off = meanwhile(&broker, &["cluster", "scale", "mydb", "--chunks", "1"], |broker| {
-        broker.until("slots move", |state| !state.clusters[&name()].migrations.is_empty());
+        broker.until("slots move", |state| !cluster(state).migrations.is_empty());
+        broker.ctl(&["cluster", "scale", "mydb", "--pause"]).good();
+        assert!(!commit_running(broker), "nothing runs while it is paused");
+        broker.ctl(&["cluster", "scale", "mydb", "--resume"]).good();
         broker.ctl(&["cluster", "scale", "mydb", "--cancel"]).good();
     });
     assert_eq!(called_off.code, 1);

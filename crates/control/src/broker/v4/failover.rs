@@ -13,7 +13,8 @@ use super::super::{Shared, shapes};
 
 /// Moves primaries to their replicas, for upkeep of a host or as an exercise. Without `force` nothing is lost: the
 /// primary is asked to stop, and a coordinator promotes the replica when it has everything, or lets the primary go
-/// on when that takes too long.
+/// on when that takes too long; clients wait meanwhile. The new primary stays where it is until the cluster is
+/// balanced or it fails.
 #[utoipa::path(post, path = "/api/v4/clusters/{cluster}/failover", tag = "failures",
     params(("cluster" = String, Path)), request_body = FailoverRequest,
     responses((status = 200, body = FailoverAnswer), (status = 400, body = ErrorBody),
@@ -94,7 +95,7 @@ fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Com
     if force {
         return Command::FailOverShard { cluster, primary, fence: None, force, behind_bytes: None, now };
     }
-    Command::FenceShard { cluster, primary, reason: FenceReason::Handover, now }
+    Command::FenceShard { cluster, primary, reason: FenceReason::Planned, now }
 }
 
 /// That no replica is behind a proxy that is failed or reported: the handover would be in vain.

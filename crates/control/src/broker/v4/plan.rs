@@ -6,7 +6,7 @@ use api::ErrorBody;
 use api::v4::{Plan, PlannedChange};
 use axum::Json;
 use axum::extract::State;
-use control_core::{Command, HostName, NewProxy, TimeMs, apply, explain};
+use control_core::{Command, HostName, NewProxy, TimeMs, foresee};
 
 use super::super::Shared;
 use super::super::input::Body;
@@ -15,10 +15,8 @@ use super::super::input::Body;
 #[utoipa::path(post, path = "/api/v4/plan", tag = "plans", request_body = PlannedChange,
     responses((status = 200, body = Plan), (status = 400, body = ErrorBody)))]
 pub(crate) async fn plan(State(broker): Shared, Body(change): Body<PlannedChange>) -> Json<Plan> {
-    let before = &broker.metadata.snapshot().state;
-    let mut after = before.clone();
-    Json(match apply(&mut after, planned(change)) {
-        Ok(_) => Plan { accepted: true, error: None, words: explain(before, &after) },
+    Json(match foresee(&broker.metadata.snapshot().state, planned(change)) {
+        Ok(words) => Plan { accepted: true, error: None, words },
         Err(error) => {
             Plan { accepted: false, error: Some(error.code().to_owned()), words: vec![error.to_string()] }
         }

@@ -1,6 +1,6 @@
 //! `undermoon ctl cluster balance`.
 
-use control_core::{Cluster, FenceReason, ShardId, State, SyncState};
+use control_core::{Cluster, ShardId, State, SyncState};
 use model::ClusterName;
 
 use super::super::Context;
@@ -63,7 +63,7 @@ fn away(cluster: &Cluster) -> impl Iterator<Item = ShardId> {
 }
 
 fn is_handing_over(cluster: &Cluster, id: ShardId) -> bool {
-    cluster.shard(id).fence.is_some_and(|fence| fence.reason == FenceReason::Handover)
+    cluster.shard(id).fence.is_some_and(|fence| fence.reason.is_handover())
 }
 
 /// Why a primary has not been brought home.
