@@ -1,0 +1,4 @@
+//! Chaos on real processes: a cluster that manages itself, clients whose every operation is recorded, faults in an
+//! order that a seed decides, and a judgement of what the clients saw.
+
+pub mod network;
