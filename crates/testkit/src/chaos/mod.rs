@@ -1,4 +1,9 @@
 //! Chaos on real processes: a cluster that manages itself, clients whose every operation is recorded, faults in an
 //! order that a seed decides, and a judgement of what the clients saw.
 
+pub mod client;
+pub mod judge;
 pub mod network;
+pub mod owners;
+pub mod plan;
+pub mod workload;

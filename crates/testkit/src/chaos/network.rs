@@ -60,6 +60,21 @@ struct Namespace {
     holder: Process,
 }
 
+/// The way into a host of a network.
+#[derive(Debug)]
+pub struct Entrance(File);
+
+impl Entrance {
+    /// Moves the calling thread there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn enter(&self) -> Result<()> {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .context("moving a thread to another network namespace")
+    }
+}
+
 impl Network {
     /// Makes a network with so many hosts, at most [`HOSTS_MAX`].
     ///
@@ -98,7 +113,15 @@ impl Network {
     /// # Errors
     /// When the kernel refuses.
     pub fn enter(&self, host: usize) -> Result<()> {
-        self.hosts[host].enter()
+        self.namespace(host)?.enter()
+    }
+
+    /// The way into a host, for a thread that outlives the borrow of the network.
+    ///
+    /// # Errors
+    /// When the host is gone.
+    pub fn namespace(&self, host: usize) -> Result<Entrance> {
+        Ok(Entrance(File::open(self.hosts[host].path())?))
     }
 
     /// Loses every packet from one host to another.
@@ -178,10 +201,6 @@ impl Namespace {
         vec!["nsenter".to_owned(), format!("--net={}", self.path()), "--".to_owned()]
     }
 
-    fn enter(&self) -> Result<()> {
-        enter(&File::open(self.path())?)
-    }
-
     /// Runs lines of `ip` in it; see ip(8), `-batch`.
     fn ip(&self, lines: &str) -> Result<()> {
         let launcher = self.launcher();
@@ -198,11 +217,6 @@ impl Namespace {
         ensure!(output.status.success(), "ip refused ({}): {message}\n{lines}", output.status);
         Ok(())
     }
-}
-
-fn enter(namespace: &File) -> Result<()> {
-    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-        .context("moving a thread to another network namespace")
 }
 
 /// The kernel's name for the network namespace of a process.
