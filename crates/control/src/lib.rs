@@ -5,6 +5,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod coordinator;
 mod run_error;
 pub mod store;
 

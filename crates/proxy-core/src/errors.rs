@@ -82,6 +82,9 @@ pub const INVALID_SLOT_OR_COUNT: &str = "ERR Invalid slot or number of keys";
 pub const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
 /// Nobody owns the slot.
 pub const SLOT_NOT_SERVED: &str = "CLUSTERDOWN Hash slot not served";
+/// This proxy may not be the owner any more: no coordinator and no replica is in touch with it.
+pub const FENCED: &str =
+    "CLUSTERDOWN This proxy has lost touch with the control plane and with its replicas, and takes no writes";
 /// The cluster as a whole cannot serve.
 pub const CLUSTERDOWN: &str = "CLUSTERDOWN The cluster is down";
 /// The keys of one command are partly moved.

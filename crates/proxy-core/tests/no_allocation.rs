@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use model::{SetCluster, View};
 use proxy_core::cluster_replies::ClusterReplies;
@@ -206,6 +207,7 @@ fn shared(settings: &Settings) -> Shared {
         table: Arc::new(CommandTable::builtin()),
         backend_password: None,
         server_version: "7.0.15".into(),
+        writes_until_us: Arc::new(AtomicU64::new(u64::MAX)),
         view: Some(Arc::new(WorkerView {
             routes: RouteTable::new(&view, None),
             replies: Arc::new(ClusterReplies::new(&view, None, &settings.announce_address, settings)),

@@ -8,9 +8,12 @@
 mod broker;
 mod child;
 mod completions;
+mod control;
+mod coordinator;
 mod failure;
 mod open_files;
 mod proxy;
+mod settings_help;
 mod sweep;
 mod up;
 
@@ -47,6 +50,8 @@ enum Command {
     Up(up::Arguments),
     Proxy(proxy::Arguments),
     Broker(broker::Arguments),
+    Coordinator(coordinator::Arguments),
+    Control(control::Arguments),
     Completions(completions::Arguments),
     #[command(name = "__child", hide = true)]
     Child(child::Arguments),
@@ -57,7 +62,8 @@ enum Command {
 fn main() -> ExitCode {
     let command = Cli::command()
         .mut_subcommand("proxy", |command| command.after_long_help(proxy::long_help()))
-        .mut_subcommand("broker", |command| command.after_long_help(broker::long_help()));
+        .mut_subcommand("broker", |command| command.after_long_help(broker::long_help()))
+        .mut_subcommand("coordinator", |command| command.after_long_help(coordinator::long_help()));
     let cli = command.try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     let outcome = match cli {
         Ok(cli) => run(cli.command),
@@ -77,6 +83,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Broker(arguments) => broker::run(&arguments),
+        Command::Coordinator(arguments) => coordinator::run(&arguments),
+        Command::Control(arguments) => control::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Child(arguments) => child::run(&arguments),

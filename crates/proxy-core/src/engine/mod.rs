@@ -31,6 +31,7 @@ mod turn;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use model::Slot;
 use resp::RequestParser;
@@ -134,6 +135,10 @@ pub struct Shared {
     pub server_version: Arc<str>,
     /// The view, once there is one.
     pub view: Option<Arc<WorkerView>>,
+    /// Until when the primaries here take writes: `Moment::us`, `u64::MAX` for ever. Whoever sets it knows until when
+    /// nobody else can have been made the primary; it is looked at in each turn, so that a process that was
+    /// stopped for a while sees that its time is over before it sends a single write.
+    pub writes_until_us: Arc<AtomicU64>,
 }
 
 /// One worker's sessions and backends.
@@ -162,6 +167,8 @@ pub struct Engine {
     now: Moment,
     pause: Option<Pause>,
     draining: bool,
+    /// No write is sent in this turn.
+    fenced: bool,
     /// Sessions with output to write.
     dirty_sessions: Vec<u32>,
     /// Backends with output to write, unless held.
@@ -212,6 +219,7 @@ impl Engine {
             now,
             pause: None,
             draining: false,
+            fenced: false,
             dirty_sessions: Vec::new(),
             dirty_backends: Vec::new(),
             held_backends: Vec::new(),

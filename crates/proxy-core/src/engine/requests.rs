@@ -255,7 +255,7 @@ impl Engine {
     #[inline]
     fn route_fast(&mut self, id: SessionId, args: Args<'_>) -> u32 {
         let session = &mut self.sessions[id.0 as usize];
-        if !session.is_plain || self.pause.is_some() || args.spans.len() < 2 {
+        if !session.is_plain || self.pause.is_some() || self.fenced || args.spans.len() < 2 {
             return NONE;
         }
         let Some(command) = self.shared.table.lookup(args.get(0)) else { return NONE };
@@ -347,6 +347,10 @@ impl Engine {
         if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
             return Taken::Later;
         }
+        if self.fenced && matches!(command.class, Class::FanOut(_)) && command.flags.contains(Flags::WRITE) {
+            self.reject(id, command, |out| errors::write(out, errors::FENCED));
+            return Taken::Yes;
+        }
         match &command.class {
             Class::Local(local) => self.answer(id, command, *local, args),
             Class::Forward => match command.keys {
@@ -433,6 +437,10 @@ impl Engine {
             false => view.routes.owner(slot),
         };
         match &view.routes.targets()[target as usize] {
+            // Another may be the primary by now. Reads may be old then, as they may be on any replica.
+            crate::routing::Target::Local(_) if self.fenced && !reads => {
+                self.reply_now(id, |out| errors::write(out, errors::FENCED));
+            }
             crate::routing::Target::Local(_) => return Ok(target),
             crate::routing::Target::Peer(address) => {
                 self.reply_now(id, |out| errors::moved(out, slot, address));

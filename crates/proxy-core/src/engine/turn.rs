@@ -1,5 +1,7 @@
 //! The end of a turn: what is written now, what is held, and when to look again.
 
+use std::sync::atomic::Ordering;
+
 use super::backend::{BackendId, Phase};
 use super::session::{SessionId, Wait};
 use super::{Engine, Moment};
@@ -14,6 +16,8 @@ impl Engine {
     #[inline]
     pub fn begin_turn(&mut self, now: Moment) {
         self.now = now;
+        // One read of a line that hardly ever changes, as for the view's generation.
+        self.fenced = now.us > self.shared.writes_until_us.load(Ordering::Relaxed);
     }
 
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.

@@ -12,7 +12,7 @@ use resp::encode;
 use service::build_info::BUILD;
 use tracing::warn;
 
-use super::node_status::NodeRole;
+use super::node_status::{NodeLink, NodeRole};
 use super::nodes::Health;
 use super::process::ProcessUse;
 use super::texts;
@@ -145,7 +145,7 @@ impl Control {
         let keyspace = info::merge_keyspace(keyspaces.map(|(_, status)| status.keyspace.as_str()));
         let links_up = statuses.iter().all(|(_, status)| match status.role {
             NodeRole::Primary => true,
-            NodeRole::Replica { link_up, .. } => link_up,
+            NodeRole::Replica { link, .. } => link == NodeLink::Up,
         });
         let context = InfoContext {
             settings: &self.shared.settings,

@@ -43,6 +43,8 @@ impl Control {
                 self.shutdown.advance(Phase::Draining);
                 encode::simple(&mut reply, "OK");
             }
+            Ok(Umctl::Health(grant)) => self.answer_health(grant.as_ref(), &mut reply),
+            Ok(Umctl::Clean(epoch)) => return self.clean(epoch, to),
             Ok(question) => self.report(&question, &mut reply),
         }
         to.send(reply);
@@ -89,7 +91,12 @@ impl Control {
             Umctl::InfoMgr => encode::array(reply, 0),
             Umctl::Stats => lines(&report::statistics(&self.workers.snapshot()), reply),
             Umctl::Help => lines(umctl::HELP, reply),
-            Umctl::SetCluster(_) | Umctl::SetRepl(_) | Umctl::Slowlog(_) | Umctl::Shutdown => {
+            Umctl::SetCluster(_)
+            | Umctl::SetRepl(_)
+            | Umctl::Health(_)
+            | Umctl::Clean(_)
+            | Umctl::Slowlog(_)
+            | Umctl::Shutdown => {
                 unreachable!("carried out before, not reported")
             }
         }

@@ -13,7 +13,7 @@ use proxy_core::stats::{
 };
 use tokio::sync::watch;
 
-use super::node_status::{NodeRole, NodeStatus};
+use super::node_status::{NodeLink, NodeRole, NodeStatus};
 use super::picture::Picture;
 
 /// What is read for a scrape.
@@ -86,7 +86,10 @@ const NODES: &[Row<NodeStatus>] = &[
         u64::from(n.role == NodeRole::Primary)
     }),
     ("proxy_node_link_up", "1 if the node is a primary, or a replica whose link is up", GAUGE, |n| {
-        u64::from(!matches!(n.role, NodeRole::Replica { link_up: false, .. }))
+        u64::from(!matches!(
+            n.role,
+            NodeRole::Replica { link: NodeLink::Syncing | NodeLink::Down { .. }, .. }
+        ))
     }),
     ("proxy_node_offset", "The node's offset in its replication stream", GAUGE, |n| n.offset),
     ("proxy_node_replicas", "Replicas connected to the node", GAUGE, |n| u64::from(n.replicas)),

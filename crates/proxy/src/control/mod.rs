@@ -9,10 +9,15 @@
 //! ```
 
 mod admin;
+mod clean;
 mod counts;
 mod event;
+mod fence;
 mod from_config;
+mod health;
+mod heartbeat;
 mod idle_clients;
+mod lease;
 mod local;
 mod metadata;
 mod metrics;
@@ -33,6 +38,7 @@ mod wait;
 mod workers;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use proxy_core::command::CommandTable;
 use proxy_core::engine::Shared;
@@ -77,6 +83,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         backend_password: backend_password.clone(),
         server_version: VERSION_UNKNOWN.into(),
         view: None,
+        writes_until_us: Arc::new(AtomicU64::new(u64::MAX)),
     };
     let (asks_sender, asks) = unbounded_channel();
     let threads = config.thread_number.unsigned();

@@ -15,20 +15,20 @@ use tracing::{info, warn};
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError, NodeReply};
 use super::node_status::NodeStatus;
-use super::state::DesiredRole;
+use super::state::{DesiredRole, Order};
 
 /// Between two looks at a node.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// After a role was set, and it is to be seen whether that holds.
-const ROLE_RECHECK_INTERVAL: Duration = Duration::from_millis(100);
+const ROLE_RECHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// A node that does not answer for so long is reported as down.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is seen of a node.
 #[derive(Debug)]
 pub(super) enum NodeReport {
-    /// It answers.
-    Up(NodeStatus),
+    /// It answers; with the number of the look that was asked for last when this one began.
+    Up(NodeStatus, u64),
     /// It does not, for this reason.
     Down(String),
     /// So many databases it has.
@@ -37,12 +37,46 @@ pub(super) enum NodeReport {
     Commands(NodeReply),
 }
 
+/// What the watch is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// What the node is to be; none for whatever it is.
+    pub(super) order: Option<Order>,
+    /// Grows when a look is wanted at once.
+    pub(super) look: u64,
+}
+
+/// Which process of the node was given its role.
+#[derive(Debug, Default)]
+struct Process {
+    run_id: Option<String>,
+    /// The order by which that was so.
+    order: Option<Order>,
+}
+
+impl Process {
+    /// Whether the process that answers is another than the one that was given its role. It stays so until it is
+    /// made a replica, is given to another cluster, or an order with FORCE lets it be a primary with what it has.
+    fn restarted(&mut self, status: &NodeStatus, order: Option<&Order>) -> bool {
+        let is_new_order = match (&self.order, order) {
+            (Some(old), Some(new)) => old.cluster != new.cluster || old.forced != new.forced,
+            _ => true,
+        };
+        let is_replica = order.is_some_and(|order| order.role != DesiredRole::Primary);
+        if self.run_id.is_none() || is_new_order || is_replica {
+            self.run_id = Some(status.run_id.clone());
+        }
+        self.order = order.cloned();
+        self.run_id.as_ref() != Some(&status.run_id)
+    }
+}
+
 /// The task's equipment.
 #[derive(Debug)]
 pub(super) struct NodeWatch {
     pub(super) node: Address,
     pub(super) password: Option<Secret>,
-    pub(super) desired: watch::Receiver<Option<DesiredRole>>,
+    pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) events: UnboundedSender<Event>,
 }
 
@@ -50,8 +84,9 @@ impl NodeWatch {
     /// Watches for ever; ends by being aborted.
     pub(super) async fn run(mut self) {
         let mut reported_down = false;
+        let mut process = Process::default();
         loop {
-            if let Err(error) = self.follow(&mut reported_down).await {
+            if let Err(error) = self.follow(&mut reported_down, &mut process).await {
                 if !reported_down {
                     warn!(node = %self.node, %error, "a node does not answer");
                 }
@@ -63,20 +98,24 @@ impl NodeWatch {
     }
 
     /// From connecting until the connection fails.
-    async fn follow(&mut self, reported_down: &mut bool) -> Result<(), NodeError> {
+    async fn follow(&mut self, reported_down: &mut bool, process: &mut Process) -> Result<(), NodeError> {
         let mut client = NodeClient::connect(&self.node, self.password.as_ref(), PROBE_LIMIT).await?;
         let mut introduced = false;
         loop {
-            let status = NodeStatus::of_info(&client.call(&[b"INFO"]).await?.text()?);
+            let Wanted { order, look } = self.wanted.borrow_and_update().clone();
+            let mut status = NodeStatus::of_info(&client.call(&[b"INFO"]).await?.text()?);
             if std::mem::take(reported_down) {
                 info!(node = %self.node, "a node answers again");
             }
             let loading = status.loading;
-            let right = self.has_desired_role(&status);
-            self.report(NodeReport::Up(status));
+            status.restarted = process.restarted(&status, order.as_ref());
+            // A primary that lost its memory must not be one again before somebody says so: its replica would
+            // copy the loss.
+            let wrong = order.filter(|order| !status.has_role(&order.role) && !status.restarted);
+            self.report(NodeReport::Up(status, look));
             let mut pause = PROBE_INTERVAL;
-            if !right && !loading {
-                self.set_role(&mut client).await?;
+            if let Some(order) = wrong.filter(|_| !loading) {
+                self.set_role(&mut client, order.role).await?;
                 pause = ROLE_RECHECK_INTERVAL;
             }
             if !introduced && !loading {
@@ -86,7 +125,7 @@ impl NodeWatch {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // The sender lives as long as this task is wanted.
-                _ = self.desired.changed() => {}
+                _ = self.wanted.changed() => {}
             }
         }
     }
@@ -117,13 +156,8 @@ impl NodeWatch {
         Ok(())
     }
 
-    fn has_desired_role(&mut self, status: &NodeStatus) -> bool {
-        self.desired.borrow_and_update().as_ref().is_none_or(|desired| status.has_role(desired))
-    }
-
     /// Makes the node what it should be. What the node refuses is tried again at the next look.
-    async fn set_role(&mut self, client: &mut NodeClient) -> Result<(), NodeError> {
-        let Some(desired) = self.desired.borrow_and_update().clone() else { return Ok(()) };
+    async fn set_role(&self, client: &mut NodeClient, desired: DesiredRole) -> Result<(), NodeError> {
         info!(node = %self.node, ?desired, "setting a node's role");
         let outcome = match desired {
             DesiredRole::Primary => client.call(&[b"REPLICAOF", b"NO", b"ONE"]).await,
@@ -150,5 +184,36 @@ impl NodeWatch {
     fn report(&self, report: NodeReport) {
         // The control thread outlives its tasks.
         let _ = self.events.send(Event::Node(self.node.clone(), report));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_started_anew_is_noticed() {
+        let status = |run_id: &str| NodeStatus { run_id: run_id.to_owned(), ..NodeStatus::default() };
+        let order = |cluster: &str, role: &DesiredRole, forced: u64| {
+            Some(Order { role: role.clone(), cluster: cluster.parse().unwrap(), forced })
+        };
+        let primary = DesiredRole::Primary;
+        let replica = DesiredRole::ReplicaOf("a:1".parse().unwrap());
+        let mut process = Process::default();
+        for (run_id, order, restarted) in [
+            ("a", None, false),
+            ("b", None, false),
+            ("b", order("x", &primary, 0), false),
+            ("c", order("x", &primary, 0), true),
+            ("c", order("x", &primary, 0), true),
+            ("c", order("x", &primary, 1), false),
+            ("d", order("x", &primary, 1), true),
+            ("d", order("x", &replica, 1), false),
+            ("d", order("x", &primary, 1), false),
+            ("e", order("x", &primary, 1), true),
+            ("e", order("y", &primary, 1), false),
+        ] {
+            assert_eq!(process.restarted(&status(run_id), order.as_ref()), restarted, "{run_id} {order:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! The nodes beside this proxy: who is watched, and what is known of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use model::Address;
 use proxy_core::settings::Secret;
@@ -10,8 +11,8 @@ use tokio::task::AbortHandle;
 
 use super::event::Event;
 use super::node_status::NodeStatus;
-use super::node_watch::NodeWatch;
-use super::state::DesiredRole;
+use super::node_watch::{NodeWatch, Wanted};
+use super::state::Order;
 
 /// How a node is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,12 +46,24 @@ impl Health {
     }
 }
 
+/// What is known of a node, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'a> {
+    /// How it was at the last look.
+    pub(super) health: &'a Health,
+    /// When it last answered; when the watch began if it never did.
+    pub(super) answered: Instant,
+}
+
 /// One watched node.
 #[derive(Debug)]
 struct Node {
     health: Health,
+    answered: Instant,
+    /// The number of the last look that was asked for and made.
+    looked: u64,
     databases: Option<u32>,
-    desired: watch::Sender<Option<DesiredRole>>,
+    wanted: watch::Sender<Wanted>,
     task: AbortHandle,
 }
 
@@ -64,6 +77,8 @@ impl Drop for Node {
 #[derive(Debug)]
 pub(super) struct Nodes {
     nodes: BTreeMap<Address, Node>,
+    /// How often a look at all nodes was asked for.
+    looks: u64,
     password: Option<Secret>,
     events: UnboundedSender<Event>,
 }
@@ -71,55 +86,74 @@ pub(super) struct Nodes {
 impl Nodes {
     /// None yet.
     pub(super) fn new(password: Option<Secret>, events: UnboundedSender<Event>) -> Nodes {
-        Nodes { nodes: BTreeMap::new(), password, events }
+        Nodes { nodes: BTreeMap::new(), looks: 0, password, events }
     }
 
-    /// Watches these nodes and no others, and has each keep the role that `desired` gives. To be called inside the
+    /// Watches these nodes and no others, and has each keep the role that `order` gives. To be called inside the
     /// runtime.
-    pub(super) fn follow(
-        &mut self,
-        wanted: &BTreeSet<Address>,
-        desired: impl Fn(&Address) -> Option<DesiredRole>,
-    ) {
+    pub(super) fn follow(&mut self, wanted: &BTreeSet<Address>, order: impl Fn(&Address) -> Option<Order>) {
         self.nodes.retain(|address, _| wanted.contains(address));
         for address in wanted {
-            let desired = desired(address);
+            let order = order(address);
             match self.nodes.get(address) {
                 Some(node) => {
-                    node.desired.send_if_modified(|current| {
-                        let differs = *current != desired;
-                        *current = desired;
+                    node.wanted.send_if_modified(|current| {
+                        let differs = current.order != order;
+                        current.order = order;
                         differs
                     });
                 }
                 None => {
-                    let node = self.watch(address, desired);
+                    let node = self.watch(address, order);
                     self.nodes.insert(address.clone(), node);
                 }
             }
         }
     }
 
-    fn watch(&self, address: &Address, desired: Option<DesiredRole>) -> Node {
-        let (desired, receiver) = watch::channel(desired);
+    fn watch(&self, address: &Address, order: Option<Order>) -> Node {
+        let (wanted, receiver) = watch::channel(Wanted { order, look: self.looks });
         let task = NodeWatch {
             node: address.clone(),
             password: self.password.clone(),
-            desired: receiver,
+            wanted: receiver,
             events: self.events.clone(),
         };
         let task = tokio::spawn(task.run()).abort_handle();
-        Node { health: Health::Unknown, databases: None, desired, task }
+        let (health, answered, looked) = (Health::Unknown, Instant::now(), 0);
+        Node { health, answered, looked, databases: None, wanted, task }
     }
 
-    /// Notes how a node is; false if it is no longer watched.
-    pub(super) fn set_health(&mut self, address: &Address, health: Health) -> bool {
+    /// Notes what a look has shown; false if the node is no longer watched.
+    pub(super) fn looked(&mut self, address: &Address, health: Health, look: u64) -> bool {
         let node = self.nodes.get_mut(address);
         let known = node.is_some();
         if let Some(node) = node {
-            node.health = health;
+            if matches!(health, Health::Up(_)) {
+                node.answered = Instant::now();
+            }
+            (node.health, node.looked) = (health, look);
         }
         known
+    }
+
+    /// Has all of them looked at now.
+    pub(super) fn look(&mut self) {
+        self.looks += 1;
+        self.nodes.values().for_each(|node| node.wanted.send_modify(|wanted| wanted.look = self.looks));
+    }
+
+    /// Whether all that answer were looked at since [`Nodes::look`] was last called.
+    pub(super) fn all_looked(&self) -> bool {
+        let is_due = |node: &Node| matches!(node.health, Health::Up(_)) && node.looked < self.looks;
+        !self.nodes.values().any(is_due)
+    }
+
+    /// What is known of each.
+    pub(super) fn seen(&self) -> impl Iterator<Item = (&Address, Seen<'_>)> {
+        self.nodes
+            .iter()
+            .map(|(address, node)| (address, Seen { health: &node.health, answered: node.answered }))
     }
 
     /// Notes how many databases a node has.
@@ -154,6 +188,7 @@ fn numbers(version: &str) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::state::DesiredRole;
     use super::*;
 
     #[test]
@@ -168,14 +203,21 @@ mod tests {
         let (events, _receiver) = tokio::sync::mpsc::unbounded_channel();
         let mut nodes = Nodes::new(None, events);
         let [a, b]: [Address; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap());
+        let (role, cluster) = (DesiredRole::Primary, "mydb".parse().unwrap());
+        let order = Order { role, cluster, forced: 0 };
         nodes.follow(&BTreeSet::from([a.clone(), b.clone()]), |_| None);
-        assert!(nodes.set_health(&a, Health::Down("gone".to_owned())));
+        assert!(nodes.looked(&a, Health::Down("gone".to_owned()), 0));
         nodes.set_databases(&b, 4);
         assert_eq!(nodes.databases_min(), Some(4));
-        nodes.follow(&BTreeSet::from([a.clone()]), |_| Some(DesiredRole::Primary));
-        assert!(!nodes.set_health(&b, Health::Unknown), "no longer watched");
+        nodes.follow(&BTreeSet::from([a.clone()]), |_| Some(order.clone()));
+        assert!(!nodes.looked(&b, Health::Unknown, 0), "no longer watched");
         assert_eq!(nodes.databases_min(), None);
         let kept: Vec<&str> = nodes.iter().map(|(_, health)| health.word()).collect();
         assert_eq!(kept, ["down"], "what is known of a node that stays is kept");
+        nodes.looked(&a, Health::Up(NodeStatus::default()), 0);
+        nodes.look();
+        assert!(!nodes.all_looked());
+        nodes.looked(&a, Health::Up(NodeStatus::default()), 1);
+        assert!(nodes.all_looked());
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use proxy_core::stats::Snapshot;
 
-use super::node_status::NodeRole;
+use super::node_status::{NodeLink, NodeRole};
 use super::nodes::{Health, Nodes};
 use super::state::ClusterState;
 
@@ -59,8 +59,8 @@ fn seen(health: &Health) -> String {
     let offset = status.offset;
     match &status.role {
         NodeRole::Primary => format!(",role=master,replicas={},offset={offset}", status.replicas),
-        NodeRole::Replica { host, port, link_up } => {
-            let link = if *link_up { "up" } else { "down" };
+        NodeRole::Replica { host, port, link } => {
+            let link = if *link == NodeLink::Up { "up" } else { "down" };
             format!(",role=replica,master={host}:{port},link={link},offset={offset}")
         }
     }

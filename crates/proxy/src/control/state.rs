@@ -12,7 +12,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{Address, Epoch, Role, SetCluster, SetRepl, SlotTag, View};
+use model::{Address, ClusterName, Epoch, Role, SetCluster, SetRepl, SlotTag, View};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::errors;
 use proxy_core::routing::{RouteTable, WorkerView};
@@ -41,6 +41,17 @@ pub(super) enum DesiredRole {
     ReplicaOf(Address),
 }
 
+/// What a node is told to be, and by which authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Order {
+    /// What it is to be.
+    pub(super) role: DesiredRole,
+    /// For which cluster.
+    pub(super) cluster: ClusterName,
+    /// How many times SETREPL has come with FORCE: one more lets a node that started anew be a primary.
+    pub(super) forced: u64,
+}
+
 /// What all workers have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct InForce {
@@ -57,6 +68,7 @@ pub(super) struct ClusterState {
     view: Option<Arc<View>>,
     epoch: Epoch,
     roles: Option<Arc<SetRepl>>,
+    forced: u64,
     in_force: InForce,
     applying: bool,
 }
@@ -69,6 +81,7 @@ impl ClusterState {
             view: None,
             epoch: Epoch::default(),
             roles: None,
+            forced: 0,
             in_force: InForce::default(),
             applying: false,
         }
@@ -99,6 +112,7 @@ impl ClusterState {
         }
         let current = self.accepted_roles_epoch();
         self.admit(command.epoch, current, command.flags.force)?;
+        self.forced += u64::from(command.flags.force);
         self.roles = Some(Arc::new(command));
         Ok(())
     }
@@ -177,11 +191,24 @@ impl ClusterState {
         }
     }
 
+    /// What a node is told to be; none where SETREPL did not say anything.
+    pub(super) fn order(&self, node: &Address) -> Option<Order> {
+        let role = self.desired_role(node)?;
+        let cluster = self.roles()?.roles.iter().find(|role| role.node == *node)?.cluster.clone();
+        Some(Order { role, cluster, forced: self.forced })
+    }
+
+    /// The nodes beside this proxy that own slots.
+    pub(super) fn owners(&self) -> Vec<Address> {
+        let Some(view) = self.view() else { return Vec::new() };
+        let owners = view.local.iter().filter(|node| node.slots.iter().any(|slots| slots.tag.owns()));
+        owners.map(|node| node.address.clone()).collect()
+    }
+
     /// The nodes beside this proxy that own slots, or all of them where none does.
     pub(super) fn primaries(&self) -> Vec<Address> {
         let Some(view) = self.view() else { return Vec::new() };
-        let owners = view.local.iter().filter(|node| node.slots.iter().any(|slots| slots.tag.owns()));
-        let owners: Vec<Address> = owners.map(|node| node.address.clone()).collect();
+        let owners = self.owners();
         match owners.is_empty() {
             true => view.local.iter().map(|node| node.address.clone()).collect(),
             false => owners,

@@ -11,6 +11,15 @@ pub(super) const SCAN_TOO_LARGE: &str = "ERR the keys of this slot are too large
 /// CONFIG SET of a value that the process could not take.
 pub(super) const LOG_LEVEL_FAILED: &str = "ERR CONFIG SET failed (possibly related to argument 'loglevel') - the log of this process cannot be changed";
 
+/// UMCTL CLEAN while a cluster is served, or with another epoch.
+pub(super) const NOT_EMPTY_VIEW: &str =
+    "ERR the empty view of that epoch is not in force; nothing was emptied";
+
+/// UMCTL CLEAN could not empty a node.
+pub(super) fn cleaning_failed(node: &Address, error: &NodeError) -> String {
+    format!("ERR backend {node} could not be emptied: {error}")
+}
+
 /// A scan for the keys of a slot took longer than `limit`.
 pub(super) fn scan_too_slow(limit: Duration) -> String {
     format!(

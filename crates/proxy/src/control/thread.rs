@@ -1,11 +1,11 @@
 //! The control thread's loop: it alone holds the metadata, the settings and what is known of the nodes, and hands
 //! the workers what follows from them. It never waits for anything but the next event; what takes time is a task.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::Address;
+use model::{Address, Epoch};
 use proxy_core::engine::{Question, Shared};
 use proxy_core::settings::{Secret, Settings};
 use proxy_core::slowlog::SlowLog;
@@ -13,11 +13,15 @@ use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::AbortHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::counts::Counts;
 use super::event::Event;
+use super::fence::Attachments;
+use super::heartbeat::Heartbeat;
+use super::lease::Lease;
 use super::node_client::NodeReply;
 use super::node_watch::NodeReport;
 use super::nodes::{Health, Nodes};
@@ -33,6 +37,8 @@ use crate::worker::ControlMessage;
 const READING_INTERVAL: Duration = Duration::from_secs(1);
 /// While draining: between two looks at whether the workers have ended.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// After metadata came into force: before the nodes are looked at under it.
+const LOOK_DELAY: Duration = Duration::from_millis(10);
 /// The version that clients are told before a node has said its own: that of the built-in command table.
 pub(super) const VERSION_UNKNOWN: &str = "7.0.15";
 
@@ -46,6 +52,16 @@ pub(super) struct Start {
     pub(super) shutdown: Shutdown,
     pub(super) shutdown_timeout: Duration,
     pub(super) log: Option<LogControl>,
+}
+
+/// A heartbeat that ends when it is dropped.
+#[derive(Debug)]
+struct HeartbeatTask(AbortHandle);
+
+impl Drop for HeartbeatTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The control thread.
@@ -66,6 +82,13 @@ pub(super) struct Control {
     pub(super) waits: Waits,
     pub(super) backend_password: Option<Secret>,
     pub(super) events: UnboundedSender<Event>,
+    pub(super) lease: Lease,
+    pub(super) attachments: Attachments,
+    /// Of each primary that has slots here.
+    heartbeats: BTreeMap<Address, HeartbeatTask>,
+    /// The epochs of view and roles that coordinators are told: all nodes were looked at since these were in force.
+    pub(super) told_epochs: (Epoch, Epoch),
+    look_is_due: bool,
     node_addresses: BTreeSet<Address>,
     shutdown_timeout: Duration,
     picture: watch::Sender<Picture>,
@@ -76,6 +99,7 @@ impl Control {
     /// those who only look. To be called inside the runtime.
     pub(super) fn new(start: Start, events: UnboundedSender<Event>) -> (Control, watch::Receiver<Picture>) {
         let (picture, onlookers) = watch::channel(Picture::new(start.shared.table.clone()));
+        let process = ProcessFacts::gather();
         let mut control = Control {
             cluster: ClusterState::new(start.settings.announce_address.clone()),
             nodes: Nodes::new(start.backend_password.clone(), events.clone()),
@@ -84,13 +108,18 @@ impl Control {
             workers: start.workers,
             slowlog: SlowLog::default(),
             counts: Counts::default(),
-            process: ProcessFacts::gather(),
             shutdown: start.shutdown,
             log: start.log,
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
             waits: Waits::default(),
             backend_password: start.backend_password,
             events,
+            attachments: Attachments::default(),
+            heartbeats: BTreeMap::new(),
+            lease: Lease::new(&process.run_id, Instant::now()),
+            told_epochs: (Epoch::default(), Epoch::default()),
+            look_is_due: false,
+            process,
             node_addresses: start.node_addresses,
             shutdown_timeout: start.shutdown_timeout,
             picture,
@@ -156,21 +185,69 @@ impl Control {
         match event {
             Event::MetadataApplied { to, reply } => {
                 self.cluster.applied();
+                self.look_later();
+                self.follow_primaries();
                 info!(epoch = %self.cluster.epoch(), roles = %self.cluster.roles_epoch(), "metadata is in force");
                 to.send(reply);
+            }
+            Event::Acknowledged(primary, asked) => {
+                self.attachments.acknowledged(&primary, asked);
+                return self.set_fence();
+            }
+            Event::LookDue => {
+                self.nodes.look();
+                self.look_is_due = false;
+                self.tell_epochs();
             }
             Event::Node(address, report) => self.node_reported(&address, report),
         }
         self.publish();
     }
 
+    /// Asks the primaries that have slots, and no others, for their replicas. A primary that has stopped is not
+    /// asked, because its stream has to come to rest.
+    pub(super) fn follow_primaries(&mut self) {
+        // Without a coordinator nobody is ever replaced, and nobody needs to be asked.
+        let is_watched = self.lease.granted_until().is_some();
+        let primaries = if is_watched { self.cluster.owners() } else { Vec::new() };
+        self.heartbeats.retain(|primary, _| primaries.contains(primary));
+        for primary in primaries {
+            let (password, events) = (self.backend_password.clone(), self.events.clone());
+            self.heartbeats.entry(primary.clone()).or_insert_with(|| {
+                HeartbeatTask(tokio::spawn(Heartbeat { primary, password, events }.run()).abort_handle())
+            });
+        }
+        self.set_fence();
+    }
+
+    /// Has the nodes looked at when what the workers had sent before has reached them.
+    fn look_later(&mut self) {
+        self.look_is_due = true;
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LOOK_DELAY).await;
+            // The control thread outlives its tasks.
+            let _ = events.send(Event::LookDue);
+        });
+    }
+
+    /// Coordinators hear of metadata when the nodes were looked at under it: the offset of a primary that has
+    /// stopped is then its last.
+    fn tell_epochs(&mut self) {
+        if !self.look_is_due && self.nodes.all_looked() {
+            self.told_epochs = (self.cluster.epoch(), self.cluster.roles_epoch());
+        }
+    }
+
     fn node_reported(&mut self, address: &Address, report: NodeReport) {
         match report {
-            NodeReport::Up(status) => {
-                self.nodes.set_health(address, Health::Up(status));
+            NodeReport::Up(status, look) => {
+                self.nodes.looked(address, Health::Up(status), look);
+                self.tell_epochs();
             }
             NodeReport::Down(reason) => {
-                self.nodes.set_health(address, Health::Down(reason));
+                self.nodes.looked(address, Health::Down(reason), 0);
+                self.tell_epochs();
             }
             NodeReport::Databases(count) => self.nodes.set_databases(address, count),
             NodeReport::Commands(reply) => return self.learn(address, &reply),
@@ -226,7 +303,7 @@ impl Control {
     fn follow_nodes(&mut self) {
         let mut wanted = self.cluster.nodes();
         wanted.extend(self.node_addresses.iter().cloned());
-        self.nodes.follow(&wanted, |node| self.cluster.desired_role(node));
+        self.nodes.follow(&wanted, |node| self.cluster.order(node));
     }
 
     /// Shows the onlookers what there is now.

@@ -1,6 +1,8 @@
 //! UMCTL: from arguments to what is asked. Nothing is decided here.
 
-use model::{MetaError, SetCluster, SetRepl};
+use std::time::Duration;
+
+use model::{Epoch, MetaError, SetCluster, SetRepl};
 use proxy_core::slowlog::SlowlogRequest;
 use proxy_core::{decimal, errors};
 
@@ -24,6 +26,10 @@ pub(super) enum Umctl {
     InfoRepl,
     /// Finished migrations.
     InfoMgr,
+    /// How the proxy and its nodes are, for coordinators; with a lease that one of them grants.
+    Health(Option<LeaseGrant>),
+    /// Empties the nodes of a proxy that has the empty view of that epoch.
+    Clean(Epoch),
     /// Counters.
     Stats,
     /// Whether a cluster is served.
@@ -34,6 +40,15 @@ pub(super) enum Umctl {
     Shutdown,
     /// The list of these.
     Help,
+}
+
+/// A lease, as a coordinator grants it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LeaseGrant {
+    /// From the answer to an earlier probe.
+    pub(super) token: Vec<u8>,
+    /// How long it lasts from then.
+    pub(super) length: Duration,
 }
 
 /// Why a UMCTL command was not understood.
@@ -60,6 +75,10 @@ pub(super) const HELP: &[&str] = &[
     "    Return the epoch of the view that is in force.",
     "INFO | INFOREPL | INFOMGR",
     "    Return the state of cluster, replication and migration.",
+    "HEALTH [LEASE <token> <milliseconds>]",
+    "    Return how this proxy and its nodes are; grant it a lease to serve writes.",
+    "CLEAN <epoch>",
+    "    Empty the nodes, if the empty view of that epoch is in force.",
     "STATS",
     "    Return counters.",
     "READY",
@@ -99,9 +118,32 @@ impl Umctl {
             b"READY" => alone(Umctl::Ready),
             b"SHUTDOWN" => alone(Umctl::Shutdown),
             b"HELP" => alone(Umctl::Help),
+            b"HEALTH" => health(sub, rest),
+            b"CLEAN" => match rest {
+                [epoch] => match std::str::from_utf8(epoch).ok().and_then(|epoch| epoch.parse().ok()) {
+                    Some(epoch) => Ok(Umctl::Clean(epoch)),
+                    None => Err(UmctlError::Unknown(sub.to_vec())),
+                },
+                _ => Err(UmctlError::Unknown(sub.to_vec())),
+            },
             b"SLOWLOG" => slowlog(sub, rest),
             _ => Err(UmctlError::Unknown(sub.to_vec())),
         }
+    }
+}
+
+fn health(sub: &[u8], rest: &[&[u8]]) -> Result<Umctl, UmctlError> {
+    match rest {
+        [] => Ok(Umctl::Health(None)),
+        [word, token, length] if word.eq_ignore_ascii_case(b"LEASE") => {
+            let length = decimal::parse(length).and_then(|length| u64::try_from(length).ok());
+            let length = length.ok_or(UmctlError::Count)?;
+            Ok(Umctl::Health(Some(LeaseGrant {
+                token: token.to_vec(),
+                length: Duration::from_millis(length),
+            })))
+        }
+        _ => Err(UmctlError::Unknown(sub.to_vec())),
     }
 }
 
@@ -160,6 +202,10 @@ mod tests {
         check("UMCTL INFOREPL", Ok(Umctl::InfoRepl));
         check("UMCTL INFOMGR", Ok(Umctl::InfoMgr));
         check("UMCTL STATS", Ok(Umctl::Stats));
+        check("UMCTL HEALTH", Ok(Umctl::Health(None)));
+        let grant = LeaseGrant { token: b"t-1".to_vec(), length: Duration::from_millis(400) };
+        check("UMCTL HEALTH lease t-1 400", Ok(Umctl::Health(Some(grant))));
+        check("UMCTL CLEAN 7", Ok(Umctl::Clean(Epoch(7))));
         check("UMCTL READY", Ok(Umctl::Ready));
         check("UMCTL SHUTDOWN", Ok(Umctl::Shutdown));
         check("UMCTL SLOWLOG GET", Ok(Umctl::Slowlog(SlowlogRequest::Get(Some(10)))));
@@ -172,6 +218,12 @@ mod tests {
     fn faults() {
         check("UMCTL", Err("-ERR unknown subcommand or wrong number of arguments for ''"));
         check("UMCTL FOO", Err("-ERR unknown subcommand or wrong number of arguments for 'FOO'"));
+        check(
+            "UMCTL HEALTH lease t-1",
+            Err("-ERR unknown subcommand or wrong number of arguments for 'HEALTH'"),
+        );
+        check("UMCTL HEALTH lease t-1 -4", Err("-ERR count should be"));
+        check("UMCTL CLEAN x", Err("-ERR unknown subcommand or wrong number of arguments for 'CLEAN'"));
         check("UMCTL READY now", Err("-ERR unknown subcommand or wrong number of arguments for 'READY'"));
         check("UMCTL SLOWLOG GET -2", Err("-ERR count should be"));
         check("UMCTL SLOWLOG GET x", Err("-ERR count should be"));

@@ -5,6 +5,7 @@ mod admin;
 mod clients;
 mod ending;
 mod fixture;
+mod health;
 mod learning;
 mod metadata;
 mod slot_keys;

@@ -1,0 +1,150 @@
+//! What a coordinator answers to operators, in Redis's protocol: PING, and CONFIG GET and SET of `brokers` and
+//! `reporter_id`.
+
+use resp::{RequestLimits, RequestParser, RequestStep, encode};
+use service::config::Setting as _;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::debug;
+
+use super::config::BrokerAddress;
+use super::metadata::MetadataSource;
+
+/// How many clients are served at a time; more wait.
+const CLIENTS_MAX: usize = 64;
+/// Requests here are short.
+const LIMITS: RequestLimits =
+    RequestLimits { bulk_bytes_max: 64 * 1024, args_max: 64, ..RequestLimits::AUTHENTICATED };
+/// The longest request as a whole.
+const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// Read at once.
+const READ_BYTES: usize = 4096;
+
+/// What the answers are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Admin<M> {
+    /// Knows the brokers.
+    pub(crate) metadata: M,
+    /// Who reports failures.
+    pub(crate) reporter: String,
+}
+
+impl<M: MetadataSource> Admin<M> {
+    /// Serves for ever; ends by being aborted.
+    pub(crate) async fn serve(self, listener: TcpListener) {
+        let permits = std::sync::Arc::new(Semaphore::new(CLIENTS_MAX));
+        loop {
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let admin = self.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = admin.talk(stream).await {
+                            debug!(%error, "an operator's connection broke");
+                        }
+                        drop(permit);
+                    });
+                }
+                // Out of descriptors, or the client is gone already: neither is helped by spinning.
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    async fn talk(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let (mut parser, mut buffer, mut reply) = (RequestParser::new(), Vec::new(), Vec::new());
+        loop {
+            let is_open = self.answer_all(&mut parser, &mut buffer, &mut reply);
+            stream.write_all(&reply).await?;
+            reply.clear();
+            buffer.reserve(READ_BYTES);
+            if !is_open || buffer.len() > REQUEST_BYTES_MAX || stream.read_buf(&mut buffer).await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Answers the whole requests in the buffer; false when the connection is to be closed.
+    fn answer_all(&self, parser: &mut RequestParser, buffer: &mut Vec<u8>, reply: &mut Vec<u8>) -> bool {
+        let mut used = 0;
+        let is_open = loop {
+            let words = |frame: &[u8], parser: &RequestParser| -> Vec<Vec<u8>> {
+                parser.spans().iter().map(|span| span.of(frame).to_vec()).collect()
+            };
+            let (words, length) = match parser.parse(&buffer[used..], &LIMITS) {
+                Err(error) => {
+                    encode::error(reply, &error.to_string());
+                    break false;
+                }
+                Ok(RequestStep::Incomplete { .. }) => break true,
+                Ok(RequestStep::Skip { len }) => (Vec::new(), len),
+                Ok(RequestStep::Inline { len }) => (words(parser.inline_frame(), parser), len),
+                Ok(RequestStep::Request { len }) => (words(&buffer[used..], parser), len),
+            };
+            used += length;
+            if !words.is_empty() && !self.answer(&words, reply) {
+                break false;
+            }
+        };
+        buffer.drain(..used);
+        is_open
+    }
+
+    fn answer(&self, words: &[Vec<u8>], reply: &mut Vec<u8>) -> bool {
+        let texts: Vec<String> =
+            words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+        let lower: Vec<String> = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
+        let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
+        match lower.as_slice() {
+            ["ping"] => encode::simple(reply, "PONG"),
+            ["ping", _] | ["echo", _] => encode::bulk(reply, &words[1]),
+            ["quit"] => {
+                encode::simple(reply, "OK");
+                return false;
+            }
+            ["config", "get", "brokers"] => pair(reply, "brokers", &self.metadata.brokers().join(",")),
+            ["config", "get", "reporter_id"] => pair(reply, "reporter_id", &self.reporter),
+            ["config", "get", "*"] => {
+                encode::array(reply, 4);
+                for text in ["brokers", &self.metadata.brokers().join(","), "reporter_id", &self.reporter] {
+                    encode::bulk(reply, text.as_bytes());
+                }
+            }
+            ["config", "get", _] => encode::array(reply, 0),
+            ["config", "set", "brokers", _] => self.set_brokers(&texts[3], reply),
+            ["config", "set", field, _] => {
+                encode::error(reply, &format!("ERR '{field}' cannot be set; brokers can"));
+            }
+            [name, ..] => {
+                let known = "PING, ECHO, QUIT, CONFIG GET brokers|reporter_id, CONFIG SET brokers";
+                encode::error(reply, &format!("ERR unknown command '{name}'; a coordinator knows {known}"));
+            }
+            [] => {}
+        }
+        true
+    }
+
+    fn set_brokers(&self, text: &str, reply: &mut Vec<u8>) {
+        let brokers: Result<Vec<_>, _> = text.split(',').map(BrokerAddress::from_text).collect();
+        match brokers {
+            Err(_) => {
+                let accepted = BrokerAddress::accepts();
+                encode::error(reply, &format!("ERR brokers: a list of {accepted}, with commas"));
+            }
+            Ok(brokers) => match self
+                .metadata
+                .set_brokers(brokers.into_iter().map(|broker| broker.0).collect())
+            {
+                true => encode::simple(reply, "OK"),
+                false => encode::error(reply, "ERR the broker is in the same process: there is none to set"),
+            },
+        }
+    }
+}
+
+fn pair(reply: &mut Vec<u8>, field: &str, value: &str) {
+    encode::array(reply, 2);
+    encode::bulk(reply, field.as_bytes());
+    encode::bulk(reply, value.as_bytes());
+}

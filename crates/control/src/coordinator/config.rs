@@ -1,0 +1,177 @@
+//! The settings of a coordinator. Each field's documentation is also the text of `undermoon coordinator --help`
+//! and of the documents, so it speaks to an operator.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use control_core::Timing;
+use service::config::{BadValue, Configuration, Count, Milliseconds, Secret, Setting, TomlValue};
+use service::logging::{LogFormat, LogLevel};
+
+/// The port of a coordinator, unless configured otherwise.
+pub const DEFAULT_PORT: u16 = 6699;
+
+/// The longest time-out that makes sense here.
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+/// A broker: `host:port`, or a whole URL such as `https://broker:7799`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAddress(pub String);
+
+impl fmt::Display for BrokerAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Setting for BrokerAddress {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        let text = text.trim().trim_end_matches('/');
+        let place = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
+        match place.parse::<model::Address>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(error) => Err(BadValue::new(error.to_string())),
+        }
+    }
+
+    fn accepts() -> String {
+        "host:port, http://host:port or https://host:port".to_owned()
+    }
+
+    fn shown(&self) -> Option<TomlValue> {
+        Some(TomlValue::String(self.0.clone()))
+    }
+}
+
+/// What a coordinator calls itself; at most 64 letters, digits, `.`, `:`, `_` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReporterName(pub String);
+
+/// The longest name of a reporter.
+const REPORTER_BYTES_MAX: usize = 64;
+
+impl Setting for ReporterName {
+    fn from_text(text: &str) -> Result<Self, BadValue> {
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+        if text.is_empty() || text.len() > REPORTER_BYTES_MAX || !text.bytes().all(is_good) {
+            return Err(BadValue::new("not a name that can stand in a URL"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    fn accepts() -> String {
+        format!("1 to {REPORTER_BYTES_MAX} letters, digits, '.', ':', '_' and '-'")
+    }
+
+    fn shown(&self) -> Option<TomlValue> {
+        Some(TomlValue::String(self.0.clone()))
+    }
+}
+
+service::settings! {
+    /// Everything that can be set for a coordinator.
+    pub struct CoordinatorConfig {
+        /// Where the coordinator answers PING and CONFIG, in Redis's protocol.
+        pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+        /// The brokers; when one does not answer, the next is asked.
+        pub broker_address: Vec<BrokerAddress> = vec![BrokerAddress("127.0.0.1:7799".to_owned())],
+        /// The token that brokers want for writes; none when not set.
+        pub broker_token: Option<Secret> = None,
+        /// What this coordinator calls itself in failure reports: different for each; its address when not set.
+        pub reporter_id: Option<ReporterName> = None,
+        /// Threads.
+        pub thread_number: Count<1, 64> = Count::of(2),
+        /// The password of the proxies; none when not set.
+        pub proxy_password: Option<Secret> = None,
+        /// How often each proxy is probed. With very many proxies the pause grows, and with it all times below.
+        pub probe_interval_ms: Milliseconds<10, 60_000> = Milliseconds::of(50),
+        /// How long a proxy may be silent before it is reported as failed.
+        pub proxy_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
+        /// How long a proxy may fail to reach its node before the node counts as dead.
+        pub node_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
+        /// How long a primary that has no replica attached serves writes after its proxy last heard of a
+        /// coordinator. Must be the same for all coordinators: it is waited out before a replica is promoted.
+        pub lease_ms: Milliseconds<100, HOUR_MS> = Milliseconds::of(400),
+        /// A node that has been dead that long behind a living proxy is replaced, with its proxy.
+        pub node_replace_ms: Milliseconds<1_000, HOUR_MS> = Milliseconds::of(30_000),
+        /// After roles have changed, primaries are brought home when nothing happened for that long.
+        pub balance_quiet_ms: Milliseconds<0, HOUR_MS> = Milliseconds::of(5_000),
+        /// How long a proxy may take to accept a view.
+        pub push_timeout_ms: Milliseconds<100, HOUR_MS> = Milliseconds::of(3_000),
+        /// Whether views are sent compressed.
+        pub enable_compression: bool = false,
+        /// Whether this coordinator only pushes views, and takes no primary out of service.
+        pub disable_failover: bool = false,
+        /// What is logged: a level, or levels for some modules, as info,control=debug.
+        pub log_level: LogLevel = LogLevel::info(),
+        /// The form of log lines: human for people, json for programs.
+        pub log_format: LogFormat = LogFormat::Human,
+    }
+}
+
+impl CoordinatorConfig {
+    /// The name under which this coordinator reports failures.
+    #[must_use]
+    pub fn reporter(&self) -> String {
+        self.reporter_id.as_ref().map_or_else(|| self.address.to_string(), |name| name.0.clone())
+    }
+
+    /// How long it waits for what.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        Timing {
+            proxy_dead_ms: self.proxy_timeout.unsigned(),
+            node_dead_ms: self.node_timeout.unsigned(),
+            lease_ms: self.lease_ms.unsigned(),
+            balance_quiet_ms: self.balance_quiet_ms.unsigned(),
+            node_replace_ms: self.node_replace_ms.unsigned(),
+            ..Timing::default()
+        }
+    }
+}
+
+impl Configuration for CoordinatorConfig {
+    fn contradictions(&self) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        if self.broker_address.is_empty() {
+            found.push(("broker_address", "there must be at least one".to_owned()));
+        }
+        let (interval, silence) = (self.probe_interval_ms.get(), self.proxy_timeout.get());
+        if interval * 2 > silence {
+            let reason = format!("{silence}, which leaves no time for two probes ({interval} ms apart)");
+            found.push(("proxy_timeout", reason));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brokers_and_names() {
+        for (text, good) in [
+            ("127.0.0.1:7799", true),
+            ("http://broker:7799/", true),
+            ("https://broker:7799", true),
+            ("broker", false),
+            ("ftp://broker:7799", false),
+        ] {
+            assert_eq!(BrokerAddress::from_text(text).is_ok(), good, "{text}");
+        }
+        for (text, good) in [("a-1.b:2_c", true), ("", false), ("a/b", false), ("a b", false)] {
+            assert_eq!(ReporterName::from_text(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_silence_shorter_than_two_probes_is_refused() {
+        let mut config = CoordinatorConfig::default();
+        assert_eq!(config.contradictions(), []);
+        config.probe_interval_ms = Milliseconds::of(200);
+        assert_eq!(config.contradictions()[0].0, "proxy_timeout");
+        config.broker_address.clear();
+        assert_eq!(config.contradictions()[0].0, "broker_address");
+    }
+}

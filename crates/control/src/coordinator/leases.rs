@@ -1,0 +1,114 @@
+//! Which proxies may be granted a lease, by one reading of the metadata.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use control_core::{Half, State};
+use model::Address;
+
+/// One reading of the metadata, as far as leases go.
+#[derive(Clone, Debug)]
+pub(crate) struct Leases {
+    /// When the reading began: what it says was true then or later.
+    read_at: Instant,
+    /// How long a lease lasts, in milliseconds.
+    lease_ms: u64,
+    proxies: Arc<HashSet<Address>>,
+}
+
+impl Leases {
+    /// Nobody may have one.
+    pub(crate) fn none() -> Self {
+        Self { read_at: Instant::now(), lease_ms: 0, proxies: Arc::default() }
+    }
+
+    /// The proxies of a state that may have one: the same as [`control_core::may_grant_lease`] says of each, but
+    /// found in one walk.
+    pub(crate) fn of(state: &State, lease_ms: u64, read_at: Instant) -> Self {
+        let mut proxies = HashSet::new();
+        for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
+            for half in Half::BOTH {
+                let proxy = chunk.proxy(half);
+                let mut primaries = chunk.primaries_in(half);
+                if !state.is_failed(proxy) && primaries.all(|shard| chunk.shard(shard).fence.is_none()) {
+                    proxies.insert(proxy.clone());
+                }
+            }
+        }
+        Self { read_at, lease_ms, proxies: Arc::new(proxies) }
+    }
+
+    /// The same, read again and found unchanged.
+    pub(crate) fn again(&self, lease_ms: u64, read_at: Instant) -> Self {
+        Self { read_at, lease_ms, proxies: self.proxies.clone() }
+    }
+
+    /// How long a lease to grant, in milliseconds, in answer to a token that came at `token_at`: none unless the
+    /// metadata was read after that, because a lease counts from the token.
+    pub(crate) fn grant(&self, proxy: &Address, token_at: Instant) -> Option<u64> {
+        (self.read_at >= token_at && self.proxies.contains(proxy)).then_some(self.lease_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use control_core::{Command, FenceReason, NewProxy, TimeMs, apply, may_grant_lease};
+
+    use super::*;
+
+    fn state() -> State {
+        let mut state = State::default();
+        for host in 1..=5 {
+            let address = |port: u16| Address::new(&format!("10.0.0.{host}"), port).unwrap();
+            let nodes = vec![address(6379), address(6380)];
+            let new = NewProxy { address: address(5299), nodes, host: None, index: None };
+            apply(&mut state, Command::RegisterProxy(new)).unwrap();
+        }
+        let create = Command::CreateCluster {
+            cluster: "c".parse().unwrap(),
+            node_number: 8,
+            config: BTreeMap::new(),
+            now: TimeMs(1),
+        };
+        apply(&mut state, create).unwrap();
+        state
+    }
+
+    #[test]
+    fn the_walk_says_what_the_rule_says() {
+        let mut state = state();
+        let primary = state.clusters.values().next().unwrap().chunks[0].primary(Half::First).clone();
+        let fence = Command::FenceShard {
+            cluster: "c".parse().unwrap(),
+            primary,
+            reason: FenceReason::Dead,
+            now: TimeMs(2),
+        };
+        for fenced in [false, true] {
+            if fenced {
+                apply(&mut state, fence.clone()).unwrap();
+            }
+            let leases = Leases::of(&state, 400, Instant::now());
+            for proxy in state.proxies.keys() {
+                assert_eq!(leases.proxies.contains(proxy), may_grant_lease(&state, proxy), "{proxy}");
+            }
+            assert_eq!(leases.proxies.len(), 4 - usize::from(fenced));
+        }
+    }
+
+    #[test]
+    fn no_lease_by_what_was_read_before_the_token() {
+        let (state, now) = (state(), Instant::now());
+        let leases = Leases::of(&state, 400, now);
+        let proxy = state.clusters.values().next().unwrap().chunks[0].proxies[0].clone();
+        let later = now + Duration::from_millis(1);
+        assert_eq!(leases.grant(&proxy, now), Some(400));
+        assert_eq!(leases.grant(&proxy, later), None);
+        assert_eq!(leases.again(500, later).grant(&proxy, later), Some(500));
+        assert_eq!(leases.grant(&"10.9.9.9:5299".parse().unwrap(), now), None);
+    }
+}

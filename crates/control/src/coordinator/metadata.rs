@@ -1,0 +1,35 @@
+//! Where a coordinator reads the metadata and sends its commands: a broker in the same process, or brokers
+//! elsewhere.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use control_core::{Command, Reply, State};
+
+/// Why the metadata could not be read or changed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MetadataError {
+    /// The broker understood the command and refused it: it was late, or another coordinator was first. Not to
+    /// be sent again as it is.
+    #[error("the broker refuses: {0}")]
+    Refused(String),
+    /// No broker answered in time, or none in a way that makes sense. To be tried again.
+    #[error("no broker answers: {0}")]
+    Unreachable(String),
+}
+
+/// The metadata, as a coordinator needs it.
+pub trait MetadataSource: Clone + Send + Sync + 'static {
+    /// The state as it is now: never older than the beginning of the call. When nothing has changed since the
+    /// last call it is the same `Arc`, so that the caller can tell.
+    fn read(&self) -> impl Future<Output = Result<Arc<State>, MetadataError>> + Send;
+
+    /// Applies a command. When it answers, it is lasting.
+    fn apply(&self, command: Command) -> impl Future<Output = Result<Reply, MetadataError>> + Send;
+
+    /// The brokers' addresses, as `CONFIG GET brokers` shows them.
+    fn brokers(&self) -> Vec<String>;
+
+    /// Replaces the brokers' addresses; false where there is nothing to replace.
+    fn set_brokers(&self, brokers: Vec<String>) -> bool;
+}

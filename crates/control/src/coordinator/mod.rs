@@ -1,0 +1,131 @@
+//! The coordinator: watches every proxy, tells the broker what it sees, and gives each proxy what it should have.
+//!
+//! ```text
+//!              UMCTL HEALTH, with a lease
+//!   proxies ◀────────────────────────────── probes, one for each proxy
+//!      ▲                                      │ seen
+//!      │ SETREPL, SETCLUSTER, CLEAN           ▼
+//!      └────────────────────────── turns: control_core::reconcile ──── commands ──▶ broker
+//!                                             ▲                                       │
+//!                                             └────────────── readings ◀──────────────┘
+//! ```
+//! It is stateless: what it knows it has seen itself, and one that starts anew watches first. Any number may run.
+//! It decides nothing here: what is to be done is [`control_core::reconcile`]'s to say.
+
+mod admin;
+mod clock;
+mod config;
+mod health;
+mod leases;
+mod link;
+mod local;
+mod metadata;
+mod pace;
+mod probe;
+mod proxies;
+mod push;
+mod reading;
+mod remote;
+mod turn;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use control_core::{Observed, ReporterId};
+use model::Address;
+use service::shutdown::{Phase, Shutdown};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::info;
+
+use self::admin::Admin;
+use self::clock::Clock;
+pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
+use self::leases::Leases;
+pub use self::local::LocalBroker;
+pub use self::metadata::{MetadataError, MetadataSource};
+use self::pace::Pace;
+use self::probe::Probe;
+use self::push::Pusher;
+use self::reading::Reader;
+pub use self::remote::RemoteBroker;
+use self::turn::{PUSHES_MAX, Turns};
+
+/// Answers that wait for the loop. When there are more, probes wait.
+const SEEN_MAX: usize = 1024;
+
+/// Why a coordinator cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// Its address is taken or not this machine's.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+}
+
+/// Runs a coordinator until `shutdown` asks it to end. There is nothing to drain: whatever it leaves half done
+/// another one, or its own next start, finds and finishes.
+///
+/// # Errors
+/// [`CoordinatorError`].
+pub async fn run<M: MetadataSource>(
+    config: CoordinatorConfig,
+    metadata: M,
+    shutdown: Shutdown,
+) -> Result<(), CoordinatorError> {
+    let address = config.address;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| CoordinatorError::Listen(address, error))?;
+    let reporter = config.reporter();
+    info!(%address, reporter, "coordinating");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Admin { metadata: metadata.clone(), reporter: reporter.clone() }.serve(listener));
+    let (interval, timing) = (config.probe_interval_ms.duration(), config.timing());
+    let (pace_sender, pace) = watch::channel(Pace::of(0, interval, timing));
+    let (readings_sender, readings) = watch::channel(None);
+    let (leases_sender, leases) = watch::channel(Leases::none());
+    let (seen_sender, seen) = mpsc::channel(SEEN_MAX);
+    let read_now = Arc::new(Notify::new());
+    let reader = Reader {
+        metadata: metadata.clone(),
+        interval,
+        timing,
+        now: read_now.clone(),
+        readings: readings_sender,
+        leases: leases_sender,
+        pace: pace_sender,
+    };
+    tasks.spawn(reader.run());
+    let clock = Clock::new();
+    let mut observed = Observed::new(ReporterId(reporter), timing, clock.now());
+    observed.may_fail_over = !config.disable_failover;
+    let (password, probe_pace) = (config.proxy_password.clone(), pace.clone());
+    let turns = Turns {
+        metadata,
+        clock,
+        observed,
+        pusher: Pusher {
+            password: config.proxy_password,
+            limit: config.push_timeout_ms.duration(),
+            compress: config.enable_compression,
+        },
+        probe: Box::new(move |proxy: &Address, now| Probe {
+            proxy: proxy.clone(),
+            password: password.clone(),
+            pace: probe_pace.clone(),
+            leases: leases.clone(),
+            now,
+            seen: seen_sender.clone(),
+        }),
+        readings,
+        read_now,
+        pace,
+        seen,
+        permits: Arc::new(Semaphore::new(PUSHES_MAX)),
+    };
+    tasks.spawn(turns.run());
+    shutdown.reached(Phase::Draining).await;
+    info!("no longer coordinating");
+    Ok(())
+}

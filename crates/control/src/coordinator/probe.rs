@@ -1,0 +1,110 @@
+//! Probing one proxy again and again: one task for each, with a connection that stays open.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use control_core::ProxyHealth;
+use model::Address;
+use service::config::Secret;
+use tokio::sync::{Notify, mpsc, watch};
+use tracing::{debug, info, warn};
+
+use super::health::Answer;
+use super::leases::Leases;
+use super::link::{Link, LinkError, within};
+use super::pace::Pace;
+
+/// A probe that has not been answered for that many intervals is given up, and the connection with it.
+const INTERVALS_MAX: u32 = 4;
+/// But it is given at least this time: a proxy that is busy for a moment should not be connected to anew.
+const PROBE_LIMIT_MIN: Duration = Duration::from_millis(200);
+
+/// An answer that came.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Who answered.
+    pub(crate) proxy: Address,
+    /// When.
+    pub(crate) at: Instant,
+    /// What.
+    pub(crate) health: ProxyHealth,
+}
+
+/// The task's equipment.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    /// Whom it probes.
+    pub(crate) proxy: Address,
+    /// The proxies' password.
+    pub(crate) password: Option<Secret>,
+    /// How often.
+    pub(crate) pace: watch::Receiver<Pace>,
+    /// Who may be granted a lease.
+    pub(crate) leases: watch::Receiver<Leases>,
+    /// Asks for a probe at once.
+    pub(crate) now: Arc<Notify>,
+    /// Where the answers go.
+    pub(crate) seen: mpsc::Sender<Seen>,
+}
+
+impl Probe {
+    /// Probes for ever, the first time after `phase`; ends by being aborted.
+    pub(crate) async fn run(mut self, phase: Duration) {
+        tokio::time::sleep(phase).await;
+        let mut is_silent = false;
+        loop {
+            match self.follow(&mut is_silent).await {
+                Ok(never) => match never {},
+                Err(LinkError::Refused(error)) => {
+                    warn!(proxy = %self.proxy, error, "a proxy refuses to be probed");
+                }
+                Err(error) if !is_silent => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
+                Err(error) => debug!(proxy = %self.proxy, %error, "still no answer"),
+            }
+            is_silent = true;
+            self.pause().await;
+        }
+    }
+
+    /// From connecting until the connection fails.
+    async fn follow(&mut self, is_silent: &mut bool) -> Result<std::convert::Infallible, LinkError> {
+        let deadline = within(self.limit());
+        let mut link = Link::connect(&self.proxy, self.password.as_ref(), deadline).await?;
+        let mut token: Option<(Vec<u8>, Instant)> = None;
+        loop {
+            let lease = token.as_ref().and_then(|(token, at)| {
+                let for_ms = self.leases.borrow().grant(&self.proxy, *at)?;
+                Some((token.as_slice(), for_ms.to_string()))
+            });
+            let deadline = within(self.limit());
+            let answer = match &lease {
+                Some((token, for_ms)) => {
+                    let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", token, for_ms.as_bytes()];
+                    link.ask(&words, deadline, Answer::read).await?
+                }
+                None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, Answer::read).await?,
+            };
+            let at = Instant::now();
+            if std::mem::take(is_silent) {
+                info!(proxy = %self.proxy, "a proxy answers again");
+            }
+            let seen = Seen { proxy: self.proxy.clone(), at, health: answer.health };
+            token = Some((answer.token, at));
+            // The receiver lives as long as this task is wanted.
+            let _ = self.seen.send(seen).await;
+            self.pause().await;
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        (self.pace.borrow().interval * INTERVALS_MAX).max(PROBE_LIMIT_MIN)
+    }
+
+    async fn pause(&mut self) {
+        let interval = self.pace.borrow().interval;
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = self.now.notified() => {}
+        }
+    }
+}

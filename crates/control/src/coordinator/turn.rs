@@ -1,0 +1,250 @@
+//! The coordinator's loop: it gathers what the probes see, asks [`control_core::reconcile`] what is to be done,
+//! and has it done. It waits for nothing but the next event; what takes time is a task.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use control_core::{Action, Command, Observed, ProxyHealth, reconcile};
+use model::Address;
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tracing::{debug, info, warn};
+
+use super::clock::{Clock, whole_ms};
+use super::metadata::{MetadataError, MetadataSource};
+use super::pace::Pace;
+use super::probe::{Probe, Seen};
+use super::proxies::Proxies;
+use super::push::Pusher;
+use super::reading::Reading;
+
+/// Between two turns while nothing happens.
+pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two turns however much happens.
+const TURN_INTERVAL_MIN: Duration = Duration::from_millis(2);
+/// Turns take at most one in so many parts of the time.
+const TURN_SHARE: u32 = 3;
+/// How many pushes are on their way at a time.
+pub(crate) const PUSHES_MAX: usize = 64;
+
+/// What a task has done.
+#[derive(Debug)]
+pub(crate) enum Finished {
+    /// All commands of a turn were sent.
+    Commands,
+    /// A push or a cleaning ended.
+    Proxy { proxy: Address, succeeded: bool },
+}
+
+/// Makes the probe of a proxy, which can be asked for a probe at once.
+pub(crate) type MakeProbe = dyn Fn(&Address, Arc<Notify>) -> Probe + Send + Sync;
+
+/// The loop's equipment.
+pub(crate) struct Turns<M> {
+    pub(crate) metadata: M,
+    pub(crate) clock: Clock,
+    pub(crate) observed: Observed,
+    pub(crate) pusher: Pusher,
+    pub(crate) probe: Box<MakeProbe>,
+    pub(crate) readings: watch::Receiver<Option<Reading>>,
+    pub(crate) read_now: Arc<Notify>,
+    pub(crate) pace: watch::Receiver<Pace>,
+    pub(crate) seen: mpsc::Receiver<Seen>,
+    pub(crate) permits: Arc<Semaphore>,
+}
+
+/// What changes from turn to turn.
+struct Progress {
+    proxies: Proxies,
+    finished: mpsc::UnboundedSender<Finished>,
+    /// Commands are on their way.
+    is_applying: bool,
+    /// When the last commands came to an end: the metadata from before does not have them.
+    applied: Option<Instant>,
+    /// How long the last turn and the pause after it took.
+    own_pause: Duration,
+    /// Probes of new proxies begin one after the other, so that they stay spread over the interval.
+    started: u32,
+}
+
+impl<M: MetadataSource> Turns<M> {
+    /// Runs for ever; ends by being dropped.
+    pub(crate) async fn run(mut self) {
+        let (finished, mut ends) = mpsc::unbounded_channel();
+        let proxies = Proxies::default();
+        let (is_applying, applied, own_pause, started) = (false, None, Duration::ZERO, 0);
+        let mut progress = Progress { proxies, finished, is_applying, applied, own_pause, started };
+        let mut next = Instant::now();
+        let mut earliest = next;
+        loop {
+            tokio::select! {
+                biased;
+                Some(seen) = self.seen.recv() => {
+                    if self.note(&mut progress, seen) {
+                        next = earliest;
+                    }
+                }
+                Some(end) = ends.recv() => self.note_end(&mut progress, &end),
+                changed = self.readings.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    let reading = self.readings.borrow_and_update().clone();
+                    if reading.is_some_and(|reading| progress.applied.is_some_and(|at| reading.at >= at)) {
+                        progress.applied = None;
+                        next = earliest;
+                    }
+                }
+                () = tokio::time::sleep_until(next.into()) => {
+                    let begun = Instant::now();
+                    self.turn(&mut progress);
+                    let took = begun.elapsed();
+                    debug!(?took, "a turn");
+                    let pause = TURN_INTERVAL_MIN.max(took * TURN_SHARE);
+                    progress.own_pause = pause + took;
+                    earliest = Instant::now() + pause;
+                    next = earliest.max(begun + TURN_INTERVAL);
+                }
+            }
+        }
+    }
+
+    /// Notes an answer; whether it says something new that a turn should not wait for.
+    fn note(&mut self, progress: &mut Progress, seen: Seen) -> bool {
+        let Seen { proxy, at, health } = seen;
+        progress.proxies.heard(&proxy, at);
+        let before = self.observed.proxies.get(&proxy).and_then(|seen| seen.health.as_ref());
+        let is_news = before.is_none_or(|before| differs(before, &health));
+        self.observed.note_answer(&proxy, health, self.clock.at(at));
+        is_news
+    }
+
+    fn note_end(&mut self, progress: &mut Progress, end: &Finished) {
+        match end {
+            Finished::Commands => {
+                progress.is_applying = false;
+                progress.applied = Some(Instant::now());
+                self.read_now.notify_one();
+            }
+            Finished::Proxy { proxy, succeeded } => {
+                progress.proxies.release(proxy, *succeeded, Instant::now());
+            }
+        }
+    }
+
+    fn turn(&mut self, progress: &mut Progress) {
+        let Some(Reading { state, .. }) = self.readings.borrow().clone() else { return };
+        self.observed.timing = self.pace.borrow().timing;
+        // A pause that this loop takes because its turns are long is no stall: the probes went on meanwhile.
+        self.observed.timing.stall_ms += whole_ms(progress.own_pause) * 2;
+        self.follow(progress, &state);
+        let now = self.clock.now();
+        self.observed.note_state(&state, now);
+        let mut commands = Vec::new();
+        for action in reconcile(&state, &self.observed, now) {
+            match action {
+                Action::Apply(command) => commands.push(command),
+                other => self.send(progress, other),
+            }
+        }
+        if !commands.is_empty() && !progress.is_applying && progress.applied.is_none() {
+            progress.is_applying = true;
+            tokio::spawn(apply_all(self.metadata.clone(), commands, progress.finished.clone()));
+        }
+    }
+
+    fn follow(&self, progress: &mut Progress, state: &control_core::State) {
+        let interval = self.pace.borrow().interval;
+        let Progress { proxies, started, .. } = progress;
+        proxies.follow(state, |proxy, probe_now| {
+            let probe = (self.probe)(proxy, probe_now);
+            // The golden ratio's fraction spreads any number of starts evenly.
+            let phase = interval.mul_f64((f64::from(*started) * 0.618_034).fract());
+            *started = started.wrapping_add(1);
+            tokio::spawn(probe.run(phase)).abort_handle()
+        });
+    }
+
+    /// Has a push or a cleaning done, unless the proxy has one on its way.
+    fn send(&self, progress: &mut Progress, action: Action) {
+        let (Action::Push { proxy, .. } | Action::Clean { proxy, .. }) = &action else { return };
+        let proxy = proxy.clone();
+        if !progress.proxies.take(&proxy, Instant::now()) {
+            return;
+        }
+        let (pusher, metadata) = (self.pusher.clone(), self.metadata.clone());
+        let (permits, finished) = (self.permits.clone(), progress.finished.clone());
+        tokio::spawn(async move {
+            // The semaphore is never closed; it serves in the order of asking, the urgent first.
+            let _permit = permits.acquire().await;
+            let succeeded = match &action {
+                Action::Push { roles, view, .. } => match pusher.push(&proxy, roles, view).await {
+                    Ok(()) => {
+                        info!(%proxy, epoch = %view.view.epoch, "pushed");
+                        true
+                    }
+                    Err(error) => {
+                        info!(%proxy, epoch = %view.view.epoch, %error, "a push failed and is tried again");
+                        false
+                    }
+                },
+                Action::Clean { epoch, .. } => match pusher.clean(&proxy, *epoch).await {
+                    Ok(()) => {
+                        let cleaned = Command::ProxyCleaned { proxy: proxy.clone(), epoch: *epoch };
+                        apply_one(&metadata, cleaned).await;
+                        true
+                    }
+                    Err(error) => {
+                        info!(%proxy, %error, "emptying its nodes failed and is tried again");
+                        false
+                    }
+                },
+                Action::Apply(_) => true,
+            };
+            // The loop may have ended meanwhile.
+            let _ = finished.send(Finished::Proxy { proxy, succeeded });
+        });
+    }
+}
+
+/// Sends commands one after the other: each may decide what becomes of the next.
+async fn apply_all<M: MetadataSource>(
+    metadata: M,
+    commands: Vec<Command>,
+    finished: mpsc::UnboundedSender<Finished>,
+) {
+    for command in commands {
+        if !apply_one(&metadata, command).await {
+            break;
+        }
+    }
+    let _ = finished.send(Finished::Commands);
+}
+
+/// Sends a command; false if nobody answers and more of them need not be tried.
+async fn apply_one<M: MetadataSource>(metadata: &M, command: Command) -> bool {
+    let told = format!("{command:?}");
+    match metadata.apply(command).await {
+        Ok(reply) => info!(command = told, ?reply, "done"),
+        Err(error @ MetadataError::Refused(_)) => debug!(command = told, %error, "not wanted any more"),
+        Err(error @ MetadataError::Unreachable(_)) => {
+            warn!(command = told, %error, "not done, and tried again");
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether two answers differ in more than what always differs: offsets and durations.
+fn differs(before: &ProxyHealth, now: &ProxyHealth) -> bool {
+    let kind = |health: &ProxyHealth| (health.view_epoch, health.roles_epoch, health.finished.len());
+    if kind(before) != kind(now) || before.nodes.len() != now.nodes.len() {
+        return true;
+    }
+    before.nodes.iter().zip(&now.nodes).any(|(before, now)| {
+        std::mem::discriminant(&before.state) != std::mem::discriminant(&now.state)
+            || before.link.map(|link| std::mem::discriminant(&link))
+                != now.link.map(|link| std::mem::discriminant(&link))
+            || (&before.address, before.restarted, before.role, &before.primary)
+                != (&now.address, now.restarted, now.role, &now.primary)
+    })
+}

@@ -1,0 +1,37 @@
+//! What an operator gets from a coordinator with redis-cli.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::fixture::{Fixture, wait};
+
+#[test]
+fn answers_to_operators() {
+    let fixture = Fixture::start(2, 0);
+    let address = fixture.config.address;
+    wait(Duration::from_secs(10), "it listens", || TcpStream::connect(address).is_ok());
+    let check = |request: &str, expected: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with(expected), "{request}: {reply}");
+        assert!(reply.ends_with("+OK\r\n"), "{request}: {reply}");
+    };
+    let reporter = address.to_string();
+    check("PING", "+PONG\r\n+OK\r\n");
+    check("CONFIG GET brokers", "*2\r\n$7\r\nbrokers\r\n$14\r\n127.0.0.1:7799\r\n");
+    check("*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$7\r\nbrokers", "*2\r\n$7\r\nbrokers\r\n");
+    check(
+        "config get reporter_id",
+        &format!("*2\r\n$11\r\nreporter_id\r\n${}\r\n{reporter}\r\n", reporter.len()),
+    );
+    check("CONFIG GET *", "*4\r\n$7\r\nbrokers\r\n");
+    check("CONFIG GET nothing", "*0\r\n");
+    check("CONFIG SET brokers 10.0.0.1:7799,10.0.0.2:7799", "+OK\r\n");
+    check("CONFIG SET brokers nowhere", "-ERR brokers: a list of host:port");
+    check("CONFIG SET reporter_id x", "-ERR 'reporter_id' cannot be set");
+    check("GET a", "-ERR unknown command 'get'");
+}

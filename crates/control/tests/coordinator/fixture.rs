@@ -1,0 +1,161 @@
+//! A coordinator on metadata in memory, with imitated proxies.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource};
+use control_core::{Command, NewProxy, Reply, State, TimeMs, apply};
+use model::Address;
+use service::shutdown::{Phase, Shutdown};
+
+use crate::imitation::{Imitated, Imitations, ip};
+
+/// How many proxies a cluster has at most.
+const CLUSTER_PROXIES: usize = 20;
+
+/// MetadataSource without a broker.
+#[derive(Clone)]
+pub(crate) struct InMemory(Arc<Mutex<Arc<State>>>);
+
+impl InMemory {
+    pub(crate) fn state(&self) -> Arc<State> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn change(&self, command: Command) -> Result<Reply, MetadataError> {
+        let mut current = self.0.lock().unwrap();
+        let mut state = State::clone(&current);
+        let reply = apply(&mut state, command);
+        *current = Arc::new(state);
+        reply.map_err(|error| MetadataError::Refused(error.to_string()))
+    }
+}
+
+impl MetadataSource for InMemory {
+    async fn read(&self) -> Result<Arc<State>, MetadataError> {
+        Ok(self.state())
+    }
+
+    async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
+        self.change(command)
+    }
+
+    fn brokers(&self) -> Vec<String> {
+        vec!["127.0.0.1:7799".to_owned()]
+    }
+
+    fn set_brokers(&self, _brokers: Vec<String>) -> bool {
+        true
+    }
+}
+
+/// All of it, ended when dropped.
+pub(crate) struct Fixture {
+    pub(crate) metadata: InMemory,
+    pub(crate) proxies: Imitations,
+    pub(crate) config: CoordinatorConfig,
+    pub(crate) port: u16,
+    /// The thread that imitates the proxies.
+    pub(crate) imitator: i32,
+    shutdown: Shutdown,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Fixture {
+    /// That many proxies, of which clusters use all but `spare`.
+    pub(crate) fn start(count: usize, spare: usize) -> Self {
+        if std::env::var_os("COORDINATOR_LOG").is_some() {
+            let level = <service::logging::LogLevel as service::config::Setting>::from_text("debug").unwrap();
+            // A second test of the same process finds it started.
+            let _ = service::logging::start(&level, service::logging::LogFormat::Human);
+        }
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let proxies = Imitations::new(count, port);
+        let metadata = InMemory(Arc::new(Mutex::new(Arc::new(registered(count, spare, port)))));
+        let (serving, (tell, told)) = (proxies.clone(), std::sync::mpsc::channel());
+        std::thread::spawn(move || {
+            tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
+            serving.serve(listener).unwrap();
+        });
+        let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };
+        let shutdown = Shutdown::new();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.spawn(coordinator::run(config.clone(), metadata.clone(), shutdown.clone()));
+        let imitator = told.recv().unwrap();
+        Self { metadata, proxies, config, port, imitator, shutdown, runtime: Some(runtime) }
+    }
+
+    pub(crate) fn address(&self, number: usize) -> Address {
+        Address::new(&ip(number).to_string(), self.port).unwrap()
+    }
+
+    pub(crate) fn proxy<T>(&self, address: &Address, look: impl FnOnce(&mut Imitated) -> T) -> T {
+        self.proxies.with(address.host().parse::<IpAddr>().unwrap(), look)
+    }
+
+    /// Whether every proxy that lives has what the metadata says.
+    pub(crate) fn is_filled(&self) -> bool {
+        let state = self.metadata.state();
+        let proxies = self.proxies.lock();
+        state.proxies.iter().all(|(address, record)| {
+            let proxy = &proxies[&address.host().parse::<IpAddr>().unwrap()];
+            let cluster = record.cluster.as_ref().map(|name| state.clusters[name].epoch);
+            let wanted = cluster.unwrap_or(record.epoch);
+            !proxy.is_alive || (!record.dirty && proxy.epochs() == (wanted, wanted))
+        })
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        // Here and not at each change, because it looks at every slot.
+        if !std::thread::panicking() {
+            self.metadata.state().check().unwrap();
+        }
+        self.shutdown.advance(Phase::Draining);
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn registered(count: usize, spare: usize, port: u16) -> State {
+    let mut state = State::default();
+    for number in 0..count {
+        let address = |above: u16| Address::new(&ip(number).to_string(), port + above).unwrap();
+        let nodes = vec![address(1), address(2)];
+        let new = NewProxy { address: address(0), nodes, host: None, index: None };
+        apply(&mut state, Command::RegisterProxy(new)).unwrap();
+    }
+    let mut left = count - spare;
+    for number in 0.. {
+        let used = left.min(CLUSTER_PROXIES);
+        let create = Command::CreateCluster {
+            cluster: format!("cluster-{number}").parse().unwrap(),
+            node_number: used / 2 * 4,
+            config: BTreeMap::new(),
+            now: TimeMs(1),
+        };
+        apply(&mut state, create).unwrap();
+        left -= used;
+        if left == 0 {
+            break;
+        }
+    }
+    state
+}
+
+/// Polls until the condition holds; how long it took.
+pub(crate) fn wait(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < limit, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    begun.elapsed()
+}

@@ -1,0 +1,8 @@
+//! A coordinator against imitated proxies on real sockets: it finds, fills, and fails over.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot go on ends the test")]
+
+mod fixture;
+mod imitation;
+
+mod admin;
+mod many;

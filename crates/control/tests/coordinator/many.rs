@@ -1,0 +1,121 @@
+//! Many proxies: all are filled, refilled and failed over in time, at a price that is printed.
+//!
+//! `COORDINATOR_PROXIES=10000 cargo nextest run -p control --release many --no-capture` is the long form.
+
+use std::time::{Duration, Instant};
+
+use control_core::Half;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::fixture::{Fixture, wait};
+use crate::imitation::Imitated;
+
+const PROXIES_DEFAULT: usize = 300;
+/// Proxies that stay in the pool.
+const SPARE: usize = 10;
+/// How long the quiet time is over which CPU is measured.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// CPU time of this process but for the imitations, in microseconds; and its peak memory in bytes.
+fn used(imitator: i32) -> (u64, u64) {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let on_cpu_us = |text: String| text.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1000;
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let tasks = tasks.map(|task| task.unwrap().file_name().into_string().unwrap());
+    let cpu = tasks.filter(|task| *task != imitator.to_string()).map(|task| {
+        let path = format!("/proc/self/task/{task}/schedstat");
+        // A thread may have ended since.
+        std::fs::read_to_string(path).map_or(0, on_cpu_us)
+    });
+    let status = read("/proc/self/status");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let kilobytes: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    (cpu.sum(), kilobytes * 1024)
+}
+
+/// Two descriptors for each proxy, one at each end.
+fn allow_files(proxies: usize) {
+    let wanted = u64::try_from(proxies * 2 + 1000).unwrap();
+    let limits = getrlimit(Resource::Nofile);
+    let maximum = limits.maximum.map(|maximum| maximum.max(wanted));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).unwrap();
+}
+
+#[test]
+fn many_proxies_are_looked_after() {
+    let count = std::env::var("COORDINATOR_PROXIES").map_or(PROXIES_DEFAULT, |text| text.parse().unwrap());
+    allow_files(count);
+    let fixture = Fixture::start(count, SPARE);
+    let limit = Duration::from_secs(20).max(Duration::from_millis(u64::try_from(count).unwrap() * 20));
+    let filled = wait(limit, "all proxies are filled", || fixture.is_filled());
+    // Replicas are seen in sync by and by; that changes no view.
+    wait(limit, "all replicas are seen in sync", || {
+        let state = fixture.metadata.state();
+        let mut shards = state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
+        shards.all(|shard| shard.replica == control_core::SyncState::InSync)
+    });
+
+    let probes = || fixture.proxies.lock().values().map(|proxy| proxy.probes).sum::<u64>();
+    let ((cpu, _), (seen, begun)) = (used(fixture.imitator), (probes(), Instant::now()));
+    std::thread::sleep(QUIET);
+    let (probed, took) = (probes() - seen, begun.elapsed());
+    let ((cpu_after, memory), share) = (used(fixture.imitator), 100.0 / took.as_secs_f64() / 1e6);
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    let busy = (cpu_after - cpu) as f64 * share;
+    let each = probed / u64::try_from(count).unwrap();
+    assert!(probed > 0 && fixture.proxies.lock().values().any(|proxy| proxy.leases > 0));
+
+    // One that starts anew and empty is filled again.
+    let chunk = fixture.metadata.state().clusters.values().next().unwrap().chunks[0].clone();
+    let [first, second] = &chunk.proxies;
+    fixture.proxy(first, Imitated::restart);
+    let refilled = wait(limit, "the empty proxy is filled", || fixture.is_filled());
+
+    // One that dies is replaced by its partner's replica, and its place taken from the pool.
+    let slots = |address| fixture.proxy(address, |proxy| proxy.slots());
+    let before = (slots(first), slots(second));
+    fixture.proxy(first, Imitated::kill);
+    let taken_over = wait(limit, "the partner has all slots", || slots(second) == before.0 + before.1);
+    wait(limit, "a spare proxy has its place", || {
+        let state = fixture.metadata.state();
+        let chunk = &state.clusters.values().next().unwrap().chunks[0];
+        !chunk.proxies.contains(first) && fixture.is_filled()
+    });
+    assert!(fixture.metadata.state().is_failed(first));
+
+    // When it returns it goes to the pool, and the primary that is away goes home.
+    fixture.proxy(first, Imitated::restart);
+    wait(limit, "it counts as well again", || !fixture.metadata.state().is_failed(first));
+    wait(limit, "its nodes are emptied", || fixture.proxy(first, |proxy| proxy.cleanings > 0));
+    wait(limit, "all primaries are at home", || {
+        let state = fixture.metadata.state();
+        let mut chunks = state.clusters.values().flat_map(|cluster| &cluster.chunks);
+        fixture.is_filled()
+            && chunks.all(|chunk| Half::BOTH.into_iter().all(|half| chunk.shard(half).primary == half))
+    });
+    println!(
+        "{count} proxies: filled in {filled:.2?}, {each} probes each in {took:.1?}, {busy:.1} % of a core, \
+         {} MiB; refilled in {refilled:.2?}, taken over in {taken_over:.2?}",
+        memory / 1024 / 1024
+    );
+    if count <= PROXIES_DEFAULT {
+        assert!(refilled < Duration::from_secs(1), "refilled in {refilled:?}");
+    }
+}
+
+#[test]
+fn a_dead_node_is_replaced_by_its_replica() {
+    let fixture = Fixture::start(2, 0);
+    let limit = Duration::from_secs(20);
+    wait(limit, "all proxies are filled", || fixture.is_filled());
+    let [first, second] = [0, 1].map(|number| fixture.address(number));
+    let slots = |address| fixture.proxy(address, |proxy| proxy.slots());
+    wait(limit, "the replicas are in sync", || {
+        let state = fixture.metadata.state();
+        let mut shards = state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
+        shards.all(|shard| shard.replica == control_core::SyncState::InSync)
+    });
+    fixture.proxy(&first, |proxy| proxy.node_is_down = true);
+    wait(limit, "the other proxy serves all slots", || (slots(&first), slots(&second)) == (0, 16_384));
+    assert!(!fixture.metadata.state().is_failed(&first));
+}

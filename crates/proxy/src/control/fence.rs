@@ -1,0 +1,96 @@
+//! Until when this proxy's primaries take writes.
+//!
+//! They do while a lease of a coordinator lasts, or while each has a replica that has acknowledged lately: a primary
+//! whose replica is attached cannot have been replaced, because promotion detaches the replica first. A proxy that
+//! was never granted a lease has no coordinator, and nobody who could replace its primaries.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use model::Address;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::thread::Control;
+
+/// A replica that acknowledged that long ago still counts as attached. No longer than a lease, which is what
+/// coordinators wait for after a replica has let go.
+const ATTACHED_FOR: Duration = Duration::from_millis(300);
+
+/// When a replica of each primary last acknowledged. The time is that at which it was asked.
+#[derive(Debug, Default)]
+pub(super) struct Attachments(BTreeMap<Address, Instant>);
+
+impl Attachments {
+    /// A replica has everything that its primary had at that time.
+    pub(super) fn acknowledged(&mut self, primary: &Address, asked: Instant) {
+        let last = self.0.entry(primary.clone()).or_insert(asked);
+        *last = asked.max(*last);
+    }
+
+    /// Until when these primaries take writes; none for ever.
+    fn until(&self, primaries: &[Address], lease_until: Option<Instant>) -> Option<Instant> {
+        let lease_until = lease_until?;
+        let attached = primaries.iter().map(|primary| self.0.get(primary).map(|asked| *asked + ATTACHED_FOR));
+        // One that has no replica needs the lease, and all have to wait for it: the time is the proxy's.
+        let attached = attached.min().flatten();
+        Some(attached.map_or(lease_until, |attached| attached.max(lease_until)))
+    }
+
+    /// Forgets those that are not primaries here any more.
+    fn keep(&mut self, primaries: &[Address]) {
+        self.0.retain(|primary, _| primaries.contains(primary));
+    }
+}
+
+impl Control {
+    /// Gives the workers the time until which they may send writes.
+    pub(super) fn set_fence(&mut self) {
+        let primaries = self.cluster.owners();
+        self.attachments.keep(&primaries);
+        let until = self.attachments.until(&primaries, self.lease.granted_until());
+        let until_us = until.map_or(u64::MAX, monotonic_us);
+        self.shared.writes_until_us.store(until_us, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// An instant as workers count time.
+fn monotonic_us(instant: Instant) -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+    let at = match instant.checked_duration_since(Instant::now()) {
+        Some(ahead) => now + ahead,
+        None => now.saturating_sub(instant.elapsed()),
+    };
+    u64::try_from(at.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lease_or_every_replica() {
+        let begun = Instant::now();
+        let at = |ms: u64| begun + Duration::from_millis(ms);
+        let [a, b]: [Address; 2] = ["a:1", "b:1"].map(|text| text.parse().unwrap());
+        // Who acknowledged when, until when the lease lasts, until when writes are taken.
+        for (acknowledged, lease, until) in [
+            (vec![], None, None),
+            (vec![(&a, 0)], None, None),
+            (vec![], Some(400), Some(400)),
+            (vec![(&a, 200)], Some(400), Some(400)),
+            (vec![(&a, 200), (&b, 300)], Some(400), Some(500)),
+            (vec![(&a, 200), (&b, 300), (&a, 100)], Some(400), Some(500)),
+            (vec![(&a, 200), (&b, 50)], Some(400), Some(400)),
+        ] {
+            let mut attachments = Attachments::default();
+            acknowledged.iter().for_each(|(node, ms)| attachments.acknowledged(node, at(*ms)));
+            let got = attachments.until(&[a.clone(), b.clone()], lease.map(at));
+            assert_eq!(got, until.map(at), "{acknowledged:?} {lease:?}");
+        }
+        let mut attachments = Attachments::default();
+        attachments.acknowledged(&a, at(0));
+        attachments.keep(std::slice::from_ref(&b));
+        assert!(attachments.0.is_empty());
+    }
+}

@@ -1,0 +1,74 @@
+//! `undermoon coordinator`: watches the proxies, and gives each what it should have.
+
+use std::path::PathBuf;
+
+use ::control::coordinator::{CoordinatorConfig, RemoteBroker};
+use anyhow::Context as _;
+use service::build_info::BUILD;
+use service::config::{Loaded, load};
+use service::shutdown::Shutdown;
+
+use crate::failure::Failure;
+use crate::open_files;
+use crate::settings_help;
+
+const EXAMPLES: &str = "\
+Examples:
+  undermoon coordinator                              for the broker on 127.0.0.1:7799
+  undermoon coordinator coordinator.toml             with the settings of a file
+  undermoon coordinator coordinator.toml --check     check file and environment, then exit
+  redis-cli -p 6699 CONFIG GET brokers               ask it for its brokers
+
+Any number of coordinators may run, each with its own `address` or `reporter_id`.";
+
+/// Connections that a coordinator may need: one to each proxy, and some for pushes.
+const OPEN_FILES: u64 = 20_000;
+
+/// Run a coordinator, which watches the proxies and repairs what fails
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
+    #[arg(value_name = "CONFIG.TOML")]
+    config: Option<PathBuf>,
+    /// Check the configuration, print the settings that hold with their origin, and exit
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs a coordinator until it is told to stop.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let loaded: Loaded<CoordinatorConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
+    if arguments.check {
+        for warning in &loaded.warnings {
+            eprintln!("warning: {warning}");
+        }
+        print!("{}", loaded.to_text());
+        return Ok(());
+    }
+    let config = loaded.settings;
+    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!(address = %config.address, "undermoon coordinator {BUILD}");
+    open_files::allow(OPEN_FILES);
+    let brokers = config.broker_address.iter().map(|broker| broker.0.clone()).collect();
+    let broker = RemoteBroker::new(brokers, config.broker_token.as_ref()).context("bad brokers")?;
+    let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.thread_number.size())
+        .thread_name("coordinator")
+        .enable_all()
+        .build()
+        .context("cannot start the threads")?;
+    let outcome = runtime.block_on(::control::coordinator::run(config, broker, shutdown));
+    // A push that is on its way is made again by whoever comes next.
+    runtime.shutdown_background();
+    outcome.map_err(|error| anyhow::Error::from(error).into())
+}
+
+/// The examples, and every setting with its environment variable, default, accepted values and meaning.
+pub(crate) fn long_help() -> String {
+    settings_help::text::<CoordinatorConfig>(EXAMPLES)
+}
