@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotTag, View};
+use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotRanges, SlotTag, View};
 
 use crate::cluster_replies::ClusterReplies;
 
@@ -16,6 +16,9 @@ pub(crate) const NOWHERE: TargetIndex = 0;
 pub enum Target {
     /// No proxy owns the slot.
     Nowhere,
+    /// A node beside this proxy owned the slot, and it is about to have another owner: requests wait for that, up to
+    /// [`WorkerView::hold_until_us`], and after that it is as [`Target::Nowhere`].
+    Held,
     /// A node beside this proxy.
     Local(Address),
     /// Another proxy: the client is told to go there.
@@ -66,6 +69,15 @@ impl RouteTable {
         table
     }
 
+    /// Has requests for these slots wait for an owner, where they have none.
+    pub fn hold(&mut self, slots: &SlotRanges) {
+        let held = self.add(Target::Held);
+        for slot in slots.slots() {
+            let owner = &mut self.owners[slot.index()];
+            *owner = if *owner == NOWHERE { held } else { *owner };
+        }
+    }
+
     fn add(&mut self, target: Target) -> TargetIndex {
         if let Some(index) = self.targets.iter().position(|t| *t == target) {
             return index as TargetIndex;
@@ -113,6 +125,11 @@ impl RouteTable {
         &self.primaries
     }
 
+    /// What the commands of `slot` go to.
+    pub(crate) fn target_of(&self, slot: Slot) -> &Target {
+        &self.targets[self.owner(slot) as usize]
+    }
+
     /// Who owns `slot`.
     #[inline]
     pub(crate) fn owner(&self, slot: Slot) -> TargetIndex {
@@ -153,4 +170,6 @@ pub struct WorkerView {
     pub routes: RouteTable,
     /// The answers to CLUSTER commands, encoded once.
     pub replies: Arc<ClusterReplies>,
+    /// Until when requests for slots that are [`Target::Held`] wait: `Moment::us`.
+    pub hold_until_us: u64,
 }

@@ -5,13 +5,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use model::{SetCluster, View};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
-use proxy_core::engine::{Action, BackendId, Engine, Moment, Policy, SessionId, Shared};
+use proxy_core::engine::{Action, BackendId, Engine, Moment, Policy, SessionId, Shared, WriteFences};
 use proxy_core::profile::Profile;
 use proxy_core::routing::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
@@ -207,10 +206,11 @@ fn shared(settings: &Settings) -> Shared {
         table: Arc::new(CommandTable::builtin()),
         backend_password: None,
         server_version: "7.0.15".into(),
-        writes_until_us: Arc::new(AtomicU64::new(u64::MAX)),
+        fences: WriteFences::default(),
         view: Some(Arc::new(WorkerView {
             routes: RouteTable::new(&view, None),
             replies: Arc::new(ClusterReplies::new(&view, None, &settings.announce_address, settings)),
+            hold_until_us: 0,
         })),
         settings: Arc::new(settings.clone()),
     }

@@ -14,6 +14,7 @@ pub mod history;
 pub mod linearizability;
 pub mod load;
 pub mod losses;
+pub mod managed;
 pub mod oracle;
 pub mod port;
 pub mod process;

@@ -25,6 +25,8 @@ pub(super) struct BackendDown(pub(super) Address);
 impl Engine {
     /// After a new view: which nodes its targets are, and connections to them.
     pub(super) fn apply_view(&mut self) {
+        // What was held for a view such as this is looked at anew.
+        self.release_held_sessions();
         let shared = self.shared.clone();
         self.nodes.connections = self.policy.connections_per_node;
         let Some(view) = shared.view.as_deref() else {
@@ -37,7 +39,7 @@ impl Engine {
             .iter()
             .map(|target| match target {
                 Target::Local(address) => Some(self.nodes.index_of(address, false)),
-                Target::Nowhere | Target::Peer(_) => None,
+                Target::Nowhere | Target::Held | Target::Peer(_) => None,
             })
             .collect();
         let proxies: Vec<Option<u32>> = routes
@@ -45,7 +47,7 @@ impl Engine {
             .iter()
             .map(|target| match target {
                 Target::Peer(address) => Some(self.nodes.index_of(address, true)),
-                Target::Nowhere | Target::Local(_) => None,
+                Target::Nowhere | Target::Held | Target::Local(_) => None,
             })
             .collect();
         let target_of = |address: &Address| {

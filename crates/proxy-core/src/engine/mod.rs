@@ -18,6 +18,7 @@ mod backend;
 mod backends;
 mod batches;
 mod fan_out;
+mod fences;
 mod gather;
 mod nodes;
 mod pace;
@@ -31,7 +32,6 @@ mod turn;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use model::Slot;
 use resp::RequestParser;
@@ -39,6 +39,7 @@ use resp::RequestParser;
 use self::backend::Backend;
 pub use self::backend::BackendId;
 use self::buffers::BufferPool;
+pub use self::fences::WriteFences;
 use self::nodes::Nodes;
 pub use self::nodes::{CONNECTIONS_MAX, NodeState};
 use self::pace::Pace;
@@ -135,10 +136,8 @@ pub struct Shared {
     pub server_version: Arc<str>,
     /// The view, once there is one.
     pub view: Option<Arc<WorkerView>>,
-    /// Until when the primaries here take writes: `Moment::us`, `u64::MAX` for ever. Whoever sets it knows until when
-    /// nobody else can have been made the primary; it is looked at in each turn, so that a process that was
-    /// stopped for a while sees that its time is over before it sends a single write.
-    pub writes_until_us: Arc<AtomicU64>,
+    /// Until when the primaries here take writes.
+    pub fences: WriteFences,
 }
 
 /// One worker's sessions and backends.
@@ -167,8 +166,8 @@ pub struct Engine {
     now: Moment,
     pause: Option<Pause>,
     draining: bool,
-    /// No write is sent in this turn.
-    fenced: bool,
+    /// Nodes to which nothing is sent for clients in this turn.
+    fenced_nodes: Vec<model::Address>,
     /// Sessions with output to write.
     dirty_sessions: Vec<u32>,
     /// Backends with output to write, unless held.
@@ -219,7 +218,7 @@ impl Engine {
             now,
             pause: None,
             draining: false,
-            fenced: false,
+            fenced_nodes: Vec::new(),
             dirty_sessions: Vec::new(),
             dirty_backends: Vec::new(),
             held_backends: Vec::new(),

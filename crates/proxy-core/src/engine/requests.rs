@@ -11,7 +11,7 @@ use crate::command::{
     Args, Class, Command, CommandId, Flags, KeyPlan, Reason, is_blocking_form, key_positions,
 };
 use crate::errors;
-use crate::routing::{NOWHERE, TargetIndex};
+use crate::routing::TargetIndex;
 use model::Slot;
 
 /// A half-understood request longer than this keeps its parser; a shorter one is read again from its start.
@@ -255,7 +255,8 @@ impl Engine {
     #[inline]
     fn route_fast(&mut self, id: SessionId, args: Args<'_>) -> u32 {
         let session = &mut self.sessions[id.0 as usize];
-        if !session.is_plain || self.pause.is_some() || self.fenced || args.spans.len() < 2 {
+        if !session.is_plain || self.pause.is_some() || !self.fenced_nodes.is_empty() || args.spans.len() < 2
+        {
             return NONE;
         }
         let Some(command) = self.shared.table.lookup(args.get(0)) else { return NONE };
@@ -347,7 +348,11 @@ impl Engine {
         if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
             return Taken::Later;
         }
-        if self.fenced && matches!(command.class, Class::FanOut(_)) && command.flags.contains(Flags::WRITE) {
+        if self.hold_for_owner(id, command, args) {
+            return Taken::Later;
+        }
+        let is_everywhere = matches!(command.class, Class::FanOut(_)) && command.flags.contains(Flags::WRITE);
+        if self.is_any_fenced() && is_everywhere {
             self.reject(id, command, |out| errors::write(out, errors::FENCED));
             return Taken::Yes;
         }
@@ -437,16 +442,15 @@ impl Engine {
             false => view.routes.owner(slot),
         };
         match &view.routes.targets()[target as usize] {
-            // Another may be the primary by now. Reads may be old then, as they may be on any replica.
-            crate::routing::Target::Local(_) if self.fenced && !reads => {
+            // Another may be the primary by now. Who has asked for READONLY takes what may be old.
+            crate::routing::Target::Local(node) if self.is_fenced(node) && !(reads && readonly) => {
                 self.reply_now(id, |out| errors::write(out, errors::FENCED));
             }
             crate::routing::Target::Local(_) => return Ok(target),
             crate::routing::Target::Peer(address) => {
                 self.reply_now(id, |out| errors::moved(out, slot, address));
             }
-            crate::routing::Target::Nowhere => {
-                debug_assert_eq!(target, NOWHERE);
+            crate::routing::Target::Nowhere | crate::routing::Target::Held => {
                 self.reply_now(id, |out| errors::write(out, errors::SLOT_NOT_SERVED));
             }
         }

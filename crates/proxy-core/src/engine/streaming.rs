@@ -38,6 +38,9 @@ impl Engine {
             return Some(0);
         }
         let slot = Slot::of_key(parser.spans()[1].of(bytes));
+        if self.hold_slot_for_owner(id, slot) {
+            return Some(0);
+        }
         if self.forwards_to(slot, None).is_some() {
             return None; // what is wrapped for another proxy has to be whole
         }

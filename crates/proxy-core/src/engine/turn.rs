@@ -1,7 +1,5 @@
 //! The end of a turn: what is written now, what is held, and when to look again.
 
-use std::sync::atomic::Ordering;
-
 use super::backend::{BackendId, Phase};
 use super::session::{SessionId, Wait};
 use super::{Engine, Moment};
@@ -16,8 +14,7 @@ impl Engine {
     #[inline]
     pub fn begin_turn(&mut self, now: Moment) {
         self.now = now;
-        // One read of a line that hardly ever changes, as for the view's generation.
-        self.fenced = now.us > self.shared.writes_until_us.load(Ordering::Relaxed);
+        self.look_at_fences();
     }
 
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
@@ -142,6 +139,7 @@ impl Engine {
         if self.pause.is_some_and(|pause| pause.until_unix_us <= self.now.unix_us) {
             self.pause(None);
         }
+        self.end_hold();
         self.check_idle_sessions();
         if self.draining {
             self.close_idle_sessions();

@@ -12,7 +12,7 @@ use model::{Address, SetCluster, Slot};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::{Chunk, OutQueue, READ_BYTES, READ_BYTES_LARGE, SLICES_MAX};
-use proxy_core::engine::{Action, Ask, BackendId, Engine, Moment, Policy, SessionId, Shared};
+use proxy_core::engine::{Action, Ask, BackendId, Engine, Moment, Policy, SessionId, Shared, WriteFences};
 use proxy_core::profile::Profile;
 use proxy_core::routing::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
@@ -480,6 +480,7 @@ fn worker_view(members: &str, epoch: u64, settings: &Settings) -> Arc<WorkerView
     Arc::new(WorkerView {
         routes: RouteTable::new(&view, None),
         replies: Arc::new(ClusterReplies::new(&view, None, &me, settings)),
+        hold_until_us: 0,
     })
 }
 
@@ -491,5 +492,6 @@ fn shared(settings: &Settings, view: Option<Arc<WorkerView>>, password: Option<&
         backend_password: password.and_then(proxy_core::settings::Secret::new),
         server_version: "7.0.15".into(),
         view,
+        fences: WriteFences::default(),
     }
 }

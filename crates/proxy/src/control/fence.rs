@@ -1,13 +1,15 @@
 //! Until when this proxy's primaries take writes.
 //!
-//! They do while a lease of a coordinator lasts, or while each has a replica that has acknowledged lately: a primary
+//! Each does while a lease of a coordinator lasts, or while it has a replica that has acknowledged lately: a primary
 //! whose replica is attached cannot have been replaced, because promotion detaches the replica first. A proxy that
 //! was never granted a lease has no coordinator, and nobody who could replace its primaries.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use model::Address;
+use proxy_core::engine::WriteFences;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::thread::Control;
@@ -27,12 +29,10 @@ impl Attachments {
         *last = asked.max(*last);
     }
 
-    /// Until when these primaries take writes; none for ever.
-    fn until(&self, primaries: &[Address], lease_until: Option<Instant>) -> Option<Instant> {
+    /// Until when this primary takes writes; none for ever.
+    fn until(&self, primary: &Address, lease_until: Option<Instant>) -> Option<Instant> {
         let lease_until = lease_until?;
-        let attached = primaries.iter().map(|primary| self.0.get(primary).map(|asked| *asked + ATTACHED_FOR));
-        // One that has no replica needs the lease, and all have to wait for it: the time is the proxy's.
-        let attached = attached.min().flatten();
+        let attached = self.0.get(primary).map(|asked| *asked + ATTACHED_FOR);
         Some(attached.map_or(lease_until, |attached| attached.max(lease_until)))
     }
 
@@ -43,18 +43,28 @@ impl Attachments {
 }
 
 impl Control {
-    /// Gives the workers the time until which they may send writes.
+    /// Gives the workers the time until which each primary may be written to. A primary is not held up by another
+    /// that has lost its replica.
     pub(super) fn set_fence(&mut self) {
         let primaries = self.cluster.owners();
         self.attachments.keep(&primaries);
-        let until = self.attachments.until(&primaries, self.lease.granted_until());
-        let until_us = until.map_or(u64::MAX, monotonic_us);
-        self.shared.writes_until_us.store(until_us, std::sync::atomic::Ordering::Relaxed);
+        self.fences.retain(|primary, _| primaries.contains(primary));
+        for primary in primaries {
+            let until = self.attachments.until(&primary, self.lease.granted_until());
+            let until_us = until.map_or(u64::MAX, monotonic_us);
+            self.fences.entry(primary).or_default().store(until_us, Ordering::Relaxed);
+        }
+    }
+
+    /// What the workers look at. To be called after [`Control::set_fence`], and to be given to them when the
+    /// primaries have changed.
+    pub(super) fn write_fences(&self) -> WriteFences {
+        WriteFences::new(self.fences.iter().map(|(node, until)| (node.clone(), until.clone())).collect())
     }
 }
 
 /// An instant as workers count time.
-fn monotonic_us(instant: Instant) -> u64 {
+pub(super) fn monotonic_us(instant: Instant) -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     let now = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
     let at = match instant.checked_duration_since(Instant::now()) {
@@ -69,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lease_or_every_replica() {
+    fn the_lease_or_the_replica() {
         let begun = Instant::now();
         let at = |ms: u64| begun + Duration::from_millis(ms);
         let [a, b]: [Address; 2] = ["a:1", "b:1"].map(|text| text.parse().unwrap());
@@ -78,14 +88,15 @@ mod tests {
             (vec![], None, None),
             (vec![(&a, 0)], None, None),
             (vec![], Some(400), Some(400)),
-            (vec![(&a, 200)], Some(400), Some(400)),
+            (vec![(&a, 100)], Some(400), Some(400)),
             (vec![(&a, 200), (&b, 300)], Some(400), Some(500)),
-            (vec![(&a, 200), (&b, 300), (&a, 100)], Some(400), Some(500)),
-            (vec![(&a, 200), (&b, 50)], Some(400), Some(400)),
+            (vec![(&a, 200), (&a, 100)], Some(400), Some(500)),
+            (vec![(&b, 200)], Some(400), Some(400)),
+            (vec![(&a, 50)], Some(400), Some(400)),
         ] {
             let mut attachments = Attachments::default();
             acknowledged.iter().for_each(|(node, ms)| attachments.acknowledged(node, at(*ms)));
-            let got = attachments.until(&[a.clone(), b.clone()], lease.map(at));
+            let got = attachments.until(&a, lease.map(at));
             assert_eq!(got, until.map(at), "{acknowledged:?} {lease:?}");
         }
         let mut attachments = Attachments::default();

@@ -8,6 +8,7 @@ use resp::encode;
 
 use super::node_status::{NodeLink, NodeRole};
 use super::nodes::{Health, Seen};
+use super::stopping::Settling;
 use super::thread::Control;
 use super::umctl::LeaseGrant;
 
@@ -28,7 +29,9 @@ impl Control {
             token: self.lease.token(now),
             epochs: self.told_epochs,
             lease_left: self.lease.until().saturating_duration_since(now),
+            lease_longest: self.lease.longest(),
             nodes: self.nodes.seen().collect(),
+            settling: &self.settling,
         };
         report.write(now, reply);
     }
@@ -43,28 +46,35 @@ pub(super) struct HealthReport<'a> {
     pub(super) epochs: (Epoch, Epoch),
     /// How much longer the lease lasts.
     pub(super) lease_left: Duration,
+    /// The longest lease that any coordinator has granted.
+    pub(super) lease_longest: Duration,
     /// The nodes.
     pub(super) nodes: Vec<(&'a Address, Seen<'a>)>,
+    /// What became of those that lost their slots.
+    pub(super) settling: &'a Settling,
 }
 
 impl HealthReport<'_> {
     /// Appends the reply.
     pub(super) fn write(&self, now: Instant, reply: &mut Vec<u8>) {
-        encode::array(reply, 12);
+        encode::array(reply, 14);
         text(reply, "token", &self.token);
         number(reply, "epoch", self.epochs.0.0);
         number(reply, "roles_epoch", self.epochs.1.0);
         number(reply, "lease_ms", whole_ms(self.lease_left));
+        number(reply, "lease_longest_ms", whole_ms(self.lease_longest));
         encode::bulk(reply, b"nodes");
         encode::array(reply, self.nodes.len());
-        self.nodes.iter().for_each(|(address, seen)| node(reply, address, seen, now));
+        for (address, seen) in &self.nodes {
+            node(reply, address, seen, (now, self.settling.is_replicated(address)));
+        }
         // Imports that wait to be committed; this proxy has none.
         encode::bulk(reply, b"finished");
         encode::array(reply, 0);
     }
 }
 
-fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, now: Instant) {
+fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, (now, is_replicated): (Instant, bool)) {
     let down_ms = whole_ms(now.saturating_duration_since(seen.answered));
     let (state, for_ms) = match seen.health {
         Health::Up(status) if status.loading => ("loading", 0),
@@ -85,7 +95,7 @@ fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, now: Instant) {
             ("replica", primary.unwrap_or_default(), link)
         }
     };
-    encode::array(reply, 18);
+    encode::array(reply, 20);
     text(reply, "address", &address.to_string());
     text(reply, "state", state);
     number(reply, "for_ms", for_ms);
@@ -95,6 +105,7 @@ fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, now: Instant) {
     text(reply, "link", link.0);
     number(reply, "link_for_ms", link.1);
     number(reply, "offset", status.map_or(0, |status| status.offset));
+    number(reply, "replicated", u64::from(is_replicated));
 }
 
 fn text(reply: &mut Vec<u8>, name: &str, value: &str) {

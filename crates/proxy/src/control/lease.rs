@@ -15,12 +15,13 @@ pub(super) struct Lease {
     /// Tells this process's tokens from those of another.
     process: String,
     until: Instant,
+    longest: Duration,
 }
 
 impl Lease {
     /// None yet. `process` names this process and no other.
     pub(super) fn new(process: &str, now: Instant) -> Lease {
-        Lease { started: now, process: process.to_owned(), until: now }
+        Lease { started: now, process: process.to_owned(), until: now, longest: Duration::ZERO }
     }
 
     /// A token that stands for now.
@@ -31,7 +32,9 @@ impl Lease {
     /// Takes a lease of `length`, counted from the token; whether it lasts longer than what was granted before.
     pub(super) fn grant(&mut self, token: &[u8], length: Duration, now: Instant) -> bool {
         let Some(issued) = self.issued(token).filter(|issued| *issued <= now) else { return false };
-        let until = issued + length.min(LEASE_MAX);
+        let length = length.min(LEASE_MAX);
+        self.longest = self.longest.max(length);
+        let until = issued + length;
         let is_longer = until > self.until;
         self.until = self.until.max(until);
         is_longer
@@ -46,6 +49,11 @@ impl Lease {
     /// Until when it lasts; none if none was ever granted.
     pub(super) fn granted_until(&self) -> Option<Instant> {
         (self.until > self.started).then_some(self.until)
+    }
+
+    /// The longest that was ever granted: coordinators that grant shorter ones have to wait that long, too.
+    pub(super) fn longest(&self) -> Duration {
+        self.longest
     }
 
     /// Until when it lasts; a moment in the past if it has run out.

@@ -31,6 +31,7 @@ mod process;
 mod report;
 mod slot_keys;
 mod state;
+mod stopping;
 mod texts;
 mod thread;
 mod umctl;
@@ -38,10 +39,9 @@ mod wait;
 mod workers;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use proxy_core::command::CommandTable;
-use proxy_core::engine::Shared;
+use proxy_core::engine::{Shared, WriteFences};
 use service::logging::LogControl;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::unbounded_channel;
@@ -83,7 +83,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         backend_password: backend_password.clone(),
         server_version: VERSION_UNKNOWN.into(),
         view: None,
-        writes_until_us: Arc::new(AtomicU64::new(u64::MAX)),
+        fences: WriteFences::default(),
     };
     let (asks_sender, asks) = unbounded_channel();
     let threads = config.thread_number.unsigned();

@@ -14,13 +14,17 @@ use tracing::{info, warn};
 
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError, NodeReply};
-use super::node_status::NodeStatus;
+use super::node_status::{NodeRole, NodeStatus};
 use super::state::{DesiredRole, Order};
 
 /// Between two looks at a node.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 /// After a role was set, and it is to be seen whether that holds.
-const ROLE_RECHECK_INTERVAL: Duration = Duration::from_millis(20);
+const ROLE_RECHECK_INTERVAL: Duration = Duration::from_millis(1);
+/// After a role was refused, or did not hold.
+const ROLE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
+/// The sections of INFO that are looked at: no others, because it happens often.
+const SECTIONS: [&[u8]; 4] = [b"server", b"persistence", b"replication", b"keyspace"];
 /// A node that does not answer for so long is reported as down.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -57,17 +61,35 @@ struct Process {
 impl Process {
     /// Whether the process that answers is another than the one that was given its role. It stays so until it is
     /// made a replica, is given to another cluster, or an order with FORCE lets it be a primary with what it has.
+    ///
+    /// This proxy itself may be new and know nothing of what was before. Then a node that is to be a primary, and
+    /// replicates one that is not of its shard, is a process that started anew: nodes are started as replicas of
+    /// nobody, and only a proxy makes them anything else.
     fn restarted(&mut self, status: &NodeStatus, order: Option<&Order>) -> bool {
-        let is_new_order = match (&self.order, order) {
-            (Some(old), Some(new)) => old.cluster != new.cluster || old.forced != new.forced,
-            _ => true,
+        let Some(order) = order else {
+            *self = Self::default();
+            return false;
         };
-        let is_replica = order.is_some_and(|order| order.role != DesiredRole::Primary);
-        if self.run_id.is_none() || is_new_order || is_replica {
+        let is_forced = order.forced > self.order.as_ref().map_or(0, |known| known.forced);
+        let is_first = self.order.is_none();
+        let is_other_cluster = self.order.as_ref().is_some_and(|known| known.cluster != order.cluster);
+        let is_replica = order.role != DesiredRole::Primary;
+        let takes_it =
+            is_forced || is_other_cluster || is_replica || (is_first && !is_stranger(status, order));
+        if takes_it {
             self.run_id = Some(status.run_id.clone());
         }
-        self.order = order.cloned();
+        self.order = Some(order.clone());
         self.run_id.as_ref() != Some(&status.run_id)
+    }
+}
+
+/// Whether a node that is to be a primary replicates one that is not of its shard.
+fn is_stranger(status: &NodeStatus, order: &Order) -> bool {
+    let Some(peer) = &order.peer else { return false };
+    match &status.role {
+        NodeRole::Primary => false,
+        NodeRole::Replica { .. } => !status.has_role(&DesiredRole::ReplicaOf(peer.clone())),
     }
 }
 
@@ -100,10 +122,10 @@ impl NodeWatch {
     /// From connecting until the connection fails.
     async fn follow(&mut self, reported_down: &mut bool, process: &mut Process) -> Result<(), NodeError> {
         let mut client = NodeClient::connect(&self.node, self.password.as_ref(), PROBE_LIMIT).await?;
-        let mut introduced = false;
+        let (mut introduced, mut was_wrong, mut takes_several) = (false, false, true);
         loop {
             let Wanted { order, look } = self.wanted.borrow_and_update().clone();
-            let mut status = NodeStatus::of_info(&client.call(&[b"INFO"]).await?.text()?);
+            let mut status = NodeStatus::of_info(&info(&mut client, &mut takes_several).await?);
             if std::mem::take(reported_down) {
                 info!(node = %self.node, "a node answers again");
             }
@@ -114,10 +136,12 @@ impl NodeWatch {
             let wrong = order.filter(|order| !status.has_role(&order.role) && !status.restarted);
             self.report(NodeReport::Up(status, look));
             let mut pause = PROBE_INTERVAL;
+            let is_wrong = wrong.is_some();
             if let Some(order) = wrong.filter(|_| !loading) {
                 self.set_role(&mut client, order.role).await?;
-                pause = ROLE_RECHECK_INTERVAL;
+                pause = if was_wrong { ROLE_RETRY_INTERVAL } else { ROLE_RECHECK_INTERVAL };
             }
+            was_wrong = is_wrong;
             if !introduced && !loading {
                 self.introduce(&mut client).await?;
                 introduced = true;
@@ -187,15 +211,34 @@ impl NodeWatch {
     }
 }
 
+/// The sections of INFO. Servers before Redis 7 take one at a time, and then that is asked for.
+async fn info(client: &mut NodeClient, takes_several: &mut bool) -> Result<String, NodeError> {
+    if *takes_several {
+        let words: Vec<&[u8]> = std::iter::once(&b"INFO"[..]).chain(SECTIONS).collect();
+        match client.call(&words).await {
+            Err(NodeError::Refused(_)) => *takes_several = false,
+            outcome => return outcome?.text(),
+        }
+    }
+    let mut text = String::new();
+    for section in SECTIONS {
+        text += &client.call(&[b"INFO", section]).await?.text()?;
+        text += "\r\n";
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::node_status::NodeLink;
     use super::*;
 
     #[test]
     fn a_process_that_started_anew_is_noticed() {
         let status = |run_id: &str| NodeStatus { run_id: run_id.to_owned(), ..NodeStatus::default() };
+        let peer: Option<Address> = Some("a:1".parse().unwrap());
         let order = |cluster: &str, role: &DesiredRole, forced: u64| {
-            Some(Order { role: role.clone(), cluster: cluster.parse().unwrap(), forced })
+            Some(Order { role: role.clone(), cluster: cluster.parse().unwrap(), peer: peer.clone(), forced })
         };
         let primary = DesiredRole::Primary;
         let replica = DesiredRole::ReplicaOf("a:1".parse().unwrap());
@@ -214,6 +257,32 @@ mod tests {
             ("e", order("y", &primary, 1), false),
         ] {
             assert_eq!(process.restarted(&status(run_id), order.as_ref()), restarted, "{run_id} {order:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_replicates_a_stranger_started_anew() {
+        let replica_of =
+            |port: u16| NodeRole::Replica { host: "a".to_owned(), port, link: NodeLink::Syncing };
+        let order = |peer: Option<&str>, forced: u64| Order {
+            role: DesiredRole::Primary,
+            cluster: "x".parse().unwrap(),
+            peer: peer.map(|peer| peer.parse().unwrap()),
+            forced,
+        };
+        for (role, order, restarted) in [
+            (NodeRole::Primary, order(Some("a:1"), 0), false),
+            // Its promotion was ordered by the process of the proxy before this one.
+            (replica_of(1), order(Some("a:1"), 0), false),
+            (replica_of(2), order(Some("a:1"), 0), true),
+            (replica_of(2), order(Some("a:1"), 1), false),
+            (replica_of(2), order(None, 0), false),
+        ] {
+            let status = NodeStatus { run_id: "a".to_owned(), role, ..NodeStatus::default() };
+            let mut process = Process::default();
+            for _ in 0..2 {
+                assert_eq!(process.restarted(&status, Some(&order)), restarted, "{status:?} {order:?}");
+            }
         }
     }
 }

@@ -149,6 +149,16 @@ impl Nodes {
         !self.nodes.values().any(is_due)
     }
 
+    /// Whether all that answer are what they were told to be, but for those that started anew and stay out of service.
+    pub(super) fn all_in_role(&self, order: impl Fn(&Address) -> Option<Order>) -> bool {
+        self.nodes.iter().all(|(address, node)| match (&node.health, order(address)) {
+            (Health::Up(status), Some(order)) => {
+                status.restarted || status.loading || status.has_role(&order.role)
+            }
+            _ => true,
+        })
+    }
+
     /// What is known of each.
     pub(super) fn seen(&self) -> impl Iterator<Item = (&Address, Seen<'_>)> {
         self.nodes
@@ -204,7 +214,7 @@ mod tests {
         let mut nodes = Nodes::new(None, events);
         let [a, b]: [Address; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap());
         let (role, cluster) = (DesiredRole::Primary, "mydb".parse().unwrap());
-        let order = Order { role, cluster, forced: 0 };
+        let order = Order { role, cluster, peer: None, forced: 0 };
         nodes.follow(&BTreeSet::from([a.clone(), b.clone()]), |_| None);
         assert!(nodes.looked(&a, Health::Down("gone".to_owned()), 0));
         nodes.set_databases(&b, 4);

@@ -12,7 +12,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use model::{Address, ClusterName, Epoch, Role, SetCluster, SetRepl, SlotTag, View};
+use model::{
+    Address, ClusterName, Epoch, Role, SetCluster, SetRepl, SlotAssignment, SlotRanges, SlotTag, View,
+};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::errors;
 use proxy_core::routing::{RouteTable, WorkerView};
@@ -48,6 +50,8 @@ pub(super) struct Order {
     pub(super) role: DesiredRole,
     /// For which cluster.
     pub(super) cluster: ClusterName,
+    /// The other node of its shard; none outside of clusters.
+    pub(super) peer: Option<Address>,
     /// How many times SETREPL has come with FORCE: one more lets a node that started anew be a primary.
     pub(super) forced: u64,
 }
@@ -69,6 +73,9 @@ pub(super) struct ClusterState {
     epoch: Epoch,
     roles: Option<Arc<SetRepl>>,
     forced: u64,
+    /// Slots that a node here had, and that have no owner in the view that was accepted last: they are on their way
+    /// to one.
+    held: SlotRanges,
     in_force: InForce,
     applying: bool,
 }
@@ -82,6 +89,7 @@ impl ClusterState {
             epoch: Epoch::default(),
             roles: None,
             forced: 0,
+            held: SlotRanges::default(),
             in_force: InForce::default(),
             applying: false,
         }
@@ -98,6 +106,11 @@ impl ClusterState {
         }
         self.admit(view.epoch, self.epoch, flags.force)?;
         self.epoch = view.epoch;
+        let is_same_cluster = self.view().is_some_and(|held| held.cluster == view.cluster);
+        self.held = match is_same_cluster {
+            true => self.owned_here().union(&self.held).difference(&owned_by_anyone(&view)),
+            false => SlotRanges::default(),
+        };
         self.view = (!view.is_empty()).then(|| Arc::new(view));
         Ok(())
     }
@@ -167,11 +180,25 @@ impl ClusterState {
         self.roles.as_deref()
     }
 
-    /// What the workers need of the accepted metadata.
-    pub(super) fn worker_view(&self, settings: &Settings) -> Option<Arc<WorkerView>> {
+    /// The slots that are on their way from a node here to another owner.
+    pub(super) fn held(&self) -> &SlotRanges {
+        &self.held
+    }
+
+    fn owned_here(&self) -> SlotRanges {
+        let local = self.view().into_iter().flat_map(|view| view.local.iter().flat_map(|node| &node.slots));
+        union(local)
+    }
+
+    /// What the workers need of the accepted metadata; until when they hold what waits for another owner.
+    pub(super) fn worker_view(&self, settings: &Settings, hold_until_us: u64) -> Option<Arc<WorkerView>> {
         let (view, roles) = (self.view()?, self.roles());
-        let replies = ClusterReplies::new(view, roles, &self.announced, settings);
-        Some(Arc::new(WorkerView { routes: RouteTable::new(view, roles), replies: Arc::new(replies) }))
+        let replies = Arc::new(ClusterReplies::new(view, roles, &self.announced, settings));
+        let mut routes = RouteTable::new(view, roles);
+        if !self.held.is_empty() {
+            routes.hold(&self.held);
+        }
+        Some(Arc::new(WorkerView { routes, replies, hold_until_us }))
     }
 
     /// The nodes beside this proxy that the metadata names.
@@ -194,8 +221,9 @@ impl ClusterState {
     /// What a node is told to be; none where SETREPL did not say anything.
     pub(super) fn order(&self, node: &Address) -> Option<Order> {
         let role = self.desired_role(node)?;
-        let cluster = self.roles()?.roles.iter().find(|role| role.node == *node)?.cluster.clone();
-        Some(Order { role, cluster, forced: self.forced })
+        let told = self.roles()?.roles.iter().find(|role| role.node == *node)?;
+        let peer = told.peers.first().map(|peer| peer.node.clone());
+        Some(Order { role, cluster: told.cluster.clone(), peer, forced: self.forced })
     }
 
     /// The nodes beside this proxy that own slots.
@@ -219,7 +247,7 @@ impl ClusterState {
     /// the wire form.
     pub(super) fn migrations(&self) -> Vec<String> {
         let slots = self.view().into_iter().flat_map(|view| view.local.iter().flat_map(|node| &node.slots));
-        let line = |way: &str, meta: &dyn std::fmt::Display, ranges: &model::SlotRanges| {
+        let line = |way: &str, meta: &dyn std::fmt::Display, ranges: &SlotRanges| {
             let ranges: Vec<String> =
                 ranges.iter().map(|range| format!("{}-{}", range.first(), range.last())).collect();
             format!("{way} {} {meta}", ranges.join(","))
@@ -232,6 +260,16 @@ impl ClusterState {
             })
             .collect()
     }
+}
+
+fn owned_by_anyone(view: &View) -> SlotRanges {
+    let local = view.local.iter().flat_map(|node| &node.slots);
+    union(local.chain(view.peers.iter().flat_map(|peer| &peer.slots)))
+}
+
+fn union<'a>(assignments: impl Iterator<Item = &'a SlotAssignment>) -> SlotRanges {
+    let owned = assignments.filter(|slots| slots.tag.owns());
+    owned.fold(SlotRanges::default(), |all, slots| all.union(&slots.ranges))
 }
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use model::{Address, Epoch};
 use proxy_core::engine::{Question, Shared};
+use proxy_core::routing::WorkerView;
 use proxy_core::settings::{Secret, Settings};
 use proxy_core::slowlog::SlowLog;
 use service::logging::LogControl;
@@ -19,7 +21,7 @@ use tracing::{info, warn};
 
 use super::counts::Counts;
 use super::event::Event;
-use super::fence::Attachments;
+use super::fence::{Attachments, monotonic_us};
 use super::heartbeat::Heartbeat;
 use super::lease::Lease;
 use super::node_client::NodeReply;
@@ -29,6 +31,7 @@ use super::picture::Picture;
 use super::process::ProcessFacts;
 use super::slot_keys::SCANS_MAX;
 use super::state::ClusterState;
+use super::stopping::Settling;
 use super::wait::Waits;
 use super::workers::{Answers, Workers};
 use crate::worker::ControlMessage;
@@ -37,8 +40,6 @@ use crate::worker::ControlMessage;
 const READING_INTERVAL: Duration = Duration::from_secs(1);
 /// While draining: between two looks at whether the workers have ended.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// After metadata came into force: before the nodes are looked at under it.
-const LOOK_DELAY: Duration = Duration::from_millis(10);
 /// The version that clients are told before a node has said its own: that of the built-in command table.
 pub(super) const VERSION_UNKNOWN: &str = "7.0.15";
 
@@ -88,7 +89,11 @@ pub(super) struct Control {
     heartbeats: BTreeMap<Address, HeartbeatTask>,
     /// The epochs of view and roles that coordinators are told: all nodes were looked at since these were in force.
     pub(super) told_epochs: (Epoch, Epoch),
-    look_is_due: bool,
+    pub(super) settling: Settling,
+    /// Until when each node that has slots takes writes, as the workers see it.
+    pub(super) fences: BTreeMap<Address, Arc<AtomicU64>>,
+    /// Until when clients wait for slots that have no owner; none where there are none.
+    pub(super) hold_until: Option<Instant>,
     node_addresses: BTreeSet<Address>,
     shutdown_timeout: Duration,
     picture: watch::Sender<Picture>,
@@ -118,7 +123,9 @@ impl Control {
             heartbeats: BTreeMap::new(),
             lease: Lease::new(&process.run_id, Instant::now()),
             told_epochs: (Epoch::default(), Epoch::default()),
-            look_is_due: false,
+            settling: Settling::default(),
+            fences: BTreeMap::new(),
+            hold_until: None,
             process,
             node_addresses: start.node_addresses,
             shutdown_timeout: start.shutdown_timeout,
@@ -185,20 +192,20 @@ impl Control {
         match event {
             Event::MetadataApplied { to, reply } => {
                 self.cluster.applied();
-                self.look_later();
                 self.follow_primaries();
                 info!(epoch = %self.cluster.epoch(), roles = %self.cluster.roles_epoch(), "metadata is in force");
-                to.send(reply);
+                self.settle(to, reply);
+                self.tell_epochs();
             }
             Event::Acknowledged(primary, asked) => {
                 self.attachments.acknowledged(&primary, asked);
                 return self.set_fence();
             }
-            Event::LookDue => {
-                self.nodes.look();
-                self.look_is_due = false;
+            Event::Stopped(stopped) => {
+                self.note_stopped(stopped);
                 self.tell_epochs();
             }
+            Event::SettledAnyway(serial) => return self.settled_anyway(serial),
             Event::Node(address, report) => self.node_reported(&address, report),
         }
         self.publish();
@@ -218,25 +225,6 @@ impl Control {
             });
         }
         self.set_fence();
-    }
-
-    /// Has the nodes looked at when what the workers had sent before has reached them.
-    fn look_later(&mut self) {
-        self.look_is_due = true;
-        let events = self.events.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(LOOK_DELAY).await;
-            // The control thread outlives its tasks.
-            let _ = events.send(Event::LookDue);
-        });
-    }
-
-    /// Coordinators hear of metadata when the nodes were looked at under it: the offset of a primary that has
-    /// stopped is then its last.
-    fn tell_epochs(&mut self) {
-        if !self.look_is_due && self.nodes.all_looked() {
-            self.told_epochs = (self.cluster.epoch(), self.cluster.roles_epoch());
-        }
     }
 
     fn node_reported(&mut self, address: &Address, report: NodeReport) {
@@ -288,7 +276,9 @@ impl Control {
     /// when every worker has it.
     pub(super) fn push_metadata(&mut self) -> Answers<()> {
         self.follow_nodes();
-        self.shared.view = self.cluster.worker_view(&self.shared.settings);
+        self.set_fence();
+        self.shared.fences = self.write_fences();
+        self.shared.view = self.worker_view();
         self.workers.update(&self.shared)
     }
 
@@ -296,8 +286,13 @@ impl Control {
     pub(super) fn push_settings(&mut self) -> Answers<()> {
         let settings = Settings { databases: self.databases(), ..self.settings.clone() };
         self.shared.settings = Arc::new(settings);
-        self.shared.view = self.cluster.worker_view(&self.shared.settings);
+        self.shared.view = self.worker_view();
         self.workers.update(&self.shared)
+    }
+
+    fn worker_view(&self) -> Option<Arc<WorkerView>> {
+        let hold_until_us = self.hold_until.map_or(0, monotonic_us);
+        self.cluster.worker_view(&self.shared.settings, hold_until_us)
     }
 
     fn follow_nodes(&mut self) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::Address;
 use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
 use proxy_core::stats::{Snapshot, WorkerStats};
 use tokio::sync::mpsc::UnboundedSender;
@@ -22,6 +23,31 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Workers {
     workers: Vec<Worker>,
+}
+
+/// A line to all workers that tasks may keep.
+#[derive(Debug, Clone)]
+pub(super) struct WorkersLine(Vec<Mailbox>);
+
+impl WorkersLine {
+    /// How many replies of these nodes are due to the clients of each.
+    pub(super) fn owed(&self, nodes: &Arc<[Address]>) -> Answers<usize> {
+        self.ask(|answer| WorkerMessage::Owed(nodes.clone(), answer))
+    }
+
+    /// Has what these nodes owe given up.
+    pub(super) fn cut_off(&self, nodes: &Arc<[Address]>) -> Answers<()> {
+        self.ask(|answer| WorkerMessage::CutOff(nodes.clone(), answer))
+    }
+
+    fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Answers<T> {
+        let ask = |mailbox: &Mailbox| {
+            let (answer, answered) = oneshot::channel();
+            mailbox.send(message(answer));
+            answered
+        };
+        Answers(self.0.iter().map(ask).collect())
+    }
 }
 
 /// Where the answer to a question goes.
@@ -112,6 +138,11 @@ impl Workers {
         Snapshot::of(self.workers.iter().map(|worker| &*worker.stats))
     }
 
+    /// A line to all of them.
+    pub(super) fn line(&self) -> WorkersLine {
+        WorkersLine(self.workers.iter().map(|worker| worker.mailbox.clone()).collect())
+    }
+
     /// Where an answer to this worker's question goes.
     pub(super) fn reply_to(&self, worker: usize, place: ReplyPlace) -> ReplyTo {
         ReplyTo { mailbox: self.workers[worker].mailbox.clone(), place }
@@ -166,12 +197,7 @@ impl Workers {
     }
 
     fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Answers<T> {
-        let ask = |worker: &Worker| {
-            let (answer, answered) = oneshot::channel();
-            worker.mailbox.send(message(answer));
-            answered
-        };
-        Answers(self.workers.iter().map(ask).collect())
+        self.line().ask(message)
     }
 }
 

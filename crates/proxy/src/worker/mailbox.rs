@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use model::Address;
 use proxy_core::command::CommandId;
 use proxy_core::engine::{Ask, Pause, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
@@ -33,6 +34,10 @@ pub(crate) enum WorkerMessage {
     Update(Shared, oneshot::Sender<()>),
     /// The answer to a request.
     Reply(ReplyPlace, Vec<u8>),
+    /// How many replies of these nodes are due to clients.
+    Owed(Arc<[Address]>, oneshot::Sender<usize>),
+    /// What these nodes owe is given up; answered when it is.
+    CutOff(Arc<[Address]>, oneshot::Sender<()>),
     /// CLIENT PAUSE or UNPAUSE.
     Pause(Option<Pause>),
     /// CLIENT LIST.

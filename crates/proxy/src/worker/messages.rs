@@ -19,6 +19,13 @@ impl EventLoop {
                     let _ = done.send(());
                 }
                 WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
+                WorkerMessage::Owed(nodes, answer) => {
+                    let _ = answer.send(self.engine.owed_by(&nodes));
+                }
+                WorkerMessage::CutOff(nodes, answer) => {
+                    nodes.iter().for_each(|node| self.engine.cut_off(node));
+                    let _ = answer.send(());
+                }
                 WorkerMessage::Pause(pause) => self.engine.pause(pause),
                 WorkerMessage::List(answer) => {
                     let _ = answer.send(self.session_lines());

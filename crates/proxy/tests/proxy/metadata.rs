@@ -95,7 +95,9 @@ fn roles_are_set_and_kept() {
 
     // Somebody changes the role behind our back: it is set again.
     assert_eq!(ask(&mut to_replica, "REPLICAOF NO ONE"), "OK");
-    ask_until(&mut to_replica, "INFO replication", |info| info.contains(&replicates));
+    ask_until(&mut to_replica, "INFO replication", |info| {
+        info.contains(&replicates) && info.contains("master_link_status:up")
+    });
 
     // A node that is right is left alone: its replica's link has not been touched since.
     let syncs = |info: &str| info.lines().find(|line| line.starts_with("sync_full:")).map(str::to_owned);

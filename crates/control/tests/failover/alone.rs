@@ -1,0 +1,34 @@
+//! With the whole control plane dead, no request fails.
+
+use std::time::{Duration, Instant};
+
+use crate::fixture::{CLUSTER, four_of, from_environment};
+use crate::load::Load;
+
+#[test]
+fn nothing_fails_without_a_control_plane() {
+    let mut cluster = four_of(4);
+    let shards = cluster.shards(CLUSTER).unwrap();
+    let keys = shards.iter().map(|shard| shard.key("alone", 0).unwrap()).collect();
+    for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
+        service.kill();
+    }
+    let begun = Instant::now();
+    let load = Load::start(&cluster.proxies(), keys);
+    let seconds = u64::try_from(from_environment("ALONE_SECONDS", 4)).unwrap();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let written = load.stop();
+    let count: usize = written.values().map(Vec::len).sum();
+    println!("{count} writes in {:.1?} without a control plane", begun.elapsed());
+    for (key, written) in &written {
+        let failed: Vec<_> = written.iter().filter(|write| write.error.is_some()).collect();
+        assert!(failed.is_empty(), "{key}: {} of {} failed: {:?}", failed.len(), written.len(), failed[0]);
+        assert!(written.len() > 10, "{key}: {}", written.len());
+    }
+    // And it is found as it was left.
+    for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
+        service.restart().unwrap();
+        service.wait_listening().unwrap();
+    }
+    cluster.wait_whole(CLUSTER).unwrap();
+}

@@ -1,0 +1,116 @@
+//! How long after a fault the shard takes writes again, for each fault; and that the cluster is whole again.
+
+use std::time::{Duration, Instant};
+
+use testkit::managed::ManagedCluster;
+use testkit::managed::shard::ShardPlace;
+
+use crate::fixture::{CLUSTER, HEAL_LIMIT, first_write, four_of, from_environment, shard_on};
+use crate::times::Times;
+
+/// What happens to the first host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    NodeKilled,
+    NodeFrozen,
+    ProxyKilled,
+    ProxyFrozen,
+    HostKilled,
+}
+
+/// Time until the first write: the worst that is allowed.
+const WORST_MAX: Duration = Duration::from_millis(2000);
+
+impl Fault {
+    /// The median that is allowed. A node that hangs looks like one that is busy with a slow command, so it is
+    /// given a second.
+    fn median_max(self) -> Duration {
+        match self {
+            Self::NodeFrozen => Duration::from_millis(1800),
+            _ => Duration::from_millis(1000),
+        }
+    }
+
+    fn strike(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
+        let host = &mut cluster.hosts[shard.primary.host];
+        match self {
+            Self::NodeKilled => host.nodes[shard.primary.node].kill(),
+            Self::NodeFrozen => host.nodes[shard.primary.node].process().freeze().unwrap(),
+            Self::ProxyKilled => host.proxy.kill(),
+            Self::ProxyFrozen => host.proxy.process().freeze().unwrap(),
+            Self::HostKilled => host.kill(),
+        }
+    }
+
+    fn mend(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
+        let host = &mut cluster.hosts[shard.primary.host];
+        match self {
+            Self::NodeKilled => host.nodes[shard.primary.node].restart().unwrap(),
+            Self::NodeFrozen => host.nodes[shard.primary.node].process().thaw().unwrap(),
+            Self::ProxyKilled => host.proxy.restart().unwrap(),
+            Self::ProxyFrozen => host.proxy.process().thaw().unwrap(),
+            Self::HostKilled => host.restart().unwrap(),
+        }
+    }
+}
+
+/// Strikes again and again, waiting in between until the cluster is whole.
+fn check(fault: Fault) {
+    let mut cluster = four_of(4);
+    let (mut times, runs) = (Times::default(), from_environment("FAILOVER_RUNS", 1));
+    for run in 0..runs {
+        if run > 0 {
+            wait_home(&cluster);
+        }
+        let shard = shard_on(&cluster, run % 4);
+        let key = shard.key("k", run).unwrap();
+        cluster.hosts[shard.primary.host].proxy.say(&format!("SET {key} before")).unwrap();
+        let replica = cluster.hosts[shard.replica.host].proxy.address();
+        let struck = Instant::now();
+        fault.strike(&mut cluster, &shard);
+        let took = first_write(replica, &key, struck);
+        println!("{fault:?} {run}: first write after {} ms", took.as_millis());
+        times.add(took);
+        fault.mend(&mut cluster, &shard);
+        cluster.wait_whole(CLUSTER).unwrap();
+    }
+    let (median, worst) = times.report(&format!("{fault:?}, first write on the new primary"));
+    assert!(median <= fault.median_max() && worst <= WORST_MAX, "{fault:?}: {median:?}, {worst:?}");
+}
+
+/// Until each host has one primary again, brought home after a while of quiet.
+fn wait_home(cluster: &ManagedCluster) {
+    let all_at_home = || {
+        let shards = cluster.shards(CLUSTER)?;
+        let at_home = |host| shards.iter().filter(|shard| shard.primary.host == host).count() == 1;
+        anyhow::ensure!((0..4).all(at_home), "{shards:?}");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "each host has one primary again", all_at_home).unwrap();
+    cluster.wait_whole(CLUSTER).unwrap();
+}
+
+#[test]
+fn a_killed_node() {
+    check(Fault::NodeKilled);
+}
+
+#[test]
+fn a_frozen_node() {
+    check(Fault::NodeFrozen);
+}
+
+#[test]
+fn a_killed_proxy() {
+    check(Fault::ProxyKilled);
+}
+
+#[test]
+fn a_frozen_proxy() {
+    check(Fault::ProxyFrozen);
+}
+
+#[test]
+fn a_killed_host() {
+    check(Fault::HostKilled);
+}

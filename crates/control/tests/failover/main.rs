@@ -1,0 +1,14 @@
+//! Failover of a managed cluster of real processes: what dies is replaced in time, what is handed over loses
+//! nothing, and what comes back takes no write that it must not take.
+//!
+//! The short form is part of every test run. The long forms: `FAILOVER_RUNS=20` (how often each fault is tried),
+//! `HANDOVER_RUNS=20`, `ALONE_SECONDS=60` (how long the control plane is dead), `PARTITION_RUNS=50`.
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot go on ends the test")]
+
+mod fixture;
+mod load;
+mod times;
+
+mod alone;
+mod death;
+mod first;

@@ -1,0 +1,154 @@
+//! Primaries that must not be written to any more: their time has run out, or they were taken out of service.
+//!
+//! Whoever was made the primary in the place of one of these may take writes already. So from that moment on
+//! nothing is sent to it for clients of its slots, and what was sent and is not answered yet is answered with an
+//! error that says that it may have been executed: an OK that comes later could be for a write that the new
+//! primary never heard of, by a process that was stopped in between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::{Address, Slot};
+
+use super::Engine;
+use super::backend::{BackendId, Phase};
+use super::session::{SessionId, Wait};
+use crate::command::{Args, Class, Command, key_positions};
+use crate::routing::Target;
+
+/// Why connections to a fenced node are given up.
+const CUT_OFF: &str = "another node may be the primary of its slots by now";
+
+/// Until when each node beside this proxy takes writes: `Moment::us`, `u64::MAX` for ever. Whoever sets a time
+/// knows until when nobody else can have been made the primary. It is looked at in each turn, so that a process
+/// that was stopped for a while sees that its time is over before it sends or delivers anything.
+#[derive(Debug, Clone, Default)]
+pub struct WriteFences(Arc<[(Address, Arc<AtomicU64>)]>);
+
+impl WriteFences {
+    /// The times of these nodes; a node that is not among them takes writes for ever.
+    #[must_use]
+    pub fn new(nodes: Vec<(Address, Arc<AtomicU64>)>) -> Self {
+        Self(nodes.into())
+    }
+
+    #[inline]
+    fn is_any_over(&self, now_us: u64) -> bool {
+        // Reads of lines that hardly ever change, as for the view's generation.
+        self.0.iter().any(|(_, until)| now_us > until.load(Ordering::Relaxed))
+    }
+
+    fn over(&self, now_us: u64) -> Vec<Address> {
+        let is_over = |until: &AtomicU64| now_us > until.load(Ordering::Relaxed);
+        self.0.iter().filter(|(_, until)| is_over(until)).map(|(node, _)| node.clone()).collect()
+    }
+}
+
+impl Engine {
+    /// At the beginning of a turn: whether a node's time is over since the last one.
+    #[inline]
+    pub(super) fn look_at_fences(&mut self) {
+        let is_any_over = self.shared.fences.is_any_over(self.now.us);
+        if is_any_over || !self.fenced_nodes.is_empty() {
+            self.enter_fences();
+        }
+    }
+
+    #[cold]
+    fn enter_fences(&mut self) {
+        let over = self.shared.fences.over(self.now.us);
+        let before = std::mem::replace(&mut self.fenced_nodes, over.clone());
+        for node in over.iter().filter(|node| !before.contains(node)) {
+            self.cut_off(node);
+        }
+    }
+
+    /// Whether no request of a client may be sent to this node now.
+    pub(super) fn is_fenced(&self, node: &Address) -> bool {
+        self.fenced_nodes.contains(node)
+    }
+
+    /// Whether any node is fenced now.
+    #[inline]
+    pub(super) fn is_any_fenced(&self) -> bool {
+        !self.fenced_nodes.is_empty()
+    }
+
+    /// How many replies of these nodes are due to clients.
+    #[must_use]
+    pub fn owed_by(&self, nodes: &[Address]) -> usize {
+        let is_theirs = |node: u32| {
+            let node = &self.nodes.nodes[node as usize];
+            !node.is_proxy && nodes.contains(&node.address)
+        };
+        let live = self.backends.iter().filter(|backend| backend.phase != Phase::Free);
+        live.filter(|backend| is_theirs(backend.purpose.node)).map(|backend| backend.owed.len()).sum()
+    }
+
+    /// Gives up what this node owes: each of those requests is answered with an error.
+    pub fn cut_off(&mut self, node: &Address) {
+        for index in 0..self.backends.len() {
+            let backend = &self.backends[index];
+            let known = &self.nodes.nodes.get(backend.purpose.node as usize);
+            let is_its = known.is_some_and(|known| !known.is_proxy && known.address == *node);
+            let is_in_use = !backend.owed.is_empty() || backend.purpose.owner.is_some();
+            if is_its && is_in_use && !matches!(backend.phase, Phase::Free | Phase::Down { .. }) {
+                self.backend_failed(BackendId(index as u32), CUT_OFF);
+            }
+        }
+    }
+
+    /// Has the session wait if the request is for slots whose owner is being replaced.
+    pub(super) fn hold_for_owner(&mut self, id: SessionId, command: &Command, args: Args<'_>) -> bool {
+        let is_held = self.is_holding() && self.touches_held(command, args);
+        if is_held {
+            self.hold(id);
+        }
+        is_held
+    }
+
+    /// The same for a request of which only the one key is known.
+    pub(super) fn hold_slot_for_owner(&mut self, id: SessionId, slot: Slot) -> bool {
+        let is_held = self.is_holding() && self.is_held(slot);
+        if is_held {
+            self.hold(id);
+        }
+        is_held
+    }
+
+    fn hold(&mut self, id: SessionId) {
+        self.sessions[id.0 as usize].wait = Wait::Held;
+        self.held_sessions.push(id);
+    }
+
+    fn is_holding(&self) -> bool {
+        self.shared.view.as_deref().is_some_and(|view| view.hold_until_us > self.now.us)
+    }
+
+    fn is_held(&self, slot: Slot) -> bool {
+        self.shared.view.as_deref().is_some_and(|view| view.routes.target_of(slot) == &Target::Held)
+    }
+
+    fn touches_held(&self, command: &Command, args: Args<'_>) -> bool {
+        match command.class {
+            // These go to all primaries, of which one is missing.
+            Class::FanOut(_) => true,
+            Class::Forward => {
+                let mut positions = Vec::new();
+                // A request whose keys cannot be told fails, now or later.
+                let _ = key_positions(command, args, &mut positions);
+                let mut slots = positions.iter().map(|&position| Slot::of_key(args.get(position as usize)));
+                slots.any(|slot| self.is_held(slot))
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets go on what was held for an owner that did not come in time.
+    pub(super) fn end_hold(&mut self) {
+        let until = self.shared.view.as_deref().map_or(0, |view| view.hold_until_us);
+        if until != 0 && until <= self.now.us && !self.held_sessions.is_empty() {
+            self.release_held_sessions();
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! A whole self-managed cluster of real processes, as an operator would run it: brokers, coordinators, and a pool
+//! of hosts, each with a proxy and two Redis servers. All of it is made through the broker's HTTP API; a test may
+//! kill, stop and start again any single process.
+//!
+//! ```text
+//!   brokers ◀── HTTP ── coordinators ── probes, views ──▶ hosts 0, 1, 2 …
+//!   (one file, or etcd)                                   each: proxy + node 0 + node 1
+//! ```
+//! Children die with the thread that started them, so a cluster is made, restarted and dropped in one thread.
+
+pub mod host;
+pub mod service;
+pub mod shard;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use api::{BrokerClient, ClientOptions, Endpoint};
+use control_core::{State, SyncState};
+use model::ClusterName;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use self::host::Host;
+use self::service::{Place, Recipe, Service};
+use self::shard::ShardPlace;
+use crate::redis_server::RedisOptions;
+use crate::wait::{Deadline, retry_until};
+
+/// How long a cluster may take until it is whole.
+const WHOLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long one call to a broker may take.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Where the metadata is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brokers {
+    /// One broker with one file.
+    Embedded,
+    /// So many brokers on one etcd.
+    OnEtcd(usize),
+}
+
+/// How a managed cluster is started.
+#[derive(Clone, Debug)]
+pub struct ManagedOptions {
+    /// The brokers.
+    pub brokers: Brokers,
+    /// How many coordinators there are.
+    pub coordinators: usize,
+    /// One host for each; more hosts than a cluster uses stay in the pool.
+    pub hosts: Vec<Place>,
+    /// Where brokers, coordinators and etcd run.
+    pub control: Place,
+    /// Settings of each broker, by their names in the configuration file.
+    pub broker_settings: Vec<(String, String)>,
+    /// Settings of each coordinator.
+    pub coordinator_settings: Vec<(String, String)>,
+    /// Settings of each proxy.
+    pub proxy_settings: Vec<(String, String)>,
+    /// The Redis servers; `cluster` mode is not for here.
+    pub nodes: RedisOptions,
+}
+
+impl ManagedOptions {
+    /// One broker, one coordinator, and so many hosts on the loopback, all with default settings.
+    #[must_use]
+    pub fn of(hosts: usize) -> Self {
+        Self {
+            brokers: Brokers::Embedded,
+            coordinators: 1,
+            hosts: vec![Place::default(); hosts],
+            control: Place::default(),
+            broker_settings: Vec::new(),
+            coordinator_settings: Vec::new(),
+            proxy_settings: Vec::new(),
+            nodes: RedisOptions::default(),
+        }
+    }
+
+    /// Adds a setting of each coordinator.
+    #[must_use]
+    pub fn coordinator(mut self, name: &str, value: &str) -> Self {
+        self.coordinator_settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Adds a setting of each proxy.
+    #[must_use]
+    pub fn proxy(mut self, name: &str, value: &str) -> Self {
+        self.proxy_settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// A running control plane with its hosts. Everything is stopped when it is dropped.
+#[derive(Debug)]
+pub struct ManagedCluster {
+    /// The hosts, in the order in which they were registered; host `n` is called `host-n`.
+    pub hosts: Vec<Host>,
+    /// The coordinators.
+    pub coordinators: Vec<Service>,
+    /// The brokers.
+    pub brokers: Vec<Service>,
+    /// What the brokers keep their metadata in, unless it is a file.
+    pub etcd: Option<Service>,
+    client: BrokerClient,
+    runtime: Runtime,
+    directory: TempDir,
+}
+
+impl ManagedCluster {
+    /// Starts everything and registers every host. There is no cluster yet.
+    ///
+    /// # Errors
+    /// When something does not start, or a broker refuses a host.
+    pub fn start(options: &ManagedOptions) -> Result<Self> {
+        let directory = tempfile::Builder::new().prefix("undermoon-managed-").tempdir()?;
+        let (etcd, brokers) = start_brokers(options, directory.path())?;
+        let start_host = |(number, place)| Host::start(number, place, options, directory.path());
+        let hosts = options.hosts.iter().enumerate().map(start_host).collect::<Result<Vec<_>>>()?;
+        let start_coordinator = |number| start_coordinator(number, options, &brokers, directory.path());
+        let coordinators = (0..options.coordinators).map(start_coordinator).collect::<Result<Vec<_>>>()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = client(&brokers)?;
+        let mut cluster = Self { hosts, coordinators, brokers, etcd, client, runtime, directory };
+        for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
+            service.wait_listening()?;
+        }
+        for number in 0..cluster.hosts.len() {
+            cluster.hosts[number].wait_answering()?;
+            cluster.register(number)?;
+        }
+        Ok(cluster)
+    }
+
+    /// [`start`](Self::start), then a cluster over so many of the hosts, whole when this returns.
+    ///
+    /// # Errors
+    /// As `start` and [`create`](Self::create).
+    pub fn with_cluster(options: &ManagedOptions, name: &str, hosts: usize) -> Result<Self> {
+        let cluster = Self::start(options)?;
+        cluster.create(name, hosts * 2)?;
+        cluster.wait_whole(name)?;
+        Ok(cluster)
+    }
+
+    /// Registers a host, or says that it is back; harmless when it is registered.
+    ///
+    /// # Errors
+    /// When the broker refuses it.
+    pub fn register(&self, number: usize) -> Result<()> {
+        let host = &self.hosts[number];
+        let proxy = api::v3::NewProxy {
+            proxy_address: host.proxy.model_address()?,
+            nodes: host.nodes.iter().map(Service::model_address).collect::<Result<_>>()?,
+            host: Some(host.name()),
+            index: None,
+        };
+        match self.runtime.block_on(self.client.add_proxy(&proxy)) {
+            Err(error) if error.code() == Some("ALREADY_EXISTED") => Ok(()),
+            outcome => outcome.with_context(|| format!("registering {}", host.name())),
+        }
+    }
+
+    /// Makes a cluster of so many nodes, two on each host.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn create(&self, name: &str, nodes: usize) -> Result<()> {
+        let name = name.parse()?;
+        Ok(self.runtime.block_on(self.client.create_cluster(&name, nodes))?)
+    }
+
+    /// The typed client of the brokers' API, and [`block_on`](Self::block_on) to run its calls.
+    #[must_use]
+    pub fn client(&self) -> &BrokerClient {
+        &self.client
+    }
+
+    /// Runs a call of [`client`](Self::client) to its end.
+    pub fn block_on<F: Future>(&self, call: F) -> F::Output {
+        self.runtime.block_on(call)
+    }
+
+    /// The metadata as a broker has it now.
+    ///
+    /// # Errors
+    /// When no broker answers.
+    pub fn state(&self) -> Result<State> {
+        let answer = self.runtime.block_on(self.client.state::<State>(0, Duration::ZERO))?;
+        Ok(answer.state.unwrap_or_default())
+    }
+
+    /// The shards of a cluster, each with where its nodes are.
+    ///
+    /// # Errors
+    /// When no broker answers, or there is no such cluster.
+    pub fn shards(&self, name: &str) -> Result<Vec<ShardPlace>> {
+        let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
+        let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
+        cluster.shard_ids().map(|id| ShardPlace::of(&self.hosts, cluster, id)).collect()
+    }
+
+    /// The shard that owns a key.
+    ///
+    /// # Errors
+    /// As [`shards`](Self::shards).
+    pub fn shard_of(&self, name: &str, key: &[u8]) -> Result<ShardPlace> {
+        let slot = model::Slot::of_key(key);
+        let mut shards = self.shards(name)?.into_iter();
+        shards.find(|shard| shard.slots.contains(slot)).with_context(|| format!("no shard owns {slot}"))
+    }
+
+    /// Waits until every replica is in sync, no primary is being replaced, and every proxy of the cluster serves
+    /// the view that the metadata has.
+    ///
+    /// # Errors
+    /// When that does not come about in time; the message has the metadata and the coordinators' logs.
+    pub fn wait_whole(&self, name: &str) -> Result<()> {
+        self.wait_for(WHOLE_LIMIT, "the cluster is whole", || self.check_whole(name))
+    }
+
+    /// Polls until `check` succeeds.
+    ///
+    /// # Errors
+    /// When it does not in time; the message has the metadata and the ends of the coordinators' logs.
+    pub fn wait_for<T>(&self, limit: Duration, what: &str, check: impl FnMut() -> Result<T>) -> Result<T> {
+        retry_until(Deadline::within(limit), what, check).map_err(|error| {
+            let logs = self.coordinators.iter().map(|coordinator| format!("{}\n", coordinator.log_tail()));
+            error.context(format!("{:#?}\n{}", self.state(), logs.collect::<String>()))
+        })
+    }
+
+    /// Whether the cluster is whole, and if not, what is missing.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check_whole(&self, name: &str) -> Result<()> {
+        let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
+        let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
+        for id in cluster.shard_ids() {
+            let (shard, place) = (cluster.shard(id), ShardPlace::of(&self.hosts, cluster, id)?);
+            ensure!(shard.fence.is_none(), "{place:?} is fenced");
+            ensure!(shard.replica == SyncState::InSync, "the replica of {place:?} is {:?}", shard.replica);
+            for node in [place.primary, place.replica] {
+                let served = self.hosts[node.host].proxy.say("UMCTL GETEPOCH")?.integer()?;
+                let served = u64::try_from(served)?;
+                ensure!(served == cluster.epoch.0, "host {} serves epoch {served}", node.host);
+            }
+        }
+        Ok(())
+    }
+
+    /// The addresses of all proxies, for clients.
+    #[must_use]
+    pub fn proxies(&self) -> Vec<SocketAddr> {
+        self.hosts.iter().map(|host| host.proxy.address()).collect()
+    }
+
+    /// Where all files and logs are, until it is dropped.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The host whose proxy listens there.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn host_at(&self, proxy: SocketAddr) -> Result<usize> {
+        match self.hosts.iter().position(|host| host.proxy.address() == proxy) {
+            Some(number) => Ok(number),
+            None => bail!("no host has its proxy at {proxy}"),
+        }
+    }
+
+    /// Starts one more coordinator.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn add_coordinator(&mut self, options: &ManagedOptions) -> Result<()> {
+        let number = self.coordinators.len();
+        let mut started = start_coordinator(number, options, &self.brokers, self.directory.path())?;
+        started.wait_listening()?;
+        self.coordinators.push(started);
+        Ok(())
+    }
+}
+
+fn client(brokers: &[Service]) -> Result<BrokerClient> {
+    let endpoint = |broker: &Service| Ok(broker.address().to_string().parse::<Endpoint>()?);
+    let endpoints = brokers.iter().map(endpoint).collect::<Result<Vec<_>>>()?;
+    let options = ClientOptions { timeout: CALL_LIMIT, ..ClientOptions::default() };
+    Ok(BrokerClient::new(endpoints, &options)?)
+}
+
+fn start_brokers(options: &ManagedOptions, parent: &Path) -> Result<(Option<Service>, Vec<Service>)> {
+    let (etcd, count) = match options.brokers {
+        Brokers::Embedded => (None, 1),
+        Brokers::OnEtcd(count) => (Some(start_etcd(&options.control, parent)?), count),
+    };
+    let start = |number| {
+        let name = format!("broker-{number}");
+        Service::start(&name, parent, &options.control, |address, _| {
+            let mut recipe = Recipe::undermoon("broker")?.with("address", &address.to_string());
+            if let Some(etcd) = &etcd {
+                let endpoint = format!("http://{}", etcd.address());
+                recipe = recipe.with("store", "etcd").with("etcd_endpoints", &endpoint);
+            }
+            recipe.settings.extend(options.broker_settings.iter().cloned());
+            Ok(recipe)
+        })
+    };
+    let brokers = (0..count).map(start).collect::<Result<Vec<_>>>()?;
+    Ok((etcd, brokers))
+}
+
+fn start_etcd(place: &Place, parent: &Path) -> Result<Service> {
+    let peers = crate::port::Port::reserve()?;
+    let mut etcd = Service::start("etcd", parent, place, |address, _| {
+        let (client, peer) = (format!("http://{address}"), format!("http://{}:{}", place.ip, peers.number()));
+        let arguments = [
+            ("--data-dir", "data"),
+            ("--listen-client-urls", &client),
+            ("--advertise-client-urls", &client),
+            ("--listen-peer-urls", &peer),
+            ("--initial-advertise-peer-urls", &peer),
+            ("--initial-cluster", &format!("default={peer}")),
+            ("--log-level", "error"),
+        ];
+        let arguments = arguments.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]);
+        let program = crate::binary::on_path("etcd")?;
+        Ok(Recipe { program, arguments: arguments.collect(), settings: Vec::new() })
+    })?;
+    etcd.wait_listening()?;
+    Ok(etcd)
+}
+
+fn start_coordinator(
+    number: usize,
+    options: &ManagedOptions,
+    brokers: &[Service],
+    parent: &Path,
+) -> Result<Service> {
+    let brokers: BTreeMap<usize, String> =
+        brokers.iter().map(|broker| broker.address().to_string()).enumerate().collect();
+    // Each begins with another broker.
+    let first = number % brokers.len().max(1);
+    let order = (0..brokers.len()).map(|step| brokers[&((first + step) % brokers.len())].clone());
+    let order = order.collect::<Vec<_>>().join(",");
+    Service::start(&format!("coordinator-{number}"), parent, &options.control, |address, _| {
+        let recipe = Recipe::undermoon("coordinator")?.with("address", &address.to_string());
+        let mut recipe = recipe.with("broker_address", &order).with("log_level", "info");
+        recipe.settings.extend(options.coordinator_settings.iter().cloned());
+        Ok(recipe)
+    })
+}

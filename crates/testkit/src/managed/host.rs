@@ -1,0 +1,122 @@
+//! One host of a managed cluster: a proxy with its two Redis servers, what dies together.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::ManagedOptions;
+use super::service::{Place, Recipe, Service};
+
+/// Where a node that starts looks for its primary: nothing listens there, so that a node that starts anew is
+/// nobody's primary until its proxy says so.
+const NOWHERE: [&str; 2] = ["127.0.0.1", "1"];
+
+/// A proxy and the two nodes that it fronts.
+#[derive(Debug)]
+pub struct Host {
+    /// Its place among the hosts.
+    pub number: usize,
+    /// The proxy.
+    pub proxy: Service,
+    /// The Redis servers.
+    pub nodes: [Service; 2],
+}
+
+impl Host {
+    /// Starts all three.
+    ///
+    /// # Errors
+    /// When one of them cannot be started.
+    pub(super) fn start(
+        number: usize,
+        place: &Place,
+        options: &ManagedOptions,
+        parent: &Path,
+    ) -> Result<Self> {
+        let directory = parent.join(format!("host-{number}"));
+        let node = |index: usize| {
+            Service::start(&format!("node-{index}"), &directory, place, |address, _| {
+                redis_recipe(options, address)
+            })
+        };
+        let nodes = [node(0)?, node(1)?];
+        let proxy = Service::start("proxy", &directory, place, |address, _| {
+            let mut recipe = Recipe::undermoon("proxy")?.with("address", &address.to_string());
+            recipe.settings.extend(options.proxy_settings.iter().cloned());
+            Ok(recipe)
+        })?;
+        Ok(Self { number, proxy, nodes })
+    }
+
+    /// What the metadata calls it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("host-{}", self.number)
+    }
+
+    /// Waits until all three answer.
+    ///
+    /// # Errors
+    /// When one does not in time; with the end of its log.
+    pub fn wait_answering(&mut self) -> Result<()> {
+        self.services().try_for_each(Service::wait_answering)
+    }
+
+    /// All three processes, the proxy first.
+    pub fn services(&mut self) -> impl Iterator<Item = &mut Service> {
+        std::iter::once(&mut self.proxy).chain(&mut self.nodes)
+    }
+
+    /// Kills all three at once, as when the machine loses power.
+    pub fn kill(&mut self) {
+        self.services().for_each(Service::kill);
+    }
+
+    /// Stops all three with SIGSTOP: their sockets stay open and nothing answers.
+    ///
+    /// # Errors
+    /// When one has ended.
+    pub fn freeze(&mut self) -> Result<()> {
+        self.services().try_for_each(|service| service.process().freeze())
+    }
+
+    /// Ends [`freeze`](Self::freeze).
+    ///
+    /// # Errors
+    /// When one has ended.
+    pub fn thaw(&mut self) -> Result<()> {
+        self.services().try_for_each(|service| service.process().thaw())
+    }
+
+    /// Starts all three again, the nodes first.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn restart(&mut self) -> Result<()> {
+        self.nodes.iter_mut().try_for_each(Service::restart)?;
+        self.proxy.restart()
+    }
+}
+
+fn redis_recipe(options: &ManagedOptions, address: std::net::SocketAddr) -> Result<Recipe> {
+    let program = options.nodes.binary.path().context("finding the Redis server")?;
+    let (port, ip) = (address.port().to_string(), address.ip().to_string());
+    let append_only = if options.nodes.append_only { "yes" } else { "no" };
+    let fixed = [
+        ("--port", port.as_str()),
+        ("--bind", &ip),
+        ("--protected-mode", "no"),
+        ("--save", ""),
+        ("--appendonly", append_only),
+        ("--repl-diskless-sync-delay", "0"),
+        ("--replica-serve-stale-data", "no"),
+    ];
+    let mut arguments: Vec<String> =
+        fixed.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect();
+    arguments.push("--replicaof".to_owned());
+    arguments.extend(NOWHERE.map(str::to_owned));
+    for (name, value) in &options.nodes.settings {
+        arguments.extend([format!("--{name}"), value.clone()]);
+    }
+    Ok(Recipe { program, arguments, settings: Vec::new() })
+}
