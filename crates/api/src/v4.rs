@@ -214,6 +214,18 @@ pub struct Plan {
     pub words: Vec<String>,
 }
 
+/// Body of POST `clusters/{cluster}/failover`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FailOver {
+    /// The node that is the primary now.
+    #[schema(value_type = String)]
+    pub primary: Address,
+    /// Whether the replica takes over at once with what it has, even if that is not everything.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// Answer of `state`: the whole of the metadata, for coordinators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateAnswer<S> {

@@ -89,6 +89,8 @@ pub struct ProxyHealth {
     pub view_epoch: Epoch,
     /// The epoch of its nodes' roles; 0 if it was given none.
     pub roles_epoch: Epoch,
+    /// The longest lease that it was ever granted, in milliseconds.
+    pub lease_longest_ms: u64,
     /// Its nodes.
     pub nodes: Vec<NodeHealth>,
     /// Imports that wait to be committed.
@@ -125,6 +127,9 @@ pub struct NodeHealth {
     pub link: Option<LinkState>,
     /// How far it is in the replication stream, in bytes.
     pub offset: u64,
+    /// It was a primary and has stopped, with nothing under way any more; and a replica has acknowledged all that it
+    /// had then.
+    pub replicated: bool,
 }
 
 /// Whether a node answers its proxy.

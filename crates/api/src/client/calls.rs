@@ -13,7 +13,7 @@ use crate::v3::{
     Addresses, BrokerSettings, Cluster, ClusterAnswer, ClusterInfo, ClusterNodeNumber, HostsCannotFail,
     MigrationTask, Names, NewProxy, NodeNumber, Proxy, ProxyAnswer,
 };
-use crate::v4::{CommandAnswer, EventPage, Health, Jobs, Plan, PlannedChange, StateAnswer};
+use crate::v4::{CommandAnswer, EventPage, FailOver, Health, Jobs, Plan, PlannedChange, StateAnswer};
 use crate::{V3, V4};
 
 type Answer<T> = Result<T, ClientError>;
@@ -220,6 +220,22 @@ impl BrokerClient {
     /// What a change would do.
     pub async fn plan(&self, change: &PlannedChange) -> Answer<Plan> {
         self.call(Method::POST, &format!("{V4}/plan"), Some(change)).await
+    }
+
+    /// Moves a shard's primary to its replica.
+    pub async fn fail_over(&self, cluster: &ClusterName, order: &FailOver) -> Answer<()> {
+        self.give(Method::POST, format!("{V4}/clusters/{cluster}/failover"), order).await
+    }
+
+    /// The metadata if it is newer than a change, by the store's own word.
+    pub async fn confirmed_state<S: DeserializeOwned>(&self, after: u64) -> Answer<StateAnswer<S>> {
+        self.read(format!("{V4}/state?after={after}&confirm=true")).await
+    }
+
+    /// The number of the last change once it is above another, or that one after `wait`.
+    pub async fn change_after(&self, after: u64, wait: Duration) -> Answer<u64> {
+        let path = format!("{V4}/state?after={after}&brief=true&wait_ms={}", wait.as_millis());
+        self.read::<StateAnswer<serde_json::Value>>(path).await.map(|answer| answer.change)
     }
 
     /// The metadata once it is newer than a change, or nothing after `wait`.

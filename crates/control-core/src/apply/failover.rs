@@ -7,7 +7,7 @@ use super::migrations::{restart_touching, schedule};
 use crate::allocate::replacement;
 use crate::command::{FailedOver, Reply};
 use crate::error::ApplyError;
-use crate::state::{Half, Shard, ShardId, State, SyncState};
+use crate::state::{FenceReason, Half, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
 /// Makes a shard's replica its primary. The old primary is its replica from now on, of which `old` is
@@ -15,6 +15,7 @@ use crate::time::TimeMs;
 pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.primary = shard.primary.other();
     shard.replica = old;
+    shard.stays = shard.fence.is_some_and(|fence| fence.reason == FenceReason::Planned);
     shard.fence = None;
     shard.changed = now;
 }

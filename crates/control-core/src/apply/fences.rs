@@ -24,7 +24,7 @@ pub(super) fn set(
     if shard.replica == SyncState::OutOfSync {
         return Err(ApplyError::ReplicaNotInSync(cluster.chunks[id.chunk].replica(id.shard).clone()));
     }
-    if reason == FenceReason::Handover && cluster.is_migrating(id) {
+    if reason.is_handover() && cluster.is_migrating(id) {
         return Err(ApplyError::MigrationRunning(name.clone()));
     }
     fence(state, name, id, reason, now)?;
@@ -93,7 +93,11 @@ pub(super) fn balance(state: &mut State, name: &ClusterName, now: TimeMs) -> Res
         let is_quiet = !cluster.is_migrating(*id) && !chunk.proxies.iter().any(is_failed);
         is_astray && is_quiet && shard.replica == SyncState::InSync
     };
-    for id in cluster.shard_ids().filter(can_move).collect::<Vec<_>>() {
+    let strays = cluster.shard_ids().filter(can_move).collect::<Vec<_>>();
+    // Those that cannot move now are brought home later, whoever had put them where they are.
+    let shards = state.cluster_mut(name)?.chunks.iter_mut().flat_map(|chunk| &mut chunk.shards);
+    shards.for_each(|shard| shard.stays = false);
+    for id in strays {
         fence(state, name, id, FenceReason::Handover, now)?;
     }
     Ok(Reply::Done)

@@ -10,7 +10,7 @@ mod repair;
 mod replicas;
 mod upkeep;
 
-use model::{Address, Epoch, SetCluster, SetRepl};
+use model::{Address, Epoch};
 
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition, proxy_health};
@@ -23,15 +23,14 @@ use crate::time::TimeMs;
 pub enum Action {
     /// Send the command to the broker.
     Apply(Command),
-    /// Give the proxy its roles and then its view. With FORCE in the roles, nodes that started anew are to
-    /// take their roles with what they have; without, a primary that started anew stays out of service.
+    /// Give the proxy its roles and, when it has accepted them, its view: those of [`crate::desired_view`], by the
+    /// state that was looked at. With FORCE in the roles, nodes that started anew are to take their roles with what
+    /// they have; without, a primary that started anew stays out of service.
     Push {
         /// The proxy.
         proxy: Address,
-        /// The roles of its nodes; first.
-        roles: SetRepl,
-        /// Its view; when the roles have been accepted.
-        view: SetCluster,
+        /// Whether the roles are sent with FORCE.
+        makes_do: bool,
     },
     /// Have the proxy empty its nodes, which it may do only while it has the empty view of that epoch; when
     /// it has, send [`Command::ProxyCleaned`].

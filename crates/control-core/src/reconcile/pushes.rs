@@ -5,7 +5,9 @@ use model::{Address, Epoch};
 use super::{Action, Watch};
 use crate::diagnose::{NodeCondition, proxy_health};
 use crate::state::{Chunk, Cluster, Half, MigrationOutcome, ShardId, SyncState};
-use crate::views::desired_view;
+
+/// After a change of roles, whoever takes over is told first; not for longer than this, because it may not listen.
+const TAKER_FIRST_MS: u64 = 300;
 
 /// Adds a push for each living proxy that lags behind.
 pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -24,12 +26,8 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
     }
     late.sort();
-    for Late { proxy, makes_do, .. } in late {
-        if let Some((mut roles, view)) = desired_view(watch.state, proxy) {
-            roles.flags.force = makes_do;
-            actions.push(Action::Push { proxy: proxy.clone(), roles, view });
-        }
-    }
+    let push = |late: Late<'_>| Action::Push { proxy: late.proxy.clone(), makes_do: late.makes_do };
+    actions.extend(late.into_iter().map(push));
 }
 
 /// A proxy that must be given something.
@@ -65,7 +63,7 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
     }
     let has = held_epoch(watch, proxy)?;
     let makes_do = makes_do(watch, chunk, half);
-    if has >= cluster.epoch && !makes_do {
+    if (has >= cluster.epoch && !makes_do) || must_wait(watch, cluster, chunk, half) {
         return None;
     }
     let gains = cluster.finished.iter().rev().take_while(|done| done.epoch > has);
@@ -83,6 +81,15 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
         Rank::Other
     };
     Some(Late { rank, proxy, makes_do })
+}
+
+/// Whether the other half has just taken over a shard and does not know yet. This half holds its clients back; if it
+/// sent them there now, they would be sent back.
+fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) -> bool {
+    let taker = chunk.proxy(half.other());
+    let has_changed = |shard: Half| watch.now.since(chunk.shard(shard).changed) < TAKER_FIRST_MS;
+    chunk.primaries_in(half.other()).any(has_changed)
+        && held_epoch(watch, taker).is_some_and(|has| has < cluster.epoch)
 }
 
 /// Whether a primary behind the proxy started anew and has to serve with what it has, because no replica is

@@ -75,16 +75,15 @@ impl Place<'_> {
         };
         match (primary, fence.reason) {
             _ if !can_promote => Some(self.lift(shard, fence)),
-            (Primary::Gone, FenceReason::Handover) => Some(self.fence(shard, FenceReason::Dead)),
-            (Primary::Gone, FenceReason::Dead) => {
-                self.is_stopped(shard, fence).then(|| self.promote(shard, fence))
-            }
+            (Primary::Gone, reason) if reason.is_handover() => Some(self.fence(shard, FenceReason::Dead)),
+            (Primary::Gone, _) => self.is_stopped(shard, fence).then(|| self.promote(shard, fence)),
             (Primary::Well, FenceReason::Dead) => Some(self.lift(shard, fence)),
-            (Primary::Well, FenceReason::Handover) if self.is_caught_up(shard, fence) => {
+            (Primary::Well, reason) if reason.is_handover() && self.is_caught_up(shard, fence) => {
                 Some(self.promote(shard, fence))
             }
-            (_, FenceReason::Handover)
-                if self.fenced_for_ms(fence) > self.watch.observed.timing.handover_ms_max =>
+            (_, reason)
+                if reason.is_handover()
+                    && self.fenced_for_ms(fence) > self.watch.observed.timing.handover_ms_max =>
             {
                 Some(self.lift(shard, fence))
             }
@@ -129,11 +128,18 @@ impl Place<'_> {
     /// last lease has run out, and the replica has been gone for as long. Both are counted from when this
     /// coordinator saw them, which is never before they were.
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
-        let lease_ms = self.watch.observed.timing.lease_ms;
+        let lease_ms = self.lease_ms(shard);
         let wait_ms = lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR;
         let detached = self.watch.observed.fences.get(&fence.epoch).and_then(|seen| seen.detached);
         let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= wait_ms);
         self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(fence) >= wait_ms)
+    }
+
+    /// How long a lease lasts: another coordinator may grant longer ones than this.
+    fn lease_ms(&self, shard: Half) -> u64 {
+        let health = proxy_health(self.watch.observed, self.chunk.primary_proxy(shard));
+        let seen_ms = health.map_or(0, |health| health.lease_longest_ms);
+        seen_ms.max(self.watch.observed.timing.lease_ms)
     }
 
     fn has_heard(&self, shard: Half, fence: Fence) -> bool {
@@ -145,10 +151,13 @@ impl Place<'_> {
         self.watch.observed.fences.get(&fence.epoch).map_or(0, |seen| self.watch.now.since(seen.since))
     }
 
-    /// Whether the replica has all that the primary had when it stopped. The primary's offset counts only in
-    /// an answer that was given after it had stopped.
+    /// Whether the replica has all that the primary had when it stopped: the primary's proxy has asked it, or both
+    /// are equally far. Either counts only in an answer that was given after the primary had stopped.
     fn is_caught_up(&self, shard: Half, fence: Fence) -> bool {
-        self.has_heard(shard, fence) && self.behind_bytes(shard) == Some(0)
+        let health =
+            node_health(self.watch.observed, self.chunk.primary_proxy(shard), self.chunk.primary(shard));
+        let is_replicated = health.is_some_and(|health| health.replicated);
+        self.has_heard(shard, fence) && (is_replicated || self.behind_bytes(shard) == Some(0))
     }
 
     fn behind_bytes(&self, shard: Half) -> Option<u64> {
@@ -174,7 +183,8 @@ impl Place<'_> {
             primary: self.chunk.primary(shard).clone(),
             fence: Some(fence.epoch),
             force: false,
-            behind_bytes: self.behind_bytes(shard),
+            // What was seen of a primary that is handed over is older than what its proxy has made sure of.
+            behind_bytes: self.behind_bytes(shard).filter(|_| !fence.reason.is_handover()),
             now: self.watch.now,
         }
     }

@@ -76,6 +76,7 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
         let is_stray = |home: &Half| {
             let shard = chunk.shard(*home);
             shard.primary != *home
+                && !shard.stays
                 && shard.replica == SyncState::InSync
                 && watch.now.since(shard.changed) >= watch.observed.timing.balance_quiet_ms
                 && watch.replica(chunk, *home) == NodeCondition::Following

@@ -75,6 +75,10 @@ pub struct Shard {
     pub fence: Option<Fence>,
     /// When the roles were last changed.
     pub changed: TimeMs,
+    /// An operator has put the primary where it is: it is not brought home until somebody balances the cluster, or
+    /// it fails.
+    #[serde(default)]
+    pub stays: bool,
 }
 
 /// What is known of a replica's data.
@@ -110,13 +114,23 @@ pub enum FenceReason {
     Dead,
     /// It is well; the replica takes over once it has everything.
     Handover,
+    /// As [`FenceReason::Handover`], and an operator wants it: the new primary stays where it is.
+    Planned,
+}
+
+impl FenceReason {
+    /// Whether nothing is wrong with the primary, and nothing may be lost.
+    #[must_use]
+    pub const fn is_handover(self) -> bool {
+        matches!(self, Self::Handover | Self::Planned)
+    }
 }
 
 impl Shard {
     /// A shard of two new nodes.
     #[must_use]
     pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
-        Self { slots, primary: home, replica: SyncState::Fresh, fence: None, changed: now }
+        Self { slots, primary: home, replica: SyncState::Fresh, fence: None, changed: now, stays: false }
     }
 }
 

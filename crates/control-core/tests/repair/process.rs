@@ -123,9 +123,16 @@ impl SimProxy {
                 link => link,
             }),
             offset: node.data.last().copied().unwrap_or(0),
+            replicated: false,
         });
         let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
-        ProxyHealth { view_epoch, roles_epoch, nodes: nodes.collect(), finished: Vec::new() }
+        ProxyHealth {
+            view_epoch,
+            roles_epoch,
+            lease_longest_ms: 0,
+            nodes: nodes.collect(),
+            finished: Vec::new(),
+        }
     }
 }
 

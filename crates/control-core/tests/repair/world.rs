@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control_core::{
     Action, Command, Half, HostName, LinkState, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
-    may_grant_lease, reconcile,
+    desired_view, may_grant_lease, reconcile,
 };
-use model::{Address, ClusterName, Epoch, Role, Slot};
+use model::{Address, ClusterName, Epoch, Role, SetCluster, SetRepl, Slot};
 
 use crate::process::{SimNode, SimProxy};
 
@@ -49,6 +49,7 @@ pub(crate) struct Coordinator {
 
 enum Sent {
     Action(Action),
+    Push { proxy: Address, roles: SetRepl, view: SetCluster },
     Lease { proxy: Address, until: TimeMs },
 }
 
@@ -298,8 +299,13 @@ impl World {
         }
         let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
         for action in reconcile(&self.state, &coordinator.observed, now) {
-            let at = if matches!(action, Action::Push { .. }) { pushed } else { arrives };
-            coordinator.sent.push((at, Sent::Action(action)));
+            let Action::Push { proxy, makes_do } = action else {
+                coordinator.sent.push((arrives, Sent::Action(action)));
+                continue;
+            };
+            let (mut roles, view) = desired_view(&self.state, &proxy).unwrap();
+            roles.flags.force = makes_do;
+            coordinator.sent.push((pushed, Sent::Push { proxy, roles, view }));
         }
     }
 
@@ -312,7 +318,7 @@ impl World {
                     // Another coordinator may have been first.
                     let _ = self.apply(command);
                 }
-                Sent::Action(Action::Push { proxy, roles, view }) if self.can_hear(number, &proxy) => {
+                Sent::Push { proxy, roles, view } if self.can_hear(number, &proxy) => {
                     self.proxies.get_mut(&proxy).unwrap().accept(roles, view.view);
                 }
                 Sent::Action(Action::Clean { proxy, epoch }) if self.can_hear(number, &proxy) => {

@@ -60,6 +60,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(v4::cancel_jobs))
         .routes(routes!(v4::health))
         .routes(routes!(v4::plan))
+        .routes(routes!(v4::fail_over))
         .routes(routes!(v4::state))
         .routes(routes!(v4::command))
         .routes(routes!(scrape))

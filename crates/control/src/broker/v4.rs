@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use api::ErrorBody;
-use api::v4::{CommandAnswer, EventPage, Health, Jobs, Plan, PlannedChange, StateAnswer};
+use api::v4::{CommandAnswer, EventPage, FailOver, Health, Jobs, Plan, PlannedChange, StateAnswer};
 use axum::Json;
 use axum::extract::{Path, State};
-use control_core::{Command, HostName, NewProxy, Reply, TimeMs, apply, explain};
+use control_core::{Command, FenceReason, HostName, NewProxy, Reply, TimeMs, apply, explain};
 use service::build_info::BUILD;
 
 use super::error::ApiError;
@@ -114,21 +114,55 @@ fn planned(change: PlannedChange) -> Command {
 /// given: how coordinators learn of changes at once.
 #[utoipa::path(get, path = "/api/v4/state", tag = "coordinators",
     params(("after" = Option<u64>, Query, description = "The number of the change that the caller knows"),
-        ("wait_ms" = Option<u64>, Query, description = "How long to wait for a newer one; 30000 at most")),
-    responses((status = 200, body = StateAnswer<Object>), (status = 400, body = ErrorBody)))]
+        ("wait_ms" = Option<u64>, Query, description = "How long to wait for a newer one; 30000 at most"),
+        ("confirm" = Option<bool>, Query, description = "Whether the store itself is asked first"),
+        ("brief" = Option<bool>, Query, description = "Whether the number is enough")),
+    responses((status = 200, body = StateAnswer<Object>), (status = 400, body = ErrorBody),
+        (status = 500, body = ErrorBody, description = "EXTERNAL: the store cannot be asked")))]
 pub(super) async fn state(
     State(broker): Shared,
     parameters: Parameters,
 ) -> Result<Json<StateAnswer<control_core::State>>, ApiError> {
     let wait = parameter::<u64>(&parameters, "wait_ms")?.unwrap_or(0).min(WAIT_MAX_MS);
+    if parameter::<bool>(&parameters, "confirm")?.unwrap_or(false) {
+        broker.metadata.confirmed().await?;
+    }
+    let is_brief = parameter::<bool>(&parameters, "brief")?.unwrap_or(false);
     let Some(after) = parameter::<u64>(&parameters, "after")? else {
         let now = broker.metadata.snapshot();
         return Ok(Json(StateAnswer { change: now.change, state: Some(now.state.clone()) }));
     };
     Ok(Json(match broker.metadata.newer_than(after, Duration::from_millis(wait)).await {
-        Some(newer) => StateAnswer { change: newer.change, state: Some(newer.state.clone()) },
+        Some(newer) => StateAnswer { change: newer.change, state: (!is_brief).then(|| newer.state.clone()) },
         None => StateAnswer { change: after, state: None },
     }))
+}
+
+/// Moves a shard's primary to its replica, and leaves it there until the cluster is balanced or it fails. Nothing is
+/// lost: the primary stops, the replica takes what is missing, and takes over; clients wait meanwhile. With `force`
+/// the replica takes over at once with what it has. Answered when it has begun; `/api/v3/clusters/meta` shows the end.
+#[utoipa::path(post, path = "/api/v4/clusters/{cluster}/failover", tag = "clusters",
+    params(("cluster" = String, Path)), request_body = FailOver,
+    responses((status = 200), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND or PROXY_NOT_FOUND"),
+        (status = 409, body = ErrorBody, description = "MIGRATION_RUNNING"),
+        (status = 500, body = ErrorBody, description = "PROXY_NOT_SYNC: the replica may lack data")))]
+pub(super) async fn fail_over(
+    State(broker): Shared,
+    Path(cluster): Path<String>,
+    Body(order): Body<FailOver>,
+) -> Done {
+    let (cluster, now) = (cluster_name(&cluster)?, TimeMs::default());
+    let primary = order.primary;
+    broker
+        .change(match order.force {
+            false => Command::FenceShard { cluster, primary, reason: FenceReason::Planned, now },
+            true => {
+                let (fence, behind_bytes) = (None, None);
+                Command::FailOverShard { cluster, primary, fence, force: true, behind_bytes, now }
+            }
+        })
+        .await
 }
 
 /// Applies a command of the metadata's own, in its JSON form, with the broker's time in it.

@@ -3,9 +3,10 @@
 //! ```text
 //! UMCTL HEALTH [LEASE <token> <ms>]
 //!
-//! token <text> epoch <n> roles_epoch <n> nodes [<node>…] finished [<import>…]
+//! token <text> epoch <n> roles_epoch <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
+//!           replicated 0|1
 //!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
 //!           target_node
 //! ```
@@ -43,6 +44,7 @@ impl Answer {
         let health = ProxyHealth {
             view_epoch: fields.epoch("epoch")?,
             roles_epoch: fields.epoch("roles_epoch")?,
+            lease_longest_ms: fields.number("lease_longest_ms")?,
             nodes: fields.list("nodes")?.iter().map(node).collect::<Result<_, _>>()?,
             finished: fields.list("finished")?.iter().map(import).collect::<Result<_, _>>()?,
         };
@@ -81,6 +83,7 @@ fn node(value: &Value<'_>) -> Result<NodeHealth, LinkError> {
         },
         link,
         offset: fields.number("offset")?,
+        replicated: fields.number("replicated")? != 0,
     })
 }
 

@@ -1,11 +1,15 @@
 //! A broker in the same process.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use control_core::{Command, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource};
 use crate::store::{ChangeError, Metadata};
+
+/// How long a change is waited for.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
 /// What was read, with the number of the last change in it.
 type LastRead = (u64, Arc<State>);
@@ -28,11 +32,8 @@ impl LocalBroker {
 
 impl MetadataSource for LocalBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        // What others have changed is not known while the store is away, and a lease must not be granted by it.
-        if let Some(problem) = self.metadata.problem() {
-            return Err(MetadataError::Unreachable(problem));
-        }
-        let snapshot = self.metadata.snapshot();
+        let snapshot =
+            self.metadata.confirmed().await.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some((change, state)) if *change == snapshot.change => Ok(Arc::clone(state)),
@@ -41,6 +42,15 @@ impl MetadataSource for LocalBroker {
                 *last = Some((snapshot.change, Arc::clone(&state)));
                 Ok(state)
             }
+        }
+    }
+
+    async fn changed(&self) -> Result<bool, MetadataError> {
+        let known =
+            self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(known, _)| *known);
+        match known {
+            Some(known) => Ok(self.metadata.newer_than(known, CHANGE_WAIT).await.is_some()),
+            None => Ok(false),
         }
     }
 

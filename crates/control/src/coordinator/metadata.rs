@@ -20,9 +20,13 @@ pub enum MetadataError {
 
 /// The metadata, as a coordinator needs it.
 pub trait MetadataSource: Clone + Send + Sync + 'static {
-    /// The state as it is now: never older than the beginning of the call. When nothing has changed since the
-    /// last call it is the same `Arc`, so that the caller can tell.
+    /// The state as it is now: never older than the beginning of the call, because the store itself was asked. When
+    /// nothing has changed since the last call it is the same `Arc`, so that the caller can tell.
     fn read(&self) -> impl Future<Output = Result<Arc<State>, MetadataError>> + Send;
+
+    /// Waits until a broker knows of something newer than what was read last, and no longer than a broker is willing
+    /// to wait. True only if there is; to be read then.
+    fn changed(&self) -> impl Future<Output = Result<bool, MetadataError>> + Send;
 
     /// Applies a command. When it answers, it is lasting.
     fn apply(&self, command: Command) -> impl Future<Output = Result<Reply, MetadataError>> + Send;

@@ -96,6 +96,7 @@ pub async fn run<M: MetadataSource>(
         leases: leases_sender,
         pace: pace_sender,
     };
+    tasks.spawn(Reader::follow_changes(metadata.clone(), read_now.clone()));
     tasks.spawn(reader.run());
     let clock = Clock::new();
     let mut observed = Observed::new(ReporterId(reporter), timing, clock.now());

@@ -13,6 +13,10 @@ use super::pace::Pace;
 
 /// Between two readings.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
+/// Between two questions for a change.
+const CHANGE_PAUSE: Duration = Duration::from_millis(5);
+/// The same when no broker answers.
+const CHANGE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// A reading takes at most this share of the time: one in so many parts.
 const SHARE: u32 = 4;
 
@@ -63,6 +67,19 @@ impl<M: MetadataSource> Reader<M> {
                 () = tokio::time::sleep(pause) => {}
                 () = self.now.notified() => {}
             }
+        }
+    }
+
+    /// Has the metadata read at once when it has changed, for ever; ends by being aborted.
+    pub(crate) async fn follow_changes(metadata: M, now: Arc<Notify>) {
+        loop {
+            match metadata.changed().await {
+                Ok(true) => now.notify_one(),
+                Ok(false) => {}
+                Err(_) => tokio::time::sleep(CHANGE_RETRY_PAUSE).await,
+            }
+            // A change is told again until it has been read.
+            tokio::time::sleep(CHANGE_PAUSE).await;
         }
     }
 

@@ -12,6 +12,8 @@ use super::metadata::{MetadataError, MetadataSource};
 
 /// How long one broker may take before the next is asked: failing over must not wait for long.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a broker is to wait for a change: well below what it may take to answer.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 /// How long connecting to one broker may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -60,7 +62,7 @@ impl MetadataSource for RemoteBroker {
     async fn read(&self) -> Result<Arc<State>, MetadataError> {
         let client = self.client();
         let (known, state) = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let answer: StateAnswer<State> = client.state(known, Duration::ZERO).await.map_err(unreachable)?;
+        let answer: StateAnswer<State> = client.confirmed_state(known).await.map_err(unreachable)?;
         let Some(newer) = answer.state else { return Ok(state) };
         let state = Arc::new(newer);
         let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,9 +70,17 @@ impl MetadataSource for RemoteBroker {
         Ok(state)
     }
 
+    async fn changed(&self) -> Result<bool, MetadataError> {
+        let client = self.client();
+        let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).0;
+        client.change_after(known, CHANGE_WAIT).await.map(|change| change > known).map_err(unreachable)
+    }
+
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
         self.client().command(&command).await.map_err(|error| match error {
-            ClientError::Refused { status, .. } if status < 500 => MetadataError::Refused(error.to_string()),
+            ClientError::Refused { .. } if !is_of_the_store(&error) => {
+                MetadataError::Refused(error.to_string())
+            }
             other => unreachable(other),
         })
     }
@@ -89,4 +99,9 @@ impl MetadataSource for RemoteBroker {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unreachable(error: ClientError) -> MetadataError {
     MetadataError::Unreachable(error.to_string())
+}
+
+/// Whether the broker understood, and could not use its store, or had too much to do.
+fn is_of_the_store(error: &ClientError) -> bool {
+    matches!(error.code(), Some("EXTERNAL" | "EXTERNAL_TIMEOUT" | "BUSY"))
 }

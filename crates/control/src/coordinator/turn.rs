@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control_core::{Action, Command, Observed, ProxyHealth, reconcile};
-use model::Address;
+use control_core::{Action, Command, Observed, ProxyHealth, State, desired_view, reconcile};
+use model::{Address, Epoch, SetCluster, SetRepl};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
@@ -33,6 +33,12 @@ pub(crate) enum Finished {
     Commands,
     /// A push or a cleaning ended.
     Proxy { proxy: Address, succeeded: bool },
+}
+
+/// What a task sends to a proxy.
+enum Sent {
+    Push(SetRepl, SetCluster),
+    Clean(Epoch),
 }
 
 /// Makes the probe of a proxy, which can be asked for a probe at once.
@@ -143,7 +149,7 @@ impl<M: MetadataSource> Turns<M> {
         for action in reconcile(&state, &self.observed, now) {
             match action {
                 Action::Apply(command) => commands.push(command),
-                other => self.send(progress, other),
+                other => self.send(progress, &state, &other),
             }
         }
         if !commands.is_empty() && !progress.is_applying && progress.applied.is_none() {
@@ -152,7 +158,7 @@ impl<M: MetadataSource> Turns<M> {
         }
     }
 
-    fn follow(&self, progress: &mut Progress, state: &control_core::State) {
+    fn follow(&self, progress: &mut Progress, state: &State) {
         let interval = self.pace.borrow().interval;
         let Progress { proxies, started, .. } = progress;
         proxies.follow(state, |proxy, probe_now| {
@@ -165,19 +171,31 @@ impl<M: MetadataSource> Turns<M> {
     }
 
     /// Has a push or a cleaning done, unless the proxy has one on its way.
-    fn send(&self, progress: &mut Progress, action: Action) {
-        let (Action::Push { proxy, .. } | Action::Clean { proxy, .. }) = &action else { return };
+    fn send(&self, progress: &mut Progress, state: &State, action: &Action) {
+        let (Action::Push { proxy, .. } | Action::Clean { proxy, .. }) = action else { return };
         let proxy = proxy.clone();
         if !progress.proxies.take(&proxy, Instant::now()) {
             return;
         }
+        let sent = match action {
+            Action::Push { makes_do, .. } => match desired_view(state, &proxy) {
+                Some((mut roles, view)) => {
+                    roles.flags.force = *makes_do;
+                    Sent::Push(roles, view)
+                }
+                // Not registered any more: it will not be asked for again.
+                None => return progress.proxies.release(&proxy, false, Instant::now()),
+            },
+            Action::Clean { epoch, .. } => Sent::Clean(*epoch),
+            Action::Apply(_) => return,
+        };
         let (pusher, metadata) = (self.pusher.clone(), self.metadata.clone());
         let (permits, finished) = (self.permits.clone(), progress.finished.clone());
         tokio::spawn(async move {
             // The semaphore is never closed; it serves in the order of asking, the urgent first.
             let _permit = permits.acquire().await;
-            let succeeded = match &action {
-                Action::Push { roles, view, .. } => match pusher.push(&proxy, roles, view).await {
+            let succeeded = match &sent {
+                Sent::Push(roles, view) => match pusher.push(&proxy, roles, view).await {
                     Ok(()) => {
                         info!(%proxy, epoch = %view.view.epoch, "pushed");
                         true
@@ -187,7 +205,7 @@ impl<M: MetadataSource> Turns<M> {
                         false
                     }
                 },
-                Action::Clean { epoch, .. } => match pusher.clean(&proxy, *epoch).await {
+                Sent::Clean(epoch) => match pusher.clean(&proxy, *epoch).await {
                     Ok(()) => {
                         let cleaned = Command::ProxyCleaned { proxy: proxy.clone(), epoch: *epoch };
                         apply_one(&metadata, cleaned).await;
@@ -198,7 +216,6 @@ impl<M: MetadataSource> Turns<M> {
                         false
                     }
                 },
-                Action::Apply(_) => true,
             };
             // The loop may have ended meanwhile.
             let _ = finished.send(Finished::Proxy { proxy, succeeded });
@@ -246,5 +263,6 @@ fn differs(before: &ProxyHealth, now: &ProxyHealth) -> bool {
                 != now.link.map(|link| std::mem::discriminant(&link))
             || (&before.address, before.restarted, before.role, &before.primary)
                 != (&now.address, now.restarted, now.role, &now.primary)
+            || before.replicated != now.replicated
     })
 }

@@ -45,6 +45,9 @@ pub(super) struct Request {
     pub(super) answer: oneshot::Sender<Result<Reply, ChangeError>>,
 }
 
+/// Somebody wants to know what the store itself has; or is told why it cannot be asked.
+pub(super) type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, String>>;
+
 /// What came of applying a batch.
 struct Applied {
     next: Document,
@@ -87,9 +90,14 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Makes changes until nobody can ask for any more.
-    pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+    pub(super) async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut confirmations: mpsc::Receiver<Confirmation>,
+    ) {
         let mut changes = self.store.changes();
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut asked = Vec::with_capacity(BATCH_MAX);
         loop {
             tokio::select! {
                 count = requests.recv_many(&mut batch, BATCH_MAX) => {
@@ -98,8 +106,23 @@ impl<S: Store> Ledger<S> {
                     }
                     self.make(&mut batch).await;
                 }
+                // Those who want to know ask first and are answered by one reading of the store that begins after.
+                count = confirmations.recv_many(&mut asked, BATCH_MAX), if !confirmations.is_closed() => {
+                    if count > 0 {
+                        self.confirm(&mut asked).await;
+                    }
+                }
                 Ok(()) = changes.changed() => self.follow().await,
             }
+        }
+    }
+
+    async fn confirm(&mut self, asked: &mut Vec<Confirmation>) {
+        let read = self.read_newer().await.map_err(|error| error.to_string());
+        let confirmed = read.map(|_| Arc::clone(&self.snapshots.borrow()));
+        for answer in asked.drain(..) {
+            // Whoever asked may have given up.
+            let _ = answer.send(confirmed.clone());
         }
     }
 

@@ -9,7 +9,7 @@ use control_core::{ApplyError, Command, Reply, State};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::event_log::EventLog;
-use super::ledger::{Ledger, Request};
+use super::ledger::{Confirmation, Ledger, Request};
 use super::{Store, StoreError};
 
 /// How many changes may wait for the store; more are refused.
@@ -48,6 +48,7 @@ pub enum ChangeError {
 #[derive(Clone)]
 pub struct Metadata {
     queue: mpsc::Sender<Request>,
+    confirmations: mpsc::Sender<Confirmation>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     problem: watch::Receiver<Option<String>>,
     events: Arc<Mutex<EventLog>>,
@@ -69,15 +70,30 @@ impl Metadata {
     pub async fn open<S: Store>(store: S) -> Result<Self, StoreError> {
         let events = Arc::new(Mutex::new(EventLog::default()));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        let (confirmations, asked) = mpsc::channel(QUEUE_MAX);
         let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events)).await?;
-        tokio::spawn(ledger.run(requests));
-        Ok(Self { queue, snapshots, problem, events, store_name: S::NAME })
+        tokio::spawn(ledger.run(requests, asked));
+        Ok(Self { queue, confirmations, snapshots, problem, events, store_name: S::NAME })
     }
 
     /// The metadata as it is known here: after this process's own changes, and a moment behind those of others.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// The metadata as the store itself has it: with every change that was made by anybody before the call.
+    ///
+    /// # Errors
+    /// When the store cannot be asked.
+    pub async fn confirmed(&self) -> Result<Arc<Snapshot>, ChangeError> {
+        let (answer, answered) = oneshot::channel();
+        let closed = || ChangeError::Unavailable("the store is closed".to_owned());
+        self.confirmations.try_send(answer).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => ChangeError::Busy,
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answered.await.map_err(|_| closed())?.map_err(ChangeError::Unavailable)
     }
 
     /// The metadata once it is newer than a change; none if that takes longer than `wait`.

@@ -49,6 +49,7 @@ const CALLS: &[(&str, &str)] = &[
     ("delete", "/api/v4/jobs/{cluster}"),
     ("get", "/api/v4/health"),
     ("post", "/api/v4/plan"),
+    ("post", "/api/v4/clusters/{cluster}/failover"),
     ("get", "/api/v4/state"),
     ("post", "/api/v4/commands"),
     ("get", "/metrics"),

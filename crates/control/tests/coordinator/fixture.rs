@@ -38,6 +38,11 @@ impl MetadataSource for InMemory {
         Ok(self.state())
     }
 
+    async fn changed(&self) -> Result<bool, MetadataError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(false)
+    }
+
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
         self.change(command)
     }

@@ -191,10 +191,11 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         encode::bulk(reply, name.as_bytes());
         encode::integer(reply, i64::try_from(value).unwrap());
     };
-    encode::array(reply, 10);
+    encode::array(reply, 12);
     text(reply, "token", &proxy.tokens.to_string());
     number(reply, "epoch", view.0);
     number(reply, "roles_epoch", roles.0);
+    number(reply, "lease_longest_ms", 0);
     encode::bulk(reply, b"nodes");
     encode::array(reply, 2);
     for (place, node) in proxy.nodes.iter().enumerate() {
@@ -203,7 +204,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         let primary =
             wanted.filter(|role| role.role == Role::Replica).map(|role| role.peers[0].node.to_string());
         let is_down = proxy.node_is_down && place == 0;
-        encode::array(reply, 18);
+        encode::array(reply, 20);
         text(reply, "address", &node.to_string());
         text(reply, "state", if is_down { "down" } else { "up" });
         number(reply, "for_ms", if is_down { 10_000 } else { 0 });
@@ -213,6 +214,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         text(reply, "primary", &primary.unwrap_or_default());
         number(reply, "link_for_ms", 0);
         number(reply, "offset", 100);
+        number(reply, "replicated", 0);
     }
     encode::bulk(reply, b"finished");
     encode::array(reply, 0);

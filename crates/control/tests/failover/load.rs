@@ -17,10 +17,8 @@ const REPLY_LIMIT: Duration = Duration::from_secs(5);
 
 /// One request as the client saw it.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "shown when a test fails")]
 pub(crate) struct Written {
     pub(crate) value: u64,
-    pub(crate) called: Instant,
     pub(crate) returned: Instant,
     /// The error, if it was not OK.
     pub(crate) error: Option<String>,
@@ -61,6 +59,13 @@ impl Load {
     }
 }
 
+/// The longest time between two successful writes of a key, of those that returned after `since`.
+pub(crate) fn longest_gap(written: &[Written], since: Instant) -> Duration {
+    let good: Vec<Instant> = written.iter().filter(|w| w.error.is_none()).map(|w| w.returned).collect();
+    let gaps = good.windows(2).filter(|pair| pair[1] >= since).map(|pair| pair[1] - pair[0]);
+    gaps.max().unwrap_or(Duration::MAX)
+}
+
 struct Client {
     proxies: Vec<SocketAddr>,
     open: BTreeMap<SocketAddr, Connection>,
@@ -70,14 +75,13 @@ struct Client {
 
 impl Client {
     fn write(&mut self, key: &str, value: u64) -> Written {
-        let called = Instant::now();
         let error = self.attempt(key, value).err();
         if error.is_some() {
             // As a client would: somewhere else, and not at once.
             self.at = (self.at + 1) % self.proxies.len();
             std::thread::sleep(Duration::from_millis(1));
         }
-        Written { value, called, returned: Instant::now(), error }
+        Written { value, returned: Instant::now(), error }
     }
 
     fn attempt(&mut self, key: &str, value: u64) -> Result<(), String> {

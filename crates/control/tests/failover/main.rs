@@ -12,3 +12,6 @@ mod times;
 mod alone;
 mod death;
 mod first;
+mod handover;
+mod partition;
+mod restart;

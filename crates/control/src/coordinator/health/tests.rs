@@ -33,11 +33,13 @@ fn read(text: &str) -> Result<Answer, String> {
 }
 
 const UP: &str = "address 10.0.0.1:6379 state up for_ms 0 restarted 0 role master primary - link none \
-                  link_for_ms 0 offset 42";
+                  link_for_ms 0 offset 42 replicated 0";
 
 #[test]
 fn whole_answers() {
-    let text = format!("token t1 epoch 7 roles_epoch 6 future [ 1 ] nodes [ [ {UP} ] ] finished [ ]");
+    let text = format!(
+        "token t1 epoch 7 roles_epoch 6 lease_longest_ms 400 future [ 1 ] nodes [ [ {UP} ] ] finished [ ]"
+    );
     let answer = read(&text).unwrap();
     assert_eq!(answer.token, b"t1");
     assert_eq!((answer.health.view_epoch, answer.health.roles_epoch), (Epoch(7), Epoch(6)));
@@ -50,7 +52,7 @@ fn whole_answers() {
 fn states_of_nodes() {
     let with = |from: &str, to: &str| {
         let node = UP.replace(from, to);
-        read(&format!("token t epoch 1 roles_epoch 1 nodes [ [ {node} ] ] finished [ ]"))
+        read(&format!("token t epoch 1 roles_epoch 1 lease_longest_ms 0 nodes [ [ {node} ] ] finished [ ]"))
             .map(|answer| answer.health.nodes[0].clone())
     };
     assert_eq!(
@@ -79,17 +81,23 @@ fn states_of_nodes() {
 fn imports_and_faults() {
     let import = "cluster mydb slots 0-9,12-12 epoch 3 source_proxy a:1 source_node a:2 target_proxy b:1 \
                   target_node b:2";
-    let answer = read(&format!("token t epoch 1 roles_epoch 1 nodes [ ] finished [ [ {import} ] ]")).unwrap();
+    let answer = read(&format!(
+        "token t epoch 1 roles_epoch 1 lease_longest_ms 0 nodes [ ] finished [ [ {import} ] ]"
+    ))
+    .unwrap();
     let done = &answer.health.finished[0];
     assert_eq!((done.ranges.count(), done.meta.epoch), (11, Epoch(3)));
     assert_eq!(done.meta.target_node, "b:2".parse().unwrap());
     let long = "t".repeat(TOKEN_BYTES_MAX + 1);
     for (text, missing) in [
-        ("epoch 1 roles_epoch 1 nodes [ ] finished [ ]".to_owned(), "token"),
-        ("token t epoch one roles_epoch 1 nodes [ ] finished [ ]".to_owned(), "epoch"),
-        ("token t epoch 1 roles_epoch 1 nodes 5 finished [ ]".to_owned(), "nodes"),
+        ("epoch 1 roles_epoch 1 lease_longest_ms 0 nodes [ ] finished [ ]".to_owned(), "token"),
+        ("token t epoch one roles_epoch 1 lease_longest_ms 0 nodes [ ] finished [ ]".to_owned(), "epoch"),
+        ("token t epoch 1 roles_epoch 1 lease_longest_ms 0 nodes 5 finished [ ]".to_owned(), "nodes"),
         ("token t epoch".to_owned(), "names and values"),
-        (format!("token {long} epoch 1 roles_epoch 1 nodes [ ] finished [ ]"), "a short token"),
+        (
+            format!("token {long} epoch 1 roles_epoch 1 lease_longest_ms 0 nodes [ ] finished [ ]"),
+            "a short token",
+        ),
     ] {
         assert_eq!(read(&text), Err(format!("its answer lacks {missing}")), "{text}");
     }

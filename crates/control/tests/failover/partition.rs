@@ -1,0 +1,122 @@
+//! An old primary that comes back from a partition takes no write after its replacement took one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use testkit::connection::Connection;
+use testkit::managed::ManagedCluster;
+use testkit::managed::shard::ShardPlace;
+
+use crate::fixture::{CLUSTER, first_write, four_of, from_environment};
+
+/// Clients that keep writing to the old primary's proxy.
+const WRITERS: usize = 4;
+/// How long they go on after the old primary is back.
+const AFTER: Duration = Duration::from_millis(700);
+
+/// What is cut off.
+#[derive(Clone, Copy, Debug)]
+enum Partition {
+    Proxy,
+    Host,
+}
+
+/// A write that the old primary's proxy answered with OK.
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    called: Instant,
+    returned: Instant,
+}
+
+impl Partition {
+    fn begin(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
+        let host = &mut cluster.hosts[shard.primary.host];
+        match self {
+            Self::Proxy => host.proxy.process().freeze().unwrap(),
+            Self::Host => host.freeze().unwrap(),
+        }
+    }
+
+    fn end(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
+        let host = &mut cluster.hosts[shard.primary.host];
+        match self {
+            Self::Proxy => host.proxy.process().thaw().unwrap(),
+            Self::Host => host.thaw().unwrap(),
+        }
+    }
+}
+
+fn check(partition: Partition) {
+    let mut cluster = four_of(4);
+    let runs = from_environment("PARTITION_RUNS", 2);
+    for run in 0..runs {
+        let shard = shard_of_run(&cluster, run);
+        let old = cluster.hosts[shard.primary.host].proxy.address();
+        let new = cluster.hosts[shard.replica.host].proxy.address();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let start = |number: usize| {
+            let (key, is_over) = (shard.key("p", run * 100 + number).unwrap(), is_over.clone());
+            std::thread::spawn(move || write_to(old, &key, &is_over))
+        };
+        let writers: Vec<_> = (0..WRITERS).map(start).collect();
+        std::thread::sleep(Duration::from_millis(100));
+        partition.begin(&mut cluster, &shard);
+        let took = first_write(new, &shard.key("p", run * 100 + 99).unwrap(), Instant::now());
+        let replaced = Instant::now();
+        partition.end(&mut cluster, &shard);
+        std::thread::sleep(AFTER);
+        is_over.store(true, Ordering::Relaxed);
+        let taken: Vec<Taken> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+        let before = taken.iter().filter(|write| write.returned < replaced).count();
+        let after: Vec<&Taken> = taken.iter().filter(|write| write.returned >= replaced).collect();
+        println!("{partition:?} {run}: replaced after {} ms, {before} writes before", took.as_millis());
+        assert!(before > 0, "the old primary took writes before the partition");
+        assert!(
+            after.is_empty(),
+            "{partition:?} {run}: the old primary's proxy said OK to {} writes, {} of them begun then",
+            after.len(),
+            after.iter().filter(|write| write.called >= replaced).count()
+        );
+        cluster.wait_whole(CLUSTER).unwrap();
+    }
+}
+
+/// The shards take turns; primaries may be where earlier runs have left them.
+fn shard_of_run(cluster: &ManagedCluster, run: usize) -> ShardPlace {
+    let mut shards = cluster.shards(CLUSTER).unwrap();
+    let number = run % shards.len();
+    shards.swap_remove(number)
+}
+
+/// Writes to one proxy and no other, until it is over.
+fn write_to(proxy: SocketAddr, key: &str, is_over: &AtomicBool) -> Vec<Taken> {
+    let (mut taken, mut open) = (Vec::new(), None);
+    while !is_over.load(Ordering::Relaxed) {
+        let Some(mut connection) = open.take().or_else(|| Connection::open(proxy).ok()) else { continue };
+        let called = Instant::now();
+        match connection.call(&[b"SET", key.as_bytes(), b"old"]) {
+            Ok(reply) if reply.bytes() == b"+OK\r\n" => {
+                taken.push(Taken { called, returned: Instant::now() });
+                open = Some(connection);
+            }
+            Ok(_) => {
+                open = Some(connection);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    taken
+}
+
+#[test]
+fn a_proxy_that_was_stopped_comes_back() {
+    check(Partition::Proxy);
+}
+
+#[test]
+fn a_host_that_was_stopped_comes_back() {
+    check(Partition::Host);
+}

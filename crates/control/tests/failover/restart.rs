@@ -1,0 +1,119 @@
+//! Nodes that start anew, empty or from disk, with and without their proxies: what the replica has is never lost to
+//! a primary that has lost it, and a cluster that was down comes back with its data.
+
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use testkit::managed::shard::ShardPlace;
+use testkit::managed::{ManagedCluster, ManagedOptions};
+
+use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, shard_on};
+
+/// Keys written to the shard before.
+const KEYS: usize = 50;
+
+fn write(cluster: &ManagedCluster, shard: &ShardPlace) -> Vec<String> {
+    let keys: Vec<String> = (0..KEYS).map(|number| shard.key("restart", number).unwrap()).collect();
+    let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
+    for key in &keys {
+        connection.say(&format!("SET {key} {key}")).unwrap().expect_ok().unwrap();
+    }
+    assert_eq!(connection.say("WAIT 1 5000").unwrap().integer().unwrap(), 1);
+    keys
+}
+
+/// Waits until the shard is whole again, and has all of them.
+fn check_data(cluster: &ManagedCluster, keys: &[String]) {
+    let all_there = || {
+        let owner = cluster.shard_of(CLUSTER, keys[0].as_bytes())?.primary.host;
+        let mut connection = cluster.hosts[owner].proxy.connect()?;
+        for key in keys {
+            let read = connection.say(&format!("GET {key}"))?;
+            ensure!(read.error().is_none(), "{read:?}");
+            assert!(!read.is_null(), "{key} is lost");
+            ensure!(read.text()? == *key, "{read:?}");
+        }
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the shard is served", all_there).unwrap();
+    cluster.wait_whole(CLUSTER).unwrap();
+    all_there().unwrap();
+}
+
+/// The primary is killed and at once started again, as a supervisor would, long before anybody takes it for dead.
+fn check_empty_restart(with_proxy: bool) {
+    let mut cluster = four_of(4);
+    let shard = shard_on(&cluster, 0);
+    let keys = write(&cluster, &shard);
+    let host = &mut cluster.hosts[shard.primary.host];
+    if with_proxy {
+        host.proxy.kill();
+    }
+    host.nodes[shard.primary.node].restart().unwrap();
+    if with_proxy {
+        host.proxy.restart().unwrap();
+    }
+    let begun = Instant::now();
+    check_data(&cluster, &keys);
+    println!("restarted empty (its proxy, too: {with_proxy}): whole after {:.1?}", begun.elapsed());
+    let now = cluster.shard_of(CLUSTER, keys[0].as_bytes()).unwrap();
+    assert_eq!(now.id, shard.id);
+    assert_eq!(now.primary, shard.replica, "the replica, which had the data, is the primary");
+}
+
+#[test]
+fn a_primary_that_restarts_empty_is_not_copied() {
+    check_empty_restart(false);
+}
+
+#[test]
+fn nor_when_its_proxy_restarts_with_it() {
+    check_empty_restart(true);
+}
+
+#[test]
+fn a_cluster_that_was_down_comes_back_with_its_data() {
+    let mut options = ManagedOptions::of(2);
+    options.nodes.append_only = true;
+    options.nodes = options.nodes.with("appendfsync", "always");
+    let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 2).unwrap();
+    let shards = cluster.shards(CLUSTER).unwrap();
+    let keys: Vec<Vec<String>> = shards.iter().map(|shard| write(&cluster, shard)).collect();
+    for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
+        service.kill();
+    }
+    cluster.hosts.iter_mut().for_each(testkit::managed::host::Host::kill);
+    // Long enough that every lease has run out.
+    std::thread::sleep(Duration::from_millis(500));
+    for host in &mut cluster.hosts {
+        host.restart().unwrap();
+    }
+    for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
+        service.restart().unwrap();
+        service.wait_listening().unwrap();
+    }
+    keys.iter().for_each(|keys| check_data(&cluster, keys));
+}
+
+#[test]
+fn a_spare_takes_a_dead_hosts_place_and_the_dead_comes_back_to_the_pool() {
+    let mut cluster = four_of(5);
+    let shard = shard_on(&cluster, 0);
+    let keys = write(&cluster, &shard);
+    cluster.hosts[0].kill();
+    check_data(&cluster, &keys);
+    let used = |cluster: &ManagedCluster, host: usize| {
+        let shards = cluster.shards(CLUSTER).unwrap();
+        shards.iter().any(|shard| shard.primary.host == host || shard.replica.host == host)
+    };
+    assert!(used(&cluster, 4) && !used(&cluster, 0), "{:?}", cluster.shards(CLUSTER));
+    cluster.hosts[0].restart().unwrap();
+    let back = || {
+        let state = cluster.state()?;
+        let proxy = &state.proxies[&cluster.hosts[0].proxy.model_address()?];
+        ensure!(proxy.is_free() && !proxy.dirty, "{proxy:?}");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the host is in the pool", back).unwrap();
+    check_data(&cluster, &keys);
+}
