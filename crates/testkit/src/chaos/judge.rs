@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use super::owners::two_primaries;
 use super::workload::KeyHistory;
-use crate::history::{Action, Moment, Operation, segment};
+use crate::history::{Action, ClientId, Moment, Operation, segment};
 use crate::linearizability::{Initial, Violation, check};
 use crate::losses::losses;
 
@@ -53,8 +53,8 @@ pub struct ShardRecord {
 /// What one fault cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Until a write that was called after the fault was acknowledged, on the slowest of the shards that it hit;
-    /// `None` when there was none.
+    /// Until a write that was called after the fault was acknowledged, on the slowest of the shards that it hit; by
+    /// the new primary where an asynchronous replica was promoted. `None` when there was none.
     pub first_write_ms: Option<u64>,
     /// The longest time without an acknowledged write on one of them.
     pub silence_ms: u64,
@@ -86,21 +86,27 @@ pub struct Judgement {
     pub costs: Vec<Cost>,
     /// Everything that must never be.
     pub broken: Vec<Broken>,
-    /// Promotions outside of every fault.
-    pub unprovoked: usize,
+    /// Promotions that might lose writes, outside of every fault: when, and of which shard.
+    pub unprovoked: Vec<(Moment, usize)>,
     /// Parts of histories that were judged.
     pub parts: usize,
     /// Operations in them.
     pub judged: usize,
 }
 
-/// Judges a run that ended at `end`.
+/// Judges a run that ended at `end`. Whether a shard takes writes is told by the clients before `outsiders`: later
+/// ones may be cut off together with a primary.
 #[must_use]
-pub fn judge(keys: &[KeyHistory], shards: &[ShardRecord], faults: &[FaultWindow], end: Moment) -> Judgement {
+pub fn judge(
+    keys: &[KeyHistory],
+    (shards, outsiders): (&[ShardRecord], ClientId),
+    faults: &[FaultWindow],
+    end: Moment,
+) -> Judgement {
     let mut judgement = Judgement { costs: vec![Cost::default(); faults.len()], ..Judgement::default() };
     for (number, shard) in shards.iter().enumerate() {
         let own: Vec<&KeyHistory> = keys.iter().filter(|history| history.key.shard == number).collect();
-        let windows = promotions(shard, faults, &mut judgement);
+        let windows = promotions((number, shard), faults, &mut judgement);
         for history in &own {
             judge_key(history, &windows, end, &mut judgement);
             count_losses(history, &windows, faults, &mut judgement);
@@ -111,7 +117,8 @@ pub fn judge(keys: &[KeyHistory], shards: &[ShardRecord], faults: &[FaultWindow]
             let evidence = format!("shard {number}: {}; then {}", found.taken, found.late);
             judgement.broken.push(Broken { what: "two primaries took writes", evidence });
         }
-        count_silence(number, shard, &writes, faults, &mut judgement);
+        let far: Vec<Operation> = writes.into_iter().filter(|write| write.client < outsiders).collect();
+        count_silence((number, shard), &far, faults, &mut judgement);
     }
     judgement
 }
@@ -123,7 +130,11 @@ struct LossyWindow {
     fault: Option<usize>,
 }
 
-fn promotions(shard: &ShardRecord, faults: &[FaultWindow], judgement: &mut Judgement) -> Vec<LossyWindow> {
+fn promotions(
+    (number, shard): (usize, &ShardRecord),
+    faults: &[FaultWindow],
+    judgement: &mut Judgement,
+) -> Vec<LossyWindow> {
     let mut windows = Vec::new();
     for owner in shard.owners.iter().skip(1) {
         let fault = faults.iter().position(|fault| fault.at <= owner.since && owner.since <= fault.whole);
@@ -132,7 +143,8 @@ fn promotions(shard: &ShardRecord, faults: &[FaultWindow], judgement: &mut Judge
                 judgement.costs[fault].promotions += 1;
                 judgement.costs[fault].lossy_promotions += usize::from(owner.may_lose);
             }
-            None => judgement.unprovoked += usize::from(owner.may_lose),
+            None if owner.may_lose => judgement.unprovoked.push((owner.since, number)),
+            None => {}
         }
         if owner.may_lose {
             let (from, until) = match fault {
@@ -212,8 +224,7 @@ fn writes(operations: &[Operation]) -> impl Iterator<Item = Operation> {
 }
 
 fn count_silence(
-    number: usize,
-    shard: &ShardRecord,
+    (number, shard): (usize, &ShardRecord),
     writes: &[Operation],
     faults: &[FaultWindow],
     judgement: &mut Judgement,
@@ -229,7 +240,13 @@ fn count_silence(
             continue;
         }
         cost.silence_ms = cost.silence_ms.max(silence);
-        let after = writes.iter().filter(|write| write.call >= fault.at).map(Operation::end_or_never).min();
+        let within =
+            |owner: &&Ownership| owner.may_lose && owner.since >= fault.at && owner.since <= fault.whole;
+        let successor = shard.owners.iter().skip(1).find(within).map(|owner| owner.proxy);
+        let by_successor =
+            |write: &&Operation| successor.is_none() || write.end.and_then(|end| end.server) == successor;
+        let called_after = writes.iter().filter(|write| write.call >= fault.at);
+        let after = called_after.filter(by_successor).map(Operation::end_or_never).min();
         let first = after.map(|end| end.milliseconds_since(fault.at));
         let is_first_shard = fault.hit.first() == Some(&number);
         cost.first_write_ms = match (cost.first_write_ms, first) {

@@ -36,7 +36,7 @@ fn run(operations: &[Operation], owners: &[(u16, u64, bool)]) -> Judgement {
     let at = |second| Moment(second * SECOND);
     judge(
         &[KeyHistory { key, operations: operations.to_vec() }],
-        &[ShardRecord { slots: 100, owners: owners.collect() }],
+        (&[ShardRecord { slots: 100, owners: owners.collect() }], ClientId(1)),
         &[FaultWindow { at: at(2), ended: at(4), whole: at(5), hit: vec![0] }],
         at(10),
     )
@@ -55,6 +55,10 @@ fn what_a_promotion_costs_is_counted_and_no_fault_of_the_checker() {
     assert_eq!((cost.first_write_ms, cost.silence_ms, cost.unavailable_slots), (Some(1600), 1600, 100));
     assert_eq!((cost.promotions, cost.lossy_promotions, cost.lost), (1, 1, 0));
     assert_eq!(good.parts, 2);
+
+    // What the old primary still took does not count as service.
+    let late = [write(5, 1, 1), write(21, 1, 2), write(35, 2, 3), write(60, 2, 4)];
+    assert_eq!(run(&late, &[(1, 0, false), (2, 3, true)]).costs[0].first_write_ms, Some(1600));
 
     let lost = [write(5, 1, 1), read(10, 1), write(15, 1, 2), read(40, 1), write(60, 2, 4)];
     let found = run(&lost, &[(1, 0, false), (2, 3, true)]);

@@ -2,8 +2,12 @@
 //! order that a seed decides, and a judgement of what the clients saw.
 
 pub mod client;
+pub mod fault;
 pub mod judge;
 pub mod network;
 pub mod owners;
 pub mod plan;
+pub mod report;
+pub mod run;
+pub mod watch;
 pub mod workload;

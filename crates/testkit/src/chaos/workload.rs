@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 use model::Slot;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::client::{ClusterClient, Failure};
@@ -78,6 +79,10 @@ pub struct ClientPlace {
     pub seeds: Vec<SocketAddr>,
     /// Which of them it asks first.
     pub first: usize,
+    /// The only shard whose keys it uses; all keys when `None`. Such a client is never held up by another shard.
+    pub shard: Option<usize>,
+    /// How long a reply may take until the outcome counts as unknown.
+    pub reply_limit: Duration,
 }
 
 /// What the clients do.
@@ -87,8 +92,6 @@ pub struct WorkloadPlan {
     pub keys: Vec<Key>,
     /// The clients.
     pub clients: Vec<ClientPlace>,
-    /// How long a reply may take until the outcome counts as unknown.
-    pub reply_limit: Duration,
     /// How long a client rests between two requests.
     pub pause: Duration,
     /// Decides what each client does; not when.
@@ -175,14 +178,14 @@ impl Workload {
     ///
     /// # Errors
     /// When a client panicked.
-    pub fn finish(self) -> Result<Observation> {
+    pub fn finish(mut self) -> Result<Observation> {
         self.shared.over.store(true, Ordering::Relaxed);
         let plan = &self.shared.plan;
         let mut keys: Vec<KeyHistory> =
             plan.keys.iter().map(|key| KeyHistory { key: key.clone(), operations: Vec::new() }).collect();
         let mut failures: BTreeMap<String, u64> = BTreeMap::new();
         let mut records = Vec::new();
-        for thread in self.threads {
+        for thread in std::mem::take(&mut self.threads) {
             records.push(thread.join().map_err(|_| anyhow!("a client panicked"))?);
         }
         records.push(last_reads(&self.shared));
@@ -201,17 +204,25 @@ impl Workload {
     }
 }
 
+impl Drop for Workload {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::Relaxed);
+    }
+}
+
 /// One client, until the workload is over.
 fn play(shared: &Shared, number: usize) -> Record {
     let plan = &shared.plan;
     let id = u32::try_from(number).unwrap_or(u32::MAX);
     let mut random = StdRng::seed_from_u64(plan.seed.wrapping_mul(1009).wrapping_add(u64::from(id)));
     let place = &plan.clients[number];
-    let mut client = ClusterClient::new(place.seeds.clone(), place.first, plan.reply_limit);
+    let mut client = ClusterClient::new(place.seeds.clone(), place.first, place.reply_limit);
     let mut record = Record::default();
     let mut next = VALUES_EACH * (i64::from(id) + 1);
+    let own = |index: &usize| place.shard.is_none_or(|shard| plan.keys[*index].shard == shard);
+    let keys: Vec<usize> = (0..plan.keys.len()).filter(own).collect();
     while !shared.over.load(Ordering::Relaxed) && record.operations.len() < OPERATIONS_MAX {
-        let index = random.random_range(0..plan.keys.len());
+        let Some(&index) = keys.choose(&mut random) else { break };
         let changes = random.random_range(0..10) < 4;
         let action = match (changes, plan.keys[index].kind) {
             (false, _) => Action::Read(None),
@@ -298,7 +309,7 @@ fn last_reads(shared: &Shared) -> Record {
     let mut record = Record::default();
     let number = shared.plan.clients.len();
     let Some(place) = shared.plan.clients.first() else { return record };
-    let mut client = ClusterClient::new(place.seeds.clone(), place.first, shared.plan.reply_limit);
+    let mut client = ClusterClient::new(place.seeds.clone(), place.first, place.reply_limit);
     let id = ClientId(u32::try_from(number).unwrap_or(u32::MAX));
     for index in 0..shared.plan.keys.len() {
         for _ in 0..ATTEMPTS {
@@ -323,14 +334,10 @@ mod tests {
         let mut server = RedisServer::start(RedisOptions::default()).unwrap();
         let key = |(name, kind): (&str, KeyKind)| Key { name: name.to_owned(), kind, shard: 0 };
         let keys = [("a", KeyKind::Register), ("b", KeyKind::Counter)].map(key).to_vec();
-        let place = ClientPlace { host: None, seeds: vec![server.address()], first: 0 };
-        let plan = WorkloadPlan {
-            keys,
-            clients: vec![place; 4],
-            reply_limit: Duration::from_millis(100),
-            pause: Duration::from_millis(1),
-            seed: 7,
-        };
+        let seeds = vec![server.address()];
+        let reply_limit = Duration::from_millis(100);
+        let place = ClientPlace { host: None, seeds, first: 0, shard: None, reply_limit };
+        let plan = WorkloadPlan { keys, clients: vec![place; 4], pause: Duration::from_millis(1), seed: 7 };
         let clock = Clock::start();
         let workload = Workload::start(plan, clock, None).unwrap();
         let writes_again = || {
