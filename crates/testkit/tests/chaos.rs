@@ -22,7 +22,7 @@ const WITHIN: Duration = Duration::from_secs(10);
 
 #[test]
 fn a_short_run_breaks_no_invariant() -> Result<()> {
-    let fault = |victim, harm, choice, ms| Fault { victim, harm, choice, lasts: Duration::from_millis(ms) };
+    let fault = |victim, harm, choice, ms| Fault::alone(victim, harm, choice, Duration::from_millis(ms));
     let script = vec![
         fault(Victim::Primary, Harm::Kill, 0, 1500),
         fault(Victim::Proxy, Harm::Freeze, 1, 1500),

@@ -4,10 +4,22 @@ use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use super::network::Direction;
+
+/// One fault of data in so many comes together with one of the control plane.
+const BESIDE_ONE_IN: u32 = 3;
+/// What may come together with a fault of data.
+const BESIDE: [(Victim, Harm); 6] = [
+    (Victim::Broker, Harm::Kill),
+    (Victim::Broker, Harm::Bounce),
+    (Victim::Broker, Harm::Freeze),
+    (Victim::Coordinator, Harm::Kill),
+    (Victim::Coordinator, Harm::Bounce),
+    (Victim::Coordinator, Harm::Freeze),
+];
 
 /// What a fault befalls. Where a shard has to be chosen, the fault says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +66,16 @@ pub struct Fault {
     pub choice: usize,
     /// How long it lasts.
     pub lasts: Duration,
+    /// What befalls one broker or coordinator at the same time, and lasts as long.
+    pub beside: Option<(Victim, Harm)>,
+}
+
+impl Fault {
+    /// A fault with nothing beside it.
+    #[must_use]
+    pub const fn alone(victim: Victim, harm: Harm, choice: usize, lasts: Duration) -> Self {
+        Self { victim, harm, choice, lasts, beside: None }
+    }
 }
 
 impl fmt::Display for Victim {
@@ -87,6 +109,9 @@ impl fmt::Display for Harm {
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.victim, self.harm)?;
+        if let Some((victim, harm)) = self.beside {
+            write!(formatter, " + {victim} {harm}")?;
+        }
         if self.harm == Harm::Bounce { Ok(()) } else { write!(formatter, ", {} ms", self.lasts.as_millis()) }
     }
 }
@@ -137,7 +162,12 @@ impl Iterator for Plan {
         let (victim, harm) = self.deck.pop()?;
         let (least, most) = harm.lasts_ms();
         let lasts = Duration::from_millis(self.random.random_range(least..most));
-        Some(Fault { victim, harm, choice: self.random.random_range(0..64), lasts })
+        let mut fault = Fault::alone(victim, harm, self.random.random_range(0..64), lasts);
+        let is_of_data = matches!(victim, Victim::Primary | Victim::Replica | Victim::Proxy | Victim::Host);
+        if is_of_data && self.random.random_range(0..BESIDE_ONE_IN) == 0 {
+            fault.beside = BESIDE.choose(&mut self.random).copied();
+        }
+        Some(fault)
     }
 }
 

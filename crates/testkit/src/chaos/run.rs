@@ -162,12 +162,17 @@ impl<'a> Run<'a> {
     /// Lets one fault come and go; whether the cluster was whole afterwards.
     fn one(&mut self, fault: &Fault, tell: &(dyn Fn(&str) + Sync)) -> Result<bool> {
         let shards = self.shards()?;
-        let before = self.clock.now();
         let sites = self.network.as_ref().ok().map(|network| (network, self.sites));
+        let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
+        let beside = beside.map(|beside| begin(&beside, &mut self.cluster, &shards, sites)).transpose()?;
+        let before = self.clock.now();
         let begun = begin(fault, &mut self.cluster, &shards, sites)?;
         let at = if fault.harm.cuts() { self.clock.now() } else { before };
         std::thread::sleep(fault.lasts);
         end(&begun, &mut self.cluster, self.network.as_ref().ok())?;
+        if let Some(beside) = &beside {
+            end(beside, &mut self.cluster, self.network.as_ref().ok())?;
+        }
         let ended = self.clock.now();
         let outcome = self.wait_whole(&begun, ended);
         let whole = self.clock.now();
