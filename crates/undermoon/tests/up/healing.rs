@@ -1,6 +1,7 @@
 //! kill -9 of each kind of process: the cluster goes on, and is as before a little later. And `ctl` with a real
 //! coordinator behind the broker.
 
+use std::process::Command;
 use std::time::Duration;
 
 use super::running::{Up, signal, wait_until};
@@ -68,6 +69,14 @@ fn whatever_is_killed_heals() {
         wait_until(&format!("{what}: what was written after it is there"), || has_all(&up, &value));
         eprintln!("{what}: served again after {outage:?}, whole after {healed:?}");
         before = value;
+    }
+    // A tool of Redis's own finds nothing wrong with what is left.
+    let address = format!("127.0.0.1:{}", up.port);
+    let checked = Command::new("redis-cli").args(["--cluster", "check", &address]).output();
+    let said =
+        String::from_utf8_lossy(&checked.expect("redis-cli is needed for this test").stdout).into_owned();
+    for wanted in ["2 masters", "All nodes agree about slots configuration", "All 16384 slots covered"] {
+        assert!(said.contains(wanted), "no {wanted} in {said}");
     }
     up.signal("INT");
     assert_eq!(up.wait().code(), Some(0));
