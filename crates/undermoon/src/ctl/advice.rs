@@ -6,7 +6,11 @@ pub(super) fn of(code: &str) -> Option<&'static str> {
 }
 
 const TABLE: &[(&str, &str)] = &[
-    ("UNREACHABLE", "name the brokers with --broker or UNDERMOON_BROKER; is one running there?"),
+    (
+        "UNREACHABLE",
+        "name the brokers with --broker or UNDERMOON_BROKER; is one running there? A certificate that this machine \
+         does not know is given with --ca",
+    ),
     ("OUTCOME_UNKNOWN", "look with `undermoon ctl events` before you try it again"),
     ("EXTERNAL_TIMEOUT", "look with `undermoon ctl events` before you try it again"),
     ("BAD_ANSWER", "is that address a broker, of this version, and http or https as it should be?"),

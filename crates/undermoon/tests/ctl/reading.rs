@@ -206,3 +206,32 @@ fn help_and_completions() {
     let script = super::broker::ended(undermoon().args(["ctl", "completions", "bash"])).good();
     assert!(script.contains("undermoon__"), "{}", &script[..200.min(script.len())]);
 }
+
+/// The names below a heading of a help text, up to the next empty line.
+fn listed(arguments: &[&str], heading: &str) -> Vec<String> {
+    let help = super::broker::ended(undermoon().args(arguments).arg("--help")).good();
+    let lines = help.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.is_empty());
+    // Only the lines with a name begin with two blanks and not more.
+    let named = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = named.filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_command_is_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ctl.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let mut count = 0;
+    for (arguments, before) in [
+        (&["ctl"][..], "`"),
+        (&["ctl", "pool"], "`pool "),
+        (&["ctl", "cluster"], "`cluster "),
+        (&["ctl", "plan"], "`"),
+    ] {
+        for name in listed(arguments, "Commands:") {
+            assert!(document.contains(&format!("{before}{name}")), "docs/ctl.md has no {arguments:?} {name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 25, "too few commands were found: {count}");
+}
