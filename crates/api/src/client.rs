@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   no connection          next broker, whatever the call: nothing was sent
-//!   503                    next broker: nothing was done
+//!   503, or 500 EXTERNAL   next broker: nothing was done, and that one's store may be within reach
 //!   lost after sending     next broker for GET and PUT, which may be done twice; else [`ClientError::Unknown`]
 //!   any other answer       the answer
 //! ```
@@ -21,6 +21,9 @@ use serde::de::DeserializeOwned;
 use crate::error::ErrorBody;
 pub use error::ClientError;
 pub use options::{ClientOptions, Endpoint};
+
+/// The code with which a broker says that it cannot use its store, and that nothing was changed.
+const STORE_AWAY: &str = "EXTERNAL";
 
 /// A client of one or more brokers that share their metadata. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -99,8 +102,10 @@ impl BrokerClient {
             let place = (first + step) % self.endpoints.len();
             let endpoint = &self.endpoints[place];
             match self.send(endpoint, method.clone(), path, body).await {
-                Outcome::Answer(StatusCode::SERVICE_UNAVAILABLE, _) if step + 1 < self.endpoints.len() => {
-                    tried.push((endpoint.to_string(), "busy".to_owned()));
+                Outcome::Answer(status, bytes)
+                    if step + 1 < self.endpoints.len() && is_undone(status, &bytes) =>
+                {
+                    tried.push((endpoint.to_string(), String::from_utf8_lossy(&bytes).into_owned()));
                 }
                 Outcome::Answer(status, bytes) => {
                     self.preferred.store(place, Ordering::Relaxed);
@@ -140,6 +145,16 @@ impl BrokerClient {
             Err(error) => Outcome::Lost(error),
         }
     }
+}
+
+/// Whether an answer says that nothing was done, and not for want of sense in what was asked.
+fn is_undone(status: StatusCode, bytes: &[u8]) -> bool {
+    let is_external = || {
+        let body = serde_json::from_slice::<ErrorBody>(bytes);
+        body.is_ok_and(|body| body.error == STORE_AWAY)
+    };
+    status == StatusCode::SERVICE_UNAVAILABLE
+        || (status == StatusCode::INTERNAL_SERVER_ERROR && is_external())
 }
 
 /// An error with its causes: reqwest's own text leaves out why.

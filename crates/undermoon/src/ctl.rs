@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod events;
 mod facts;
+mod health;
 mod output;
 mod plan;
 mod pool;
@@ -65,6 +66,7 @@ enum Command {
     /// Clusters
     #[command(subcommand)]
     Cluster(cluster::Command),
+    Health(health::Arguments),
     Events(events::Arguments),
     /// Dry runs: what a change would do now, in words
     #[command(subcommand)]
@@ -100,6 +102,7 @@ async fn perform(arguments: Arguments) -> Result<(), CtlError> {
     match arguments.command {
         Command::Pool(command) => pool::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
+        Command::Health(arguments) => health::run(&context, &arguments).await,
         Command::Events(arguments) => events::run(&context, &arguments).await,
         Command::Plan(command) => plan::run(&context, command).await,
         Command::Dump(arguments) => backup::dump(&context, &arguments).await,

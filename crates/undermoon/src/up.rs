@@ -115,6 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             .build()
             .context("cannot start the event loop")?,
         password,
+        has_read_token: broker.settings.read_token.is_some(),
         shutdown: shutdown.clone(),
         deadline: Instant::now() + if found.is_some() { LOAD_TIMEOUT } else { START_TIMEOUT },
     };
@@ -156,8 +157,14 @@ fn serve(
     }
     let clusters: Vec<_> =
         layout.clusters().iter().map(|name| formation.cluster(name)).collect::<anyhow::Result<_>>()?;
-    let has_password = formation.password.is_some();
-    print!("{}", Introduction { layout, clusters: &clusters, has_password, supervisor }.text());
+    let introduction = Introduction {
+        layout,
+        clusters: &clusters,
+        has_password: formation.password.is_some(),
+        has_read_token: formation.has_read_token,
+        supervisor,
+    };
+    print!("{}", introduction.text());
     println!("Data and logs are in {}. Ctrl-C stops everything.", directory.path().display());
     while formation.shutdown.phase() == Phase::Running {
         supervisor.tend();

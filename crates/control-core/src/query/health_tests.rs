@@ -39,23 +39,16 @@ fn cluster() -> State {
 
 fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
-    NodeHealth {
-        address,
-        state: NodeState::Up,
-        restarted: false,
-        role,
-        primary,
-        link,
-        offset: 7,
-        replicated: false,
-    }
+    let (state, restarted, replicated) = (NodeState::Up, false, false);
+    NodeHealth { address, state, restarted, role, primary, link, offset: 7, replicated }
 }
 
 /// Both proxies answer, and all is well.
 fn answers() -> Asked {
     let health = |nodes: [NodeHealth; 2]| {
         let (view_epoch, roles_epoch, finished) = (Epoch(9), Epoch(9), Vec::new());
-        Some(ProxyHealth { view_epoch, roles_epoch, nodes: nodes.to_vec(), finished, lease_longest_ms: 0 })
+        let lease_longest_ms = 0;
+        Some(ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, nodes: nodes.to_vec(), finished })
     };
     let replica = |host, of| node(address(host, 2), Role::Replica, Some(address(of, 1)));
     let primary = |host| node(address(host, 1), Role::Primary, None);

@@ -72,6 +72,7 @@ pub(super) struct Written {
 #[serde(deny_unknown_fields)]
 struct Head {
     version: String,
+    #[serde(default)]
     history: HistoryId,
     change: u64,
     next_event: u64,
@@ -124,15 +125,16 @@ impl Document {
                 None if key.0 == HEAD => self.absorb_head(decode(key, bytes)?)?,
                 Some(("proxies", bucket)) => {
                     let new: ProxyBucket = decode(key, bytes)?;
-                    let mut of = ProxyBuckets::default();
-                    self.state.proxies.retain(|address, _| of.named(address) != bucket);
-                    self.state.failures.retain(|address, _| of.named(address) != bucket);
+                    let (mut of, bucket) = (ProxyBuckets::default(), bucket_number(key, bucket)?);
+                    self.state.proxies.retain(|address, _| of.number(address) != bucket);
+                    self.state.failures.retain(|address, _| of.number(address) != bucket);
                     self.state.proxies.extend(new.proxies);
                     self.state.failures.extend(new.failures);
                 }
                 Some(("clusters", bucket)) => {
                     let new: ClusterBucket = decode(key, bytes)?;
-                    self.state.clusters.retain(|name, _| bucket_name(cluster_bucket(name)) != bucket);
+                    let bucket = bucket_number(key, bucket)?;
+                    self.state.clusters.retain(|name, _| cluster_bucket(name) != bucket);
                     self.state.clusters.extend(new.clusters);
                 }
                 _ => {
@@ -248,14 +250,15 @@ impl ProxyBuckets {
         let _ = write!(self.text, "{address}");
         crc64(self.text.as_bytes()) % PROXY_BUCKETS
     }
-
-    fn named(&mut self, address: &Address) -> String {
-        bucket_name(self.number(address))
-    }
 }
 
 fn cluster_bucket(name: &ClusterName) -> u64 {
     crc64(name.as_str().as_bytes()) % CLUSTER_BUCKETS
+}
+
+fn bucket_number(key: &PartKey, text: &str) -> Result<u64, DocumentError> {
+    let number = u64::from_str_radix(text, 16);
+    number.map_err(|error| DocumentError::Unreadable { key: key.0.clone(), reason: error.to_string() })
 }
 
 fn bucket_name(bucket: u64) -> String {

@@ -248,7 +248,7 @@ impl<S: Store> Ledger<S> {
             replies.push(reply);
         }
         let is_anew = |(command, reply): (&Command, &Result<_, _>)| begins_history(command) && reply.is_ok();
-        if self.document.change == 0 || commands.iter().zip(&replies).any(is_anew) {
+        if self.document.history == HistoryId::default() || commands.iter().zip(&replies).any(is_anew) {
             next.history = HistoryId::random();
         }
         next.sign(self.writer, self.batch);

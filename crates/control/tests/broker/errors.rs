@@ -1,9 +1,11 @@
 //! How calls are refused: each row is a call, its status, its code and the field that it names.
 
-use serde_json::{Value, json};
-use service::config::{Bytes, Secret};
+use std::sync::Arc;
 
-use super::fixture::{TestBroker, embedded};
+use serde_json::{Value, json};
+use service::config::{Bytes, Count, Milliseconds, Secret};
+
+use super::fixture::{TestBroker, embedded, eventually};
 
 /// Method, path and body.
 type Call<'a> = (&'a str, &'a str, Value);
@@ -163,4 +165,36 @@ async fn tokens() {
     broker.act("PUT", "/api/v3/epoch/7", Value::Null).await;
     assert_eq!(broker.get("/api/v3/epoch").await, json!(7));
     broker.stop().await;
+}
+
+/// More requests at a time than are allowed, and one that takes longer than allowed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn too_many_and_too_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = control::config::BrokerConfig {
+        requests_max: Count::of(2),
+        request_timeout_ms: Milliseconds::of(1500),
+        ..embedded(&folder)
+    };
+    let broker = Arc::new(TestBroker::start(&config).await);
+    let known = broker.get("/api/v4/state").await;
+    let history = known["history"].as_str().unwrap();
+    let wait = format!("/api/v4/state?after={}&history={history}&wait_ms=30000", known["change"]);
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let (broker, wait) = (Arc::clone(&broker), wait.clone());
+            tokio::spawn(async move { broker.call("GET", &wait, Value::Null).await })
+        })
+        .collect();
+    eventually("a refusal", || async {
+        let (status, answer) = broker.call("GET", "/api/v3/epoch", Value::Null).await;
+        (status == 503 && answer["error"] == "BUSY").then_some(())
+    })
+    .await;
+    for call in waiting {
+        let (status, answer) = call.await.unwrap();
+        assert_eq!((status, &answer["error"]), (504, &json!("EXTERNAL_TIMEOUT")), "{answer}");
+    }
+    broker.get("/api/v3/epoch").await;
+    Arc::into_inner(broker).unwrap().stop().await;
 }

@@ -7,6 +7,7 @@
 
 mod condition;
 mod crash;
+mod document;
 mod errors;
 mod failover;
 mod fixture;

@@ -89,6 +89,14 @@ async fn what_any_broker_answered_is_read_from_all() {
         let dump = broker.get("/api/v3/metadata").await;
         assert!(dump["proxies"].as_object().unwrap().len() >= usize::from(CHANGES) - 1);
     }
+    // A client that knows another broker goes there.
+    let folder = tempfile::tempdir().unwrap();
+    let other = TestBroker::start(&embedded(&folder)).await;
+    let endpoints = [&brokers[0].url, &other.url].map(|url| url.parse().unwrap()).to_vec();
+    let client = api::BrokerClient::new(endpoints, &api::ClientOptions::default()).unwrap();
+    let found = client.state::<Value>(None, std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(found.state.unwrap()["proxies"], json!({}));
+    other.stop().await;
     etcd.run().await;
     eventually("an answer after the store is back", || async {
         (brokers[0].call("GET", &after(&known), Value::Null).await.0 == 200).then_some(())

@@ -6,7 +6,11 @@ pub(super) fn of(code: &str) -> Option<&'static str> {
 }
 
 const TABLE: &[(&str, &str)] = &[
-    ("UNREACHABLE", "name the brokers with --broker or UNDERMOON_BROKER; is one running there?"),
+    (
+        "UNREACHABLE",
+        "name the brokers with --broker or UNDERMOON_BROKER; is one running there? A certificate that this machine \
+         does not know is given with --ca",
+    ),
     ("OUTCOME_UNKNOWN", "look with `undermoon ctl events` before you try it again"),
     ("EXTERNAL_TIMEOUT", "look with `undermoon ctl events` before you try it again"),
     ("BAD_ANSWER", "is that address a broker, of this version, and http or https as it should be?"),
@@ -16,6 +20,8 @@ const TABLE: &[(&str, &str)] = &[
     ("EXTERNAL", "the broker cannot use its store; its log says why. Nothing was changed: try again then"),
     ("RETRY", "something changed at the same moment: try again"),
     ("CLUSTER_NOT_FOUND", "`undermoon ctl cluster list` shows the clusters"),
+    ("SHARD_NOT_FOUND", "`undermoon ctl cluster show` shows the shards with their numbers"),
+    ("MIGRATION_TASK_NOT_FOUND", "no slots of the cluster are to move"),
     ("PROXY_NOT_FOUND", "`undermoon ctl pool list` shows the proxies"),
     ("ALREADY_EXISTED", "`undermoon ctl cluster list` shows the clusters; choose another name"),
     ("IN_USE", "the proxy serves a cluster: have it replaced first with `undermoon ctl cluster failover`"),

@@ -1,10 +1,16 @@
 //! What the metadata says of clusters and proxies, in the shapes that `ctl` shows. Pure: it is given the metadata.
 
+mod proxies;
+mod shards;
+
 use std::collections::BTreeMap;
 
-use control_core::{Chunk, Cluster, FenceReason, Half, Proxy, Shard, State, SyncState};
+use control_core::{Chunk, Cluster, Half, Shard, State, SyncState};
 use model::{Address, ClusterName, Epoch};
 use serde::Serialize;
+
+pub(super) use self::proxies::{ProxyCondition, ProxyLine, proxy_lines};
+pub(super) use self::shards::{FenceWord, MoveLine, NodePlace, ShardLine, move_lines, shard_lines};
 
 /// A cluster in one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,135 +68,6 @@ impl Condition {
     }
 }
 
-/// A shard with its two nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct ShardLine {
-    /// Its number in the cluster, from 0.
-    pub shard: usize,
-    /// The chunk that it is in, from 0.
-    pub chunk: usize,
-    /// Its slots, such as `0-8191`; empty for none.
-    pub slots: String,
-    /// How many slots that is.
-    pub slot_count: usize,
-    /// Its primary.
-    pub primary: NodePlace,
-    /// Its replica.
-    pub replica: NodePlace,
-    /// What is known of the replica.
-    pub sync: SyncWord,
-    /// Whether the primary is where it is at home.
-    pub at_home: bool,
-    /// Why the primary is being taken out of service, if it is.
-    pub fence: Option<FenceWord>,
-}
-
-/// A node and where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct NodePlace {
-    /// The node.
-    pub node: Address,
-    /// The proxy that fronts it.
-    pub proxy: Address,
-    /// The failure domain of both.
-    pub host: String,
-    /// Whether the proxy counts as failed.
-    pub failed: bool,
-}
-
-/// What is known of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum SyncWord {
-    /// Both nodes are new and no coordinator has looked yet.
-    New,
-    /// It follows its primary.
-    InSync,
-    /// It lacks data.
-    OutOfSync,
-}
-
-impl SyncWord {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::New => "new",
-            Self::InSync => "in sync",
-            Self::OutOfSync => "out of sync",
-        }
-    }
-}
-
-/// Why a primary is being taken out of service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum FenceWord {
-    /// It is gone.
-    Dead,
-    /// Its replica takes over as was asked for.
-    Handover,
-}
-
-/// Slots that are to move.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct MoveLine {
-    /// The slots.
-    pub slots: String,
-    /// How many.
-    pub slot_count: usize,
-    /// The node that has them.
-    pub source: Address,
-    /// The node that gets them.
-    pub target: Address,
-    /// Whether it has begun.
-    pub running: bool,
-}
-
-/// A registered proxy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct ProxyLine {
-    /// Where it serves clients.
-    pub proxy: Address,
-    /// Its failure domain.
-    pub host: String,
-    /// How it is, in one word.
-    pub state: ProxyCondition,
-    /// The cluster that it serves.
-    pub cluster: Option<ClusterName>,
-    /// Its nodes.
-    pub nodes: [Address; 2],
-    /// Its place, where proxies are ordered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
-}
-
-/// How a proxy is; of several the first that holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ProxyCondition {
-    /// It counts as failed.
-    Failed,
-    /// Somebody has reported it, and not yet enough.
-    Reported,
-    /// What an earlier cluster left on its nodes is being removed.
-    Cleaning,
-    /// It serves a cluster.
-    Used,
-    /// It can be given to a cluster.
-    Free,
-}
-
-impl ProxyCondition {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Reported => "reported",
-            Self::Cleaning => "cleaning",
-            Self::Used => "used",
-            Self::Free => "free",
-        }
-    }
-}
-
 /// A cluster in one line.
 pub(super) fn cluster_line(state: &State, name: &ClusterName, cluster: &Cluster) -> ClusterLine {
     let shards: Vec<&Shard> = cluster.chunks.iter().flat_map(|chunk| &chunk.shards).collect();
@@ -242,85 +119,9 @@ fn condition(state: &State, cluster: &Cluster) -> Condition {
     }
 }
 
-/// Every shard of a cluster, in order.
-pub(super) fn shard_lines(state: &State, cluster: &Cluster) -> Vec<ShardLine> {
-    let line = |(number, id): (usize, control_core::ShardId)| {
-        let (chunk, shard) = (&cluster.chunks[id.chunk], cluster.shard(id));
-        let place = |node: &Address, proxy: &Address| NodePlace {
-            node: node.clone(),
-            proxy: proxy.clone(),
-            host: host(state, proxy),
-            failed: state.is_failed(proxy),
-        };
-        ShardLine {
-            shard: number,
-            chunk: id.chunk,
-            slots: shard.slots.to_string(),
-            slot_count: shard.slots.count(),
-            primary: place(chunk.primary(id.shard), chunk.primary_proxy(id.shard)),
-            replica: place(chunk.replica(id.shard), chunk.replica_proxy(id.shard)),
-            sync: match shard.replica {
-                SyncState::Fresh => SyncWord::New,
-                SyncState::InSync => SyncWord::InSync,
-                SyncState::OutOfSync => SyncWord::OutOfSync,
-            },
-            at_home: shard.primary == id.shard,
-            fence: shard.fence.map(|fence| match fence.reason {
-                FenceReason::Dead => FenceWord::Dead,
-                FenceReason::Handover | FenceReason::Planned => FenceWord::Handover,
-            }),
-        }
-    };
-    cluster.shard_ids().enumerate().map(line).collect()
-}
-
-/// What moves between the shards of a cluster.
-pub(super) fn move_lines(cluster: &Cluster) -> Vec<MoveLine> {
-    let primary = |id: control_core::ShardId| cluster.chunks[id.chunk].primary(id.shard).clone();
-    let line = |migration: &control_core::Migration| MoveLine {
-        slots: migration.ranges.to_string(),
-        slot_count: migration.ranges.count(),
-        source: primary(migration.source),
-        target: primary(migration.target),
-        running: migration.attempt.is_some(),
-    };
-    cluster.migrations.iter().map(line).collect()
-}
-
-/// Every registered proxy, in order.
-pub(super) fn proxy_lines(state: &State) -> Vec<ProxyLine> {
-    let line = |(address, proxy): (&Address, &Proxy)| ProxyLine {
-        proxy: address.clone(),
-        host: proxy.host.to_string(),
-        state: proxy_condition(state, address, proxy),
-        cluster: proxy.cluster.clone(),
-        nodes: proxy.nodes.clone(),
-        index: proxy.index,
-    };
-    state.proxies.iter().map(line).collect()
-}
-
-fn proxy_condition(state: &State, address: &Address, proxy: &Proxy) -> ProxyCondition {
-    if proxy.failed_since.is_some() {
-        ProxyCondition::Failed
-    } else if state.failures.contains_key(address) {
-        ProxyCondition::Reported
-    } else if proxy.dirty {
-        ProxyCondition::Cleaning
-    } else if proxy.cluster.is_some() {
-        ProxyCondition::Used
-    } else {
-        ProxyCondition::Free
-    }
-}
-
 /// A cluster's settings.
 pub(super) fn settings(cluster: &Cluster) -> BTreeMap<String, String> {
     cluster.config.iter().map(|(field, value)| (field.to_owned(), value)).collect()
-}
-
-fn host(state: &State, proxy: &Address) -> String {
-    state.proxies.get(proxy).map_or_else(String::new, |record| record.host.to_string())
 }
 
 #[cfg(test)]

@@ -118,6 +118,7 @@ fn stuck(task: Task<'_>, patience: Patience, last: Option<&Progress>, problem: O
 /// Draws progress on a terminal, or writes a line now and then where there is none.
 struct Meter<'a> {
     task: Task<'a>,
+    /// What is drawn; none before there is something to draw.
     bar: Option<ProgressBar>,
     started: Instant,
     /// How much was done at the first look: that is not this wait's doing.
@@ -126,28 +127,21 @@ struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    fn new(task: Task<'a>, started: Instant) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::new(0);
-            let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}, {elapsed}")
-                .unwrap_or_else(|_| ProgressStyle::default_bar());
-            bar.set_style(style);
-            bar.set_prefix(task.name.to_owned());
-            bar
-        });
-        Self { task, bar, started, begun: None, written: started }
+    const fn new(task: Task<'a>, started: Instant) -> Self {
+        Self { task, bar: None, started, begun: None, written: started }
     }
 
     fn show(&mut self, progress: &Progress) {
         let begun = *self.begun.get_or_insert(progress.done);
         let pace = pace(progress.done.saturating_sub(begun), progress, self.started.elapsed());
-        if let Some(bar) = &self.bar {
+        let Task { name, unit, .. } = self.task;
+        if std::io::stderr().is_terminal() {
+            let bar = self.bar.get_or_insert_with(|| drawn(name, unit));
+            bar.set_message(format!("{unit}{pace}"));
             bar.set_length(progress.total as u64);
             bar.set_position(progress.done as u64);
-            bar.set_message(format!("{}{pace}", self.task.unit));
         } else if self.written.elapsed() >= LINE_INTERVAL {
             self.written = Instant::now();
-            let Task { name, unit, .. } = self.task;
             eprintln!("{name}: {} of {} {unit}{pace}", progress.done, progress.total);
         }
     }
@@ -157,6 +151,12 @@ impl<'a> Meter<'a> {
             bar.finish_and_clear();
         }
     }
+}
+
+fn drawn(name: &str, unit: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {msg}, {elapsed}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(1).with_style(style).with_prefix(name.to_owned()).with_message(unit.to_owned())
 }
 
 /// Rate and time left, as far as they can be told: `, 120.0/s, 34 s left`.

@@ -45,6 +45,8 @@ pub(crate) struct Formation<'a> {
     pub runtime: Runtime,
     /// The password of the proxies.
     pub password: Option<String>,
+    /// Whether the broker asks for a token even for looking.
+    pub has_read_token: bool,
     /// How this process learns that it is to end.
     pub shutdown: Shutdown,
     /// When all must serve.

@@ -23,6 +23,8 @@ pub(super) struct Introduction<'a> {
     pub clusters: &'a [Cluster],
     /// Whether the proxies ask for a password.
     pub has_password: bool,
+    /// Whether the broker asks for a token even for looking.
+    pub has_read_token: bool,
     /// Who knows the processes.
     pub supervisor: &'a Supervisor,
 }
@@ -78,7 +80,9 @@ impl Introduction<'_> {
         let broker =
             if broker == BROKER_PORT { String::new() } else { format!(" --broker {}", local(broker)) };
         let _ = writeln!(text, "\nLook at it, and at what changes, from another terminal:");
-        let _ = writeln!(text, "\n  {} ctl{broker} cluster show {} --watch", this_program(), cluster.name);
+        let token = if self.has_read_token { "UNDERMOON_TOKEN=\"$UNDERMOON_READ_TOKEN\" " } else { "" };
+        let program = this_program();
+        let _ = writeln!(text, "\n  {token}{program} ctl{broker} cluster show {} --watch", cluster.name);
         let victim = cluster.nodes.iter().find(|node| node.repl.role == Role::Primary);
         let id = victim.and_then(|node| self.supervisor.id(&node_name(&node.address)));
         if let (Some(victim), Some(id)) = (victim, id) {

@@ -1,7 +1,7 @@
 //! How `ctl` fails: the code to exit with, what it says, and what it advises.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -39,7 +39,8 @@ fn refusals_say_what_to_do() {
     check(&["cluster", "config", "mydb", "speed=high"], 1, &["INVALID_CONFIG", "ctl cluster config"]);
     check(&["cluster", "scale", "mydb", "--chunks", "1"], 1, &["SLOTS_ALREADY_EVEN", "nothing to do"]);
     check(&["cluster", "scale", "mydb", "--release"], 1, &["FREE_NODE_NOT_FOUND"]);
-    check(&["cluster", "failover", "mydb", "--shard", "7"], 1, &["no primary", "ctl cluster show"]);
+    check(&["cluster", "failover", "mydb", "--shard", "7"], 1, &["SHARD_NOT_FOUND", "ctl cluster show"]);
+    check(&["cluster", "failover", "mydb", "--proxy", "10.0.0.9:5299"], 1, &["PROXY_NOT_FOUND"]);
     check(&["pool", "remove", "10.0.0.1:5299", "10.0.0.2:5299", "10.0.0.3:5299"], 1, &["IN_USE"]);
 
     // What cannot be undone is not done without being asked for.
@@ -91,6 +92,50 @@ fn command_lines_that_cannot_be() {
     check(&["cluster", "list", "-o", "xml"], "possible values: table, json");
     check(&["pool", "add", "10.0.0.1:5299", "10.0.0.1:6379"], "2 values required");
     check(&["cluster", "delete", "mydb", "--no-wait", "--timeout", "5"], "cannot be used with");
+}
+
+#[test]
+fn https() {
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] =
+        ["broker.pem", "key.pem"].map(|name| folder.path().join(name).display().to_string());
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args(["-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate])
+        .output()
+        .expect("openssl is needed for this test");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let settings = [("UNDERMOON_TLS_CERTIFICATE", certificate.as_str()), ("UNDERMOON_TLS_KEY", key.as_str())];
+    let broker = Broker::start(&settings);
+    let list = |more: &[&str]| {
+        let mut command = broker.command(&["cluster", "list", "-o", "json"]);
+        ended(command.args(more).env("UNDERMOON_BROKER", format!("https://{}", broker.address)))
+    };
+    assert_eq!(list(&["--ca", &certificate]).good(), "[]\n");
+    let stranger = list(&[]);
+    assert_eq!(stranger.code, 69, "{}", stranger.stderr);
+    assert!(
+        stranger.stderr.contains("certificate") && stranger.stderr.contains("--ca"),
+        "{}",
+        stranger.stderr
+    );
+    let missing = list(&["--ca", "/nonexistent.pem"]);
+    assert!(
+        missing.code == 1 && missing.stderr.contains("/nonexistent.pem: No such file"),
+        "{}",
+        missing.stderr
+    );
 }
 
 #[test]

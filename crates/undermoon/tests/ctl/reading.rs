@@ -53,6 +53,17 @@ fn tables() {
     migration_max_migration_time  10800
     ");
     broker.sync_all("mydb");
+    assert_snapshot!(broker.ctl(&["health"]).good(), @r"
+    well
+
+    CLUSTER  HEALTH  NODES  SLOTS SERVED  SHARDS NOT WELL  SCALING
+    mydb     well    4      16384         0                no
+
+    HOST    PROXIES  FREE  FAILED  PRIMARIES  MAY FAIL
+    rack-1  1        0     0       1          yes
+    rack-2  1        0     0       1          yes
+    rack-3  1        1     0       0          yes
+    ");
     assert_snapshot!(broker.ctl(&["cluster", "list"]).good(), @r"
     CLUSTER  STATE  CHUNKS  NODES  IN SYNC  AWAY  MOVING  EPOCH
     mydb     ready  1       4      2/2      0     0       4
@@ -118,6 +129,11 @@ fn json_for_programs() {
         list,
         json!([{"name": "mydb", "state": "syncing", "chunks": 1, "nodes": 4, "nodes_with_slots": 4, "shards": 2,
                 "shards_in_sync": 0, "primaries_away": 0, "slots_moving": 0, "epoch": 4}])
+    );
+    let health = broker.ctl(&["health", "-o", "json"]).json();
+    assert_eq!(
+        (&health["level"], &health["clusters"][0]["slots_served"]),
+        (&json!("degraded"), &json!(16384))
     );
     let show = broker.ctl(&["cluster", "show", "mydb", "-o", "json"]).json();
     assert_eq!((&show["name"], &show["moves"]), (&json!("mydb"), &json!([])));
@@ -189,4 +205,33 @@ fn help_and_completions() {
     }
     let script = super::broker::ended(undermoon().args(["ctl", "completions", "bash"])).good();
     assert!(script.contains("undermoon__"), "{}", &script[..200.min(script.len())]);
+}
+
+/// The names below a heading of a help text, up to the next empty line.
+fn listed(arguments: &[&str], heading: &str) -> Vec<String> {
+    let help = super::broker::ended(undermoon().args(arguments).arg("--help")).good();
+    let lines = help.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.is_empty());
+    // Only the lines with a name begin with two blanks and not more.
+    let named = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names = named.filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn every_command_is_documented() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/ctl.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let mut count = 0;
+    for (arguments, before) in [
+        (&["ctl"][..], "`"),
+        (&["ctl", "pool"], "`pool "),
+        (&["ctl", "cluster"], "`cluster "),
+        (&["ctl", "plan"], "`"),
+    ] {
+        for name in listed(arguments, "Commands:") {
+            assert!(document.contains(&format!("{before}{name}")), "docs/ctl.md has no {arguments:?} {name}");
+            count += 1;
+        }
+    }
+    assert!(count >= 25, "too few commands were found: {count}");
 }

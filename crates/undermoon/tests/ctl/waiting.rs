@@ -192,6 +192,9 @@ fn a_scaling_that_is_called_off() {
     let broker = ready(4, "2");
     let called_off = meanwhile(&broker, &["cluster", "scale", "mydb", "--chunks", "1"], |broker| {
         broker.until("slots move", |state| !cluster(state).migrations.is_empty());
+        broker.ctl(&["cluster", "scale", "mydb", "--pause"]).good();
+        assert!(!commit_running(broker), "nothing runs while it is paused");
+        broker.ctl(&["cluster", "scale", "mydb", "--resume"]).good();
         broker.ctl(&["cluster", "scale", "mydb", "--cancel"]).good();
     });
     assert_eq!(called_off.code, 1);

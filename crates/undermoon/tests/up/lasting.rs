@@ -1,6 +1,6 @@
 //! `--dir`: a second start finds everything again.
 
-use super::running::{Up, entries, undermoon, wait_until};
+use super::running::{Up, entries, is_alive, undermoon, wait_until};
 
 #[test]
 fn a_second_start_finds_everything() {
@@ -32,8 +32,19 @@ fn a_second_start_finds_everything() {
     let config = second.ctl(&["cluster", "config", "local"]);
     assert_eq!(config["migration_max_blocking_time"], "500");
     wait_until("it is as whole as before", || second.is("local", "ready"));
-    second.signal("TERM");
-    assert_eq!(second.wait().code(), Some(0));
+    assert_eq!(second.ask("SET a suns").as_deref(), Some("+OK"));
+
+    // Killed with everything that it has started, it finds its data no less.
+    let descendants = second.descendants();
+    second.signal("KILL");
+    second.wait();
+    wait_until("every child ends", || !descendants.iter().any(|pid| is_alive(*pid)));
+    let mut third = Up::start_as_told(temporary.path(), &dir);
+    for (key, value) in [("a", "suns"), ("b", "moons")] {
+        assert_eq!(third.ask(&format!("GET {key}")).as_deref(), Some(value), "{key}");
+    }
+    third.signal("TERM");
+    assert_eq!(third.wait().code(), Some(0));
     assert!(directory.join("undermoon-up.toml").exists());
     assert_eq!(entries(temporary.path()).len(), 1, "nothing but the directory itself");
 }

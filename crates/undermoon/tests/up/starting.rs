@@ -34,6 +34,32 @@ fn it_serves_and_leaves_nothing() {
     check(&["--chunks", "1", "--spare", "1"], 6 + 3 + 1, "KILL", None);
 }
 
+/// The password and the tokens of the environment are those of proxies and broker, and `up` knows them itself.
+#[test]
+fn secrets_of_the_environment() {
+    let temporary = tempfile::tempdir().unwrap();
+    let base = base_port().to_string();
+    let mut command = undermoon();
+    command.args(["up", "--chunks", "1", "--port", &base]).env("TMPDIR", temporary.path());
+    let secrets = [("PASSWORD", "sesame"), ("WRITE_TOKEN", "scissors"), ("READ_TOKEN", "glasses")];
+    command.envs(secrets.map(|(name, value)| (format!("UNDERMOON_{name}"), value)));
+    let mut up = Up::start_command(&mut command);
+    for wanted in ["-a \"$UNDERMOON_PASSWORD\"", "UNDERMOON_TOKEN=\"$UNDERMOON_READ_TOKEN\""] {
+        assert!(up.said.contains(wanted), "no {wanted} in {}", up.said);
+    }
+    for (_, secret) in secrets {
+        assert!(!up.said.contains(secret), "{secret} is told to everybody: {}", up.said);
+    }
+    assert!(up.ask("GET a").is_some_and(|answer| answer.starts_with("-NOAUTH")));
+    let list = |token: &str| {
+        let output = up.ctl_command(&["cluster", "list"]).env("UNDERMOON_TOKEN", token).output().unwrap();
+        output.status.code()
+    };
+    assert_eq!((list("paper"), list("glasses")), (Some(77), Some(0)));
+    up.signal("TERM");
+    assert_eq!(up.wait().code(), Some(0));
+}
+
 #[test]
 fn several_clusters_beside_another_up() {
     let temporary = tempfile::tempdir().unwrap();

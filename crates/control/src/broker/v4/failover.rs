@@ -43,20 +43,23 @@ pub(crate) async fn fail_over(
         broker.metadata.change(command).await?;
     }
     let now = &broker.metadata.snapshot().state;
-    let outcome = |id: &ShardId| {
-        let was = &cluster.chunks[id.chunk];
-        let fence = now.clusters.get(&name).and_then(|now| {
-            now.chunks.get(id.chunk).and_then(|chunk| chunk.shard(id.shard).fence.map(|fence| fence.epoch))
-        });
-        ShardFailover {
-            shard: shapes::shard_number(*id),
-            from: was.primary(id.shard).clone(),
-            to: was.replica(id.shard).clone(),
-            state: if wanted.force { FailoverState::Done } else { FailoverState::HandingOver },
-            fence,
-        }
-    };
+    let outcome = |id: &ShardId| became(now.clusters.get(&name), cluster, *id);
     Ok(Json(FailoverAnswer { shards: shards.iter().map(outcome).collect() }))
+}
+
+/// What has become of a shard: a coordinator may have been as quick as that.
+fn became(now: Option<&Cluster>, before: &Cluster, id: ShardId) -> ShardFailover {
+    let chunk = &before.chunks[id.chunk];
+    let (from, to) = (chunk.primary(id.shard).clone(), chunk.replica(id.shard).clone());
+    let is_done = now.is_some_and(|now| now.shard_of_primary(&to).is_some());
+    let fence = now.and_then(|now| now.shard(now.shard_of_primary(&from)?).fence);
+    ShardFailover {
+        shard: shapes::shard_number(id),
+        from,
+        to,
+        state: if is_done { FailoverState::Done } else { FailoverState::HandingOver },
+        fence: fence.map(|fence| fence.epoch),
+    }
 }
 
 /// The shards that are meant.

@@ -1,5 +1,6 @@
 //! `undermoon ctl cluster scale`: spreading the slots over more chunks or fewer.
 
+use api::BrokerClient;
 use control_core::{CHUNK_NODES, Cluster, MigrationOutcome, State};
 use model::{ClusterName, Epoch};
 
@@ -35,6 +36,12 @@ struct What {
     /// How many nodes shall have slots: a multiple of four
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     nodes: Option<u16>,
+    /// Stop the moves of an earlier scaling until they are resumed
+    #[arg(long)]
+    pause: bool,
+    /// Let them go on
+    #[arg(long)]
+    resume: bool,
     /// Call off what has not been done of an earlier scaling
     #[arg(long)]
     cancel: bool,
@@ -45,16 +52,8 @@ struct What {
 
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let (name, client) = (&arguments.name, &context.client);
-    if arguments.what.cancel {
-        client.cancel_jobs(name).await?;
-        let message = format!("cluster {name}: what had not moved stays where it is");
-        return print(context.format, &Done::complete(message));
-    }
-    if arguments.what.release {
-        let before = chunks_without_slots(find(&connection::state(client).await?, name)?);
-        client.remove_free_nodes(name).await?;
-        let message = format!("cluster {name}: {} given back to the pool", count(before, "chunk"));
-        return print(context.format, &Done::complete(message));
+    if let Some(told) = arguments.what.steer(client, name).await? {
+        return print(context.format, &Done::complete(format!("cluster {name}: {told}")));
     }
     let chunks = arguments.what.chunks.map(|chunks| usize::from(chunks) * CHUNK_NODES);
     let node_number = chunks.or(arguments.what.nodes.map(usize::from)).unwrap_or(0);
@@ -69,6 +68,29 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
         return print(context.format, &Done::accepted(message));
     }
     wait(context, arguments, node_number, begun).await
+}
+
+impl What {
+    /// Does what concerns an earlier scaling, if that is meant; answers what has become of it.
+    async fn steer(self, client: &BrokerClient, name: &ClusterName) -> Result<Option<String>, CtlError> {
+        let told = if self.pause {
+            client.pause_jobs(name).await?;
+            "no slots move until `--resume`".to_owned()
+        } else if self.resume {
+            client.resume_jobs(name).await?;
+            "slots may move again".to_owned()
+        } else if self.cancel {
+            client.cancel_jobs(name).await?;
+            "what had not moved stays where it is".to_owned()
+        } else if self.release {
+            let before = chunks_without_slots(find(&connection::state(client).await?, name)?);
+            client.remove_free_nodes(name).await?;
+            format!("{} given back to the pool", count(before, "chunk"))
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(told))
+    }
 }
 
 async fn wait(

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use api::v4::ClusterHealth;
 use control_core::State;
 use model::ClusterName;
 use serde::Serialize;
 
 use super::super::Context;
+use super::super::connection;
 use super::super::error::CtlError;
 use super::super::facts::{
     ClusterLine, FenceWord, MoveLine, NodePlace, ShardLine, cluster_line, move_lines, settings, shard_lines,
 };
-use super::super::output::{Show, count, print_state, table};
+use super::super::output::{Show, count, print, print_state, table};
 use super::find;
 
 /// Show a cluster: its shards, which nodes have them, and what is going on
@@ -23,6 +25,9 @@ pub(in crate::ctl) struct Arguments {
     /// Show it again whenever something changes, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
+    /// Have the broker ask the proxies, too: how far each replica is behind, and what is wrong
+    #[arg(long, conflicts_with = "watch")]
+    live: bool,
 }
 
 /// A cluster in full.
@@ -33,19 +38,44 @@ struct Details {
     config: BTreeMap<String, String>,
     shard_list: Vec<ShardLine>,
     moves: Vec<MoveLine>,
+    /// What is wrong, where the proxies were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<String>,
 }
 
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
-    let look = |state: &State| {
-        let cluster = find(state, &arguments.name)?;
-        Ok(Details {
-            line: cluster_line(state, &arguments.name, cluster),
-            config: settings(cluster),
-            shard_list: shard_lines(state, cluster),
-            moves: move_lines(cluster),
-        })
-    };
-    print_state(&context.client, context.format, arguments.watch, look).await
+    let name = &arguments.name;
+    if arguments.live {
+        let mut details = look(&connection::state(&context.client).await?, name)?;
+        details.add(context.client.cluster_health(name, true).await?);
+        return print(context.format, &details);
+    }
+    print_state(&context.client, context.format, arguments.watch, |state| look(state, name)).await
+}
+
+fn look(state: &State, name: &ClusterName) -> Result<Details, CtlError> {
+    let cluster = find(state, name)?;
+    Ok(Details {
+        line: cluster_line(state, name, cluster),
+        config: settings(cluster),
+        shard_list: shard_lines(state, cluster),
+        moves: move_lines(cluster),
+        problems: Vec::new(),
+    })
+}
+
+impl Details {
+    /// Adds what the proxies have said.
+    fn add(&mut self, health: ClusterHealth) {
+        for shard in health.shards {
+            let number = shard.shard;
+            self.problems
+                .extend(shard.problems.into_iter().map(|problem| format!("shard {number}: {problem}")));
+            if let Some(line) = self.shard_list.iter_mut().find(|line| line.shard == number) {
+                line.behind_bytes = shard.behind_bytes;
+            }
+        }
+    }
 }
 
 impl Show for Details {
@@ -78,6 +108,9 @@ impl Show for Details {
         }
         // Writing into a String cannot fail.
         let _ = writeln!(text);
+        for problem in &self.problems {
+            let _ = writeln!(text, "- {problem}");
+        }
         for (field, value) in &self.config {
             let _ = writeln!(text, "{field} = {value}");
         }
@@ -94,6 +127,7 @@ fn notes(shard: &ShardLine) -> String {
         FenceWord::Dead => "replica takes over".to_owned(),
         FenceWord::Handover => "handing over".to_owned(),
     }));
+    notes.extend(shard.behind_bytes.map(|bytes| format!("{bytes} bytes behind")));
     if !shard.at_home {
         notes.push("away from home".to_owned());
     }
