@@ -59,6 +59,7 @@ fn check(partition: Partition) {
     options.relays = matches!(partition, Partition::Coordinators);
     let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let runs = from_environment("PARTITION_RUNS", 2);
+    let mut late = 0;
     for run in 0..runs {
         let shard = shard_of_run(&cluster, run);
         let old = cluster.hosts[shard.primary.host].proxy.address();
@@ -85,14 +86,23 @@ fn check(partition: Partition) {
         let after: Vec<&Taken> = taken.iter().filter(|write| write.returned >= replaced).collect();
         println!("{partition:?} {run}: replaced after {} ms, {before} writes before", took.as_millis());
         assert!(before > 0, "the old primary took writes before the partition");
-        assert!(
-            after.is_empty(),
-            "{partition:?} {run}: the old primary's proxy said OK to {} writes, {} of them begun then",
-            after.len(),
-            after.iter().filter(|write| write.called >= replaced).count()
+        let begun = after.iter().filter(|write| write.called >= replaced).count();
+        assert_eq!(
+            begun,
+            0,
+            "{partition:?} {run}: writes that were begun then, of {} with an OK",
+            after.len()
         );
+        // A process that was stopped between hearing of a write that its node had carried out and telling the client
+        // tells it late. One that was not stopped has had nothing to tell for long.
+        let is_stopped = !matches!(partition, Partition::Coordinators);
+        assert!(is_stopped || after.is_empty(), "{partition:?} {run}: {} late answers", after.len());
+        late += after.len();
         cluster.wait_whole(CLUSTER).unwrap();
     }
+    println!(
+        "{partition:?}: {runs} runs, no write begun after the replacement was taken, {late} OKs came late"
+    );
 }
 
 /// The shards take turns; primaries may be where earlier runs have left them.
