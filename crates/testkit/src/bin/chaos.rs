@@ -20,6 +20,9 @@ struct Arguments {
     /// No fault begins after so many seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Only faults with these words, such as "replica frozen" or "cut off".
+    #[arg(long)]
+    only: Option<String>,
     /// Hosts of the cluster, an even number.
     #[arg(long, default_value_t = 4)]
     hosts: usize,
@@ -49,6 +52,7 @@ fn main() -> Result<ExitCode> {
         spares: arguments.spares,
         brokers: if arguments.brokers == 0 { Brokers::Embedded } else { Brokers::OnEtcd(arguments.brokers) },
         coordinators: arguments.coordinators,
+        only: arguments.only,
         logs: arguments.logs,
         ..ChaosOptions::new(seed, Duration::from_secs(arguments.seconds))
     };

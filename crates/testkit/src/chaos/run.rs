@@ -25,6 +25,8 @@ const CLUSTER: &str = "chaos";
 const REPLY_LIMIT: Duration = Duration::from_secs(1);
 /// The same for those who measure how long a shard is silent: what they see is not finer than this.
 const PULSE_REPLY_LIMIT: Duration = Duration::from_millis(100);
+/// How many faults are drawn at most, those that are not wanted included.
+const FAULTS_DRAWN_MAX: usize = 100_000;
 /// Between two looks at whether the cluster is whole.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Between a cluster that is whole and the next fault.
@@ -41,6 +43,8 @@ pub struct ChaosOptions {
     pub faults_max: usize,
     /// The faults, where the seed does not decide them.
     pub script: Vec<Fault>,
+    /// Of the faults that the seed decides, only those with these words, such as `host cut off`.
+    pub only: Option<String>,
     /// Hosts of the cluster: two for each chunk.
     pub hosts: usize,
     /// Hosts in the pool beside them.
@@ -70,6 +74,7 @@ impl ChaosOptions {
             length,
             faults_max: usize::MAX,
             script: Vec::new(),
+            only: None,
             hosts: 4,
             spares: 2,
             brokers: Brokers::OnEtcd(2),
@@ -134,10 +139,15 @@ impl<'a> Run<'a> {
         if let Err(why) = &self.network {
             tell(&format!("nothing will be cut: {why:#}"));
         }
+        let can_cut = self.network.is_ok();
         let faults: Box<dyn Iterator<Item = Fault>> = if self.options.script.is_empty() {
-            Box::new(Plan::new(self.options.seed, self.network.is_ok()))
+            let only = self.options.only.clone();
+            let wanted =
+                move |fault: &Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
+            // Words that no fault has would be looked for without end.
+            let plan = Plan::new(self.options.seed, can_cut).take(FAULTS_DRAWN_MAX);
+            Box::new(plan.filter(wanted))
         } else {
-            let can_cut = self.network.is_ok();
             Box::new(
                 self.options.script.clone().into_iter().filter(move |fault| can_cut || !fault.harm.cuts()),
             )
