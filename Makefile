@@ -5,9 +5,12 @@ CARGO ?= cargo
 ARGUMENTS ?=
 # How long each fuzz target runs, in seconds.
 SECONDS_EACH ?= 600
+# Of `make chaos`: what decides the faults (a new one when empty), and how long they come.
+SEED ?=
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench fuzz clean setup-run
+.PHONY: help up server test lint fmt docs bench chaos fuzz clean setup-run
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +44,13 @@ bench: setup-run ## Measure this proxy, twemproxy and plain Redis side by side; 
 	@scripts/install-missing nutcracker:nutcracker redis-benchmark:redis-tools
 	@$(CARGO) build --release --package undermoon --bin undermoon
 	@$(CARGO) run --release --package bench --bin bench -- --docs docs/performance $(ARGUMENTS)
+
+chaos: setup-run ## Break a cluster of real processes for SECONDS, judge what clients saw (SEED=7 ARGUMENTS="--json chaos.json")
+	@scripts/install-missing etcd:etcd-server ip:iproute2
+	@$(CARGO) build --package undermoon --bin undermoon
+	@$(CARGO) build --package testkit --bin chaos
+	@UNDERMOON_BIN="$${CARGO_TARGET_DIR:-target}/debug/undermoon" \
+		exec "$${CARGO_TARGET_DIR:-target}/debug/chaos" --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
 
 fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
 	@fuzz/run $(SECONDS_EACH) $(ARGUMENTS)

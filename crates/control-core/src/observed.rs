@@ -23,6 +23,8 @@ pub struct Observed {
     pub fences: BTreeMap<Epoch, FenceSeen>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
+    /// When it last heard of any proxy.
+    pub last_answer: TimeMs,
 }
 
 /// What was seen of one fence.
@@ -165,7 +167,7 @@ impl Observed {
     #[must_use]
     pub fn new(coordinator: ReporterId, timing: Timing, now: TimeMs) -> Self {
         let (proxies, fences) = (BTreeMap::new(), BTreeMap::new());
-        Self { coordinator, timing, may_fail_over: true, proxies, fences, last_turn: now }
+        Self { coordinator, timing, may_fail_over: true, proxies, fences, last_turn: now, last_answer: now }
     }
 
     /// Notes what the metadata has of proxies and fences. To be called with each new state and before each
@@ -173,7 +175,7 @@ impl Observed {
     pub fn note_state(&mut self, state: &State, now: TimeMs) {
         if now.since(self.last_turn) > self.timing.stall_ms {
             // The machine slept or this process was stopped: the silence was ours.
-            self.proxies.values_mut().for_each(|seen| seen.watched_since = now);
+            self.watch_anew(now);
         }
         self.last_turn = now;
         self.proxies.retain(|address, _| state.proxies.contains_key(address));
@@ -203,9 +205,20 @@ impl Observed {
 
     /// Notes a proxy's answer to a probe.
     pub fn note_answer(&mut self, proxy: &Address, health: ProxyHealth, now: TimeMs) {
+        if now.since(self.last_answer) >= self.timing.proxy_dead_ms {
+            // Nobody was heard at all: this coordinator was cut off, and the proxy that is heard first again must
+            // not make the others dead.
+            self.watch_anew(now);
+        }
+        self.last_answer = now;
         if let Some(seen) = self.proxies.get_mut(proxy) {
             seen.answered = Some(now);
             seen.health = Some(health);
         }
+    }
+
+    /// What was silent until now is not dead for that.
+    fn watch_anew(&mut self, now: TimeMs) {
+        self.proxies.values_mut().for_each(|seen| seen.watched_since = now);
     }
 }

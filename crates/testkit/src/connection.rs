@@ -60,7 +60,15 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Refused`].
     pub fn open(address: SocketAddr) -> Result<Self, ConnectionError> {
-        let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT)
+        Self::open_within(address, CONNECT_LIMIT)
+    }
+
+    /// [`open`](Self::open) with another limit for the connection to be accepted.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Refused`].
+    pub fn open_within(address: SocketAddr, limit: Duration) -> Result<Self, ConnectionError> {
+        let stream = TcpStream::connect_timeout(&address, limit)
             .map_err(|error| ConnectionError::Refused(address, error))?;
         stream.set_nodelay(true).map_err(ConnectionError::Socket)?;
         let mut connection = Self { stream, reply_limit: REPLY_LIMIT, buffer: Vec::new(), start: 0 };

@@ -6,10 +6,14 @@
 #![deny(unsafe_code)]
 
 pub mod binary;
+pub mod chaos;
 pub mod cluster;
 pub mod connection;
 pub mod frame;
+pub mod history;
+pub mod linearizability;
 pub mod load;
+pub mod losses;
 pub mod managed;
 pub mod oracle;
 pub mod port;

@@ -61,6 +61,9 @@ pub struct ManagedOptions {
     pub coordinator_settings: Vec<(String, String)>,
     /// Settings of each proxy.
     pub proxy_settings: Vec<(String, String)>,
+    /// Whether a relay stands before each proxy, through which everybody but a test's own clients reaches it: cut, it
+    /// leaves a proxy that lives, with its nodes and their replication, and that no coordinator hears.
+    pub relays: bool,
     /// The Redis servers; `cluster` mode is not for here.
     pub nodes: RedisOptions,
 }
@@ -77,6 +80,7 @@ impl ManagedOptions {
             broker_settings: Vec::new(),
             coordinator_settings: Vec::new(),
             proxy_settings: Vec::new(),
+            relays: false,
             nodes: RedisOptions::default(),
         }
     }
@@ -155,7 +159,7 @@ impl ManagedCluster {
     pub fn register(&self, number: usize) -> Result<()> {
         let host = &self.hosts[number];
         let proxy = api::v3::NewProxy {
-            proxy_address: host.proxy.model_address()?,
+            proxy_address: crate::proxy::model_address(host.announced())?,
             nodes: host.nodes.iter().map(Service::model_address).collect::<Result<_>>()?,
             host: Some(host.name()),
             index: None,

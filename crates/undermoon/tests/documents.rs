@@ -1,6 +1,7 @@
 //! The documents and the program say the same.
 
 use control::config::BrokerConfig;
+use control::coordinator::CoordinatorConfig;
 use proxy::config::ProxyConfig;
 use service::config::{Configuration, Settings};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,11 @@ fn every_setting_of_the_proxy_is_documented() {
 #[test]
 fn every_setting_of_the_broker_is_documented() {
     check_settings::<BrokerConfig>("Broker");
+}
+
+#[test]
+fn every_setting_of_the_coordinator_is_documented() {
+    check_settings::<CoordinatorConfig>("Coordinator");
 }
 
 /// Every Markdown file that belongs to the project, from the repository's root down.

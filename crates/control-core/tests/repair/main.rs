@@ -128,6 +128,25 @@ fn control_plane_dead_for_a_minute() {
 }
 
 #[test]
+fn control_plane_cut_off_and_heard_again_one_by_one() {
+    // The first proxy that is heard again must not make the others, silent as long as it was, dead.
+    let mut world = World::new(3, 2, 2, 2);
+    let proxies: Vec<Address> = world.proxies.keys().cloned().collect();
+    world.deaf = (0..2).flat_map(|number| proxies.iter().map(move |proxy| (number, proxy.clone()))).collect();
+    world.run(3_000);
+    let before = world.commands.len();
+    for proxy in &proxies {
+        world.deaf.retain(|(_, deaf)| deaf != proxy);
+        world.run(50);
+        assert!(world.is_served());
+    }
+    world.run(2_000);
+    assert!(world.is_healed());
+    let fenced = |command: &&Command| matches!(command, Command::FenceShard { .. });
+    assert_eq!(world.commands[before..].iter().find(fenced), None);
+}
+
+#[test]
 fn primary_cut_off_alone_stops_by_itself() {
     let mut world = World::new(3, 2, 2, 1);
     let node = primary(&world, 0, Half::First);

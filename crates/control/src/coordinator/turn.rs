@@ -68,6 +68,8 @@ struct Progress {
     applied: Option<Instant>,
     /// How long the last turn and the pause after it took.
     own_pause: Duration,
+    /// That somebody grants longer leases has been said.
+    has_warned: bool,
     /// Probes of new proxies begin one after the other, so that they stay spread over the interval.
     started: u32,
 }
@@ -77,8 +79,10 @@ impl<M: MetadataSource> Turns<M> {
     pub(crate) async fn run(mut self) {
         let (finished, mut ends) = mpsc::unbounded_channel();
         let proxies = Proxies::default();
-        let (is_applying, applied, own_pause, started) = (false, None, Duration::ZERO, 0);
-        let mut progress = Progress { proxies, finished, is_applying, applied, own_pause, started };
+        let (is_applying, applied, own_pause) = (false, None, Duration::ZERO);
+        let (has_warned, started) = (false, 0);
+        let mut progress =
+            Progress { proxies, finished, is_applying, applied, own_pause, has_warned, started };
         let mut next = Instant::now();
         let mut earliest = next;
         loop {
@@ -117,6 +121,10 @@ impl<M: MetadataSource> Turns<M> {
     /// Notes an answer; whether it says something new that a turn should not wait for.
     fn note(&mut self, progress: &mut Progress, seen: Seen) -> bool {
         let Seen { proxy, at, health } = seen;
+        let (granted, own) = (health.lease_longest_ms, self.pace.borrow().timing.lease_ms);
+        if granted > own && !std::mem::replace(&mut progress.has_warned, true) {
+            warn!(%proxy, granted, own, "another coordinator grants longer leases: lease_ms should be the same for all");
+        }
         progress.proxies.heard(&proxy, at);
         let before = self.observed.proxies.get(&proxy).and_then(|seen| seen.health.as_ref());
         let is_news = before.is_none_or(|before| differs(before, &health));

@@ -1,11 +1,13 @@
 //! One host of a managed cluster: a proxy with its two Redis servers, what dies together.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use super::ManagedOptions;
 use super::service::{Place, Recipe, Service};
+use crate::relay::Relay;
 
 /// Where a node that starts looks for its primary: nothing listens there, so that a node that starts anew is
 /// nobody's primary until its proxy says so.
@@ -18,6 +20,9 @@ pub struct Host {
     pub number: usize,
     /// The proxy.
     pub proxy: Service,
+    /// What stands before the proxy where one was asked for: coordinators, other proxies and the metadata know the
+    /// proxy by its address.
+    pub relay: Option<Relay>,
     /// The Redis servers.
     pub nodes: [Service; 2],
 }
@@ -40,12 +45,24 @@ impl Host {
             })
         };
         let nodes = [node(0)?, node(1)?];
+        let mut relay = None;
         let proxy = Service::start("proxy", &directory, place, |address, _| {
             let mut recipe = Recipe::undermoon("proxy")?.with("address", &address.to_string());
+            if options.relays {
+                let started = Relay::start(address)?;
+                recipe = recipe.with("announce_address", &started.address().to_string());
+                relay = Some(started);
+            }
             recipe.settings.extend(options.proxy_settings.iter().cloned());
             Ok(recipe)
         })?;
-        Ok(Self { number, proxy, nodes })
+        Ok(Self { number, proxy, relay, nodes })
+    }
+
+    /// Where the metadata has the proxy.
+    #[must_use]
+    pub fn announced(&self) -> SocketAddr {
+        self.relay.as_ref().map_or_else(|| self.proxy.address(), Relay::address)
     }
 
     /// What the metadata calls it.
@@ -98,7 +115,7 @@ impl Host {
     }
 }
 
-fn redis_recipe(options: &ManagedOptions, address: std::net::SocketAddr) -> Result<Recipe> {
+fn redis_recipe(options: &ManagedOptions, address: SocketAddr) -> Result<Recipe> {
     let program = options.nodes.binary.path().context("finding the Redis server")?;
     let (port, ip) = (address.port().to_string(), address.ip().to_string());
     let append_only = if options.nodes.append_only { "yes" } else { "no" };

@@ -62,7 +62,8 @@ fn find(hosts: &[Host], proxy: &Address, node: &Address) -> Result<NodePlace> {
     let at = |service: &super::service::Service, address: &Address| {
         service.model_address().is_ok_and(|own| own == *address)
     };
-    let host = hosts.iter().position(|host| at(&host.proxy, proxy));
+    let announced = |host: &Host| crate::proxy::model_address(host.announced());
+    let host = hosts.iter().position(|host| announced(host).is_ok_and(|own| own == *proxy));
     let host = host.with_context(|| format!("no host has its proxy at {proxy}"))?;
     let node_index = hosts[host].nodes.iter().position(|service| at(service, node));
     Ok(NodePlace { host, node: node_index.with_context(|| format!("no node at {node}"))? })

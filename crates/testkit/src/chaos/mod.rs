@@ -1,0 +1,13 @@
+//! Chaos on real processes: a cluster that manages itself, clients whose every operation is recorded, faults in an
+//! order that a seed decides, and a judgement of what the clients saw.
+
+pub mod client;
+pub mod fault;
+pub mod judge;
+pub mod network;
+pub mod owners;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod watch;
+pub mod workload;

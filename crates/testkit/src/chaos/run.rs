@@ -1,0 +1,350 @@
+//! One run: starts a cluster and its clients, lets fault after fault come and go, and judges.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use model::ClusterName;
+
+use super::fault::{Begun, Sites, begin, end};
+use super::judge::{Broken, FaultWindow, Judgement, judge};
+use super::network::Network;
+use super::plan::{Fault, Plan};
+use super::report::{BrokenReport, FaultReport, Report};
+use super::watch::Watch;
+use super::workload::{ClientPlace, Clock, Key, KeyKind, Observation, Workload, WorkloadPlan};
+use crate::history::ClientId;
+use crate::managed::service::Place;
+use crate::managed::shard::ShardPlace;
+use crate::managed::{Brokers, ManagedCluster, ManagedOptions};
+use crate::wait::{Deadline, retry_until};
+
+/// What the cluster is called.
+const CLUSTER: &str = "chaos";
+/// How long a request may take until its outcome counts as unknown.
+const REPLY_LIMIT: Duration = Duration::from_secs(1);
+/// The same for those who measure how long a shard is silent: what they see is not finer than this.
+const PULSE_REPLY_LIMIT: Duration = Duration::from_millis(100);
+/// How many faults are drawn at most, those that are not wanted included.
+const FAULTS_DRAWN_MAX: usize = 100_000;
+/// Between two looks at whether the cluster is whole.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Between a cluster that is whole and the next fault.
+const REST: Duration = Duration::from_millis(700);
+
+/// How a run goes.
+#[derive(Clone, Debug)]
+pub struct ChaosOptions {
+    /// Decides the faults.
+    pub seed: u64,
+    /// No fault begins after this.
+    pub length: Duration,
+    /// At most so many faults.
+    pub faults_max: usize,
+    /// The faults, where the seed does not decide them.
+    pub script: Vec<Fault>,
+    /// Of the faults that the seed decides, only those with these words, such as `host cut off`.
+    pub only: Option<String>,
+    /// Hosts of the cluster: two for each chunk.
+    pub hosts: usize,
+    /// Hosts in the pool beside them.
+    pub spares: usize,
+    /// Where the metadata is kept.
+    pub brokers: Brokers,
+    /// How many coordinators there are.
+    pub coordinators: usize,
+    /// Clients of all shards. Each shard has one more of its own, and each host one that begins at its proxy.
+    pub clients: usize,
+    /// Registers of each shard, and as many counters less one.
+    pub registers: usize,
+    /// How long a client rests between two requests.
+    pub pause: Duration,
+    /// Within this after a fault's end the cluster must be whole.
+    pub heal_limit: Duration,
+    /// Where to put every process's log when the run is over.
+    pub logs: Option<PathBuf>,
+}
+
+impl ChaosOptions {
+    /// A run over two chunks with two spare hosts, two brokers on etcd and two coordinators.
+    #[must_use]
+    pub fn new(seed: u64, length: Duration) -> Self {
+        Self {
+            seed,
+            length,
+            faults_max: usize::MAX,
+            script: Vec::new(),
+            only: None,
+            hosts: 4,
+            spares: 2,
+            brokers: Brokers::OnEtcd(2),
+            coordinators: 2,
+            clients: 4,
+            registers: 4,
+            pause: Duration::from_millis(8),
+            heal_limit: Duration::from_secs(30),
+            logs: None,
+        }
+    }
+}
+
+/// Runs it, telling of each fault as it goes.
+///
+/// # Errors
+/// When something of the set-up fails; what the product does wrong is in the report.
+pub fn run(options: &ChaosOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Report> {
+    // A thread of its own: it moves to a host of the network, and the processes that it starts end with it.
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| Run::start(options)?.play(tell));
+        run.join().map_err(|_| anyhow!("the run panicked"))?
+    })
+}
+
+struct Run<'a> {
+    options: &'a ChaosOptions,
+    clock: Clock,
+    // Declared in the order in which they must go: whoever uses the network before it.
+    watch: Watch,
+    workload: Workload,
+    cluster: ManagedCluster,
+    network: Result<Network>,
+    sites: Sites,
+    windows: Vec<FaultWindow>,
+    reports: Vec<FaultReport>,
+    broken: Vec<Broken>,
+}
+
+impl<'a> Run<'a> {
+    fn start(options: &'a ChaosOptions) -> Result<Self> {
+        let all = options.hosts + options.spares;
+        let sites = Sites { hosts: all, control: all, clients: all + 1 };
+        let network = Network::start(all + 2);
+        if let Ok(network) = &network {
+            network.enter(sites.clients)?;
+        }
+        let managed = managed_options(options, network.as_ref().ok(), sites);
+        let cluster = ManagedCluster::with_cluster(&managed, CLUSTER, options.hosts)?;
+        let name: ClusterName = CLUSTER.parse()?;
+        let clock = Clock::start();
+        let brokers: Vec<_> = cluster.brokers.iter().map(crate::managed::service::Service::address).collect();
+        let entrance = network.as_ref().ok().map(|network| network.namespace(sites.clients)).transpose()?;
+        let watch = Watch::start(&brokers, (&name, &cluster.state()?), clock, entrance)?;
+        let plan = workload_plan(options, &cluster, sites)?;
+        let workload = Workload::start(plan, clock, network.as_ref().ok())?;
+        let (windows, reports, broken) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { options, clock, watch, workload, cluster, network, sites, windows, reports, broken })
+    }
+
+    fn play(mut self, tell: &(dyn Fn(&str) + Sync)) -> Result<Report> {
+        if let Err(why) = &self.network {
+            tell(&format!("nothing will be cut: {why:#}"));
+        }
+        let can_cut = self.network.is_ok();
+        let faults: Box<dyn Iterator<Item = Fault>> = if self.options.script.is_empty() {
+            let only = self.options.only.clone();
+            let wanted =
+                move |fault: &Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
+            // Words that no fault has would be looked for without end.
+            let plan = Plan::new(self.options.seed, can_cut).take(FAULTS_DRAWN_MAX);
+            Box::new(plan.filter(wanted))
+        } else {
+            Box::new(
+                self.options.script.clone().into_iter().filter(move |fault| can_cut || !fault.harm.cuts()),
+            )
+        };
+        let started = Instant::now();
+        for fault in faults.take(self.options.faults_max) {
+            if started.elapsed() >= self.options.length {
+                break;
+            }
+            std::thread::sleep(REST);
+            self.note_dead_processes();
+            let is_whole = self.one(&fault, tell)?;
+            if !is_whole {
+                break;
+            }
+        }
+        std::thread::sleep(REST);
+        self.note_dead_processes();
+        self.finish()
+    }
+
+    /// Lets one fault come and go; whether the cluster was whole afterwards.
+    fn one(&mut self, fault: &Fault, tell: &(dyn Fn(&str) + Sync)) -> Result<bool> {
+        let shards = self.shards()?;
+        let sites = self.network.as_ref().ok().map(|network| (network, self.sites));
+        let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
+        let beside = beside.map(|beside| begin(&beside, &mut self.cluster, &shards, sites)).transpose()?;
+        let before = self.clock.now();
+        let begun = begin(fault, &mut self.cluster, &shards, sites)?;
+        let at = if fault.harm.cuts() { self.clock.now() } else { before };
+        std::thread::sleep(fault.lasts);
+        end(&begun, &mut self.cluster, self.network.as_ref().ok())?;
+        if let Some(beside) = &beside {
+            end(beside, &mut self.cluster, self.network.as_ref().ok())?;
+        }
+        let ended = self.clock.now();
+        let outcome = self.wait_whole(&begun, ended);
+        let whole = self.clock.now();
+        let whole_ms = outcome.is_ok().then(|| whole.milliseconds_since(ended));
+        let healed = whole_ms.map_or("NOT whole".to_owned(), |ms| format!("whole after {ms} ms"));
+        tell(&format!("{at}: {fault} ({}): {healed}", begun.what));
+        self.windows.push(FaultWindow { at, ended, whole, hit: begun.hit.clone() });
+        self.reports.push(FaultReport {
+            at_ms: at.0 / 1_000_000,
+            fault: fault.to_string(),
+            hit: begun.what,
+            whole_ms,
+            ..FaultReport::default()
+        });
+        let is_whole = outcome.is_ok();
+        if let Err(error) = outcome {
+            let evidence = format!("after {fault}: {error:#}\n{:#?}", self.cluster.state());
+            self.broken.push(Broken { what: "the cluster did not heal in time", evidence });
+        }
+        Ok(is_whole)
+    }
+
+    fn shards(&self) -> Result<Vec<ShardPlace>> {
+        let deadline = Deadline::within(self.options.heal_limit);
+        retry_until(deadline, "a broker tells the shards", || self.cluster.shards(CLUSTER))
+    }
+
+    fn wait_whole(&self, begun: &Begun, ended: crate::history::Moment) -> Result<()> {
+        let deadline = Deadline::within(self.options.heal_limit);
+        loop {
+            let outcome = self.cluster.check_whole(CLUSTER).and_then(|()| {
+                let silent = begun.hit.iter().find(|&&shard| !self.workload.wrote_since(shard, ended));
+                ensure!(silent.is_none(), "shard {silent:?} takes no write");
+                Ok(())
+            });
+            if outcome.is_ok() || deadline.passed() {
+                return outcome;
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+    }
+
+    /// Between faults every process runs; one that does not ended by itself. It is started again.
+    fn note_dead_processes(&mut self) {
+        let cluster = &mut self.cluster;
+        let hosts = cluster.hosts.iter_mut().flat_map(crate::managed::host::Host::services);
+        let control = cluster.brokers.iter_mut().chain(&mut cluster.coordinators);
+        for service in hosts.chain(control) {
+            if !service.is_running() {
+                let evidence = format!("{}: {}", service.name(), service.log_tail());
+                self.broken.push(Broken { what: "a process ended by itself", evidence });
+                if let Err(error) = service.restart() {
+                    self.broken
+                        .push(Broken { what: "a process cannot be started", evidence: error.to_string() });
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Result<Report> {
+        let seen = self.workload.finish()?;
+        let shards = self.watch.finish();
+        if let Some(target) = &self.options.logs {
+            copy_logs(self.cluster.directory(), target)?;
+            std::fs::write(target.join("owners.txt"), format!("{shards:#?}"))?;
+        }
+        let outsiders = ClientId(u32::try_from(self.options.clients + shards.len())?);
+        let judgement = judge(&seen.keys, (&shards, outsiders), &self.windows, self.clock.now());
+        let why = self.network.as_ref().err().map(|error| format!("{error:#}"));
+        drop(self.cluster);
+        let mut report = tell_all(&seen, &judgement, self.reports);
+        report.seed = self.options.seed;
+        report.not_cut_because = why;
+        let broken = self.broken.into_iter().chain(judgement.broken);
+        report.broken = broken
+            .map(|broken| BrokenReport { invariant: broken.what.to_owned(), evidence: broken.evidence })
+            .collect();
+        Ok(report)
+    }
+}
+
+fn tell_all(seen: &Observation, judgement: &Judgement, mut faults: Vec<FaultReport>) -> Report {
+    for (report, cost) in faults.iter_mut().zip(&judgement.costs) {
+        report.first_write_ms = cost.first_write_ms;
+        report.silence_ms = cost.silence_ms;
+        report.unavailable_slots = cost.unavailable_slots;
+        report.promotions = cost.promotions;
+        report.lossy_promotions = cost.lossy_promotions;
+        report.lost_writes = cost.lost;
+        report.reads_back = cost.went_back;
+    }
+    let unprovoked = judgement.unprovoked.iter().map(|(at, shard)| format!("shard {shard} at {at}"));
+    let operations = || seen.keys.iter().flat_map(|history| &history.operations);
+    Report {
+        faults,
+        unprovoked_promotions: unprovoked.collect(),
+        operations: operations().count(),
+        unknown_outcomes: operations().filter(|operation| !operation.answered()).count(),
+        judged_parts: judgement.parts,
+        judged_operations: judgement.judged,
+        failures: seen.failures.clone(),
+        ..Report::default()
+    }
+}
+
+fn managed_options(options: &ChaosOptions, network: Option<&Network>, sites: Sites) -> ManagedOptions {
+    let place = |host: usize| match network {
+        Some(network) => Place { ip: network.address(host), launcher: network.launcher(host) },
+        None => Place::default(),
+    };
+    ManagedOptions {
+        brokers: options.brokers,
+        coordinators: options.coordinators,
+        hosts: (0..sites.hosts).map(place).collect(),
+        control: place(sites.control),
+        ..ManagedOptions::of(sites.hosts)
+    }
+}
+
+fn workload_plan(options: &ChaosOptions, cluster: &ManagedCluster, sites: Sites) -> Result<WorkloadPlan> {
+    let mut keys = Vec::new();
+    for (shard, place) in cluster.shards(CLUSTER)?.iter().enumerate() {
+        let key = |kind, prefix: &str, number| -> Result<Key> {
+            Ok(Key { name: place.key(prefix, number)?, kind, shard })
+        };
+        for number in 0..options.registers {
+            keys.push(key(KeyKind::Register, "register", number)?);
+        }
+        for number in 1..options.registers {
+            keys.push(key(KeyKind::Counter, "counter", number)?);
+        }
+    }
+    let proxies = cluster.proxies();
+    let place = |host, first, shard, reply_limit| ClientPlace {
+        host: Some(host),
+        seeds: proxies.clone(),
+        first: first % proxies.len(),
+        shard,
+        reply_limit,
+    };
+    let far = (0..options.clients).map(|number| place(sites.clients, number, None, REPLY_LIMIT));
+    let shards = (0..options.hosts).map(|shard| place(sites.clients, shard, Some(shard), PULSE_REPLY_LIMIT));
+    // One beside each proxy: cut off with it, it is the one whom a lonely primary could still serve.
+    let near = (0..sites.hosts).map(|host| place(host, host, None, REPLY_LIMIT));
+    let clients = far.chain(shards).chain(near).collect();
+    Ok(WorkloadPlan { keys, clients, pause: options.pause, seed: options.seed })
+}
+
+/// Copies every file called `log`, named by where it was.
+fn copy_logs(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("making {}", to.display()))?;
+    let mut folders = vec![from.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_some_and(|name| name == "log") {
+                let name = folder.strip_prefix(from)?.to_string_lossy().replace('/', "-");
+                std::fs::copy(&path, to.join(format!("{name}.log")))?;
+            }
+        }
+    }
+    Ok(())
+}
