@@ -239,6 +239,15 @@ fn prepared(ordered: bool) -> (State, Vec<Command>) {
     for host in 1..=5 {
         commands.extend((0..3).map(|place| Command::RegisterProxy(new_proxy(host, place))));
     }
+    if !ordered {
+        // Slots move from the beginning: random commands alone seldom come as far.
+        let (cluster, now) = (|| "one".parse().unwrap(), TimeMs(0));
+        commands.extend([
+            Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
+            Command::AddNodes { cluster: cluster(), node_number: 4, now },
+            Command::Expand { cluster: cluster() },
+        ]);
+    }
     let mut state = State::default();
     for command in &commands {
         apply(&mut state, command.clone()).unwrap();
