@@ -44,4 +44,4 @@ pub use state::{
     ShardId, State, StateFault, SyncState, Table,
 };
 pub use time::TimeMs;
-pub use views::{POOL_CLUSTER, desired_view, may_grant_lease};
+pub use views::{POOL_CLUSTER, desired_view, lease_epoch};

@@ -1,7 +1,7 @@
 //! What each proxy should have: its view of its cluster, and the roles of its nodes.
 
 use model::{
-    Address, ClusterName, LocalNode, NodeRole, PeerProxy, ReplPeer, Role, SetCluster, SetRepl,
+    Address, ClusterName, Epoch, LocalNode, NodeRole, PeerProxy, ReplPeer, Role, SetCluster, SetRepl,
     SlotAssignment, SlotTag, View,
 };
 
@@ -26,8 +26,9 @@ pub fn desired_view(state: &State, proxy: &Address) -> Option<(SetRepl, SetClust
     Some(in_cluster.unwrap_or_else(|| pool_view(record)))
 }
 
-/// Whether a coordinator that has this state may grant the proxy's primaries a lease. Not while one of them
-/// is being taken out of service: the one who promotes waits for the last lease to run out.
+/// The epoch that a proxy's view must have for a coordinator that has this state to grant its primaries a lease;
+/// none while none may be granted: one of them is being taken out of service, and the one who promotes waits for the
+/// last lease to run out.
 ///
 /// For that wait to be enough, a lease must end at most its length after the state was read that allowed
 /// it, however long the granting coordinator then slept. So it counts from when the proxy issued the token
@@ -38,15 +39,18 @@ pub fn desired_view(state: &State, proxy: &Address) -> Option<(SetRepl, SetClust
 ///   coordinator A                  └─▶ reads state (no fence) ─── sleeps ─── grants t
 ///   coordinator B                               fence committed ───── lease_ms ─────▶ promotes
 /// ```
+///
+/// And after the promotion there is no fence any more, but a proxy that has not heard of it would still serve what it
+/// had: so a lease is only for the view that this state gives it, or a newer one.
 #[must_use]
-pub fn may_grant_lease(state: &State, proxy: &Address) -> bool {
-    let Some(record) = state.proxies.get(proxy) else { return false };
-    let Some(cluster) = record.cluster.as_ref().and_then(|name| state.clusters.get(name)) else {
-        return false;
-    };
-    let Some((place, half)) = cluster.place_of(proxy) else { return false };
+pub fn lease_epoch(state: &State, proxy: &Address) -> Option<Epoch> {
+    let record = state.proxies.get(proxy)?;
+    let cluster = record.cluster.as_ref().and_then(|name| state.clusters.get(name))?;
+    let (place, half) = cluster.place_of(proxy)?;
     let chunk = &cluster.chunks[place];
-    record.failed_since.is_none() && chunk.primaries_in(half).all(|shard| chunk.shard(shard).fence.is_none())
+    let is_free = record.failed_since.is_none()
+        && chunk.primaries_in(half).all(|shard| chunk.shard(shard).fence.is_none());
+    is_free.then_some(cluster.epoch)
 }
 
 #[derive(Clone, Copy)]

@@ -406,3 +406,16 @@ proptest! {
         prop_assert_eq!(&replayed, &world.state);
     }
 }
+
+#[test]
+fn pushes_that_crawl_while_one_coordinator_is_deaf() {
+    let mut world = World::new(4, 2, 3, 3);
+    let settings = control_core::Settings { failure_quorum: 1, ..world.state.settings.clone() };
+    world.apply(Command::Configure(settings)).unwrap();
+    for fault in [Fault::DelayPushes(2, 581), Fault::DelayPushes(1, 571), Fault::Deafen(0, 0)] {
+        strike(&mut world, &fault);
+    }
+    world.run(900);
+    heal(&mut world);
+    world.run_until(60_000, World::is_healed);
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use control_core::{
     Action, Command, Half, HostName, LinkState, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
-    desired_view, may_grant_lease, reconcile,
+    desired_view, lease_epoch, reconcile,
 };
 use model::{Address, ClusterName, Epoch, Role, SetCluster, SetRepl, Slot};
 
@@ -293,7 +293,10 @@ impl World {
         }
         let coordinator = &mut self.coordinators[number];
         coordinator.observed.note_state(&self.state, now);
-        for proxy in heard.into_iter().filter(|proxy| may_grant_lease(&self.state, proxy)) {
+        let has_view = |proxy: &Address| {
+            lease_epoch(&self.state, proxy).is_some_and(|epoch| self.proxies[proxy].view_epoch >= epoch)
+        };
+        for proxy in heard.into_iter().filter(has_view) {
             let until = TimeMs(now.0 + coordinator.observed.timing.lease_ms);
             coordinator.sent.push((arrives, Sent::Lease { proxy, until }));
         }

@@ -1,11 +1,11 @@
 //! Which proxies may be granted a lease, by one reading of the metadata.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use control_core::{Half, State};
-use model::Address;
+use model::{Address, Epoch};
 
 /// One reading of the metadata, as far as leases go.
 #[derive(Clone, Debug)]
@@ -14,7 +14,8 @@ pub(crate) struct Leases {
     read_at: Instant,
     /// How long a lease lasts, in milliseconds.
     lease_ms: u64,
-    proxies: Arc<HashSet<Address>>,
+    /// Who may have one, with the epoch that its view must have.
+    proxies: Arc<HashMap<Address, Epoch>>,
 }
 
 impl Leases {
@@ -23,16 +24,20 @@ impl Leases {
         Self { read_at: Instant::now(), lease_ms: 0, proxies: Arc::default() }
     }
 
-    /// The proxies of a state that may have one: the same as [`control_core::may_grant_lease`] says of each, but
+    /// The proxies of a state that may have one: the same as [`control_core::lease_epoch`] says of each, but
     /// found in one walk.
     pub(crate) fn of(state: &State, lease_ms: u64, read_at: Instant) -> Self {
-        let mut proxies = HashSet::new();
-        for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
+        let mut proxies = HashMap::new();
+        let chunks = state
+            .clusters
+            .values()
+            .flat_map(|cluster| cluster.chunks.iter().map(|chunk| (cluster.epoch, chunk)));
+        for (epoch, chunk) in chunks {
             for half in Half::BOTH {
                 let proxy = chunk.proxy(half);
                 let mut primaries = chunk.primaries_in(half);
                 if !state.is_failed(proxy) && primaries.all(|shard| chunk.shard(shard).fence.is_none()) {
-                    proxies.insert(proxy.clone());
+                    proxies.insert(proxy.clone(), epoch);
                 }
             }
         }
@@ -45,9 +50,11 @@ impl Leases {
     }
 
     /// How long a lease to grant, in milliseconds, in answer to a token that came at `token_at`: none unless the
-    /// metadata was read after that, because a lease counts from the token.
-    pub(crate) fn grant(&self, proxy: &Address, token_at: Instant) -> Option<u64> {
-        (self.read_at >= token_at && self.proxies.contains(proxy)).then_some(self.lease_ms)
+    /// metadata was read after that, because a lease counts from the token. `epoch` is that of the view that the proxy
+    /// had then.
+    pub(crate) fn grant(&self, proxy: &Address, token_at: Instant, epoch: Epoch) -> Option<u64> {
+        let wanted = *self.proxies.get(proxy)?;
+        (self.read_at >= token_at && epoch >= wanted).then_some(self.lease_ms)
     }
 }
 
@@ -56,7 +63,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use control_core::{Command, FenceReason, NewProxy, TimeMs, apply, may_grant_lease};
+    use control_core::{Command, FenceReason, NewProxy, TimeMs, apply, lease_epoch};
 
     use super::*;
 
@@ -94,7 +101,7 @@ mod tests {
             }
             let leases = Leases::of(&state, 400, Instant::now());
             for proxy in state.proxies.keys() {
-                assert_eq!(leases.proxies.contains(proxy), may_grant_lease(&state, proxy), "{proxy}");
+                assert_eq!(leases.proxies.get(proxy).copied(), lease_epoch(&state, proxy), "{proxy}");
             }
             assert_eq!(leases.proxies.len(), 4 - usize::from(fenced));
         }
@@ -106,9 +113,13 @@ mod tests {
         let leases = Leases::of(&state, 400, now);
         let proxy = state.clusters.values().next().unwrap().chunks[0].proxies[0].clone();
         let later = now + Duration::from_millis(1);
-        assert_eq!(leases.grant(&proxy, now), Some(400));
-        assert_eq!(leases.grant(&proxy, later), None);
-        assert_eq!(leases.again(500, later).grant(&proxy, later), Some(500));
-        assert_eq!(leases.grant(&"10.9.9.9:5299".parse().unwrap(), now), None);
+        let epoch = state.clusters.values().next().unwrap().epoch;
+        assert_eq!(leases.grant(&proxy, now, epoch), Some(400));
+        assert_eq!(leases.grant(&proxy, now, Epoch(epoch.0 + 1)), Some(400));
+        assert_eq!(leases.grant(&proxy, later, epoch), None);
+        assert_eq!(leases.again(500, later).grant(&proxy, later, epoch), Some(500));
+        assert_eq!(leases.grant(&"10.9.9.9:5299".parse().unwrap(), now, epoch), None);
+        // One that still has an older view might serve what is another's by now.
+        assert_eq!(leases.grant(&proxy, now, Epoch(epoch.0 - 1)), None);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control_core::ProxyHealth;
-use model::Address;
+use model::{Address, Epoch};
 use service::config::Secret;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
@@ -70,10 +70,10 @@ impl Probe {
     async fn follow(&mut self, is_silent: &mut bool) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
         let mut link = Link::connect(&self.proxy, self.password.as_ref(), deadline).await?;
-        let mut token: Option<(Vec<u8>, Instant)> = None;
+        let mut token: Option<(Vec<u8>, Instant, Epoch)> = None;
         loop {
-            let lease = token.as_ref().and_then(|(token, at)| {
-                let for_ms = self.leases.borrow().grant(&self.proxy, *at)?;
+            let lease = token.as_ref().and_then(|(token, at, epoch)| {
+                let for_ms = self.leases.borrow().grant(&self.proxy, *at, *epoch)?;
                 Some((token.as_slice(), for_ms.to_string()))
             });
             let deadline = within(self.limit());
@@ -88,8 +88,8 @@ impl Probe {
             if std::mem::take(is_silent) {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }
+            token = Some((answer.token, at, answer.health.view_epoch));
             let seen = Seen { proxy: self.proxy.clone(), at, health: answer.health };
-            token = Some((answer.token, at));
             // The receiver lives as long as this task is wanted.
             let _ = self.seen.send(seen).await;
             self.pause().await;
