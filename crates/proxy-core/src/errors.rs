@@ -84,7 +84,7 @@ pub const CROSSSLOT: &str = "CROSSSLOT Keys in request don't hash to the same sl
 pub const SLOT_NOT_SERVED: &str = "CLUSTERDOWN Hash slot not served";
 /// This proxy may not be the owner any more: no coordinator and no replica is in touch with it.
 pub const FENCED: &str =
-    "CLUSTERDOWN This proxy has lost touch with the control plane and with its replicas, and takes no writes";
+    "CLUSTERDOWN This proxy has lost touch with the control plane and with its replicas, and stops serving";
 /// The cluster as a whole cannot serve.
 pub const CLUSTERDOWN: &str = "CLUSTERDOWN The cluster is down";
 /// The keys of one command are partly moved.

@@ -1,15 +1,15 @@
 //! `undermoon broker`: keeps the metadata and answers the HTTP API.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use ::control::config::BrokerConfig;
 use anyhow::Context as _;
 use service::build_info::BUILD;
-use service::config::{Loaded, Settings as _, environment_name, load};
+use service::config::{Loaded, load};
 use service::shutdown::Shutdown;
 
 use crate::failure::Failure;
+use crate::settings_help;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,16 +64,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
 pub(crate) fn long_help() -> String {
-    let mut text = format!("{EXAMPLES}\n\nSettings (the name is the key in the file):\n")
-        .replace("\n\n`undermoon broker --help` lists every setting.", "");
-    let defaults = BrokerConfig::default();
-    for field in BrokerConfig::FIELDS {
-        let default =
-            (field.shown)(&defaults).map_or_else(|| "not set".to_owned(), |value| value.to_string());
-        // Writing into a String cannot fail.
-        let _ = write!(text, "\n  {} = {default}   [{}]\n", field.name, environment_name(field.name));
-        let _ = writeln!(text, "      {}", field.meaning);
-        let _ = writeln!(text, "      Accepted: {}.", (field.accepts)());
-    }
-    text
+    // Who reads this has asked for it.
+    let examples = EXAMPLES.replace("\n\n`undermoon broker --help` lists every setting.", "");
+    settings_help::text::<BrokerConfig>(&examples)
 }

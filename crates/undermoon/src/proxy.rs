@@ -2,12 +2,12 @@
 
 use crate::failure::Failure;
 use crate::open_files;
+use crate::settings_help;
 use ::proxy::config::ProxyConfig;
 use anyhow::Context as _;
 use service::build_info::BUILD;
-use service::config::{Loaded, Settings as _, environment_name, load};
+use service::config::{Loaded, load};
 use service::shutdown::Shutdown;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -61,16 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
 pub(crate) fn long_help() -> String {
-    let mut text = format!("{EXAMPLES}\n\nSettings (the name is the key in the file):\n")
-        .replace("\n\n`undermoon proxy --help` lists every setting.", "");
-    let defaults = ProxyConfig::default();
-    for field in ProxyConfig::FIELDS {
-        let default =
-            (field.shown)(&defaults).map_or_else(|| "not set".to_owned(), |value| value.to_string());
-        // Writing into a String cannot fail.
-        let _ = write!(text, "\n  {} = {default}   [{}]\n", field.name, environment_name(field.name));
-        let _ = writeln!(text, "      {}", field.meaning);
-        let _ = writeln!(text, "      Accepted: {}.", (field.accepts)());
-    }
-    text
+    // Who reads this has asked for it.
+    let examples = EXAMPLES.replace("\n\n`undermoon proxy --help` lists every setting.", "");
+    settings_help::text::<ProxyConfig>(&examples)
 }
