@@ -7,7 +7,7 @@ use super::migrations::{restart_touching, schedule};
 use crate::allocate::replacement;
 use crate::command::{FailedOver, Reply};
 use crate::error::ApplyError;
-use crate::state::{FenceReason, Half, Shard, ShardId, State, SyncState};
+use crate::state::{Comebacks, FenceReason, Half, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
 /// Makes a shard's replica its primary. The old primary is its replica from now on, of which `old` is
@@ -20,14 +20,19 @@ pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.changed = now;
 }
 
-/// Takes a failed proxy out of service.
+/// Takes a failed proxy out of service. `(decided_after, force)`: after which comeback this was decided, if not by an
+/// operator, and whether to promote whatever is known of the replicas.
 pub(super) fn proxy(
     state: &mut State,
     failed: &Address,
-    force: bool,
+    (decided_after, force): (Option<Comebacks>, bool),
     now: TimeMs,
 ) -> Result<Reply, ApplyError> {
-    let name = state.proxy(failed)?.cluster.clone();
+    let record = state.proxy(failed)?;
+    if decided_after.is_some_and(|decided_after| decided_after != record.comebacks) {
+        return Err(ApplyError::Retry("the proxy has come back since that was decided"));
+    }
+    let name = record.cluster.clone();
     mark_failed(state, failed, now);
     let Some(name) = name else {
         return Ok(Reply::FailedOver(FailedOver::default()));

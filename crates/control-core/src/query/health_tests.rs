@@ -91,7 +91,12 @@ fn by_the_metadata() {
     with(report(1), Level::Degraded, &["primary's proxy 10.0.0.1:5299 is reported as failed by 1"]);
     with(report(2), Level::Degraded, &["replica's proxy 10.0.0.2:5299 is reported"]);
     // The other half takes over; what is left is without a replica.
-    let fail = |host| Command::FailOverProxy { proxy: address(host, 5299), force: false, now: NOW };
+    let fail = |host| Command::FailOverProxy {
+        proxy: address(host, 5299),
+        force: false,
+        decided_after: None,
+        now: NOW,
+    };
     with(fail(1), Level::Degraded, &["replica's proxy 10.0.0.1:5299 counts as failed", "not in sync"]);
     let mut state = cluster();
     apply(&mut state, fail(1)).unwrap();
