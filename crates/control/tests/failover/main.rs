@@ -13,5 +13,6 @@ mod alone;
 mod death;
 mod first;
 mod handover;
+mod link;
 mod partition;
 mod restart;
