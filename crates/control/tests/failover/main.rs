@@ -14,5 +14,7 @@ mod death;
 mod first;
 mod handover;
 mod link;
+mod loading;
 mod partition;
 mod restart;
+mod several;
