@@ -13,5 +13,8 @@ mod alone;
 mod death;
 mod first;
 mod handover;
+mod link;
+mod loading;
 mod partition;
 mod restart;
+mod several;
