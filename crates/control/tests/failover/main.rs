@@ -10,8 +10,10 @@ mod load;
 mod times;
 
 mod alone;
+mod by_hand;
 mod death;
 mod first;
 mod handover;
 mod partition;
 mod restart;
+mod stale;
