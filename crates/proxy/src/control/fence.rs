@@ -2,7 +2,8 @@
 //!
 //! Each does while a lease of a coordinator lasts, or while it has a replica that has acknowledged lately: a primary
 //! whose replica is attached cannot have been replaced, because promotion detaches the replica first. A proxy that
-//! was never granted a lease has no coordinator, and nobody who could replace its primaries.
+//! was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who could
+//! replace its primaries.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -54,7 +55,7 @@ impl Control {
         self.attachments.keep(&primaries);
         self.fences.retain(|primary, _| primaries.contains(primary));
         for primary in primaries {
-            let until = self.attachments.until(&primary, self.lease.granted_until());
+            let until = self.attachments.until(&primary, self.lease.limit());
             let until_us = until.map_or(u64::MAX, |until| monotonic_us(until - DELIVERY_MARGIN));
             self.fences.entry(primary).or_default().store(until_us, Ordering::Relaxed);
         }
