@@ -229,6 +229,14 @@ pub enum Command {
     Restore(Box<State>),
 }
 
+impl Command {
+    /// Whether a shard that is without service is served again when this is done, and its proxy knows.
+    #[must_use]
+    pub const fn ends_an_outage(&self) -> bool {
+        matches!(self, Self::FailOverShard { .. } | Self::LiftFence { .. })
+    }
+}
+
 /// A proxy to be registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

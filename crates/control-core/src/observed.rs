@@ -190,16 +190,17 @@ impl Observed {
         for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
             for shard in Half::BOTH {
                 if let Some(fence) = chunk.shard(shard).fence {
-                    fences.insert(fence.epoch, self.fence_seen(fence.epoch, chunk.replica_proxy(shard), now));
+                    fences
+                        .insert(fence.epoch, self.fence_seen(fence.epoch, chunk.detaching_proxy(shard), now));
                 }
             }
         }
         self.fences = fences;
     }
 
-    fn fence_seen(&self, fence: Epoch, replica_proxy: &Address, now: TimeMs) -> FenceSeen {
+    fn fence_seen(&self, fence: Epoch, detaching_proxy: &Address, now: TimeMs) -> FenceSeen {
         let held = self.fences.get(&fence).copied().unwrap_or(FenceSeen { since: now, detached: None });
-        let health = self.proxies.get(replica_proxy).and_then(|seen| seen.health.as_ref());
+        let health = self.proxies.get(detaching_proxy).and_then(|seen| seen.health.as_ref());
         let has_roles = health.is_some_and(|health| health.roles_epoch >= fence);
         FenceSeen { detached: held.detached.or(has_roles.then_some(now)), ..held }
     }

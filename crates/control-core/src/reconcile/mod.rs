@@ -54,9 +54,9 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     pushes::push(&watch, &mut actions);
     replicas::follow(&watch, &mut actions);
     upkeep::keep_up(&watch, &mut actions);
-    // A shard whose replica can take over is without service until that is committed and told.
-    let is_promotion = |action: &Action| matches!(action, Action::Apply(Command::FailOverShard { .. }));
-    actions.sort_by_key(|action| !is_promotion(action));
+    let ends_an_outage =
+        |action: &Action| matches!(action, Action::Apply(command) if command.ends_an_outage());
+    actions.sort_by_key(|action| !ends_an_outage(action));
     actions
 }
 

@@ -29,7 +29,7 @@ const PUSHES_MAX: usize = 64;
 /// What a task has done.
 #[derive(Debug)]
 pub(crate) enum Finished {
-    /// A replica has become the primary, and more commands are on their way.
+    /// A shard has a primary that may serve, and more commands are on their way.
     Promotion,
     /// All commands of a turn were sent.
     Commands,
@@ -258,12 +258,12 @@ async fn apply_all<M: MetadataSource>(
     finished: mpsc::UnboundedSender<Finished>,
 ) {
     for command in commands {
-        let is_promotion = matches!(command, Command::FailOverShard { .. });
+        let ends_an_outage = command.ends_an_outage();
         if !apply_one(&metadata, command).await {
             break;
         }
-        if is_promotion {
-            // The new primary is told at once, and not when all the others have been committed, too.
+        if ends_an_outage {
+            // Its proxy is told at once, and not when all the others have been committed, too.
             let _ = finished.send(Finished::Promotion);
         }
     }

@@ -10,8 +10,13 @@ mod load;
 mod times;
 
 mod alone;
+mod by_hand;
 mod death;
 mod first;
 mod handover;
+mod link;
+mod loading;
 mod partition;
 mod restart;
+mod several;
+mod stale;
