@@ -1,7 +1,7 @@
 //! Many proxies: all are filled, refilled and failed over in time, at a price that is printed.
 //!
-//! `COORDINATOR_PROXIES=10000 cargo nextest run -p control --cargo-profile quick -E 'test(many_proxies)' --no-capture`
-//! is the long form.
+//! `COORDINATOR_PROXIES=10000 cargo test -p control --profile quick --test coordinator many_proxies -- --nocapture` is the
+//! long form.
 
 use std::time::{Duration, Instant};
 
@@ -91,7 +91,7 @@ fn many_proxies_are_looked_after() {
         for (what, took, limit) in [
             ("a probe of each", interval, Duration::from_secs(1)),
             ("refilling", refilled, Duration::from_secs(1)),
-            ("taking over", taken_over, Duration::from_secs(6)),
+            ("taking over", taken_over, Duration::from_secs(8)),
         ] {
             assert!(took < limit, "{what} took {took:?}");
         }
