@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{FenceReason, HostName, ReporterId, Settings, State, SyncState};
+use crate::state::{Comebacks, FenceReason, HostName, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -164,6 +164,10 @@ pub enum Command {
         proxy: Address,
         /// Promote replicas even if they are not known to have the data.
         force: bool,
+        /// After which comeback of the proxy this was decided: refused if it has come back since. None when an operator
+        /// says so.
+        #[serde(default)]
+        decided_after: Option<Comebacks>,
         /// When.
         now: TimeMs,
     },

@@ -217,7 +217,12 @@ mod tests {
         ];
         check(&small, &scale(8), &moves);
         check(&small, &Command::Balance { cluster: name(), now: TimeMs(2) }, &[]);
-        let failed = Command::FailOverProxy { proxy: address(1, 5299), force: false, now: TimeMs(2) };
+        let failed = Command::FailOverProxy {
+            proxy: address(1, 5299),
+            force: false,
+            decided_after: None,
+            now: TimeMs(2),
+        };
         check(&small, &failed, &["takes the place of 10.0.0.1:5299", "takes over from"]);
 
         let large = state(4, &[create(8)]);

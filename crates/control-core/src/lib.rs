@@ -39,9 +39,9 @@ pub use observed::{
 pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
-    CHUNK_NODES, Chunk, Cluster, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason, FinishedMigration, Half,
-    HostName, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId, ScaleJob, Settings, Shard,
-    ShardId, State, StateFault, SyncState, Table,
+    CHUNK_NODES, Chunk, Cluster, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
+    FinishedMigration, Half, HostName, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId,
+    ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table,
 };
 pub use time::TimeMs;
 pub use views::{POOL_CLUSTER, desired_view, lease_epoch};

@@ -144,7 +144,7 @@ fn commits() {
     // A failover at either end is a new attempt as well.
     let second = running(&state, 0);
     let proxy = state.clusters[&name].chunks[0].proxies[0].clone();
-    apply(&mut state, Command::FailOverProxy { proxy, force: false, now }).unwrap();
+    apply(&mut state, Command::FailOverProxy { proxy, force: false, decided_after: None, now }).unwrap();
     let Command::CommitMigration { meta: old, .. } = &second else { panic!("a commit") };
     let Command::CommitMigration { meta: new, .. } = running(&state, 0) else { panic!("a commit") };
     assert!(new.source_node != old.source_node && new.epoch > old.epoch, "{old} and {new}");
@@ -289,7 +289,12 @@ fn failure_reports() {
     check(&state, 60_011, false);
     report(&mut state, "one", 70_000);
     check(&state, 70_000, true);
-    let fail = Command::FailOverProxy { proxy: proxy.clone(), force: false, now: TimeMs(70_000) };
+    let fail = Command::FailOverProxy {
+        proxy: proxy.clone(),
+        force: false,
+        decided_after: None,
+        now: TimeMs(70_000),
+    };
     apply(&mut state, fail).unwrap();
     check(&state, 70_000, false);
     assert_eq!(query::failed_proxies(&state), std::slice::from_ref(&proxy));
@@ -336,7 +341,7 @@ fn changes_in_words() {
         ],
     );
     check(
-        Command::FailOverProxy { proxy: address(1, 7000), force: false, now },
+        Command::FailOverProxy { proxy: address(1, 7000), force: false, decided_after: None, now },
         &[
             "cluster db: 10.0.0.5:7000 takes the place of 10.0.0.1:7000",
             "cluster db: 10.0.0.2:6001 takes over from 10.0.0.1:6000 as a primary",

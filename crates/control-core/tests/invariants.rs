@@ -97,7 +97,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         18 => Command::Balance { cluster, now },
         19 | 20 => Command::ReportFailure { proxy, reporter, now },
         21 => Command::ProxyReturned { proxy, reporter },
-        22 => Command::FailOverProxy { proxy, force: draft.number == 0, now },
+        22 => Command::FailOverProxy { proxy, force: draft.number == 0, decided_after: None, now },
         23 => {
             let reason =
                 if draft.number.is_multiple_of(2) { FenceReason::Dead } else { FenceReason::Handover };
@@ -349,7 +349,7 @@ proptest! {
             let (used, spare): (Vec<_>, Vec<_>) = proxies.into_iter().partition(|proxy| state.proxies[proxy].cluster.is_some());
             let mut is_replaced = true;
             for proxy in spare.into_iter().chain(used) {
-                let reply = apply(&mut state, Command::FailOverProxy { proxy, force: false, now }).unwrap();
+                let reply = apply(&mut state, Command::FailOverProxy { proxy, force: false, decided_after: None, now }).unwrap();
                 let Reply::FailedOver(outcome) = reply else { panic!("{reply:?}") };
                 prop_assert!(outcome.stuck.is_empty());
                 is_replaced &= outcome.cluster.is_none() || outcome.replacement.is_some();

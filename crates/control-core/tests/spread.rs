@@ -65,7 +65,8 @@ fn lose(state: &mut State, host: usize, in_use_first: bool) {
     let mut proxies: Vec<Address> = state.proxies.keys().filter(on_host).cloned().collect();
     proxies.sort_by_key(|proxy| state.proxies[proxy].cluster.is_some() != in_use_first);
     for proxy in proxies {
-        apply(state, Command::FailOverProxy { proxy, force: false, now: TimeMs(1) }).unwrap();
+        apply(state, Command::FailOverProxy { proxy, force: false, decided_after: None, now: TimeMs(1) })
+            .unwrap();
     }
     state.check().unwrap();
 }

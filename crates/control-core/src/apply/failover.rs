@@ -7,7 +7,7 @@ use super::migrations::{restart_touching, schedule};
 use crate::allocate::replacement;
 use crate::command::{FailedOver, Reply};
 use crate::error::ApplyError;
-use crate::state::{Fence, FenceReason, Half, Shard, ShardId, State, SyncState};
+use crate::state::{Comebacks, Fence, FenceReason, Half, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
 /// Makes a shard's replica its primary. The old primary, which has stopped, is its replica from now on, of which
@@ -34,14 +34,19 @@ fn depose(shard: &mut Shard, (proxy, epoch): (Address, Epoch), now: TimeMs) {
 }
 
 /// Takes a failed proxy out of service. Whoever says that it has failed may be wrong, or late: what takes over is not
-/// served before it has stopped.
+/// served before it has stopped. `(decided_after, force)`: after which comeback this was decided, if not by an
+/// operator, and whether to promote whatever is known of the replicas.
 pub(super) fn proxy(
     state: &mut State,
     failed: &Address,
-    force: bool,
+    (decided_after, force): (Option<Comebacks>, bool),
     now: TimeMs,
 ) -> Result<Reply, ApplyError> {
-    let name = state.proxy(failed)?.cluster.clone();
+    let record = state.proxy(failed)?;
+    if decided_after.is_some_and(|decided_after| decided_after != record.comebacks) {
+        return Err(ApplyError::Retry("the proxy has come back since that was decided"));
+    }
+    let name = record.cluster.clone();
     mark_failed(state, failed, now);
     let Some(name) = name else {
         return Ok(Reply::FailedOver(FailedOver::default()));

@@ -37,12 +37,14 @@ pub(super) fn returned(
     reporter: &ReporterId,
 ) -> Result<Reply, ApplyError> {
     state.proxy(proxy)?;
-    if let Some(reports) = state.failures.get_mut(proxy) {
-        reports.remove(reporter);
-    }
+    let had_report = state.failures.get_mut(proxy).is_some_and(|reports| reports.remove(reporter).is_some());
     state.failures.retain(|_, reports| !reports.is_empty());
+    if !had_report && !state.is_failed(proxy) {
+        return Ok(Reply::Done);
+    }
     if let Some(record) = state.proxies.get_mut(proxy) {
         record.failed_since = None;
+        record.comebacks = record.comebacks.next();
     }
     Ok(Reply::Done)
 }

@@ -53,7 +53,9 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),
         Command::ReportFailure { proxy, reporter, now } => failures::report(state, &proxy, reporter, now),
         Command::ProxyReturned { proxy, reporter } => failures::returned(state, &proxy, &reporter),
-        Command::FailOverProxy { proxy, force, now } => failover::proxy(state, &proxy, force, now),
+        Command::FailOverProxy { proxy, force, decided_after, now } => {
+            failover::proxy(state, &proxy, (decided_after, force), now)
+        }
         Command::FailOverShard { cluster, primary, fence, force, behind_bytes: _, now } => {
             failover::shard(state, &cluster, &primary, (fence, force), now)
         }

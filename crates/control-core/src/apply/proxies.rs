@@ -4,7 +4,7 @@ use model::{Address, Epoch};
 
 use crate::command::{NewProxy, Reply};
 use crate::error::ApplyError;
-use crate::state::{HostName, Proxy, State};
+use crate::state::{Comebacks, HostName, Proxy, State};
 
 /// Registers a proxy; one that is registered has its failure cleared instead.
 pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyError> {
@@ -13,14 +13,25 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         return Err(ApplyError::MissingProxyIndex(address));
     }
     if let Some(record) = state.proxies.get_mut(&address) {
-        record.failed_since = None;
-        state.failures.remove(&address);
+        let had_reports = state.failures.remove(&address).is_some();
+        if record.failed_since.take().is_some() || had_reports {
+            record.comebacks = record.comebacks.next();
+        }
         return Ok(Reply::AlreadyExisted);
     }
     let nodes = check_nodes(state, &address, nodes)?;
     let host = host.unwrap_or_else(|| HostName(address.host().to_owned()));
     let epoch = state.next_epoch();
-    let proxy = Proxy { nodes, host, index, cluster: None, epoch, failed_since: None, dirty: false };
+    let proxy = Proxy {
+        nodes,
+        host,
+        index,
+        cluster: None,
+        epoch,
+        failed_since: None,
+        dirty: false,
+        comebacks: Comebacks::default(),
+    };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
 }

@@ -91,7 +91,12 @@ fn by_the_metadata() {
     with(report(1), Level::Degraded, &["primary's proxy 10.0.0.1:5299 is reported as failed by 1"]);
     with(report(2), Level::Degraded, &["replica's proxy 10.0.0.2:5299 is reported"]);
     // The other half takes over; what is left is without a replica.
-    let fail = |host| Command::FailOverProxy { proxy: address(host, 5299), force: false, now: NOW };
+    let fail = |host| Command::FailOverProxy {
+        proxy: address(host, 5299),
+        force: false,
+        decided_after: None,
+        now: NOW,
+    };
     let waits = "primary 10.0.0.2:2 waits until 10.0.0.1:5299 has stopped";
     with(fail(1), Level::Down, &["replica's proxy 10.0.0.1:5299 counts as failed", waits, "not in sync"]);
     let mut state = cluster();

@@ -10,7 +10,7 @@ mod repair;
 mod replicas;
 mod upkeep;
 
-use model::{Address, Epoch};
+use model::{Address, ClusterName, Epoch};
 
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition, proxy_health};
@@ -31,6 +31,8 @@ pub enum Action {
         proxy: Address,
         /// Whether the roles are sent with FORCE.
         makes_do: bool,
+        /// Whether slots are without service until it has them: it is not to wait for pushes that are not urgent.
+        is_urgent: bool,
     },
     /// Have the proxy empty its nodes, which it may do only while it has the empty view of that epoch; when
     /// it has, send [`Command::ProxyCleaned`].
@@ -52,8 +54,14 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     pushes::push(&watch, &mut actions);
     replicas::follow(&watch, &mut actions);
     upkeep::keep_up(&watch, &mut actions);
+    // A shard whose replica can take over is without service until that is committed and told.
+    let is_promotion = |action: &Action| matches!(action, Action::Apply(Command::FailOverShard { .. }));
+    actions.sort_by_key(|action| !is_promotion(action));
     actions
 }
+
+#[cfg(test)]
+mod tests;
 
 /// What is looked at.
 struct Watch<'a> {
@@ -73,6 +81,11 @@ impl Watch<'_> {
 
     fn primary(&self, chunk: &Chunk, shard: Half) -> NodeCondition {
         node_condition(self.observed, chunk.primary_proxy(shard), chunk.primary(shard), self.now)
+    }
+
+    /// The cluster that a proxy serves.
+    fn cluster_of(&self, proxy: &Address) -> Option<&ClusterName> {
+        self.state.proxies.get(proxy)?.cluster.as_ref()
     }
 
     fn replica(&self, chunk: &Chunk, shard: Half) -> NodeCondition {

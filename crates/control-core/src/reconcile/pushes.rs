@@ -8,6 +8,9 @@ use crate::state::{Chunk, Cluster, Half, MigrationOutcome, ShardId, SyncState};
 
 /// After a change of roles, whoever takes over is told first; not for longer than this, because it may not listen.
 const TAKER_FIRST_MS: u64 = 300;
+/// A proxy that has not heard for that long that it has taken over a shard is served like others: the time also covers
+/// that the control plane died right after it had decided so, and came back.
+const TAKER_MS: u64 = 60_000;
 
 /// Adds a push for each living proxy that lags behind.
 pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -26,7 +29,11 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
     }
     late.sort();
-    let push = |late: Late<'_>| Action::Push { proxy: late.proxy.clone(), makes_do: late.makes_do };
+    let push = |late: Late<'_>| Action::Push {
+        proxy: late.proxy.clone(),
+        makes_do: late.makes_do,
+        is_urgent: late.rank <= Rank::Fenced,
+    };
     actions.extend(late.into_iter().map(push));
 }
 
@@ -41,6 +48,8 @@ struct Late<'a> {
 /// Who is served first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    /// It has taken over a shard, which nobody serves until it knows.
+    Taker,
     /// A primary of its is fenced: it must stop, or its replica must let go.
     Fenced,
     /// It gains slots, by import or by commit: it must be ready when the source sends clients there.
@@ -73,7 +82,9 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
         let target = |id: ShardId| cluster.chunks[id.chunk].primary_proxy(id.shard);
         running.map(|migration| target(migration.target)).any(|target| target == proxy)
     };
-    let rank = if chunk.shards.iter().any(|shard| shard.fence.is_some()) {
+    let rank = if has_taken_over(watch, chunk, half) {
+        Rank::Taker
+    } else if chunk.shards.iter().any(|shard| shard.fence.is_some()) {
         Rank::Fenced
     } else if gains.any(|done| done.meta.target_proxy == *proxy) || imports() {
         Rank::Target
@@ -81,6 +92,19 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
         Rank::Other
     };
     Some(Late { rank, proxy, makes_do })
+}
+
+/// Whether the half has become the primary of a shard not long ago, or has a primary that still follows another node.
+fn has_taken_over(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
+    chunk.primaries_in(half).any(|shard| {
+        let held = chunk.shard(shard);
+        let has_moved = held.replica == SyncState::OutOfSync && watch.now.since(held.changed) < TAKER_MS;
+        has_moved
+            || matches!(
+                watch.primary(chunk, shard),
+                NodeCondition::Following | NodeCondition::Syncing | NodeCondition::LinkBroken { .. }
+            )
+    })
 }
 
 /// Whether the other half has just taken over a shard and does not know yet. This half holds its clients back; if it

@@ -57,7 +57,8 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 }
 
 fn fail_over(watch: &Watch<'_>, proxy: &Address) -> Command {
-    Command::FailOverProxy { proxy: proxy.clone(), force: false, now: watch.now }
+    let decided_after = watch.state.proxies.get(proxy).map(|record| record.comebacks);
+    Command::FailOverProxy { proxy: proxy.clone(), force: false, decided_after, now: watch.now }
 }
 
 /// How a primary is.

@@ -1,5 +1,7 @@
 //! What is not urgent: commits, cleaning, scaling that waits, and primaries that are away from home.
 
+use std::collections::BTreeSet;
+
 use model::ClusterName;
 
 use super::{Action, Watch};
@@ -11,12 +13,33 @@ use crate::state::{Cluster, FenceReason, Half, SyncState};
 pub(super) fn keep_up(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     commit_imports(watch, actions);
     clean_proxies(watch, actions);
+    let busy = busy(watch, actions);
     for (name, cluster) in &watch.state.clusters {
         actions.extend(continue_scaling(watch, name, cluster).map(Action::Apply));
-        if watch.observed.may_fail_over {
+        if watch.observed.may_fail_over && !busy.contains(name) {
             actions.extend(bring_home(watch, name, cluster).map(Action::Apply));
         }
     }
+}
+
+/// The clusters that have anything else to be done for them: each handover is a short time in which their slots depend on
+/// the control plane, and must not be spent while they need it.
+fn busy(watch: &Watch<'_>, actions: &[Action]) -> BTreeSet<ClusterName> {
+    let concerned = |action: &Action| match action {
+        Action::Push { proxy, .. } | Action::Clean { proxy, .. } => watch.cluster_of(proxy).cloned(),
+        Action::Apply(command) => match command {
+            Command::FenceShard { cluster, .. }
+            | Command::LiftFence { cluster, .. }
+            | Command::FailOverShard { cluster, .. }
+            | Command::SetReplicaSync { cluster, .. }
+            | Command::CommitMigration { cluster, .. } => Some(cluster.clone()),
+            Command::FailOverProxy { proxy, .. }
+            | Command::ReportFailure { proxy, .. }
+            | Command::ProxyReturned { proxy, .. } => watch.cluster_of(proxy).cloned(),
+            _ => None,
+        },
+    };
+    actions.iter().filter_map(concerned).collect()
 }
 
 fn commit_imports(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -82,11 +105,33 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
                 && watch.replica(chunk, *home) == NodeCondition::Following
                 && watch.primary(chunk, *home) == NodeCondition::Primary
         };
-        if let Some(stray) = Half::BOTH.into_iter().find(is_stray) {
+        if let Some(stray) = Half::BOTH.into_iter().find(is_stray).filter(|_| is_calm(watch, cluster)) {
             let (cluster, primary) = (name.clone(), chunk.primary(stray).clone());
             let reason = FenceReason::Handover;
             return Some(Command::FenceShard { cluster, primary, reason, now: watch.now });
         }
     }
     None
+}
+
+/// Whether every proxy of the cluster answers, or counts as failed and has been dealt with as far as it can be; and every
+/// primary that has a living proxy serves, and every replica that is in sync stays so.
+fn is_calm(watch: &Watch<'_>, cluster: &Cluster) -> bool {
+    cluster.chunks.iter().all(|chunk| {
+        let is_settled = |proxy| {
+            let is_failed = watch.state.is_failed(proxy);
+            is_failed || (watch.is_alive(proxy) && !watch.state.failures.contains_key(proxy))
+        };
+        let serves = |shard| {
+            let proxy = chunk.primary_proxy(shard);
+            watch.primary(chunk, shard) == NodeCondition::Primary || watch.state.is_failed(proxy)
+        };
+        let follows = |shard| {
+            let is_failed = watch.state.is_failed(chunk.replica_proxy(shard));
+            let is_fit = chunk.shard(shard).replica == SyncState::InSync;
+            is_failed || !is_fit || watch.replica(chunk, shard) == NodeCondition::Following
+        };
+        let is_well = |shard| serves(shard) && follows(shard);
+        chunk.proxies.iter().all(is_settled) && Half::BOTH.into_iter().all(is_well)
+    })
 }

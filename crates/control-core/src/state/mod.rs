@@ -14,7 +14,7 @@ pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
 pub(crate) use cluster::FINISHED_MIGRATIONS_MAX;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use names::{HostName, ReporterId};
-pub use proxy::Proxy;
+pub use proxy::{Comebacks, Proxy};
 pub use settings::Settings;
 pub use store::{EPOCH_GIVEN_MAX, META_VERSION, State};
 pub use table::{Difference, Table};

@@ -25,6 +25,23 @@ pub struct Proxy {
     /// Its nodes may still hold what an earlier cluster left there. Until they are known to be clean it is
     /// given no view but the empty one, so that no cluster ever reads another's keys.
     pub dirty: bool,
+    /// How often it has come back.
+    #[serde(default)]
+    pub comebacks: Comebacks,
+}
+
+/// How often a proxy was well again after it had been reported or had failed. Who decides that it is to be given up
+/// says after which comeback: what was decided before the last one is not about the proxy as it is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Comebacks(pub u64);
+
+impl Comebacks {
+    /// After one more.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
 }
 
 impl Proxy {

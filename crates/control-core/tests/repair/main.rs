@@ -383,7 +383,8 @@ fn strike(world: &mut World, fault: &Fault) {
 }
 
 fn fail_over(world: &mut World, proxy: &Address) {
-    let order = Command::FailOverProxy { proxy: proxy.clone(), force: false, now: world.now };
+    let order =
+        Command::FailOverProxy { proxy: proxy.clone(), force: false, decided_after: None, now: world.now };
     // Nothing is promoted where no replica is fit.
     let _ = world.apply(order);
 }

@@ -311,7 +311,7 @@ impl World {
         }
         let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
         for action in reconcile(&self.state, &coordinator.observed, now) {
-            let Action::Push { proxy, makes_do } = action else {
+            let Action::Push { proxy, makes_do, .. } = action else {
                 coordinator.sent.push((arrives, Sent::Action(action)));
                 continue;
             };

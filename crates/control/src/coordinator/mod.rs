@@ -36,7 +36,7 @@ use control_core::{Observed, ReporterId};
 use model::Address;
 use service::shutdown::{Phase, Shutdown};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
@@ -53,7 +53,7 @@ use self::probe::Probe;
 use self::push::Pusher;
 use self::reading::Reader;
 pub use self::remote::RemoteBroker;
-use self::turn::{PUSHES_MAX, Turns};
+use self::turn::Turns;
 
 /// Answers that wait for the loop. When there are more, probes wait.
 const SEEN_MAX: usize = 1024;
@@ -125,7 +125,6 @@ pub async fn run<M: MetadataSource>(
         read_now,
         pace,
         seen,
-        permits: Arc::new(Semaphore::new(PUSHES_MAX)),
     };
     tasks.spawn(turns.run());
     shutdown.reached(Phase::Draining).await;

@@ -7,11 +7,16 @@ use control_core::Timing;
 use super::clock::whole_ms;
 
 /// With more proxies than this for each second of the probe interval, the interval grows. A probe costs the
-/// coordinator some fifteen microseconds of a core, most of it in the kernel.
+/// coordinator some twenty-five microseconds of a core, most of it in the kernel.
 const PROBES_PER_SECOND_MAX: u64 = 20_000;
 /// What goes by how fresh answers are waits for that many intervals more, by as much as each is longer: a probe may
 /// come right before a fault, and the next one may fail for another reason.
 const INTERVALS_LONGER: u64 = 2;
+
+/// So often one that does not answer is tried again before the pauses grow.
+const RETRIES_SOON: u32 = 4;
+/// The longest of these pauses is that many configured intervals, or the interval where that is longer.
+const RETRY_GROWTH_MAX: u32 = 8;
 
 /// The pace for a number of proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +49,11 @@ impl Pace {
     }
 
     /// How long to wait before one that does not answer is tried again, after so many attempts in a row that failed:
-    /// soon at first, and never less often than it would be probed.
+    /// soon at first, because it may just have been started anew, then less often: it may have too much to do.
     pub(crate) fn retry_after(&self, failed: u32) -> Duration {
-        self.retry.saturating_mul(1 << failed.saturating_sub(1).min(16)).min(self.interval)
+        let longest = self.interval.max(self.retry * RETRY_GROWTH_MAX);
+        let growth = 1 << failed.saturating_sub(RETRIES_SOON).min(RETRY_GROWTH_MAX);
+        self.retry.saturating_mul(growth).min(longest)
     }
 }
 
@@ -73,9 +80,10 @@ mod tests {
     #[test]
     fn the_silent_are_tried_again_soon_at_first() {
         let pace = Pace::of(10_000, Duration::from_millis(50), Timing::default());
-        let tried = [1, 2, 3, 4, 5, 6, u32::MAX].map(|failed| pace.retry_after(failed).as_millis());
-        assert_eq!(tried, [50, 100, 200, 400, 500, 500, 500]);
+        let tried =
+            |pace: Pace| [1, 4, 5, 6, 7, 8, u32::MAX].map(|failed| pace.retry_after(failed).as_millis());
+        assert_eq!(tried(pace), [50, 50, 100, 200, 400, 500, 500]);
         let pace = Pace::of(10, Duration::from_millis(50), Timing::default());
-        assert_eq!([1, 2, 9].map(|failed| pace.retry_after(failed).as_millis()), [50, 50, 50]);
+        assert_eq!(tried(pace), [50, 50, 100, 200, 400, 400, 400]);
     }
 }

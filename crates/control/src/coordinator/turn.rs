@@ -23,12 +23,14 @@ pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);
 const TURN_INTERVAL_MIN: Duration = Duration::from_millis(2);
 /// Turns take at most one in so many parts of the time.
 const TURN_SHARE: u32 = 3;
-/// How many pushes are on their way at a time.
-pub(crate) const PUSHES_MAX: usize = 64;
+/// How many pushes are on their way at a time: of those that are urgent, and of the others.
+const PUSHES_MAX: usize = 64;
 
 /// What a task has done.
 #[derive(Debug)]
 pub(crate) enum Finished {
+    /// A replica has become the primary, and more commands are on their way.
+    Promotion,
     /// All commands of a turn were sent.
     Commands,
     /// A push or a cleaning ended.
@@ -55,7 +57,6 @@ pub(crate) struct Turns<M> {
     pub(crate) read_now: Arc<Notify>,
     pub(crate) pace: watch::Receiver<Pace>,
     pub(crate) seen: mpsc::Receiver<Seen>,
-    pub(crate) permits: Arc<Semaphore>,
 }
 
 /// What changes from turn to turn.
@@ -66,6 +67,11 @@ struct Progress {
     is_applying: bool,
     /// When the last commands came to an end: the metadata from before does not have them.
     applied: Option<Instant>,
+    /// When the last promotion was committed, until the metadata that have it have been read.
+    promoted: Option<Instant>,
+    /// Pushes that are urgent do not wait for those that are not: these may all be stuck.
+    urgent: Arc<Semaphore>,
+    others: Arc<Semaphore>,
     /// How long the last turn and the pause after it took.
     own_pause: Duration,
     /// That somebody grants longer leases has been said.
@@ -78,11 +84,19 @@ impl<M: MetadataSource> Turns<M> {
     /// Runs for ever; ends by being dropped.
     pub(crate) async fn run(mut self) {
         let (finished, mut ends) = mpsc::unbounded_channel();
-        let proxies = Proxies::default();
-        let (is_applying, applied, own_pause) = (false, None, Duration::ZERO);
-        let (has_warned, started) = (false, 0);
-        let mut progress =
-            Progress { proxies, finished, is_applying, applied, own_pause, has_warned, started };
+        let permits = || Arc::new(Semaphore::new(PUSHES_MAX));
+        let mut progress = Progress {
+            proxies: Proxies::default(),
+            finished,
+            is_applying: false,
+            applied: None,
+            promoted: None,
+            urgent: permits(),
+            others: permits(),
+            own_pause: Duration::ZERO,
+            has_warned: false,
+            started: 0,
+        };
         let mut next = Instant::now();
         let mut earliest = next;
         loop {
@@ -98,9 +112,9 @@ impl<M: MetadataSource> Turns<M> {
                     if changed.is_err() {
                         return;
                     }
-                    let reading = self.readings.borrow_and_update().clone();
-                    if reading.is_some_and(|reading| progress.applied.is_some_and(|at| reading.at >= at)) {
-                        progress.applied = None;
+                    let read_at = self.readings.borrow_and_update().as_ref().map(|reading| reading.at);
+                    let is_new = |awaited: &mut Option<Instant>| awaited.take_if(|at| read_at >= Some(*at)).is_some();
+                    if is_new(&mut progress.applied) | is_new(&mut progress.promoted) {
                         next = earliest;
                     }
                 }
@@ -134,6 +148,10 @@ impl<M: MetadataSource> Turns<M> {
 
     fn note_end(&mut self, progress: &mut Progress, end: &Finished) {
         match end {
+            Finished::Promotion => {
+                progress.promoted = Some(Instant::now());
+                self.read_now.notify_one();
+            }
             Finished::Commands => {
                 progress.is_applying = false;
                 progress.applied = Some(Instant::now());
@@ -198,7 +216,9 @@ impl<M: MetadataSource> Turns<M> {
             Action::Apply(_) => return,
         };
         let (pusher, metadata) = (self.pusher.clone(), self.metadata.clone());
-        let (permits, finished) = (self.permits.clone(), progress.finished.clone());
+        let is_urgent = matches!(action, Action::Push { is_urgent: true, .. });
+        let permits = if is_urgent { progress.urgent.clone() } else { progress.others.clone() };
+        let finished = progress.finished.clone();
         tokio::spawn(async move {
             // The semaphore is never closed; it serves in the order of asking, the urgent first.
             let _permit = permits.acquire().await;
@@ -238,8 +258,13 @@ async fn apply_all<M: MetadataSource>(
     finished: mpsc::UnboundedSender<Finished>,
 ) {
     for command in commands {
+        let is_promotion = matches!(command, Command::FailOverShard { .. });
         if !apply_one(&metadata, command).await {
             break;
+        }
+        if is_promotion {
+            // The new primary is told at once, and not when all the others have been committed, too.
+            let _ = finished.send(Finished::Promotion);
         }
     }
     let _ = finished.send(Finished::Commands);

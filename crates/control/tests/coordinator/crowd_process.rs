@@ -50,7 +50,8 @@ pub(crate) fn number(ip: IpAddr) -> usize {
 /// Allows that many connections.
 pub(crate) fn allow_connections(count: usize) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let wanted = u64::try_from(count + 1_000).unwrap();
+    // Each may have one that was given up and one for a push besides.
+    let wanted = u64::try_from(count + count.clamp(1_000, 5_000)).unwrap();
     let limits = getrlimit(Resource::Nofile);
     let maximum = limits.maximum.map(|maximum| maximum.max(wanted));
     setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).unwrap();
@@ -134,8 +135,13 @@ impl Crowd {
             listener.set_nonblocking(true)?;
             let listener = TcpListener::from_std(listener)?;
             loop {
-                let (stream, _) = listener.accept().await?;
-                let (all, me) = (self.clone(), number(stream.local_addr()?.ip()));
+                let Ok((stream, _)) = listener.accept().await else {
+                    // Out of descriptors: those that were given up are closed soon.
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                    continue;
+                };
+                let Ok(address) = stream.local_addr() else { continue };
+                let (all, me) = (self.clone(), number(address.ip()));
                 tokio::spawn(async move {
                     let death = all.lock()[me].death.clone();
                     tokio::select! {

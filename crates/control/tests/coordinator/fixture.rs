@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource};
-use control_core::{Command, NewProxy, Reply, State, TimeMs, apply};
+use control_core::{Command, NewProxy, Reply, State, SyncState, TimeMs, apply};
 use model::Address;
 use service::shutdown::{Phase, Shutdown};
 
@@ -18,15 +19,20 @@ const CLUSTER_PROXIES: usize = 20;
 
 /// MetadataSource without a broker.
 #[derive(Clone)]
-pub(crate) struct InMemory(Arc<Mutex<Arc<State>>>);
+pub(crate) struct InMemory {
+    state: Arc<Mutex<Arc<State>>>,
+    /// Whether commands after the first promotion are held back.
+    pub(crate) holds_after_promotion: Arc<AtomicBool>,
+    is_holding: Arc<AtomicBool>,
+}
 
 impl InMemory {
     pub(crate) fn state(&self) -> Arc<State> {
-        self.0.lock().unwrap().clone()
+        self.state.lock().unwrap().clone()
     }
 
     pub(crate) fn change(&self, command: Command) -> Result<Reply, MetadataError> {
-        let mut current = self.0.lock().unwrap();
+        let mut current = self.state.lock().unwrap();
         let mut state = State::clone(&current);
         let reply = apply(&mut state, command);
         *current = Arc::new(state);
@@ -45,7 +51,13 @@ impl MetadataSource for InMemory {
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
-        self.change(command)
+        while self.holds_after_promotion.load(Relaxed) && self.is_holding.load(Relaxed) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let is_promotion = matches!(command, Command::FailOverShard { .. });
+        let outcome = self.change(command);
+        self.is_holding.fetch_or(is_promotion && outcome.is_ok(), Relaxed);
+        outcome
     }
 
     fn brokers(&self) -> Vec<String> {
@@ -75,7 +87,11 @@ impl Fixture {
             let _ = service::logging::start(&level, service::logging::LogFormat::Human);
         }
         let crowd = Crowd::start(count);
-        let metadata = InMemory(Arc::new(Mutex::new(Arc::new(registered(count, spare, crowd.port)))));
+        let metadata = InMemory {
+            state: Arc::new(Mutex::new(Arc::new(registered(count, spare, crowd.port)))),
+            holds_after_promotion: Arc::default(),
+            is_holding: Arc::default(),
+        };
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };
         let shutdown = Shutdown::new();
@@ -87,6 +103,13 @@ impl Fixture {
 
     pub(crate) fn address(&self, number: usize) -> Address {
         Address::new(&ip(number).to_string(), self.crowd.port).unwrap()
+    }
+
+    /// Whether all replicas are noted as in sync.
+    pub(crate) fn is_in_sync(&self) -> bool {
+        let state = self.metadata.state();
+        let mut shards = state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
+        shards.all(|shard| shard.replica == SyncState::InSync)
     }
 
     /// Whether every proxy that lives has what the metadata says.

@@ -8,3 +8,4 @@ mod imitated;
 
 mod admin;
 mod many;
+mod takeover;

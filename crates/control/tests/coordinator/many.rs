@@ -5,12 +5,12 @@
 
 use std::time::{Duration, Instant};
 
-use control_core::{Half, SyncState};
+use control_core::Half;
 
 use crate::crowd_process::allow_connections;
 use crate::fixture::{Fixture, wait};
 
-const PROXIES_DEFAULT: usize = 300;
+const PROXIES_DEFAULT: usize = 100;
 /// Proxies that stay in the pool.
 const SPARE: usize = 10;
 /// How long the quiet time is over which CPU is measured.
@@ -41,11 +41,7 @@ fn many_proxies_are_looked_after() {
     let limit = Duration::from_secs(20).max(Duration::from_millis(u64::try_from(count).unwrap() * 20));
     let filled = wait(limit, "all proxies are filled", || fixture.is_filled());
     // Replicas are seen in sync by and by; that changes no view.
-    wait(limit, "all replicas are seen in sync", || {
-        let state = fixture.metadata.state();
-        let mut shards = state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
-        shards.all(|shard| shard.replica == SyncState::InSync)
-    });
+    wait(limit, "all replicas are seen in sync", || fixture.is_in_sync());
 
     let probes = || fixture.crowd.asked().0;
     let ((cpu, _), (seen, begun)) = (used(), (probes(), Instant::now()));
@@ -100,21 +96,4 @@ fn many_proxies_are_looked_after() {
             assert!(took < limit, "{what} took {took:?}");
         }
     }
-}
-
-#[test]
-fn a_dead_node_is_replaced_by_its_replica() {
-    let fixture = Fixture::start(2, 0);
-    let limit = Duration::from_secs(20);
-    wait(limit, "all proxies are filled", || fixture.is_filled());
-    let [first, second] = [0, 1].map(|number| fixture.address(number));
-    let slots = |address| fixture.crowd.slots(address);
-    wait(limit, "the replicas are in sync", || {
-        let state = fixture.metadata.state();
-        let mut shards = state.clusters.values().flat_map(|c| &c.chunks).flat_map(|chunk| &chunk.shards);
-        shards.all(|shard| shard.replica == SyncState::InSync)
-    });
-    fixture.crowd.break_node(&first);
-    wait(limit, "the other proxy serves all slots", || (slots(&first), slots(&second)) == (0, 16_384));
-    assert!(!fixture.metadata.state().is_failed(&first));
 }

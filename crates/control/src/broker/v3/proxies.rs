@@ -108,7 +108,10 @@ pub(crate) async fn fail_over(
     Path(address): Path<String>,
 ) -> Result<Json<ProxyAnswer>, ApiError> {
     let (proxy, now) = (proxy_address(&address)?, TimeMs::default());
-    let reply = broker.metadata.change(Command::FailOverProxy { proxy, force: false, now }).await?;
+    let reply = broker
+        .metadata
+        .change(Command::FailOverProxy { proxy, force: false, decided_after: None, now })
+        .await?;
     let Reply::FailedOver(outcome) = reply else { return Ok(Json(ProxyAnswer { proxy: None })) };
     match (outcome.cluster, outcome.replacement) {
         (None, _) => Ok(Json(ProxyAnswer { proxy: None })),

@@ -42,7 +42,7 @@ fn planned(change: PlannedChange) -> Command {
         }),
         PlannedChange::RemoveProxy { address } => Command::RemoveProxy { proxy: address },
         PlannedChange::FailOverProxy { address } => {
-            Command::FailOverProxy { proxy: address, force: false, now }
+            Command::FailOverProxy { proxy: address, force: false, decided_after: None, now }
         }
     }
 }
