@@ -8,6 +8,7 @@ pub mod config;
 pub mod coordinator;
 mod run_error;
 pub mod store;
+mod strict_json;
 mod wall_clock;
 
 pub use run_error::RunError;

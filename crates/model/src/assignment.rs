@@ -60,7 +60,6 @@ impl SlotTag {
 
 /// One migration: which attempt, from where and to where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MigrationMeta {
     /// The number of the attempt; a commit must carry it.
     pub epoch: Epoch,

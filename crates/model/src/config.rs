@@ -1,8 +1,10 @@
 //! The settings of one cluster, which travel with its view.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::decimal;
 
@@ -16,8 +18,8 @@ const BLOCKING_TIME_DEFAULT_MS: u64 = 10_000;
 const BLOCKING_TIME_MS_MAX: u64 = 10 * 60 * 1000;
 
 /// The settings of one cluster.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "BTreeMap<String, String>")]
 pub struct ClusterConfig {
     /// `compression_strategy`: what the proxy compresses.
     pub compression_strategy: CompressionStrategy,
@@ -128,16 +130,32 @@ impl From<ClusterConfig> for BTreeMap<String, String> {
     }
 }
 
-impl TryFrom<BTreeMap<String, String>> for ClusterConfig {
-    type Error = String;
+/// A setting that a newer version has is passed over as a field that is not known; a reader that does not want that, such
+/// as one of what a person wrote, is told of it by serde as of any other such field.
+impl<'de> Deserialize<'de> for ClusterConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
 
-    fn try_from(fields: BTreeMap<String, String>) -> Result<Self, String> {
-        let mut config = Self::default();
-        for (field, value) in &fields {
-            match config.parse(field, value) {
-                Ok(ConfigField::Known) => {}
-                Ok(ConfigField::Unknown) => return Err(format!("there is no cluster setting '{field}'")),
-                Err(error) => return Err(error.to_string()),
+/// Reads the settings one after the other.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = ClusterConfig;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the settings of a cluster")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ClusterConfig, A::Error> {
+        let mut config = ClusterConfig::default();
+        while let Some(field) = map.next_key::<String>()? {
+            let names = [COMPRESSION_STRATEGY, MAX_MIGRATION_TIME, MAX_BLOCKING_TIME];
+            if names.iter().any(|name| field.eq_ignore_ascii_case(name)) {
+                config.parse(&field, &map.next_value::<String>()?).map_err(A::Error::custom)?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
         Ok(config)

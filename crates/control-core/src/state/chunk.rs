@@ -51,7 +51,6 @@ impl Half {
 
 /// Two proxies on two hosts with four nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Chunk {
     /// The proxy of each half.
     pub proxies: [Address; 2],
@@ -63,7 +62,6 @@ pub struct Chunk {
 
 /// A primary with its replica, and the slots that they have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Shard {
     /// The slots that it owns, those on their way out included.
     pub slots: SlotRanges,
@@ -101,7 +99,6 @@ pub enum SyncState {
 /// replica is attached. When its proxy has that view, or its last lease has run out and the replica has been
 /// gone for as long, another may take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fence {
     /// The epoch of the view that says so; names this fence.
     pub epoch: Epoch,

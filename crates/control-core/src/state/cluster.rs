@@ -11,7 +11,6 @@ pub(crate) const FINISHED_MIGRATIONS_MAX: usize = 128;
 
 /// A cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Cluster {
     /// The epoch of its views: grows with every change that a proxy must hear of.
     pub epoch: Epoch,
@@ -32,7 +31,6 @@ pub struct Cluster {
 
 /// One of a cluster's shards: the chunk's place in the list, and the shard's home.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ShardId {
     /// The chunk's place in the cluster's list.
     pub chunk: usize,
@@ -42,7 +40,6 @@ pub struct ShardId {
 
 /// Slots that move from one shard to another. The source owns them until the move is committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Migration {
     /// The slots.
     pub ranges: SlotRanges,
@@ -56,7 +53,6 @@ pub struct Migration {
 
 /// A migration that came to an end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FinishedMigration {
     /// The slots.
     pub ranges: SlotRanges,
@@ -79,7 +75,6 @@ pub enum MigrationOutcome {
 
 /// Scaling that waits for new nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ScaleJob {
     /// Every proxy of the cluster must have a view at least this new.
     pub epoch: Epoch,

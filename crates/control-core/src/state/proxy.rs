@@ -8,7 +8,6 @@ use crate::time::TimeMs;
 
 /// A registered proxy with its two nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Proxy {
     /// The nodes that it fronts.
     pub nodes: [Address; 2],

@@ -8,7 +8,6 @@ const MIGRATION_LIMIT_DEFAULT: usize = 2;
 
 /// Settings of the metadata store. They are part of the state because what a command does depends on them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// How long a failure report counts, in milliseconds.
     pub failure_ttl_ms: u64,

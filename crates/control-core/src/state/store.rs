@@ -21,7 +21,6 @@ pub const EPOCH_GIVEN_MAX: Epoch = Epoch(1 << 62);
 
 /// The whole of the metadata. Changed by [`crate::apply`] only. A copy costs little: it shares what does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     /// The version of its form.
     pub version: String,

@@ -11,6 +11,7 @@ use model::{Address, ClusterName};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use crate::strict_json;
 
 /// The longest reporter id that is taken.
 const REPORTER_BYTES_MAX: usize = 128;
@@ -18,32 +19,70 @@ const REPORTER_BYTES_MAX: usize = 128;
 /// The parameters behind the question mark.
 pub(super) type Parameters = Query<HashMap<String, String>>;
 
-/// A JSON body, whatever its content type is said to be.
+/// A JSON body, whatever its content type is said to be. A field that is not known is refused.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
+
+/// A JSON body from a program that may be newer than this one: fields that are not known are passed over.
+#[derive(Debug)]
+pub(super) struct Message<T> {
+    /// What was understood of it.
+    pub(super) content: T,
+    /// The path of a field that was not, if there is one.
+    pub(super) unknown: Option<String>,
+}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                "BODY_TOO_LARGE"
-            } else {
-                "INVALID_REQUEST"
-            };
-            ApiError::new(rejection.status(), code, rejection.body_text())
-        })?;
-        parse_json(&bytes).map(Self)
+        parse_json(&body(request, state).await?).map(Self)
     }
 }
 
-/// Reads JSON; what is wrong is named by its field.
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let (content, unknown) = parse_with_unknown(&body(request, state).await?)?;
+        Ok(Self { content, unknown })
+    }
+}
+
+async fn body(request: Request, state: &(impl Send + Sync)) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
+        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            "BODY_TOO_LARGE"
+        } else {
+            "INVALID_REQUEST"
+        };
+        ApiError::new(rejection.status(), code, rejection.body_text())
+    })
+}
+
+/// Reads JSON, all of it; what is wrong is named by its field.
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    match parse_with_unknown(bytes)? {
+        (value, None) => Ok(value),
+        (_, Some(field)) => Err(unknown_field(field)),
+    }
+}
+
+/// The refusal of a field that is not known.
+pub(super) fn unknown_field(field: String) -> ApiError {
+    let text = format!("unknown field `{field}`");
+    ApiError::bad_input(code_of(&field), field, text)
+}
+
+/// The same, and the path of a field that is not known, if there is one.
+fn parse_with_unknown<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Option<String>), ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let text = error.into_inner().to_string();
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut reader, &mut track);
+    let read = strict_json::with_unknown(tracked);
+    let value = read.map_err(|error| {
+        let path = track.path().to_string();
+        let text = error.to_string();
         // A field that is missing or not known is named by the text alone.
         let named = text.split('`').nth(1).filter(|_| text.contains(" field `"));
         let field = match named {
@@ -148,6 +187,10 @@ mod tests {
         check::<MigrationTask>(r#"{"cluster_name":"?"}"#, Some(("INVALID_CLUSTER_NAME", "cluster_name")));
         let task = r#"{"cluster_name":"a","slot_range":{"range_list":[[0,99999]],"tag":"None"}}"#;
         check::<MigrationTask>(task, Some(("INVALID_REQUEST", "slot_range.range_list[0][1]")));
+        let mut dump = serde_json::to_value(control_core::State::default()).unwrap();
+        check::<control_core::State>(&dump.to_string(), None);
+        dump["settings"]["failure_tl_ms"] = 1.into();
+        check::<control_core::State>(&dump.to_string(), Some(("INVALID_REQUEST", "settings.failure_tl_ms")));
         let task = r#"{"cluster_name":"a","slot_range":{"range_list":[]}}"#;
         check::<MigrationTask>(task, Some(("INVALID_REQUEST", "slot_range.tag")));
     }

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{HistoryId, PartKey, Parts};
+use crate::strict_json;
 
 /// Over how many documents the proxies are spread. Part of the stored form.
 const PROXY_BUCKETS: u64 = 64;
@@ -279,12 +280,12 @@ fn encode(part: &impl Serialize) -> Vec<u8> {
 fn decode<T: DeserializeOwned>(key: &PartKey, bytes: &[u8]) -> Result<T, DocumentError> {
     let unreadable = |reason: String| DocumentError::Unreadable { key: key.0.clone(), reason };
     if !bytes.starts_with(&GZIP_MAGIC) {
-        return serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()));
+        return strict_json::from_slice(bytes).map_err(unreadable);
     }
     let mut plain = Vec::new();
     let mut decoder = GzDecoder::new(bytes).take(DOCUMENT_BYTES_MAX);
     decoder.read_to_end(&mut plain).map_err(|error| unreadable(error.to_string()))?;
-    serde_json::from_slice(&plain).map_err(|error| unreadable(error.to_string()))
+    strict_json::from_slice(&plain).map_err(unreadable)
 }
 
 #[cfg(test)]

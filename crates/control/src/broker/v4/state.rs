@@ -11,7 +11,7 @@ use control_core::{Command, Reply};
 
 use super::super::Shared;
 use super::super::error::ApiError;
-use super::super::input::{Body, Parameters, parameter};
+use super::super::input::{Message, Parameters, parameter, unknown_field};
 use crate::store::{HistoryId, Mark, Snapshot};
 
 /// How long a call may wait for a change at most, in milliseconds.
@@ -58,7 +58,12 @@ fn answer(snapshot: &Arc<Snapshot>, is_news: bool) -> Json<StateAnswer<control_c
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody), (status = 500, body = ErrorBody)))]
 pub(crate) async fn command(
     State(broker): Shared,
-    Body(command): Body<Command>,
+    message: Message<Command>,
 ) -> Result<Json<CommandAnswer<Reply>>, ApiError> {
+    let command = message.content;
+    // What a newer coordinator adds to a command is for newer brokers. But of a dump nothing may be lost.
+    if let (Command::Restore(_), Some(field)) = (&command, message.unknown) {
+        return Err(unknown_field(field));
+    }
     Ok(Json(CommandAnswer { reply: broker.metadata.change(command).await? }))
 }
