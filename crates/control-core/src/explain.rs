@@ -141,11 +141,16 @@ fn explain_chunk(old: &Chunk, new: &Chunk, words: &mut Vec<String>) {
             words.push(format!("{} takes over from {} as a primary", new.primary(home), old.primary(home)));
         }
         match (was.fence, is.fence) {
+            (_, Some(_)) if was.deposed != is.deposed => {
+                let old = new.stopping_proxy(home);
+                words.push(format!("{} is not served before {old} has stopped", new.primary(home)));
+            }
             (None, Some(fence)) => {
                 words.push(format!("{} is taken out of service ({:?})", new.primary(home), fence.reason));
             }
             (Some(_), None) if was.primary == is.primary => {
-                words.push(format!("{} goes on serving after all", new.primary(home)));
+                let how = if was.deposed.is_some() { "is served now" } else { "goes on serving after all" };
+                words.push(format!("{} {how}", new.primary(home)));
             }
             _ => {}
         }

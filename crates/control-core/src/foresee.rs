@@ -246,6 +246,10 @@ mod tests {
                 now: TimeMs(3),
             };
             apply(&mut state, promote).unwrap();
+            let shard = state.clusters[&name()].shard(*id);
+            let primary = state.clusters[&name()].chunks[id.chunk].primary(id.shard).clone();
+            let lift = Command::LiftFence { cluster: name(), primary, fence: shard.fence.unwrap().epoch };
+            apply(&mut state, lift).unwrap();
         }
         let replica = state.clusters[&name()].chunks[0].replica(shards[0].shard).clone();
         let (cluster, sync) = (name(), SyncState::InSync);

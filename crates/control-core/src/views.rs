@@ -49,7 +49,7 @@ pub fn lease_epoch(state: &State, proxy: &Address) -> Option<Epoch> {
     let (place, half) = cluster.place_of(proxy)?;
     let chunk = &cluster.chunks[place];
     let is_free = record.failed_since.is_none()
-        && chunk.primaries_in(half).all(|shard| chunk.shard(shard).fence.is_none());
+        && chunk.primaries_in(half).all(|shard| !chunk.is_lease_kept_back(shard));
     is_free.then_some(cluster.epoch)
 }
 
@@ -95,7 +95,10 @@ fn cluster_view(name: &ClusterName, cluster: &Cluster, me: HalfPlace) -> (SetRep
     }
     let (epoch, cluster_name, config) = (cluster.epoch, name.clone(), cluster.config.clone());
     let view = View { epoch, cluster: cluster_name, local: local.to_vec(), peers, config };
-    (roles, SetCluster::new(fenced(view, mine, me.half), false))
+    let mut view = SetCluster::new(fenced(view, mine, me.half), false);
+    // However late it arrives: it makes nobody serve without a lease, and only a fresh state grants one.
+    view.flags.leased = true;
+    (roles, view)
 }
 
 /// The two nodes of a half in the order in which it was registered, each with its shard.
@@ -103,12 +106,14 @@ fn node_order(chunk: &Chunk, half: Half) -> [(&Address, Half); 2] {
     [half, half.other()].map(|shard| (chunk.node(shard, half), shard))
 }
 
-/// A node's role as its proxy is told: a replica whose primary is fenced as dead lets go of it.
+/// A node's role as its proxy is told: a replica whose primary is fenced as dead lets go of it. That one stays its
+/// peer: a node that replicates anybody else then has started anew, and is not fit to take over.
 fn pushed_role(name: &ClusterName, chunk: &Chunk, node: &Address, shard: Half) -> NodeRole {
     let role = node_role(name, chunk, node, shard);
-    let is_dead = chunk.shard(shard).fence.is_some_and(|fence| fence.reason == FenceReason::Dead);
-    if is_dead && role.role == Role::Replica {
-        return NodeRole { role: Role::Primary, peers: Vec::new(), ..role };
+    let held = chunk.shard(shard);
+    let is_dead = held.fence.is_some_and(|fence| fence.reason == FenceReason::Dead);
+    if is_dead && held.deposed.is_none() && role.role == Role::Replica {
+        return NodeRole { role: Role::Primary, ..role };
     }
     role
 }

@@ -340,6 +340,7 @@ fn changes_in_words() {
         &[
             "cluster db: 10.0.0.5:7000 takes the place of 10.0.0.1:7000",
             "cluster db: 10.0.0.2:6001 takes over from 10.0.0.1:6000 as a primary",
+            "cluster db: 10.0.0.2:6001 is not served before 10.0.0.1:7000 has stopped",
             "cluster db: replica 10.0.0.5:6001 is not in sync",
             "proxy 10.0.0.1:7000 counts as failed",
         ],

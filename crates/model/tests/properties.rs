@@ -158,7 +158,7 @@ fn set_repl() -> impl Strategy<Value = SetRepl> {
                 let role = if primary || peers.is_empty() { Role::Primary } else { Role::Replica };
                 NodeRole { cluster, node, role, peers }
             });
-            let flags = MetaFlags { force, compress: false };
+            let flags = MetaFlags { force, ..MetaFlags::default() };
             SetRepl { epoch: Epoch(epoch), flags, roles: roles.collect() }
         },
     )
@@ -237,11 +237,13 @@ proptest! {
     }
 
     #[test]
-    fn views_survive_the_wire(view in view(), force: bool, compress: bool) {
+    fn views_survive_the_wire(view in view(), force: bool, compress: bool, leased: bool) {
         view.check().unwrap();
-        let parsed = parse_cluster(&SetCluster::new(view.clone(), force).to_args(compress)).unwrap();
+        let mut command = SetCluster::new(view.clone(), force);
+        command.flags.leased = leased;
+        let parsed = parse_cluster(&command.to_args(compress)).unwrap();
         prop_assert_eq!(parsed.view, view);
-        prop_assert_eq!(parsed.flags, MetaFlags { force, compress });
+        prop_assert_eq!(parsed.flags, MetaFlags { force, compress, leased });
         prop_assert!(parsed.ignored_config.is_empty());
     }
 

@@ -62,10 +62,13 @@ fn set_cluster_refused() {
     check("v1 1 NOFLAGS x", "argument 1: expected the version 'v2', got 'v1'");
     check("v2", "argument 2: an epoch is missing");
     check("v2 -1 NOFLAGS x", "argument 2: expected an epoch, got '-1'");
-    check("v2 1 FAST x", "argument 3: expected NOFLAGS, or FORCE and COMPRESS joined by commas, got 'FAST'");
+    check(
+        "v2 1 FAST x",
+        "argument 3: expected NOFLAGS, or FORCE, COMPRESS and LEASED joined by commas, got 'FAST'",
+    );
     check(
         "v2 1 FORCE,NOFLAGS x",
-        "argument 3: expected NOFLAGS, or FORCE and COMPRESS joined by commas, got 'FORCE,NOFLAGS'",
+        "argument 3: expected NOFLAGS, or FORCE, COMPRESS and LEASED joined by commas, got 'FORCE,NOFLAGS'",
     );
     check(
         "v2 1 NOFLAGS a.b",
@@ -136,7 +139,7 @@ fn compressed_form() {
         let seen = cluster(&format!("v2 1 FORCE,COMPRESS {payload}"));
         match seen {
             Ok(accepted) => {
-                assert_eq!(accepted.flags, MetaFlags { force: true, compress: true });
+                assert_eq!(accepted.flags, MetaFlags { force: true, compress: true, leased: false });
                 assert_eq!(accepted.to_args(false).join(" "), format!("{expected} {DEFAULTS}"), "{payload}");
             }
             Err(error) => assert!(error.starts_with(expected), "{payload}: {error}"),

@@ -7,20 +7,34 @@ use super::migrations::{restart_touching, schedule};
 use crate::allocate::replacement;
 use crate::command::{FailedOver, Reply};
 use crate::error::ApplyError;
-use crate::state::{FenceReason, Half, Shard, ShardId, State, SyncState};
+use crate::state::{Fence, FenceReason, Half, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
-/// Makes a shard's replica its primary. The old primary is its replica from now on, of which `old` is
-/// known.
+/// Makes a shard's replica its primary. The old primary, which has stopped, is its replica from now on, of which
+/// `old` is known.
 pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.primary = shard.primary.other();
     shard.replica = old;
     shard.stays = shard.fence.is_some_and(|fence| fence.reason == FenceReason::Planned);
     shard.fence = None;
+    shard.deposed = None;
     shard.changed = now;
 }
 
-/// Takes a failed proxy out of service.
+/// The same for a primary of which nobody has made sure that it has stopped: the new one is fenced, and so not served,
+/// until a coordinator has. `(proxy, epoch)`: the old primary's proxy, and a name for the fence.
+fn depose(shard: &mut Shard, (proxy, epoch): (Address, Epoch), now: TimeMs) {
+    let (deposed, fence) = (shard.deposed.clone(), shard.fence);
+    promote(shard, SyncState::OutOfSync, now);
+    // What coordinators have seen since a primary was found dead goes on to count.
+    let begun = fence.filter(|fence| fence.reason == FenceReason::Dead && deposed.is_none());
+    shard.fence = Some(begun.unwrap_or(Fence { epoch, since: now, reason: FenceReason::Dead }));
+    // One that was fenced here as a new primary never served.
+    shard.deposed = Some(deposed.unwrap_or(proxy));
+}
+
+/// Takes a failed proxy out of service. Whoever says that it has failed may be wrong, or late: what takes over is not
+/// served before it has stopped.
 pub(super) fn proxy(
     state: &mut State,
     failed: &Address,
@@ -42,6 +56,7 @@ pub(super) fn proxy(
         (partner, is_failed)
     };
     let mut moved = Vec::new();
+    let fence = state.next_epoch();
     let cluster = state.cluster_mut(&name)?;
     let chunk = &mut cluster.chunks[place];
     for home in Half::BOTH {
@@ -53,7 +68,7 @@ pub(super) fn proxy(
         let is_usable = !is_partner_failed && chunk.shard(home).replica != SyncState::OutOfSync;
         if is_usable || force {
             outcome.promoted.push(chunk.replica(home).clone());
-            promote(chunk.shard_mut(home), SyncState::OutOfSync, now);
+            depose(chunk.shard_mut(home), (failed.clone(), fence), now);
             moved.push(ShardId { chunk: place, shard: home });
         } else {
             outcome.stuck.push(chunk.primary(home).clone());
@@ -122,8 +137,13 @@ pub(super) fn shard(
     if !is_usable && !force {
         return Err(ApplyError::ReplicaNotInSync(chunk.replica(id.shard).clone()));
     }
+    let proxy = chunk.primary_proxy(id.shard).clone();
+    let epoch = state.next_epoch();
     let cluster = state.cluster_mut(name)?;
-    promote(cluster.shard_mut(id), SyncState::OutOfSync, now);
+    match fence {
+        Some(_) => promote(cluster.shard_mut(id), SyncState::OutOfSync, now),
+        None => depose(cluster.shard_mut(id), (proxy, epoch), now),
+    }
     restart_touching(cluster, &[id]);
     schedule(state, name);
     Ok(Reply::Done)

@@ -60,7 +60,8 @@ pub(super) fn lift(
     let epoch = state.next_epoch();
     let cluster = state.cluster_mut(name)?;
     cluster.epoch = epoch;
-    cluster.shard_mut(id).fence = None;
+    let shard = cluster.shard_mut(id);
+    (shard.fence, shard.deposed) = (None, None);
     Ok(Reply::Done)
 }
 

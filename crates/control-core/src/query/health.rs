@@ -110,6 +110,9 @@ impl Findings<'_> {
 
     fn fence(&mut self, chunk: &Chunk, id: ShardId) {
         let (primary, replica) = (chunk.primary(id.shard), chunk.replica(id.shard));
+        if let Some(deposed) = &chunk.shard(id.shard).deposed {
+            return self.add(Level::Down, format!("primary {primary} waits until {deposed} has stopped"));
+        }
         match chunk.shard(id.shard).fence.map(|fence| fence.reason) {
             Some(FenceReason::Dead) => {
                 self.add(Level::Down, format!("primary {primary} is gone, {replica} is about to take over"));

@@ -92,11 +92,12 @@ fn by_the_metadata() {
     with(report(2), Level::Degraded, &["replica's proxy 10.0.0.2:5299 is reported"]);
     // The other half takes over; what is left is without a replica.
     let fail = |host| Command::FailOverProxy { proxy: address(host, 5299), force: false, now: NOW };
-    with(fail(1), Level::Degraded, &["replica's proxy 10.0.0.1:5299 counts as failed", "not in sync"]);
+    let waits = "primary 10.0.0.2:2 waits until 10.0.0.1:5299 has stopped";
+    with(fail(1), Level::Down, &["replica's proxy 10.0.0.1:5299 counts as failed", waits, "not in sync"]);
     let mut state = cluster();
     apply(&mut state, fail(1)).unwrap();
     apply(&mut state, fail(2)).unwrap();
-    check(&state, &none, Level::Down, &["primary's proxy", "replica's proxy", "not in sync"]);
+    check(&state, &none, Level::Down, &["primary's proxy", "replica's proxy", waits, "not in sync"]);
 }
 
 #[test]

@@ -87,7 +87,10 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
 /// sent them there now, they would be sent back.
 fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) -> bool {
     let taker = chunk.proxy(half.other());
-    let has_changed = |shard: Half| watch.now.since(chunk.shard(shard).changed) < TAKER_FIRST_MS;
+    // A shard that waits until this half has stopped must not wait for it to be told.
+    let has_changed = |shard: Half| {
+        watch.now.since(chunk.shard(shard).changed) < TAKER_FIRST_MS && chunk.shard(shard).deposed.is_none()
+    };
     chunk.primaries_in(half.other()).any(has_changed)
         && held_epoch(watch, taker).is_some_and(|has| has < cluster.epoch)
 }

@@ -8,6 +8,8 @@
 //!      ▲                                │
 //!      └────────────────────────────────┘ it is well again, or the replica is not usable any more
 //! ```
+//! Where somebody else had a replica take over before its primary had stopped, the new primary is the one that is
+//! fenced, until the old one has stopped in the same way.
 
 use model::{Address, ClusterName};
 
@@ -24,6 +26,13 @@ const CLOCK_DRIFT_DIVISOR: u64 = 20;
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    for (name, cluster) in &watch.state.clusters {
+        for chunk in &cluster.chunks {
+            let place = Place { watch, name, chunk, has_free: false };
+            actions
+                .extend(Half::BOTH.into_iter().filter_map(|shard| place.release(shard)).map(Action::Apply));
+        }
+    }
     if !watch.observed.may_fail_over {
         return;
     }
@@ -67,16 +76,30 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
+    /// Lets a new primary serve whose predecessor had not been stopped, once that has stopped.
+    fn release(&self, shard: Half) -> Option<Command> {
+        self.chunk.shard(shard).deposed.as_ref()?;
+        let fence = self.chunk.shard(shard).fence?;
+        self.is_stopped(shard, fence).then(|| self.lift(shard, fence))
+    }
+
     fn repair_shard(&self, shard: Half) -> Option<Command> {
+        if self.chunk.shard(shard).deposed.is_some() {
+            return None;
+        }
         let primary = self.primary(shard);
         let can_promote = self.can_promote(shard);
         let Some(fence) = self.chunk.shard(shard).fence else {
             return (primary == Primary::Gone && can_promote).then(|| self.fence(shard, FenceReason::Dead));
         };
         match (primary, fence.reason) {
-            _ if !can_promote => Some(self.lift(shard, fence)),
+            (_, reason) if !can_promote && (self.is_unfit(shard) || reason.is_handover()) => {
+                Some(self.lift(shard, fence))
+            }
             (Primary::Gone, reason) if reason.is_handover() => Some(self.fence(shard, FenceReason::Dead)),
-            (Primary::Gone, _) => self.is_stopped(shard, fence).then(|| self.promote(shard, fence)),
+            (Primary::Gone, _) => {
+                (can_promote && self.is_stopped(shard, fence)).then(|| self.promote(shard, fence))
+            }
             (Primary::Well, FenceReason::Dead) => Some(self.lift(shard, fence)),
             (Primary::Well, reason) if reason.is_handover() && self.is_caught_up(shard, fence) => {
                 Some(self.promote(shard, fence))
@@ -122,6 +145,13 @@ impl Place<'_> {
         lives && self.chunk.shard(shard).replica == SyncState::InSync
     }
 
+    /// Whether the replica is known not to have the data. One that is only not heard for a moment may have it, and
+    /// must not be made to follow its primary again: that may have lost its memory by now, and the replica would lose
+    /// it, too.
+    fn is_unfit(&self, shard: Half) -> bool {
+        self.chunk.shard(shard).replica != SyncState::InSync
+    }
+
     /// Whether the fenced primary cannot take writes any more, whatever became of it.
     ///
     /// Its proxy has the view without its slots; or neither of the two things that let it serve is left: the
@@ -137,13 +167,13 @@ impl Place<'_> {
 
     /// How long a lease lasts: another coordinator may grant longer ones than this.
     fn lease_ms(&self, shard: Half) -> u64 {
-        let health = proxy_health(self.watch.observed, self.chunk.primary_proxy(shard));
+        let health = proxy_health(self.watch.observed, self.chunk.stopping_proxy(shard));
         let seen_ms = health.map_or(0, |health| health.lease_longest_ms);
         seen_ms.max(self.watch.observed.timing.lease_ms)
     }
 
     fn has_heard(&self, shard: Half, fence: Fence) -> bool {
-        let epoch = self.watch.view_epoch(self.chunk.primary_proxy(shard));
+        let epoch = self.watch.view_epoch(self.chunk.stopping_proxy(shard));
         epoch.is_some_and(|epoch| epoch >= fence.epoch)
     }
 

@@ -5,6 +5,7 @@ use model::{Address, ClusterName};
 use super::{Action, Watch};
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, node_health};
+use crate::observed::NodeState;
 use crate::state::{Chunk, Half, SyncState};
 
 /// Adds what has changed.
@@ -35,9 +36,13 @@ fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState
         NodeCondition::Following if follows(watch, chunk, shard, chunk.primary(shard)) => {
             Some(SyncState::InSync)
         }
-        NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted | NodeCondition::Syncing => {
+        NodeCondition::Loading | NodeCondition::Restarted | NodeCondition::Syncing => {
             Some(SyncState::OutOfSync)
         }
+        // One that only hung has what it had; one that comes back without it is seen to. So a moment's silence makes
+        // nobody unfit: its primary may lose its memory in just that moment.
+        NodeCondition::Dead => (down_ms(watch, chunk, shard) >= watch.observed.timing.link_broken_ms)
+            .then_some(SyncState::OutOfSync),
         // A link breaks when the primary dies, and that is when the replica is needed. Only while the
         // primary lives and takes writes does a replica without it fall behind.
         NodeCondition::LinkBroken { for_ms } if for_ms >= watch.observed.timing.link_broken_ms => {
@@ -45,6 +50,15 @@ fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState
             primary_lives.then_some(SyncState::OutOfSync)
         }
         _ => None,
+    }
+}
+
+/// How long the replica has not answered its proxy, in milliseconds.
+fn down_ms(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> u64 {
+    let health = node_health(watch.observed, chunk.replica_proxy(shard), chunk.replica(shard));
+    match health.map(|health| health.state) {
+        Some(NodeState::Down { for_ms }) => for_ms,
+        _ => 0,
     }
 }
 

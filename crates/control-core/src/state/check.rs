@@ -82,6 +82,10 @@ impl State {
                         "is on one host with the other half of its chunk",
                     );
                 }
+                if chunk.shards.iter().any(|shard| shard.deposed.is_some() && shard.fence.is_none()) {
+                    let proxy = chunk.proxy(Half::First);
+                    return fault(proxy, "is in a chunk that waits for a proxy to stop, without a fence");
+                }
                 for fence in chunk.shards.iter().filter_map(|shard| shard.fence) {
                     self.check_epoch(|| format!("a fence in cluster {name}"), fence.epoch)?;
                 }

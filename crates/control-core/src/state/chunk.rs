@@ -79,6 +79,10 @@ pub struct Shard {
     /// it fails.
     #[serde(default)]
     pub stays: bool,
+    /// The proxy whose primary was replaced without having been stopped first, as an operator may order. Until it has
+    /// stopped, the new primary is fenced and not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposed: Option<Address>,
 }
 
 /// What is known of a replica's data.
@@ -130,7 +134,8 @@ impl Shard {
     /// A shard of two new nodes.
     #[must_use]
     pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
-        Self { slots, primary: home, replica: SyncState::Fresh, fence: None, changed: now, stays: false }
+        let (replica, stays) = (SyncState::Fresh, false);
+        Self { slots, primary: home, replica, fence: None, changed: now, stays, deposed: None }
     }
 }
 
@@ -181,6 +186,28 @@ impl Chunk {
     #[must_use]
     pub fn replica_proxy(&self, shard: Half) -> &Address {
         self.proxy(self.shard(shard).primary.other())
+    }
+
+    /// The proxy that a fence is to stop: that of the primary, or that of the one before it.
+    #[must_use]
+    pub fn stopping_proxy(&self, shard: Half) -> &Address {
+        self.shard(shard).deposed.as_ref().unwrap_or_else(|| self.primary_proxy(shard))
+    }
+
+    /// The proxy of the node that a fence has let go of the primary that is to stop.
+    #[must_use]
+    pub fn detaching_proxy(&self, shard: Half) -> &Address {
+        match self.shard(shard).deposed {
+            Some(_) => self.primary_proxy(shard),
+            None => self.replica_proxy(shard),
+        }
+    }
+
+    /// Whether a fence keeps leases from the proxy of the shard's primary. One that has taken over from a primary which
+    /// may not have stopped has a view without the slots, and needs its lease for its other shard.
+    #[must_use]
+    pub fn is_lease_kept_back(&self, shard: Half) -> bool {
+        self.shard(shard).fence.is_some() && self.shard(shard).deposed.is_none()
     }
 
     /// The half that a proxy is.

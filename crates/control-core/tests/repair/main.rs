@@ -329,6 +329,11 @@ enum Fault {
     Stop(usize),
     Delay(usize, u64),
     DelayPushes(usize, u64),
+    Freeze(usize),
+    Thaw(usize),
+    StartProxy(usize),
+    /// An operator's order, or one that a coordinator sent long ago.
+    FailOverProxy(usize),
     Heal,
 }
 
@@ -341,6 +346,10 @@ fn fault() -> impl Strategy<Value = Fault> {
         (0usize..3).prop_map(Fault::Stop),
         (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::Delay(coordinator, delay)),
         (0usize..3, 0u64..900).prop_map(|(coordinator, delay)| Fault::DelayPushes(coordinator, delay)),
+        (0usize..3).prop_map(Fault::Freeze),
+        (0usize..3).prop_map(Fault::Thaw),
+        (0usize..8).prop_map(Fault::StartProxy),
+        (0usize..8).prop_map(Fault::FailOverProxy),
         Just(Fault::Heal),
     ]
 }
@@ -362,15 +371,28 @@ fn strike(world: &mut World, fault: &Fault) {
         Fault::Stop(number) => world.coordinators[*number].is_running = false,
         Fault::Delay(number, delay) => world.coordinators[*number].delay_ms = *delay,
         Fault::DelayPushes(number, delay) => world.coordinators[*number].push_delay_ms = *delay,
+        Fault::Freeze(number) => world.coordinators[*number].is_frozen = true,
+        Fault::Thaw(number) => world.coordinators[*number].is_frozen = false,
+        Fault::StartProxy(place) => {
+            world.kill_proxy(&proxies[*place]);
+            world.start_proxy(&proxies[*place]);
+        }
+        Fault::FailOverProxy(place) => fail_over(world, &proxies[*place]),
         Fault::Heal => heal(world),
     }
+}
+
+fn fail_over(world: &mut World, proxy: &Address) {
+    let order = Command::FailOverProxy { proxy: proxy.clone(), force: false, now: world.now };
+    // Nothing is promoted where no replica is fit.
+    let _ = world.apply(order);
 }
 
 fn heal(world: &mut World) {
     world.deaf.clear();
     world.cut.clear();
     for coordinator in &mut world.coordinators {
-        coordinator.is_running = true;
+        (coordinator.is_running, coordinator.is_frozen) = (true, false);
         (coordinator.delay_ms, coordinator.push_delay_ms) = (0, 0);
     }
     for proxy in world.proxies.keys().cloned().collect::<Vec<_>>() {
@@ -405,6 +427,114 @@ proptest! {
         }
         prop_assert_eq!(&replayed, &world.state);
     }
+}
+
+#[test]
+fn a_living_proxy_that_is_failed_over_stops_first() {
+    // With a spare in its place, and without one. The world sees to it at each step that not two serve.
+    for each in [2, 1] {
+        let mut world = World::new(3, each, 1, 2);
+        let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+        let proxy = world.proxy_of(&node);
+        fail_over(&mut world, &proxy);
+        assert_ne!(primary(&world, 0, Half::First), node, "the metadata have changed at once");
+        assert_eq!(world.server(slot), Some(node.clone()), "the old primary has not heard");
+        world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_some_and(|now| now != node));
+        // It has not failed, and says so.
+        world.run_until(HEAL_MS_MAX, World::is_healed);
+    }
+}
+
+#[test]
+fn a_dead_proxy_that_is_failed_over_is_waited_for_no_longer_than_its_lease() {
+    let mut world = World::new(3, 2, 1, 2);
+    let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+    let proxy = world.proxy_of(&node);
+    world.kill_proxy(&proxy);
+    fail_over(&mut world, &proxy);
+    let took = world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_some());
+    println!("failed over by hand: served after {took} ms");
+    assert!(took <= 600, "{took} ms");
+    // The other shard of the new primary's proxy goes on meanwhile: its lease is not kept back.
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn a_view_from_before_makes_nobody_serve() {
+    // One coordinator is stopped with a push on its way, across a failover and the restart of the old primary's
+    // proxy; its view is the first that this one is given.
+    let mut world = World::new(3, 2, 1, 2);
+    let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+    let proxy = world.proxy_of(&node);
+    world.coordinators[0].push_delay_ms = 100;
+    world.start_proxy(&proxy);
+    world.run(60);
+    world.coordinators[0].is_frozen = true;
+    world.kill_proxy(&proxy);
+    world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_some_and(|now| now != node));
+    world.run(500);
+    let pushed = world.state.clusters[&cluster()].epoch;
+    world.coordinators[1].is_frozen = true;
+    world.start_proxy(&proxy);
+    world.coordinators[0].is_frozen = false;
+    // Its old push goes out before it looks at anything.
+    world.step();
+    let has = world.proxies[&proxy].view_epoch;
+    assert!(has.0 > 0 && has < pushed, "the old view came first: {has}");
+    world.run(1_000);
+    world.coordinators[1].is_frozen = false;
+    world.coordinators[0].push_delay_ms = 0;
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+/// A primary that loses its memory while its replica, which has everything, is away for a moment: whoever then serves
+/// has every write that the replica had. For a client that has asked WAIT those are its acknowledged writes.
+fn check_memory_lost(name: &str, away: impl Fn(&mut World, &Address), back: impl Fn(&mut World, &Address)) {
+    for away_at_ms in [0, 100, 200, 300, 400, 500, 700] {
+        for away_for_ms in [200, 400, 800, 2_000] {
+            let mut world = World::new(3, 2, 1, 2);
+            let (node, copy) = (primary(&world, 0, Half::First), replica(&world, 0, Half::First));
+            let slot = slot(&world, 0, Half::First);
+            let replicated = world.node(&copy).data.clone();
+            world.kill_node(&node);
+            world.start_node(&node, false);
+            world.run(away_at_ms);
+            away(&mut world, &copy);
+            world.run(away_for_ms);
+            back(&mut world, &copy);
+            world.run_until(HEAL_MS_MAX, World::is_healed);
+            let served = world.node(&world.server(slot).unwrap()).data.clone();
+            let is_there = replicated.iter().all(|write| served.contains(write));
+            assert!(is_there, "{name}: away at {away_at_ms} ms for {away_for_ms} ms: writes are lost");
+        }
+    }
+}
+
+#[test]
+fn memory_lost_while_nobody_hears_the_replica() {
+    let deafen = |world: &mut World, copy: &Address| {
+        let proxy = world.proxy_of(copy);
+        (0..2).for_each(|number| _ = world.deaf.insert((number, proxy.clone())));
+    };
+    check_memory_lost("deaf", deafen, |world, _| world.deaf.clear());
+}
+
+#[test]
+fn memory_lost_while_the_replica_hangs() {
+    let hang = |world: &mut World, copy: &Address| world.kill_node(copy);
+    check_memory_lost("hangs", hang, |world, copy| world.node_mut(copy).is_running = true);
+}
+
+#[test]
+fn memory_lost_while_the_replicas_proxy_restarts() {
+    let kill = |world: &mut World, copy: &Address| {
+        let proxy = world.proxy_of(copy);
+        world.kill_proxy(&proxy);
+    };
+    check_memory_lost("restarts", kill, |world, copy| {
+        let proxy = world.proxy_of(copy);
+        world.start_proxy(&proxy);
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The imitated processes: a proxy with its nodes, and what each does by itself.
 
 use control_core::{LinkState, NodeHealth, NodeState, ProxyHealth, TimeMs};
-use model::{Address, Epoch, Role, SetRepl, Slot, View};
+use model::{Address, Epoch, Role, SetCluster, SetRepl, Slot, View};
 
 /// How long a full resynchronisation takes.
 const RESYNC_MS: u64 = 200;
@@ -15,6 +15,10 @@ pub(crate) struct SimProxy {
     pub(crate) view_epoch: Epoch,
     pub(crate) roles_epoch: Epoch,
     pub(crate) leased_until: TimeMs,
+    /// It was told that it needs a lease, or was granted one.
+    pub(crate) needs_lease: bool,
+    /// Tells its processes apart.
+    pub(crate) token: u64,
     pub(crate) nodes: Vec<SimNode>,
 }
 
@@ -28,6 +32,8 @@ pub(crate) struct SimNode {
     pub(crate) role: Option<Role>,
     pub(crate) link: LinkState,
     pub(crate) link_since: TimeMs,
+    /// It has reached the primary that it was told to follow: before that it cannot say since when the link is down.
+    pub(crate) has_reached: bool,
     pub(crate) replica_heard: TimeMs,
     pub(crate) data: Vec<u64>,
 }
@@ -44,6 +50,7 @@ impl SimProxy {
             role: None,
             link: LinkState::Down { for_ms: 0 },
             link_since: now,
+            has_reached: false,
             replica_heard: TimeMs(0),
             data: Vec::new(),
         };
@@ -54,6 +61,8 @@ impl SimProxy {
             view_epoch: Epoch(0),
             roles_epoch: Epoch(0),
             leased_until: TimeMs(0),
+            needs_lease: false,
+            token: 0,
             nodes: nodes.iter().map(node).collect(),
         }
     }
@@ -63,13 +72,14 @@ impl SimProxy {
         let owns =
             view.local.iter().filter(|local| local.address == node.address).flat_map(|local| &local.slots);
         let owns = owns.clone().any(|slots| slots.tag.owns() && slots.ranges.contains(slot));
-        let is_allowed = self.leased_until > now || now.since(node.replica_heard) < LAG_MS_MAX;
+        let is_attached = now.since(node.replica_heard) < LAG_MS_MAX;
+        let is_allowed = !self.needs_lease || self.leased_until > now || is_attached;
         let is_well =
             node.is_running && !node.is_loading && !node.restarted && node.role == Some(Role::Primary);
         self.is_running && owns && is_allowed && is_well
     }
 
-    pub(crate) fn accept(&mut self, roles: SetRepl, view: View) {
+    pub(crate) fn accept(&mut self, roles: SetRepl, command: SetCluster) {
         if roles.flags.force {
             // Told to make do with what its nodes have.
             self.nodes.iter_mut().for_each(|node| node.restarted = false);
@@ -79,7 +89,9 @@ impl SimProxy {
             self.roles = Some(roles);
             self.tell_roles();
         }
+        let SetCluster { view, flags, .. } = command;
         if view.epoch > self.view_epoch {
+            self.needs_lease |= flags.leased;
             self.view_epoch = view.epoch;
             self.view = Some(view);
         }
@@ -102,6 +114,7 @@ impl SimProxy {
                 if node.following != following {
                     node.following = following;
                     node.link = LinkState::Down { for_ms: 0 };
+                    node.has_reached = false;
                 }
             }
         }
@@ -119,6 +132,7 @@ impl SimProxy {
             role: node.role.unwrap_or(Role::Primary),
             primary: node.following.clone(),
             link: node.following.as_ref().map(|_| match node.link {
+                LinkState::Down { .. } if !node.has_reached => LinkState::Syncing,
                 LinkState::Down { .. } => LinkState::Down { for_ms: now.since(node.link_since) },
                 link => link,
             }),
@@ -144,6 +158,7 @@ impl SimNode {
             }
             return;
         };
+        self.has_reached = true;
         match self.link {
             LinkState::Down { .. } if source.starts_with(&self.data) => self.link = LinkState::Up,
             LinkState::Down { .. } => (self.link, self.link_since) = (LinkState::Syncing, now),

@@ -38,6 +38,8 @@ pub(crate) struct World {
 
 pub(crate) struct Coordinator {
     pub(crate) is_running: bool,
+    /// It is stopped in the middle of what it does: what it was about to send goes out when it goes on.
+    pub(crate) is_frozen: bool,
     observed: Observed,
     /// How long its actions take to arrive.
     pub(crate) delay_ms: u64,
@@ -50,7 +52,7 @@ pub(crate) struct Coordinator {
 enum Sent {
     Action(Action),
     Push { proxy: Address, roles: SetRepl, view: SetCluster },
-    Lease { proxy: Address, until: TimeMs },
+    Lease { proxy: Address, token: u64, until: TimeMs },
 }
 
 impl World {
@@ -94,6 +96,7 @@ impl World {
             let sent = Vec::new();
             world.coordinators.push(Coordinator {
                 is_running: true,
+                is_frozen: false,
                 observed,
                 delay_ms: 0,
                 push_delay_ms: 0,
@@ -137,6 +140,9 @@ impl World {
         self.replicate();
         self.write();
         for number in 0..self.coordinators.len() {
+            if self.coordinators[number].is_frozen {
+                continue;
+            }
             self.deliver(number);
             if self.coordinators[number].is_running
                 && (self.now.0 + 10 * number as u64).is_multiple_of(TURN_MS)
@@ -176,7 +182,9 @@ impl World {
     pub(crate) fn start_proxy(&mut self, address: &Address) {
         let proxy = self.proxies.get_mut(address).unwrap();
         proxy.is_running = true;
+        proxy.token += 1;
         (proxy.view, proxy.roles) = (None, None);
+        (proxy.needs_lease, proxy.leased_until) = (false, TimeMs(0));
         (proxy.view_epoch, proxy.roles_epoch) = (Epoch(0), Epoch(0));
     }
 
@@ -298,7 +306,8 @@ impl World {
         };
         for proxy in heard.into_iter().filter(has_view) {
             let until = TimeMs(now.0 + coordinator.observed.timing.lease_ms);
-            coordinator.sent.push((arrives, Sent::Lease { proxy, until }));
+            let token = self.proxies[&proxy].token;
+            coordinator.sent.push((arrives, Sent::Lease { proxy, token, until }));
         }
         let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
         for action in reconcile(&self.state, &coordinator.observed, now) {
@@ -322,7 +331,7 @@ impl World {
                     let _ = self.apply(command);
                 }
                 Sent::Push { proxy, roles, view } if self.can_hear(number, &proxy) => {
-                    self.proxies.get_mut(&proxy).unwrap().accept(roles, view.view);
+                    self.proxies.get_mut(&proxy).unwrap().accept(roles, view);
                 }
                 Sent::Action(Action::Clean { proxy, epoch }) if self.can_hear(number, &proxy) => {
                     let sim = self.proxies.get_mut(&proxy).unwrap();
@@ -331,9 +340,13 @@ impl World {
                         let _ = self.apply(Command::ProxyCleaned { proxy, epoch });
                     }
                 }
-                Sent::Lease { proxy, until } if self.can_hear(number, &proxy) => {
+                Sent::Lease { proxy, token, until } if self.can_hear(number, &proxy) => {
                     let sim = self.proxies.get_mut(&proxy).unwrap();
-                    sim.leased_until = sim.leased_until.max(until);
+                    // A token of the process before this one means nothing.
+                    if sim.token == token {
+                        sim.leased_until = sim.leased_until.max(until);
+                        sim.needs_lease = true;
+                    }
                 }
                 _ => {}
             }

@@ -36,7 +36,7 @@ impl Leases {
             for half in Half::BOTH {
                 let proxy = chunk.proxy(half);
                 let mut primaries = chunk.primaries_in(half);
-                if !state.is_failed(proxy) && primaries.all(|shard| chunk.shard(shard).fence.is_none()) {
+                if !state.is_failed(proxy) && primaries.all(|shard| !chunk.is_lease_kept_back(shard)) {
                     proxies.insert(proxy.clone(), epoch);
                 }
             }

@@ -10,6 +10,7 @@ mod load;
 mod times;
 
 mod alone;
+mod by_hand;
 mod death;
 mod first;
 mod handover;
@@ -18,3 +19,4 @@ mod loading;
 mod partition;
 mod restart;
 mod several;
+mod stale;

@@ -27,11 +27,12 @@ enum Partition {
     Coordinators,
 }
 
-/// A write that the old primary's proxy answered with OK.
+/// A write that a proxy answered with OK.
 #[derive(Clone, Copy, Debug)]
-struct Taken {
+pub(crate) struct Taken {
+    #[expect(dead_code, reason = "a failing test shows it")]
     called: Instant,
-    returned: Instant,
+    pub(crate) returned: Instant,
 }
 
 impl Partition {
@@ -59,7 +60,6 @@ fn check(partition: Partition) {
     options.relays = matches!(partition, Partition::Coordinators);
     let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let runs = from_environment("PARTITION_RUNS", 2);
-    let mut late = 0;
     for run in 0..runs {
         let shard = shard_of_run(&cluster, run);
         let old = cluster.hosts[shard.primary.host].proxy.address();
@@ -82,27 +82,19 @@ fn check(partition: Partition) {
         std::thread::sleep(AFTER);
         is_over.store(true, Ordering::Relaxed);
         let taken: Vec<Taken> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
-        let before = taken.iter().filter(|write| write.returned < replaced).count();
-        let after: Vec<&Taken> = taken.iter().filter(|write| write.returned >= replaced).collect();
-        println!("{partition:?} {run}: replaced after {} ms, {before} writes before", took.as_millis());
-        assert!(before > 0, "the old primary took writes before the partition");
-        let begun = after.iter().filter(|write| write.called >= replaced).count();
-        assert_eq!(
-            begun,
-            0,
-            "{partition:?} {run}: writes that were begun then, of {} with an OK",
-            after.len()
+        let (before, late): (Vec<Taken>, Vec<Taken>) =
+            taken.into_iter().partition(|write| write.returned < replaced);
+        println!(
+            "{partition:?} {run}: replaced after {} ms, {} writes before",
+            took.as_millis(),
+            before.len()
         );
-        // A process that was stopped between hearing of a write that its node had carried out and telling the client
-        // tells it late. One that was not stopped has had nothing to tell for long.
-        let is_stopped = !matches!(partition, Partition::Coordinators);
-        assert!(is_stopped || after.is_empty(), "{partition:?} {run}: {} late answers", after.len());
-        late += after.len();
+        assert!(!before.is_empty(), "the old primary took writes before the partition");
+        // Begun before or after, carried out or not: nobody is told OK once another takes writes.
+        assert!(late.is_empty(), "{partition:?} {run}: {} late OKs: {late:?}", late.len());
         cluster.wait_whole(CLUSTER).unwrap();
     }
-    println!(
-        "{partition:?}: {runs} runs, no write begun after the replacement was taken, {late} OKs came late"
-    );
+    println!("{partition:?}: {runs} runs, no OK after the replacement took a write");
 }
 
 /// The shards take turns; primaries may be where earlier runs have left them.
@@ -113,7 +105,7 @@ fn shard_of_run(cluster: &ManagedCluster, run: usize) -> ShardPlace {
 }
 
 /// Writes to one proxy and no other, until it is over.
-fn write_to(proxy: SocketAddr, key: &str, is_over: &AtomicBool) -> Vec<Taken> {
+pub(crate) fn write_to(proxy: SocketAddr, key: &str, is_over: &AtomicBool) -> Vec<Taken> {
     let (mut taken, mut open) = (Vec::new(), None);
     while !is_over.load(Ordering::Relaxed) {
         let Some(mut connection) = open.take().or_else(|| Connection::open(proxy).ok()) else { continue };

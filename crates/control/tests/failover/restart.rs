@@ -71,6 +71,26 @@ fn nor_when_its_proxy_restarts_with_it() {
     check_empty_restart(true);
 }
 
+/// The primary's server is killed and at once started again, empty, and a little later the replica's proxy stands still
+/// for longer than a proxy may be silent: as on a machine that has too much to do. What the replica has, it keeps: it
+/// is promoted when it is heard again, and never made to follow the empty one.
+#[test]
+fn what_was_replicated_outlives_a_replica_that_is_not_heard() {
+    // Before the fence, about when the replica lets go, and while its promotion is waited for.
+    for after_ms in [0, 60, 150] {
+        let mut cluster = four_of(4);
+        let shard = shard_on(&cluster, 0);
+        let keys = write(&cluster, &shard);
+        cluster.hosts[shard.primary.host].nodes[shard.primary.node].restart().unwrap();
+        std::thread::sleep(Duration::from_millis(after_ms));
+        let proxy = &mut cluster.hosts[shard.replica.host].proxy;
+        proxy.process().freeze().unwrap();
+        std::thread::sleep(Duration::from_millis(700));
+        proxy.process().thaw().unwrap();
+        check_data(&cluster, &keys);
+    }
+}
+
 #[test]
 fn a_cluster_that_was_down_comes_back_with_its_data() {
     let mut options = ManagedOptions::of(2);

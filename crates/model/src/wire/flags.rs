@@ -6,19 +6,23 @@ use super::error::MetaError;
 const NONE: &str = "NOFLAGS";
 const FORCE: &str = "FORCE";
 const COMPRESS: &str = "COMPRESS";
+const LEASED: &str = "LEASED";
 
-/// `NOFLAGS`, or `FORCE` and `COMPRESS` joined by commas.
+/// `NOFLAGS`, or `FORCE`, `COMPRESS` and `LEASED` joined by commas.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MetaFlags {
     /// Accept the command even if its epoch is not higher than the one that is held.
     pub force: bool,
     /// The rest is one argument: base64 of gzip of JSON.
     pub compress: bool,
+    /// The sender grants leases: primaries are used only while one lasts, from this command on. Ours; means nothing in
+    /// SETREPL.
+    pub leased: bool,
 }
 
 impl MetaFlags {
     pub(super) fn parse(args: &mut Arguments<'_>) -> Result<Self, MetaError> {
-        const EXPECTED: &str = "NOFLAGS, or FORCE and COMPRESS joined by commas";
+        const EXPECTED: &str = "NOFLAGS, or FORCE, COMPRESS and LEASED joined by commas";
         let text = args.text(EXPECTED)?;
         let mut flags = Self::default();
         if text.eq_ignore_ascii_case(NONE) {
@@ -29,6 +33,8 @@ impl MetaFlags {
                 flags.force = true;
             } else if word.eq_ignore_ascii_case(COMPRESS) {
                 flags.compress = true;
+            } else if word.eq_ignore_ascii_case(LEASED) {
+                flags.leased = true;
             } else {
                 return Err(args.wrong(EXPECTED));
             }
@@ -37,11 +43,9 @@ impl MetaFlags {
     }
 
     pub(super) fn to_text(self) -> String {
-        match (self.force, self.compress) {
-            (false, false) => NONE.to_owned(),
-            (true, false) => FORCE.to_owned(),
-            (false, true) => COMPRESS.to_owned(),
-            (true, true) => format!("{FORCE},{COMPRESS}"),
-        }
+        let words = [(self.force, FORCE), (self.compress, COMPRESS), (self.leased, LEASED)];
+        let words: Vec<&str> =
+            words.into_iter().filter(|(is_set, _)| *is_set).map(|(_, word)| word).collect();
+        if words.is_empty() { NONE.to_owned() } else { words.join(",") }
     }
 }

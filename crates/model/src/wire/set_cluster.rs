@@ -57,7 +57,7 @@ impl SetCluster {
     /// The command that carries a view.
     #[must_use]
     pub fn new(view: View, force: bool) -> Self {
-        let flags = MetaFlags { force, compress: false };
+        let flags = MetaFlags { force, ..MetaFlags::default() };
         Self { flags, view, ignored_config: Vec::new() }
     }
 
@@ -80,7 +80,7 @@ impl SetCluster {
     #[must_use]
     pub fn to_args(&self, compress: bool) -> Vec<String> {
         let View { epoch, cluster, local, peers, config } = &self.view;
-        let flags = MetaFlags { force: self.flags.force, compress };
+        let flags = MetaFlags { compress, ..self.flags };
         let mut args = vec![VERSION.to_owned(), epoch.to_string(), flags.to_text()];
         if compress {
             let (cluster, local, peers) = (cluster.clone(), local.clone(), peers.clone());

@@ -106,7 +106,7 @@ impl SetRepl {
     /// The arguments after the word SETREPL, in the compressed form or the plain one.
     #[must_use]
     pub fn to_args(&self, compress: bool) -> Vec<String> {
-        let flags = MetaFlags { force: self.flags.force, compress };
+        let flags = MetaFlags { compress, ..self.flags };
         let mut args = vec![self.epoch.to_string(), flags.to_text()];
         if compress {
             args.push(payload::pack(&self.roles));

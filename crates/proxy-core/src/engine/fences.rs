@@ -3,7 +3,17 @@
 //! Whoever was made the primary in the place of one of these may take writes already. So from that moment on
 //! nothing is sent to it for clients of its slots, and what was sent and is not answered yet is answered with an
 //! error that says that it may have been executed: an OK that comes later could be for a write that the new
-//! primary never heard of, by a process that was stopped in between.
+//! primary never heard of, by a process that was stopped in between. A reply that is here already and not with its
+//! client yet cannot be told from others any more: such a client is disconnected.
+//!
+//! A process can be stopped anywhere. So the clock is read at the beginning of a turn, which covers what the turn
+//! reads and sends to nodes, and again before each write to a client. What was ruled out:
+//! ```text
+//!   turn begins ─ OK read from the node ─ stopped, the time runs out ─ written to the client   no: seen before the write
+//!   turn begins ─ OK read, client does not take it ─ time runs out ─ the client reads on       no: disconnected
+//!   stopped, the time runs out ─ OK lies in the socket ─ turn begins                           no: connection given up
+//! ```
+//! Left is a stop between the last look at the clock and the system call after it: some tens of nanoseconds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +48,12 @@ impl WriteFences {
         self.0.iter().any(|(_, until)| now_us > until.load(Ordering::Relaxed))
     }
 
+    /// Whether any node's time can run out at all.
+    #[inline]
+    fn is_any_limited(&self) -> bool {
+        self.0.iter().any(|(_, until)| until.load(Ordering::Relaxed) != u64::MAX)
+    }
+
     fn over(&self, now_us: u64) -> Vec<Address> {
         let is_over = |until: &AtomicU64| now_us > until.load(Ordering::Relaxed);
         self.0.iter().filter(|(_, until)| is_over(until)).map(|(node, _)| node.clone()).collect()
@@ -50,16 +66,48 @@ impl Engine {
     pub(super) fn look_at_fences(&mut self) {
         let is_any_over = self.shared.fences.is_any_over(self.now.us);
         if is_any_over || !self.fenced_nodes.is_empty() {
-            self.enter_fences();
+            self.enter_fences(self.now.us);
+        }
+    }
+
+    /// Whether the driver has to read a clock and call [`Engine::look_before_delivery`] before it writes to a client.
+    #[inline]
+    #[must_use]
+    pub fn must_look_before_delivery(&self) -> bool {
+        self.shared.fences.is_any_limited()
+    }
+
+    /// Something is about to be written to a client, at this time: if a node's time has run out since the turn
+    /// began, nothing that was read from it is delivered any more. The output that was to be written may be gone
+    /// then.
+    #[inline]
+    pub fn look_before_delivery(&mut self, now_us: u64) {
+        if self.shared.fences.is_any_over(now_us) {
+            self.enter_fences(now_us.max(self.now.us));
         }
     }
 
     #[cold]
-    fn enter_fences(&mut self) {
-        let over = self.shared.fences.over(self.now.us);
+    fn enter_fences(&mut self, now_us: u64) {
+        let over = self.shared.fences.over(now_us);
         let before = std::mem::replace(&mut self.fenced_nodes, over.clone());
-        for node in over.iter().filter(|node| !before.contains(node)) {
-            self.cut_off(node);
+        let fresh: Vec<&Address> = over.iter().filter(|node| !before.contains(node)).collect();
+        if fresh.is_empty() {
+            return;
+        }
+        // Before others are told errors: those are no reason to disconnect anybody.
+        self.drop_undelivered();
+        fresh.into_iter().for_each(|node| self.cut_off(node));
+    }
+
+    /// Disconnects clients to whom a reply is on its way.
+    fn drop_undelivered(&mut self) {
+        for index in 0..self.sessions.len() {
+            let session = &self.sessions[index];
+            let is_under_way = !session.out.is_empty() || session.parked.is_some();
+            if session.generation != 0 && is_under_way {
+                self.close_session(SessionId(index as u32));
+            }
         }
     }
 

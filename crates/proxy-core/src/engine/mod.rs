@@ -236,6 +236,8 @@ impl Engine {
         self.shared = Rc::new(shared);
         self.apply_settings();
         self.apply_view();
+        // What this turn still reads goes by the new view, and so by its fences.
+        self.look_at_fences();
     }
 
     /// What can be changed while the proxy runs.

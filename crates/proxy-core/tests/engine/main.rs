@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
 mod client;
+mod fences;
 mod garbage;
 mod limits;
 mod node;

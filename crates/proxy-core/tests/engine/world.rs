@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::{Address, SetCluster, Slot};
 use proxy_core::cluster_replies::ClusterReplies;
@@ -93,6 +94,12 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     backend_password: Option<Vec<u8>>,
     view: Option<Arc<WorkerView>>,
+    /// Until when the first node takes writes; `u64::MAX` for ever.
+    until_us: Arc<AtomicU64>,
+    /// The process is stopped for so long between deciding what to write to clients and each such write.
+    pub(crate) stopped_us: u64,
+    /// What was written to clients: to whom, how much, and whether the first node's time was over then.
+    pub(crate) deliveries: Vec<(usize, usize, bool)>,
     epoch: u64,
     chunk: Chunk,
     chunk_large: Chunk,
@@ -122,7 +129,8 @@ impl World {
         let shared = shared(&settings, view.clone(), None);
         let mut engine = Engine::new(shared, policy, Arc::new(WorkerStats::new()), 42, now);
         let (chunk, chunk_large) = (engine.pool().chunk(false), engine.pool().chunk(true));
-        let nodes = NODES.iter().zip([3, 5]);
+        // A client may ask for a request to be forwarded to the other proxy.
+        let nodes = NODES.iter().chain([&PEER]).zip([3, 5, 7]);
         let mut world = World {
             engine,
             now,
@@ -136,6 +144,9 @@ impl World {
             settings,
             backend_password: None,
             view,
+            until_us: Arc::new(AtomicU64::new(u64::MAX)),
+            stopped_us: 0,
+            deliveries: Vec::new(),
             epoch: 1,
             chunk,
             chunk_large,
@@ -174,8 +185,20 @@ impl World {
     }
 
     fn share(&mut self) {
-        let shared = shared(&self.settings, self.view.clone(), self.backend_password.as_deref());
+        let mut shared = shared(&self.settings, self.view.clone(), self.backend_password.as_deref());
+        shared.fences = WriteFences::new(vec![(NODES[0].parse().unwrap(), self.until_us.clone())]);
         self.engine.update(shared);
+    }
+
+    /// The first node takes writes until then, and the engine looks at that from now on.
+    pub(crate) fn limit(&mut self, until_us: u64) {
+        self.extend(until_us);
+        self.share();
+    }
+
+    /// The first node takes writes until then, as the control thread tells all workers at any time.
+    pub(crate) fn extend(&mut self, until_us: u64) {
+        self.until_us.store(until_us, Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&mut self, us: u64) {
@@ -227,6 +250,11 @@ impl World {
     /// Places of connections that are open or being opened.
     pub(crate) fn links(&self) -> Vec<usize> {
         (0..self.links.len()).filter(|&link| self.links[link].is_some()).collect()
+    }
+
+    /// Whether a connection is to that node.
+    pub(crate) fn is_link_to(&self, link: usize, address: &str) -> bool {
+        self.links[link].as_ref().is_some_and(|open| open.address.to_string() == address)
     }
 
     /// A connection attempt ends well, where one is under way.
@@ -311,6 +339,7 @@ impl World {
             self.write_backend(id);
         }
         for id in sessions {
+            self.now.us += self.stopped_us;
             if let Some(client) = self.client_of(id) {
                 self.write_session(client);
             }
@@ -336,14 +365,19 @@ impl World {
         node.received(open.peer.as_mut().unwrap(), &bytes, &mut open.replies);
     }
 
-    fn write_session(&mut self, client: usize) {
-        let client = &mut self.clients[client];
+    fn write_session(&mut self, place: usize) {
+        let is_over = self.now.us > self.until_us.load(Ordering::Relaxed);
+        let client = &mut self.clients[place];
         if client.closed {
             return;
+        }
+        if self.engine.must_look_before_delivery() {
+            self.engine.look_before_delivery(self.now.us);
         }
         let bytes = first_bytes(self.engine.session_output(client.id), client.window);
         client.window = client.window.saturating_sub(bytes.len());
         client.received(&bytes, self.allowed);
+        self.deliveries.push((place, bytes.len(), is_over));
         self.engine.session_sent(client.id, bytes.len());
     }
 
@@ -374,8 +408,10 @@ impl World {
                     );
                 }
                 Action::CloseSession(id) => {
-                    let client = self.client_of(id).expect("a session is closed once");
-                    self.clients[client].closed = true;
+                    // The client may have broken the connection after the engine decided.
+                    if let Some(client) = self.client_of(id) {
+                        self.clients[client].closed = true;
+                    }
                     self.engine.session_released(id);
                 }
                 Action::ReadSession(id) => {

@@ -2,7 +2,8 @@
 //!
 //! Each does while a lease of a coordinator lasts, or while it has a replica that has acknowledged lately: a primary
 //! whose replica is attached cannot have been replaced, because promotion detaches the replica first. A proxy that
-//! was never granted a lease has no coordinator, and nobody who could replace its primaries.
+//! was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who could
+//! replace its primaries.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,10 @@ use super::thread::Control;
 /// A replica that acknowledged that long ago still counts as attached. No longer than a lease, which is what
 /// coordinators wait for after a replica has let go.
 const ATTACHED_FOR: Duration = Duration::from_millis(300);
+
+/// By so much earlier than they must the workers stop. Before it writes to a client a worker looks at a clock that is
+/// late by up to a tick of the kernel, 10 ms at most, because that clock costs it a quarter of what the exact one does.
+const DELIVERY_MARGIN: Duration = Duration::from_millis(10);
 
 /// When a replica of each primary last acknowledged. The time is that at which it was asked.
 #[derive(Debug, Default)]
@@ -50,8 +55,8 @@ impl Control {
         self.attachments.keep(&primaries);
         self.fences.retain(|primary, _| primaries.contains(primary));
         for primary in primaries {
-            let until = self.attachments.until(&primary, self.lease.granted_until());
-            let until_us = until.map_or(u64::MAX, monotonic_us);
+            let until = self.attachments.until(&primary, self.lease.limit());
+            let until_us = until.map_or(u64::MAX, |until| monotonic_us(until - DELIVERY_MARGIN));
             self.fences.entry(primary).or_default().store(until_us, Ordering::Relaxed);
         }
     }

@@ -22,7 +22,7 @@ impl Control {
     pub(super) fn answer_health(&mut self, grant: Option<&LeaseGrant>, reply: &mut Vec<u8>) {
         let now = Instant::now();
         if let Some(grant) = grant {
-            let is_first = self.lease.granted_until().is_none();
+            let is_first = self.lease.limit().is_none();
             if self.lease.grant(&grant.token, grant.length, now) {
                 if is_first {
                     self.follow_primaries();

@@ -2,6 +2,10 @@
 //!
 //! A lease counts from when this proxy issued the token that the grant carries back, however long the grant was
 //! on its way. Tokens of an earlier process of this proxy mean nothing here.
+//!
+//! Without a coordinator there are no leases, and none is needed. A view that says that its sender grants them changes
+//! that at once, before it is in force: so a view that was overtaken long ago, pushed late by a coordinator that was
+//! stopped, makes nobody serve.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +20,19 @@ pub(super) struct Lease {
     process: String,
     until: Instant,
     longest: Duration,
+    is_needed: bool,
 }
 
 impl Lease {
     /// None yet. `process` names this process and no other.
     pub(super) fn new(process: &str, now: Instant) -> Lease {
-        Lease { started: now, process: process.to_owned(), until: now, longest: Duration::ZERO }
+        let (longest, is_needed) = (Duration::ZERO, false);
+        Lease { started: now, process: process.to_owned(), until: now, longest, is_needed }
+    }
+
+    /// From now on nothing is served without a lease or an attached replica, for as long as this process lives.
+    pub(super) fn need(&mut self) {
+        self.is_needed = true;
     }
 
     /// A token that stands for now.
@@ -37,6 +48,7 @@ impl Lease {
         let until = issued + length;
         let is_longer = until > self.until;
         self.until = self.until.max(until);
+        self.is_needed |= is_longer;
         is_longer
     }
 
@@ -46,9 +58,9 @@ impl Lease {
         if process == self.process { self.started.checked_add(since) } else { None }
     }
 
-    /// Until when it lasts; none if none was ever granted.
-    pub(super) fn granted_until(&self) -> Option<Instant> {
-        (self.until > self.started).then_some(self.until)
+    /// Until when it lasts, a moment in the past before the first; none if none is needed.
+    pub(super) fn limit(&self) -> Option<Instant> {
+        self.is_needed.then_some(self.until)
     }
 
     /// The longest that was ever granted: coordinators that grant shorter ones have to wait that long, too.
@@ -95,5 +107,20 @@ mod tests {
             "an older one takes nothing away"
         );
         assert_eq!(lease.until(), at(407));
+    }
+
+    #[test]
+    fn whether_one_is_needed() {
+        let begun = Instant::now();
+        let later = begun + Duration::from_millis(100);
+        let mut lease = Lease::new("me", begun);
+        assert_eq!(lease.limit(), None, "alone");
+        assert!(!lease.grant(b"other-0", Duration::from_millis(400), later));
+        assert_eq!(lease.limit(), None, "what was granted to another process says nothing");
+        assert!(lease.grant(b"me-0", Duration::from_millis(400), later));
+        assert_eq!(lease.limit(), Some(begun + Duration::from_millis(400)), "granted");
+        let mut lease = Lease::new("me", begun);
+        lease.need();
+        assert_eq!(lease.limit(), Some(begun), "told that one is needed, and not granted any");
     }
 }

@@ -22,10 +22,14 @@ impl Control {
             Err(error) => error.write(&mut reply),
             Ok(Umctl::SetCluster(command)) => {
                 let (epoch, ignored) = (command.view.epoch, command.ignored_config.clone());
+                let is_leased = command.flags.leased;
                 let held = self.cluster.held().clone();
                 let outcome = self.cluster.set_cluster(*command);
                 if outcome.is_ok() && !self.cluster.held().difference(&held).is_empty() {
                     self.hold_from_now();
+                }
+                if outcome.is_ok() && is_leased {
+                    self.lease.need();
                 }
                 match ignored.is_empty() {
                     true => encode::simple(&mut reply, "OK"),

@@ -215,7 +215,7 @@ impl Control {
     /// asked, because its stream has to come to rest.
     pub(super) fn follow_primaries(&mut self) {
         // Without a coordinator nobody is ever replaced, and nobody needs to be asked.
-        let is_watched = self.lease.granted_until().is_some();
+        let is_watched = self.lease.limit().is_some();
         let primaries = if is_watched { self.cluster.owners() } else { Vec::new() };
         self.heartbeats.retain(|primary, _| primaries.contains(primary));
         for primary in primaries {

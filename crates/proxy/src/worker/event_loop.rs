@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 
 use super::io::{self, Read, Written};
 use super::mailbox::Inbox;
+use super::messages::OwedAsk;
 use super::{ControlMessage, Totals, WorkerStart, sockets};
 use crate::RunError;
 
@@ -83,6 +84,8 @@ pub(super) struct EventLoop {
     backends: Vec<Option<BackendSocket>>,
     /// Sockets that had more than one read took.
     pub(super) again: Vec<u64>,
+    /// Who asked in this turn what is due to clients.
+    pub(super) owed_asks: Vec<OwedAsk>,
     chunk: Chunk,
     chunk_large: Chunk,
     pub(super) now: Moment,
@@ -115,6 +118,7 @@ impl EventLoop {
             sessions: Vec::with_capacity(maxclients),
             backends: Vec::new(),
             again: Vec::new(),
+            owed_asks: Vec::new(),
             chunk,
             chunk_large,
             now,
@@ -163,6 +167,7 @@ impl EventLoop {
             for id in sessions.drain(..) {
                 self.write_session(id);
             }
+            self.answer_owed();
             self.act();
             self.nap();
         }
@@ -311,6 +316,10 @@ impl EventLoop {
     fn write_session(&mut self, id: SessionId) {
         let Some(Some(session)) = self.sessions.get(id.0 as usize) else { return };
         loop {
+            // Only proxies that are watched by coordinators have to.
+            if self.engine.must_look_before_delivery() {
+                self.engine.look_before_delivery(micros(ClockId::MonotonicCoarse));
+            }
             let queue = self.engine.session_output(id);
             let due = queue.len();
             if due == 0 {
@@ -376,9 +385,9 @@ impl EventLoop {
                     }
                 }
                 Action::CloseSession(id) => {
-                    if self.close_session_socket(id) {
-                        self.engine.session_released(id);
-                    }
+                    // The client may have broken the connection after the engine decided.
+                    self.close_session_socket(id);
+                    self.engine.session_released(id);
                 }
                 Action::ReadSession(id) => {
                     if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize)
@@ -437,10 +446,11 @@ impl EventLoop {
     }
 }
 
+fn micros(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32).as_micros() as u64
+}
+
 fn moment() -> Moment {
-    let micros = |clock| {
-        let time = clock_gettime(clock);
-        Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32).as_micros() as u64
-    };
     Moment { us: micros(ClockId::Monotonic), unix_us: micros(ClockId::Realtime) }
 }

@@ -1,13 +1,31 @@
 //! What the control thread asks of a worker.
 
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
+use model::Address;
 use proxy_core::engine::SessionSketch;
+use tokio::sync::oneshot;
 
 use super::event_loop::EventLoop;
 use super::{SessionLine, WorkerMessage};
 
+/// The question how many replies of some nodes are due to clients.
+pub(super) struct OwedAsk {
+    nodes: Arc<[Address]>,
+    answer: oneshot::Sender<usize>,
+}
+
 impl EventLoop {
+    /// Answers at the end of a turn who has asked in it: what was read from nodes is written to the clients then, as
+    /// far as they take it. Whoever reads 0 may have another take over.
+    pub(super) fn answer_owed(&mut self) {
+        for ask in self.owed_asks.drain(..) {
+            // Who asked may have ended.
+            let _ = ask.answer.send(self.engine.owed_by(&ask.nodes));
+        }
+    }
+
     pub(super) fn take_messages(&mut self) {
         self.inbox.clear();
         while let Ok(message) = self.inbox.receiver.try_recv() {
@@ -19,9 +37,7 @@ impl EventLoop {
                     let _ = done.send(());
                 }
                 WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
-                WorkerMessage::Owed(nodes, answer) => {
-                    let _ = answer.send(self.engine.owed_by(&nodes));
-                }
+                WorkerMessage::Owed(nodes, answer) => self.owed_asks.push(OwedAsk { nodes, answer }),
                 WorkerMessage::CutOff(nodes, answer) => {
                     nodes.iter().for_each(|node| self.engine.cut_off(node));
                     let _ = answer.send(());
