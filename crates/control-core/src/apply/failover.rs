@@ -34,8 +34,8 @@ fn depose(shard: &mut Shard, (proxy, epoch): (Address, Epoch), now: TimeMs) {
 }
 
 /// Takes a failed proxy out of service. Whoever says that it has failed may be wrong, or late: what takes over is not
-/// served before it has stopped. `(decided_after, force)`: after which comeback this was decided, if not by an operator, and whether to promote
-/// whatever is known of the replicas.
+/// served before it has stopped. `(decided_after, force)`: after which comeback this was decided, if not by an
+/// operator, and whether to promote whatever is known of the replicas.
 pub(super) fn proxy(
     state: &mut State,
     failed: &Address,

@@ -182,16 +182,17 @@ fn primaries_go_home_only_when_nothing_else_is_to_be_done() {
         ("all is well", true, &|_| {}),
         ("a proxy is silent", false, &silence),
         ("a proxy has failed for good, and its primary has moved", true, &|scene| {
-            let (chunk, now) = (scene.chunk(2), scene.now);
-            scene.fence(2, FenceReason::Dead);
-            let fence = scene.chunk(2).shard(Half::First).fence.map(|fence| fence.epoch);
-            let (cluster, primary) = (name(), chunk.primary(Half::First).clone());
-            let (force, behind_bytes) = (false, None);
-            scene.apply(Command::FailOverShard { cluster, primary, fence, force, behind_bytes, now });
-            let [proxy, partner] = chunk.proxies;
-            let seen = scene.observed.proxies.get_mut(&proxy).unwrap();
-            (seen.answered, seen.watched_since) = (None, TimeMs(1));
+            silence(scene);
+            let (proxy, now) = (other(scene), scene.now);
             scene.apply(Command::FailOverProxy { proxy, force: false, decided_after: None, now });
+            // It has stopped, too.
+            let (chunk, cluster) = (scene.chunk(2), name());
+            for shard in Half::BOTH {
+                let Some(fence) = chunk.shard(shard).fence else { continue };
+                let (cluster, primary) = (cluster.clone(), chunk.primary(shard).clone());
+                scene.apply(Command::LiftFence { cluster, primary, fence: fence.epoch });
+            }
+            let partner = scene.chunk(2).proxies[0].clone();
             let epoch = scene.state.clusters[&name()].epoch;
             for proxy in scene.state.proxies.keys().cloned().collect::<Vec<_>>() {
                 let health = scene.health(&proxy);
@@ -204,9 +205,9 @@ fn primaries_go_home_only_when_nothing_else_is_to_be_done() {
             let (proxy, reporter, now) = (other(scene), ReporterId("other".to_owned()), scene.now);
             scene.apply(Command::ReportFailure { proxy, reporter, now });
         }),
-        ("a primary is dead", false, &|scene| {
+        ("a node is dead", false, &|scene| {
             let proxy = other(scene);
-            scene.health(&proxy).nodes[1].state = NodeState::Down { for_ms: 1_000 };
+            scene.break_node(&proxy);
         }),
         ("a node started anew", false, &|scene| {
             let proxy = other(scene);

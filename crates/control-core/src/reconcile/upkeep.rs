@@ -115,7 +115,7 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
 }
 
 /// Whether every proxy of the cluster answers, or counts as failed and has been dealt with as far as it can be; and every
-/// primary that has a living proxy serves.
+/// primary that has a living proxy serves, and every replica that is in sync stays so.
 fn is_calm(watch: &Watch<'_>, cluster: &Cluster) -> bool {
     cluster.chunks.iter().all(|chunk| {
         let is_settled = |proxy| {
@@ -126,6 +126,12 @@ fn is_calm(watch: &Watch<'_>, cluster: &Cluster) -> bool {
             let proxy = chunk.primary_proxy(shard);
             watch.primary(chunk, shard) == NodeCondition::Primary || watch.state.is_failed(proxy)
         };
-        chunk.proxies.iter().all(is_settled) && Half::BOTH.into_iter().all(serves)
+        let follows = |shard| {
+            let is_failed = watch.state.is_failed(chunk.replica_proxy(shard));
+            let is_fit = chunk.shard(shard).replica == SyncState::InSync;
+            is_failed || !is_fit || watch.replica(chunk, shard) == NodeCondition::Following
+        };
+        let is_well = |shard| serves(shard) && follows(shard);
+        chunk.proxies.iter().all(is_settled) && Half::BOTH.into_iter().all(is_well)
     })
 }

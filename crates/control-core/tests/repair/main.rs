@@ -432,15 +432,20 @@ proptest! {
 
 #[test]
 fn a_living_proxy_that_is_failed_over_stops_first() {
-    // With a spare in its place, and without one. The world sees to it at each step that not two serve.
-    for each in [2, 1] {
+    // With a spare in its place, and without one; it hears of it, or serves on by what it was told before. The world sees
+    // to it at each step that not two serve.
+    for (each, hears) in [(2, true), (2, false), (1, true), (1, false)] {
         let mut world = World::new(3, each, 1, 2);
         let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
         let proxy = world.proxy_of(&node);
+        if !hears {
+            (0..2).for_each(|number| _ = world.deaf.insert((number, proxy.clone())));
+        }
         fail_over(&mut world, &proxy);
         assert_ne!(primary(&world, 0, Half::First), node, "the metadata have changed at once");
         assert_eq!(world.server(slot), Some(node.clone()), "the old primary has not heard");
         world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_some_and(|now| now != node));
+        world.deaf.clear();
         // It has not failed, and says so.
         world.run_until(HEAL_MS_MAX, World::is_healed);
     }
@@ -458,6 +463,20 @@ fn a_dead_proxy_that_is_failed_over_is_waited_for_no_longer_than_its_lease() {
     assert!(took <= 600, "{took} ms");
     // The other shard of the new primary's proxy goes on meanwhile: its lease is not kept back.
     world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn a_replica_that_lets_go_keeps_its_primary_as_a_peer() {
+    // By that its proxy knows a node that started anew meanwhile, and replicates nobody of its shard.
+    let mut world = World::new(3, 2, 1, 2);
+    let (node, copy) = (primary(&world, 0, Half::First), replica(&world, 0, Half::First));
+    let (cluster, now) = (cluster(), world.now);
+    let fence = Command::FenceShard { cluster, primary: node.clone(), reason: FenceReason::Dead, now };
+    world.apply(fence).unwrap();
+    let (roles, _) = control_core::desired_view(&world.state, &world.proxy_of(&copy)).unwrap();
+    let told = roles.roles.iter().find(|role| role.node == copy).unwrap();
+    assert_eq!(told.role, model::Role::Primary);
+    assert_eq!(told.peers[0].node, node);
 }
 
 #[test]

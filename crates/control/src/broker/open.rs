@@ -1,12 +1,22 @@
 //! Opening the store that the configuration names.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use control_core::{Command, Settings};
+use tokio::net::TcpStream;
+use tracing::warn;
 
 use crate::config::{BrokerConfig, StoreKind, Text};
 use crate::run_error::RunError;
-use crate::store::{Embedded, Etcd, EtcdOptions, Metadata};
+use crate::store::{Embedded, Etcd, EtcdOptions, Metadata, StoreError};
+
+/// How long a broker that starts waits for an etcd that cannot be reached.
+const ETCD_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Between two attempts.
+const ETCD_RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// An attempt that takes so long had no answer: a refusal comes sooner.
+const ETCD_HANGS: Duration = Duration::from_secs(2);
 
 /// Opens the store and gives it the settings of this broker.
 ///
@@ -22,7 +32,7 @@ pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> 
         }
         StoreKind::Etcd => {
             let options = etcd_options(config).await?;
-            Metadata::open(Etcd::connect(&options).await?).await?
+            open_etcd(&options).await?
         }
     };
     let settings = Settings {
@@ -41,6 +51,40 @@ pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> 
         metadata.change(Command::SetReplicaAddresses(replicas)).await?;
     }
     Ok(metadata)
+}
+
+/// Opens the metadata in etcd. After a loss of power broker and etcd start at the same time, and etcd may take longer:
+/// while it does not listen, or listens and hangs, it is waited for. What it refuses is told at once.
+async fn open_etcd(options: &EtcdOptions) -> Result<Metadata, StoreError> {
+    let begun = Instant::now();
+    loop {
+        let attempt = Instant::now();
+        let is_listening = listens(&options.endpoints).await;
+        let opened = match Etcd::connect(options).await {
+            Ok(etcd) => Metadata::open(etcd).await,
+            Err(error) => Err(error),
+        };
+        let is_away = !is_listening || attempt.elapsed() >= ETCD_HANGS;
+        match opened {
+            Err(StoreError::Unavailable(error)) if is_away && begun.elapsed() < ETCD_WAIT_MAX => {
+                warn!(error, "etcd is waited for");
+                tokio::time::sleep(ETCD_RETRY_INTERVAL).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether any of these accepts a connection.
+async fn listens(endpoints: &[String]) -> bool {
+    for endpoint in endpoints {
+        let address = endpoint.rsplit("//").next().unwrap_or_default().trim_end_matches('/');
+        let connecting = tokio::time::timeout(ETCD_HANGS, TcpStream::connect(address));
+        if matches!(connecting.await, Ok(Ok(_))) {
+            return true;
+        }
+    }
+    false
 }
 
 async fn etcd_options(config: &BrokerConfig) -> Result<EtcdOptions, RunError> {

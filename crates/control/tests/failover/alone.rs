@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::fixture::{CLUSTER, four_of, from_environment};
+use crate::fixture::{CLUSTER, four_of, from_environment, wait_attached};
 use crate::load::Load;
 
 #[test]
 fn nothing_fails_without_a_control_plane() {
     let mut cluster = four_of(4);
+    wait_attached(&cluster);
     let shards = cluster.shards(CLUSTER).unwrap();
     let keys = shards.iter().map(|shard| shard.key("alone", 0).unwrap()).collect();
     for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {

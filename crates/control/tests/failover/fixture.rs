@@ -45,6 +45,17 @@ pub(crate) fn problems(cluster: &ManagedCluster, id: ShardId) -> Vec<String> {
     health.shards.into_iter().find(|shard| shard.shard == number).unwrap().problems
 }
 
+/// Waits until each primary has heard from its replica. A replica that was given everything anew says up to a second
+/// later for the first time that it has it; until then its primary serves by its lease alone.
+pub(crate) fn wait_attached(cluster: &ManagedCluster) {
+    for shard in cluster.shards(CLUSTER).unwrap() {
+        let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
+        let key = shard.key("attached", 0).unwrap();
+        connection.say(&format!("SET {key} 1")).unwrap().expect_ok().unwrap();
+        assert_eq!(connection.say("WAIT 1 10000").unwrap().integer().unwrap(), 1, "{shard:?}");
+    }
+}
+
 /// Writes a key at that proxy until it is taken; how long after `since`.
 pub(crate) fn first_write(proxy: SocketAddr, key: &str, since: Instant) -> Duration {
     let mut connection: Option<Connection> = None;

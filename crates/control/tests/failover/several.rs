@@ -8,7 +8,7 @@ use testkit::managed::service::Service;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{Brokers, ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, find, first_write, shard_on};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, find, first_write, shard_on, wait_attached};
 use crate::load::Load;
 
 /// How long clients write around a death.
@@ -48,6 +48,7 @@ fn count(events: &[api::v4::Event], primary: &model::Address) -> (usize, usize) 
 
 /// One writer for each shard, on which nothing may fail until it is stopped.
 fn start_load(cluster: &ManagedCluster, prefix: &str) -> Load {
+    wait_attached(cluster);
     let shards = cluster.shards(CLUSTER).unwrap();
     Load::start(&cluster.proxies(), shards.iter().map(|shard| shard.key(prefix, 0).unwrap()).collect())
 }
@@ -126,7 +127,8 @@ fn two_coordinators_handle_each_fault_once() {
         std::thread::sleep(AROUND);
         check_nothing_failed(load, "a coordinator died");
         let (events, _) = events_after(&cluster, before);
-        assert!(events.is_empty(), "{events:#?}");
+        // What is known of replicas may still be noted; nothing was done about anybody.
+        assert!(events.iter().all(|event| event.kind == "SetReplicaSync"), "{events:#?}");
         // The other one alone is enough.
         check_failover(&mut cluster, dead);
         cluster.coordinators[dead].restart().unwrap();
@@ -179,14 +181,14 @@ fn brokers_on_etcd_die_and_come_back() {
 }
 
 /// Without etcd there is no metadata: nothing can be decided, and nothing that is well may fail.
-fn check_without_etcd(begin: impl Fn(&mut Service), end: impl Fn(&mut Service)) {
+fn check_without_etcd(begin: impl Fn(&mut ManagedCluster), end: impl Fn(&mut ManagedCluster)) {
     let mut cluster =
         ManagedCluster::with_cluster(&two_coordinators(Brokers::OnEtcd(2), 4), CLUSTER, 4).unwrap();
     let before = cluster.shards(CLUSTER).unwrap();
     let load = start_load(&cluster, "etcd");
-    begin(cluster.etcd.as_mut().unwrap());
+    begin(&mut cluster);
     std::thread::sleep(WITHOUT_ETCD);
-    end(cluster.etcd.as_mut().unwrap());
+    end(&mut cluster);
     cluster.wait_whole(CLUSTER).unwrap();
     check_nothing_failed(load, "without etcd");
     let after = cluster.shards(CLUSTER).unwrap();
@@ -196,13 +198,22 @@ fn check_without_etcd(begin: impl Fn(&mut Service), end: impl Fn(&mut Service)) 
 
 #[test]
 fn an_etcd_that_dies_and_comes_back() {
-    check_without_etcd(Service::kill, |etcd| {
+    let begin = |cluster: &mut ManagedCluster| {
+        cluster.etcd.as_mut().unwrap().kill();
+        // A broker that starts anew meanwhile waits for it.
+        cluster.brokers[0].restart().unwrap();
+    };
+    check_without_etcd(begin, |cluster| {
+        assert!(cluster.brokers.iter_mut().all(Service::is_running), "a broker has ended");
+        let etcd = cluster.etcd.as_mut().unwrap();
         etcd.restart().unwrap();
         etcd.wait_listening().unwrap();
+        cluster.brokers[0].wait_listening().unwrap();
     });
 }
 
 #[test]
 fn an_etcd_that_hangs() {
-    check_without_etcd(|etcd| etcd.process().freeze().unwrap(), |etcd| etcd.process().thaw().unwrap());
+    let begin = |cluster: &mut ManagedCluster| cluster.etcd.as_mut().unwrap().process().freeze().unwrap();
+    check_without_etcd(begin, |cluster| cluster.etcd.as_mut().unwrap().process().thaw().unwrap());
 }

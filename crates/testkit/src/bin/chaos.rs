@@ -10,6 +10,12 @@ use clap::Parser;
 use testkit::chaos::run::{ChaosOptions, run};
 use testkit::managed::Brokers;
 
+/// What is started unless told otherwise.
+const HOSTS: usize = 4;
+const SPARES: usize = 2;
+const BROKERS: usize = 2;
+const COORDINATORS: usize = 2;
+
 /// Kills, freezes and cuts off the processes of a self-managing cluster while clients write down what they see,
 /// and judges it.
 #[derive(Debug, Parser)]
@@ -24,16 +30,16 @@ struct Arguments {
     #[arg(long)]
     only: Option<String>,
     /// Hosts of the cluster, an even number.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = HOSTS)]
     hosts: usize,
     /// Hosts in the pool beside them.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = SPARES)]
     spares: usize,
     /// Brokers on one etcd; 0 is one broker with a file.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = BROKERS)]
     brokers: usize,
     /// Coordinators.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = COORDINATORS)]
     coordinators: usize,
     /// Writes the report as JSON to this file.
     #[arg(long)]
@@ -43,10 +49,29 @@ struct Arguments {
     logs: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// The command that brings the same faults to the same processes.
+    fn again(&self, seed: u64) -> String {
+        let numbers = [
+            ("hosts", self.hosts, HOSTS),
+            ("spares", self.spares, SPARES),
+            ("brokers", self.brokers, BROKERS),
+            ("coordinators", self.coordinators, COORDINATORS),
+        ];
+        let differing = numbers.into_iter().filter(|(_, number, default)| number != default);
+        let mut others: Vec<String> =
+            differing.map(|(name, number, _)| format!("--{name} {number}")).collect();
+        others.extend(self.only.iter().map(|only| format!("--only '{only}'")));
+        let command = format!("make chaos SEED={seed} SECONDS={}", self.seconds);
+        if others.is_empty() { command } else { format!("{command} ARGUMENTS=\"{}\"", others.join(" ")) }
+    }
+}
+
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
-    println!("seed {seed}; again with: make chaos SEED={seed} SECONDS={}", arguments.seconds);
+    let again = arguments.again(seed);
+    println!("seed {seed}; again with: {again}");
     let options = ChaosOptions {
         hosts: arguments.hosts,
         spares: arguments.spares,
@@ -58,6 +83,9 @@ fn main() -> Result<ExitCode> {
     };
     let report = run(&options, &|line| println!("{line}"))?;
     println!("\n{report}");
+    if !report.is_good() {
+        println!("the same faults again: {again}");
+    }
     if let Some(path) = arguments.json {
         let text = serde_json::to_string_pretty(&report)?;
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;

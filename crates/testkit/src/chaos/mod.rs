@@ -11,3 +11,6 @@ pub mod report;
 pub mod run;
 pub mod watch;
 pub mod workload;
+
+/// What the cluster is called.
+const CLUSTER: &str = "chaos";

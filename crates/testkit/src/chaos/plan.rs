@@ -36,8 +36,18 @@ pub enum Victim {
     Broker,
     /// One coordinator.
     Coordinator,
-    /// All brokers and coordinators at once.
+    /// All brokers at once.
+    Brokers,
+    /// All coordinators at once.
+    Coordinators,
+    /// What the brokers keep the metadata in; only where there is one.
+    Etcd,
+    /// All brokers, all coordinators and etcd at once.
     ControlPlane,
+    /// The line between a shard's primary and its replica, which everybody else still reaches.
+    Link,
+    /// The cluster, as an operator changes it.
+    Cluster,
 }
 
 /// What befalls it.
@@ -49,10 +59,14 @@ pub enum Harm {
     Bounce,
     /// SIGSTOP; SIGCONT when the fault ends.
     Freeze,
-    /// Its packets are lost, in these directions; only for hosts and the control plane.
+    /// Its packets are lost, in these directions, seen from the primary; only for hosts, lines and the control plane.
     Cut(Direction),
     /// As `Cut` in both directions, but clients still reach it: what tempts a primary to serve on alone.
     CutFromCluster,
+    /// Nothing is harmed: an operator has the replica take over.
+    HandOver,
+    /// Nothing is harmed: the cluster gets a chunk of the pool, and gives it back when the fault ends.
+    Grow,
 }
 
 /// One fault.
@@ -78,6 +92,13 @@ impl Fault {
     }
 }
 
+impl Victim {
+    /// Whether it is none of the control plane's.
+    const fn is_of_data(self) -> bool {
+        matches!(self, Self::Primary | Self::Replica | Self::Proxy | Self::Host | Self::Link | Self::Cluster)
+    }
+}
+
 impl fmt::Display for Victim {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -87,7 +108,12 @@ impl fmt::Display for Victim {
             Self::Host => "host",
             Self::Broker => "broker",
             Self::Coordinator => "coordinator",
+            Self::Brokers => "all brokers",
+            Self::Coordinators => "all coordinators",
+            Self::Etcd => "etcd",
             Self::ControlPlane => "control plane",
+            Self::Link => "link",
+            Self::Cluster => "cluster",
         })
     }
 }
@@ -102,6 +128,8 @@ impl fmt::Display for Harm {
             Self::Cut(Direction::Outgoing) => "cut off outgoing",
             Self::Cut(Direction::Incoming) => "cut off incoming",
             Self::CutFromCluster => "cut off from all but clients",
+            Self::HandOver => "handed over",
+            Self::Grow => "grown",
         })
     }
 }
@@ -116,6 +144,27 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What there is to be harmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scene {
+    /// A network between the hosts.
+    pub network: bool,
+    /// An etcd.
+    pub etcd: bool,
+    /// Two hosts in the pool, so that the cluster can grow by a chunk.
+    pub can_grow: bool,
+}
+
+impl Scene {
+    /// Whether such a fault can happen.
+    #[must_use]
+    pub fn allows(self, victim: Victim, harm: Harm) -> bool {
+        (self.network || !harm.cuts())
+            && (self.etcd || victim != Victim::Etcd)
+            && (self.can_grow || harm != Harm::Grow)
+    }
+}
+
 /// An endless row of faults.
 #[derive(Debug)]
 pub struct Plan {
@@ -125,10 +174,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The row that `seed` decides. Without a network between the hosts nothing is cut.
+    /// The row that `seed` decides, of what can happen there.
     #[must_use]
-    pub fn new(seed: u64, network: bool) -> Self {
-        let kinds = kinds().into_iter().filter(|(_, harm)| network || !harm.cuts()).collect();
+    pub fn new(seed: u64, scene: Scene) -> Self {
+        let kinds = kinds().into_iter().filter(|(victim, harm)| scene.allows(*victim, *harm)).collect();
         Self { random: StdRng::seed_from_u64(seed), kinds, deck: Vec::new() }
     }
 }
@@ -140,12 +189,20 @@ impl Harm {
         matches!(self, Self::Cut(_) | Self::CutFromCluster)
     }
 
+    /// Whether it is nothing but an operator's order.
+    #[must_use]
+    pub fn is_order(self) -> bool {
+        matches!(self, Self::HandOver | Self::Grow)
+    }
+
     /// The shortest and the longest time that it lasts, in milliseconds.
     fn lasts_ms(self) -> (u64, u64) {
         match self {
             Self::Bounce => (0, 1),
             Self::Freeze => (200, 5000),
             Self::Kill => (500, 5000),
+            Self::HandOver => (100, 1000),
+            Self::Grow => (500, 3000),
             Self::Cut(_) | Self::CutFromCluster => (500, 8000),
         }
     }
@@ -163,8 +220,7 @@ impl Iterator for Plan {
         let (least, most) = harm.lasts_ms();
         let lasts = Duration::from_millis(self.random.random_range(least..most));
         let mut fault = Fault::alone(victim, harm, self.random.random_range(0..64), lasts);
-        let is_of_data = matches!(victim, Victim::Primary | Victim::Replica | Victim::Proxy | Victim::Host);
-        if is_of_data && self.random.random_range(0..BESIDE_ONE_IN) == 0 {
+        if victim.is_of_data() && self.random.random_range(0..BESIDE_ONE_IN) == 0 {
             fault.beside = BESIDE.choose(&mut self.random).copied();
         }
         Some(fault)
@@ -174,13 +230,18 @@ impl Iterator for Plan {
 /// Every kind of fault.
 fn kinds() -> Vec<(Victim, Harm)> {
     use Direction::{Both, Incoming, Outgoing};
-    use Harm::{Bounce, Cut, CutFromCluster, Freeze, Kill};
-    let mut kinds = Vec::new();
-    for victim in [Victim::Primary, Victim::Replica, Victim::Proxy, Victim::Broker, Victim::Coordinator] {
+    use Harm::{Bounce, Cut, CutFromCluster, Freeze, Grow, HandOver, Kill};
+    use Victim::{Broker, Coordinator, Etcd, Primary, Proxy, Replica};
+    let mut kinds = vec![(Primary, HandOver), (Victim::Cluster, Grow)];
+    for victim in [Primary, Replica, Proxy, Broker, Coordinator, Etcd] {
         kinds.extend([Kill, Bounce, Freeze].map(|harm| (victim, harm)));
     }
     let host = [Kill, Freeze, Cut(Both), Cut(Outgoing), Cut(Incoming), CutFromCluster];
     kinds.extend(host.map(|harm| (Victim::Host, harm)));
+    kinds.extend([Cut(Both), Cut(Outgoing), Cut(Incoming)].map(|harm| (Victim::Link, harm)));
+    for victim in [Victim::Brokers, Victim::Coordinators] {
+        kinds.extend([Kill, Freeze].map(|harm| (victim, harm)));
+    }
     kinds.extend([Kill, Freeze, Cut(Both)].map(|harm| (Victim::ControlPlane, harm)));
     kinds
 }
@@ -191,12 +252,16 @@ mod tests {
 
     #[test]
     fn a_seed_decides_and_every_kind_comes() {
-        let row = |seed, network| Plan::new(seed, network).take(kinds().len()).collect::<Vec<_>>();
-        assert_eq!(row(1, true), row(1, true));
-        assert_ne!(row(1, true), row(2, true));
+        let all = Scene { network: true, etcd: true, can_grow: true };
+        let row = |seed, scene| Plan::new(seed, scene).take(kinds().len()).collect::<Vec<_>>();
+        assert_eq!(row(1, all), row(1, all));
+        assert_ne!(row(1, all), row(2, all));
         for kind in kinds() {
-            assert!(row(3, true).iter().any(|fault| (fault.victim, fault.harm) == kind), "{kind:?}");
+            assert!(row(3, all).iter().any(|fault| (fault.victim, fault.harm) == kind), "{kind:?}");
         }
-        assert!(row(3, false).iter().all(|fault| !fault.harm.cuts()));
+        let none = Scene { network: false, etcd: false, can_grow: false };
+        let is_possible =
+            |fault: &Fault| !fault.harm.cuts() && fault.victim != Victim::Etcd && fault.harm != Harm::Grow;
+        assert!(row(3, none).iter().all(is_possible));
     }
 }

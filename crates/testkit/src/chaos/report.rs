@@ -100,6 +100,25 @@ impl FaultReport {
     }
 }
 
+impl Report {
+    /// What all faults together cost.
+    fn write_sums(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let promoting = self.faults.iter().filter(|fault| fault.lossy_promotions > 0);
+        let mut times: Vec<u64> = promoting.filter_map(|fault| fault.first_write_ms).collect();
+        times.sort_unstable();
+        if let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) {
+            let count = times.len();
+            writeln!(
+                formatter,
+                "first write after {count} faults that promoted: p50 {median} ms, worst {worst} ms"
+            )?;
+        }
+        let sum = |count: fn(&FaultReport) -> usize| self.faults.iter().map(count).sum::<usize>();
+        let (lost, back) = (sum(|fault| fault.lost_writes), sum(|fault| fault.reads_back));
+        writeln!(formatter, "acknowledged writes lost: {lost}; reads that went back in time: {back}")
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rows = vec![HEADINGS.map(str::to_owned)];
@@ -130,6 +149,7 @@ impl fmt::Display for Report {
             self.judged_parts,
             self.judged_operations
         )?;
+        self.write_sums(formatter)?;
         if let Some(why) = &self.not_cut_because {
             writeln!(formatter, "nothing was cut: {why}")?;
         }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use model::ClusterName;
 
+use super::CLUSTER;
 use super::fault::{Begun, Sites, begin, end};
 use super::judge::{Broken, FaultWindow, Judgement, judge};
 use super::network::Network;
-use super::plan::{Fault, Plan};
+use super::plan::{Fault, Plan, Scene};
 use super::report::{BrokenReport, FaultReport, Report};
 use super::watch::Watch;
 use super::workload::{ClientPlace, Clock, Key, KeyKind, Observation, Workload, WorkloadPlan};
@@ -19,8 +20,6 @@ use crate::managed::shard::ShardPlace;
 use crate::managed::{Brokers, ManagedCluster, ManagedOptions};
 use crate::wait::{Deadline, retry_until};
 
-/// What the cluster is called.
-const CLUSTER: &str = "chaos";
 /// How long a request may take until its outcome counts as unknown.
 const REPLY_LIMIT: Duration = Duration::from_secs(1);
 /// The same for those who measure how long a shard is silent: what they see is not finer than this.
@@ -139,18 +138,21 @@ impl<'a> Run<'a> {
         if let Err(why) = &self.network {
             tell(&format!("nothing will be cut: {why:#}"));
         }
-        let can_cut = self.network.is_ok();
+        let scene = Scene {
+            network: self.network.is_ok(),
+            etcd: self.cluster.etcd.is_some(),
+            can_grow: self.options.spares >= 2,
+        };
         let faults: Box<dyn Iterator<Item = Fault>> = if self.options.script.is_empty() {
             let only = self.options.only.clone();
             let wanted =
                 move |fault: &Fault| only.as_ref().is_none_or(|only| fault.to_string().contains(only));
             // Words that no fault has would be looked for without end.
-            let plan = Plan::new(self.options.seed, can_cut).take(FAULTS_DRAWN_MAX);
+            let plan = Plan::new(self.options.seed, scene).take(FAULTS_DRAWN_MAX);
             Box::new(plan.filter(wanted))
         } else {
-            Box::new(
-                self.options.script.clone().into_iter().filter(move |fault| can_cut || !fault.harm.cuts()),
-            )
+            let script = self.options.script.clone().into_iter();
+            Box::new(script.filter(move |fault| scene.allows(fault.victim, fault.harm)))
         };
         let started = Instant::now();
         for fault in faults.take(self.options.faults_max) {
@@ -176,10 +178,16 @@ impl<'a> Run<'a> {
         let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
         let beside = beside.map(|beside| begin(&beside, &mut self.cluster, &shards, sites)).transpose()?;
         let before = self.clock.now();
-        let begun = begin(fault, &mut self.cluster, &shards, sites)?;
+        let begun = match begin(fault, &mut self.cluster, &shards, sites) {
+            Err(error) if fault.harm.is_order() => return Ok(self.note_refused(fault, &error)),
+            outcome => outcome?,
+        };
         let at = if fault.harm.cuts() { self.clock.now() } else { before };
         std::thread::sleep(fault.lasts);
-        end(&begun, &mut self.cluster, self.network.as_ref().ok())?;
+        match end(&begun, &mut self.cluster, self.network.as_ref().ok()) {
+            Err(error) if fault.harm.is_order() => return Ok(self.note_refused(fault, &error)),
+            outcome => outcome?,
+        }
         if let Some(beside) = &beside {
             end(beside, &mut self.cluster, self.network.as_ref().ok())?;
         }
@@ -203,6 +211,13 @@ impl<'a> Run<'a> {
             self.broken.push(Broken { what: "the cluster did not heal in time", evidence });
         }
         Ok(is_whole)
+    }
+
+    /// An operator's change was not made although enough is well for it. The run ends.
+    fn note_refused(&mut self, fault: &Fault, error: &anyhow::Error) -> bool {
+        let evidence = format!("{fault}: {error:#}\n{:#?}", self.cluster.state());
+        self.broken.push(Broken { what: "an operator's change was not made", evidence });
+        false
     }
 
     fn shards(&self) -> Result<Vec<ShardPlace>> {
@@ -230,7 +245,7 @@ impl<'a> Run<'a> {
         let cluster = &mut self.cluster;
         let hosts = cluster.hosts.iter_mut().flat_map(crate::managed::host::Host::services);
         let control = cluster.brokers.iter_mut().chain(&mut cluster.coordinators);
-        for service in hosts.chain(control) {
+        for service in hosts.chain(control).chain(&mut cluster.etcd) {
             if !service.is_running() {
                 let evidence = format!("{}: {}", service.name(), service.log_tail());
                 self.broken.push(Broken { what: "a process ended by itself", evidence });
