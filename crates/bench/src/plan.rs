@@ -48,6 +48,15 @@ pub enum Load {
     },
 }
 
+/// How the time for a case is divided.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Division {
+    /// So many times as many rounds as the run has.
+    pub rounds: u32,
+    /// Each so many times as long.
+    pub seconds: f64,
+}
+
 /// Which targets a case is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
@@ -73,6 +82,16 @@ pub struct Case {
 }
 
 impl Case {
+    /// Where batching policies are judged at low load, p99 stands on few requests, and one disturbance of the machine
+    /// spoils a round: many short ones.
+    #[must_use]
+    pub fn division(&self) -> Division {
+        match self.audience {
+            Audience::Policies => Division { rounds: 8, seconds: 0.25 },
+            Audience::Everyone | Audience::Workers => Division { rounds: 1, seconds: 1.0 },
+        }
+    }
+
     /// The name by which `--case` and the goals know it.
     #[must_use]
     pub fn name(&self) -> String {

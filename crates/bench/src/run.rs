@@ -206,7 +206,7 @@ impl Rounds<'_, '_> {
             });
             counts.push(self.or_note(&target.name, prepared));
         }
-        for round in 0..self.run.rounds() {
+        for round in 0..self.run.rounds() * self.case.division().rounds {
             for (index, target) in targets.iter().enumerate() {
                 let Some(requests) = counts[index] else { continue };
                 let measured = self.measure(target, requests, u64::from(round));
@@ -236,6 +236,7 @@ impl Rounds<'_, '_> {
             filled.insert(store, content);
         }
         data::check(target.port, self.case)?;
+        let seconds = self.run.seconds() * self.case.division().seconds;
         match self.case.load {
             Load::Closed { connections, pipeline } => {
                 let turn = connections as u64 * pipeline as u64;
@@ -243,11 +244,11 @@ impl Rounds<'_, '_> {
                 let least =
                     if large { PROBE_REQUESTS_LARGE } else { PROBE_REQUESTS_MIN.max(turn * PROBE_TURNS) };
                 let probe = driver.drive(self.case, target.port, least, 0)?;
-                let fitting = (probe.per_second * self.run.seconds()) as u64;
+                let fitting = (probe.per_second * seconds) as u64;
                 Ok(fitting.max(least).next_multiple_of(pipeline as u64))
             }
             Load::Open { per_second, .. } => {
-                Ok((f64::from(per_second) * self.run.seconds() * OPEN_LONGER).ceil() as u64)
+                Ok((f64::from(per_second) * seconds * OPEN_LONGER).ceil() as u64)
             }
             Load::Idle { .. } => bail!("idle connections make no requests"),
         }

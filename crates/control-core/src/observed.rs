@@ -1,6 +1,6 @@
 //! What one coordinator has seen of the proxies and their nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
 
@@ -17,8 +17,9 @@ pub struct Observed {
     pub timing: Timing,
     /// Whether it may take primaries out of service.
     pub may_fail_over: bool,
-    /// What it saw of each proxy.
-    pub proxies: BTreeMap<Address, ProxyObservation>,
+    /// What it saw of each proxy. Not sorted, because each turn looks up every proxy many times; so nothing may depend on
+    /// the order of its rows.
+    pub proxies: HashMap<Address, ProxyObservation>,
     /// What it saw of each fence, by the fence's epoch.
     pub fences: BTreeMap<Epoch, FenceSeen>,
     /// When it last looked at all.
@@ -166,7 +167,7 @@ impl Observed {
     /// A coordinator that has seen nothing yet.
     #[must_use]
     pub fn new(coordinator: ReporterId, timing: Timing, now: TimeMs) -> Self {
-        let (proxies, fences) = (BTreeMap::new(), BTreeMap::new());
+        let (proxies, fences) = (HashMap::new(), BTreeMap::new());
         Self { coordinator, timing, may_fail_over: true, proxies, fences, last_turn: now, last_answer: now }
     }
 

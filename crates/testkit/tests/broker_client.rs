@@ -1,7 +1,8 @@
 //! An independent client of `/api/v3`, in Python and from its description alone, against a real broker, real proxies
 //! and a real coordinator.
 //!
-//! BROKER_WALK sets the number of random operations, BROKER_WALK_SEED the seed, which a failure prints.
+//! BROKER_WALK sets the number of random operations, BROKER_ROUNDS how often clusters of real proxies are made and
+//! changed, BROKER_WALK_SEED the seed, which a failure prints.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -18,8 +19,8 @@ use testkit::wait::{Deadline, retry_until};
 
 /// How many random operations the walk does unless told otherwise.
 const STEPS_DEFAULT: u32 = 120;
-/// How often clusters are made and changed while a coordinator runs.
-const ROUNDS: u32 = 2;
+/// How often clusters are made and changed while a coordinator runs, unless told otherwise.
+const ROUNDS_DEFAULT: u32 = 1;
 /// How many proxies there are; the client takes two at a time to be on one host.
 const PROXIES: usize = 6;
 /// How many there are that are only names.
@@ -117,5 +118,5 @@ fn what_the_proxies_say() -> Result<()> {
     }
     let _coordinator =
         Role::start("coordinator", directory.path(), &[("BROKER_ADDRESS", &broker.address())])?;
-    client("compare", ROUNDS, &broker, &members)
+    client("compare", number("BROKER_ROUNDS", ROUNDS_DEFAULT)?, &broker, &members)
 }

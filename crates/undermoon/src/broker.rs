@@ -1,14 +1,12 @@
 //! `undermoon broker`: keeps the metadata and answers the HTTP API.
 
-use std::path::PathBuf;
-
 use ::control::config::BrokerConfig;
 use anyhow::Context as _;
 use service::build_info::BUILD;
-use service::config::{Loaded, load};
 use service::shutdown::Shutdown;
 
 use crate::failure::Failure;
+use crate::role::{self, RoleArguments};
 use crate::settings_help;
 
 const EXAMPLES: &str = "\
@@ -28,29 +26,15 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
-    #[arg(value_name = "CONFIG.TOML")]
-    config: Option<PathBuf>,
-    /// Check the configuration, print the settings that hold with their origin, and exit
-    #[arg(long)]
-    check: bool,
+    #[command(flatten)]
+    role: RoleArguments,
 }
 
 /// Runs a broker until it is told to stop.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded: Loaded<BrokerConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
-    if arguments.check {
-        for warning in &loaded.warnings {
-            eprintln!("warning: {warning}");
-        }
-        print!("{}", loaded.to_text());
-        return Ok(());
-    }
+    let Some(loaded) = arguments.role.settings::<BrokerConfig>()? else { return Ok(()) };
     let config = loaded.settings;
-    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
+    role::start_log(&config.log_level, config.log_format, &loaded.warnings)?;
     tracing::info!(address = %config.address, store = config.store.word(), "undermoon broker {BUILD}");
     if config.write_token.is_none() && !config.address.ip().is_loopback() {
         tracing::warn!(

@@ -12,6 +12,7 @@ use service::shutdown::{Phase, Shutdown};
 
 use crate::failure::Failure;
 use crate::open_files;
+use crate::role;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,14 +56,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let environment = || std::env::vars_os().filter(|(name, _)| name != AMBIGUOUS);
     let broker: Loaded<BrokerConfig> = load(arguments.broker.as_deref(), environment())?;
     let coordinator: Loaded<CoordinatorConfig> = load(arguments.coordinator.as_deref(), environment())?;
+    let warnings = [broker.warnings.as_slice(), &coordinator.warnings].concat();
     if arguments.check {
+        role::warn_of(&warnings);
         print!("# broker\n{}\n# coordinator\n{}", broker.to_text(), coordinator.to_text());
         return Ok(());
     }
     let (mut broker, mut coordinator) = (broker.settings, coordinator.settings);
     broker.address = arguments.broker_address.unwrap_or(broker.address);
     coordinator.address = arguments.coordinator_address.unwrap_or(coordinator.address);
-    service::logging::start(&broker.log_level, broker.log_format).context("cannot start the log")?;
+    role::start_log(&broker.log_level, broker.log_format, &warnings)?;
     tracing::info!(broker = %broker.address, coordinator = %coordinator.address, "undermoon control {BUILD}");
     open_files::allow(OPEN_FILES);
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;

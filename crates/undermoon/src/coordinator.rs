@@ -1,15 +1,13 @@
 //! `undermoon coordinator`: watches the proxies, and gives each what it should have.
 
-use std::path::PathBuf;
-
 use ::control::coordinator::{CoordinatorConfig, RemoteBroker};
 use anyhow::Context as _;
 use service::build_info::BUILD;
-use service::config::{Loaded, load};
 use service::shutdown::Shutdown;
 
 use crate::failure::Failure;
 use crate::open_files;
+use crate::role::{self, RoleArguments};
 use crate::settings_help;
 
 const EXAMPLES: &str = "\
@@ -28,29 +26,15 @@ const OPEN_FILES: u64 = 20_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
-    #[arg(value_name = "CONFIG.TOML")]
-    config: Option<PathBuf>,
-    /// Check the configuration, print the settings that hold with their origin, and exit
-    #[arg(long)]
-    check: bool,
+    #[command(flatten)]
+    role: RoleArguments,
 }
 
 /// Runs a coordinator until it is told to stop.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded: Loaded<CoordinatorConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
-    if arguments.check {
-        for warning in &loaded.warnings {
-            eprintln!("warning: {warning}");
-        }
-        print!("{}", loaded.to_text());
-        return Ok(());
-    }
+    let Some(loaded) = arguments.role.settings::<CoordinatorConfig>()? else { return Ok(()) };
     let config = loaded.settings;
-    service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
+    role::start_log(&config.log_level, config.log_format, &loaded.warnings)?;
     tracing::info!(address = %config.address, "undermoon coordinator {BUILD}");
     open_files::allow(OPEN_FILES);
     let brokers = config.broker_address.iter().map(|broker| broker.0.clone()).collect();

@@ -14,6 +14,7 @@ mod ctl;
 mod failure;
 mod open_files;
 mod proxy;
+mod role;
 mod settings_help;
 mod sweep;
 mod up;

@@ -1,14 +1,14 @@
 //! `undermoon proxy`: a server proxy.
 
-use crate::failure::Failure;
-use crate::open_files;
-use crate::settings_help;
 use ::proxy::config::ProxyConfig;
 use anyhow::Context as _;
 use service::build_info::BUILD;
-use service::config::{Loaded, load};
 use service::shutdown::Shutdown;
-use std::path::PathBuf;
+
+use crate::failure::Failure;
+use crate::open_files;
+use crate::role::{self, RoleArguments};
+use crate::settings_help;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,30 +26,15 @@ A new proxy has no cluster; give it one with UMCTL SETCLUSTER:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
-    #[arg(value_name = "CONFIG.TOML")]
-    config: Option<PathBuf>,
-    /// Check the configuration, print the settings that hold with their origin, and exit
-    #[arg(long)]
-    check: bool,
+    #[command(flatten)]
+    role: RoleArguments,
 }
 
 /// Runs a proxy until it is told to stop.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded: Loaded<ProxyConfig> = load(arguments.config.as_deref(), std::env::vars_os())?;
-    if arguments.check {
-        for warning in &loaded.warnings {
-            eprintln!("warning: {warning}");
-        }
-        print!("{}", loaded.to_text());
-        return Ok(());
-    }
+    let Some(loaded) = arguments.role.settings::<ProxyConfig>()? else { return Ok(()) };
     let config = loaded.settings;
-    let log =
-        service::logging::start(&config.log_level, config.log_format).context("cannot start the log")?;
-    for warning in &loaded.warnings {
-        tracing::warn!("{warning}");
-    }
+    let log = role::start_log(&config.log_level, config.log_format, &loaded.warnings)?;
     tracing::info!("undermoon proxy {BUILD}");
     if config.password.is_none() && !config.address.ip().is_loopback() {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);

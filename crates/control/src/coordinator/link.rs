@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// The longest reply that is taken: a proxy's answer to a probe has a line for each node and each import.
 const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Read at once.
-const READ_BYTES: usize = 4096;
+/// Read at once. An answer to a probe is well below it, and each link keeps that much.
+const READ_BYTES: usize = 2048;
 
 /// Why a proxy gave no answer. The connection is of no use afterwards, except after `Refused`.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +86,21 @@ impl Link {
         };
         self.buffer.drain(..length);
         outcome
+    }
+
+    /// Waits, between two questions, until the connection breaks. It may be given up at any time.
+    pub(crate) async fn broken(&mut self) -> LinkError {
+        loop {
+            if let Err(error) = self.stream.readable().await {
+                return error.into();
+            }
+            match self.stream.try_read(&mut [0]) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return error.into(),
+                Ok(0) => return io::Error::from(io::ErrorKind::UnexpectedEof).into(),
+                Ok(_) => return LinkError::Unexpected("a question before it"),
+            }
+        }
     }
 }
 

@@ -6,38 +6,47 @@ use control_core::Timing;
 
 use super::clock::whole_ms;
 
-/// With more proxies than this for each second of the probe interval, the interval grows. A probe costs both
-/// sides some ten microseconds, so this is a few percent of a core.
-const PROBES_PER_SECOND_MAX: u64 = 4_000;
+/// With more proxies than this for each second of the probe interval, the interval grows. A probe costs the
+/// coordinator some fifteen microseconds of a core, most of it in the kernel.
+const PROBES_PER_SECOND_MAX: u64 = 20_000;
+/// What goes by how fresh answers are waits for that many intervals more, by as much as each is longer: a probe may
+/// come right before a fault, and the next one may fail for another reason.
+const INTERVALS_LONGER: u64 = 2;
 
 /// The pace for a number of proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
     /// Between two probes of one proxy.
     pub(crate) interval: Duration,
+    /// Between the first attempts to reach one that does not answer any more: the configured interval.
+    pub(crate) retry: Duration,
     /// How long is waited for what.
     pub(crate) timing: Timing,
 }
 
 impl Pace {
-    /// The configured pace, or a slower one where there are too many proxies for it. All that depends on how
-    /// fresh answers are slows down with it.
+    /// The configured pace, or a slower one where there are too many proxies for it. With the interval grows, by twice
+    /// as much, all that depends on how fresh answers are.
     pub(crate) fn of(proxies: usize, interval: Duration, timing: Timing) -> Self {
         let configured_ms = whole_ms(interval).max(1);
         let proxies = u64::try_from(proxies).unwrap_or(u64::MAX);
         let needed_ms = proxies.saturating_mul(1000) / PROBES_PER_SECOND_MAX;
-        if needed_ms <= configured_ms {
-            return Self { interval, timing };
-        }
         // In whole factors, so that coordinators that differ by a proxy agree on how long a lease lasts.
-        let factor = needed_ms.div_ceil(configured_ms);
+        let interval_ms = configured_ms * needed_ms.div_ceil(configured_ms).max(1);
+        let longer_ms = (interval_ms - configured_ms) * INTERVALS_LONGER;
         let timing = Timing {
-            proxy_dead_ms: timing.proxy_dead_ms * factor,
-            lease_ms: timing.lease_ms * factor,
-            handover_ms_max: timing.handover_ms_max * factor,
+            proxy_dead_ms: timing.proxy_dead_ms + longer_ms,
+            lease_ms: timing.lease_ms + longer_ms,
+            handover_ms_max: timing.handover_ms_max + longer_ms,
             ..timing
         };
-        Self { interval: Duration::from_millis(configured_ms * factor), timing }
+        Self { interval: Duration::from_millis(interval_ms), retry: interval, timing }
+    }
+
+    /// How long to wait before one that does not answer is tried again, after so many attempts in a row that failed:
+    /// soon at first, and never less often than it would be probed.
+    pub(crate) fn retry_after(&self, failed: u32) -> Duration {
+        self.retry.saturating_mul(1 << failed.saturating_sub(1).min(16)).min(self.interval)
     }
 }
 
@@ -50,14 +59,23 @@ mod tests {
         let timing = Timing { proxy_dead_ms: 300, lease_ms: 400, ..Timing::default() };
         for (proxies, interval_ms, dead_ms, lease_ms) in [
             (0, 50, 300, 400),
-            (200, 50, 300, 400),
-            (201, 50, 300, 400),
-            (400, 100, 600, 800),
-            (10_000, 2_500, 15_000, 20_000),
+            (1_000, 50, 300, 400),
+            (1_050, 100, 400, 500),
+            (2_000, 100, 400, 500),
+            (10_000, 500, 1_200, 1_300),
         ] {
             let pace = Pace::of(proxies, Duration::from_millis(50), timing);
             let got = (pace.interval.as_millis(), pace.timing.proxy_dead_ms, pace.timing.lease_ms);
             assert_eq!(got, (interval_ms, dead_ms, lease_ms), "{proxies}");
         }
+    }
+
+    #[test]
+    fn the_silent_are_tried_again_soon_at_first() {
+        let pace = Pace::of(10_000, Duration::from_millis(50), Timing::default());
+        let tried = [1, 2, 3, 4, 5, 6, u32::MAX].map(|failed| pace.retry_after(failed).as_millis());
+        assert_eq!(tried, [50, 100, 200, 400, 500, 500, 500]);
+        let pace = Pace::of(10, Duration::from_millis(50), Timing::default());
+        assert_eq!([1, 2, 9].map(|failed| pace.retry_after(failed).as_millis()), [50, 50, 50]);
     }
 }

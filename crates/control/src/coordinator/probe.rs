@@ -51,23 +51,27 @@ impl Probe {
     /// Probes for ever, the first time after `phase`; ends by being aborted.
     pub(crate) async fn run(mut self, phase: Duration) {
         tokio::time::sleep(phase).await;
-        let mut is_silent = false;
+        let mut failed = 0;
         loop {
-            match self.follow(&mut is_silent).await {
+            match self.follow(&mut failed).await {
                 Ok(never) => match never {},
                 Err(LinkError::Refused(error)) => {
                     warn!(proxy = %self.proxy, error, "a proxy refuses to be probed");
                 }
-                Err(error) if !is_silent => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
+                Err(error) if failed == 0 => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
                 Err(error) => debug!(proxy = %self.proxy, %error, "still no answer"),
             }
-            is_silent = true;
-            self.pause().await;
+            failed = failed.saturating_add(1);
+            let pause = self.pace.borrow().retry_after(failed);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.now.notified() => {}
+            }
         }
     }
 
-    /// From connecting until the connection fails.
-    async fn follow(&mut self, is_silent: &mut bool) -> Result<std::convert::Infallible, LinkError> {
+    /// From connecting until the connection fails; with each answer nothing has failed any more.
+    async fn follow(&mut self, failed: &mut u32) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
         let mut link = Link::connect(&self.proxy, self.password.as_ref(), deadline).await?;
         let mut token: Option<(Vec<u8>, Instant, Epoch)> = None;
@@ -85,26 +89,24 @@ impl Probe {
                 None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, Answer::read).await?,
             };
             let at = Instant::now();
-            if std::mem::take(is_silent) {
+            if std::mem::take(failed) > 0 {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }
             token = Some((answer.token, at, answer.health.view_epoch));
             let seen = Seen { proxy: self.proxy.clone(), at, health: answer.health };
             // The receiver lives as long as this task is wanted.
             let _ = self.seen.send(seen).await;
-            self.pause().await;
+            let interval = self.pace.borrow().interval;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.now.notified() => {}
+                // A proxy that ended is looked for again at once: it may be back, and has nothing.
+                error = link.broken() => return Err(error),
+            }
         }
     }
 
     fn limit(&self) -> Duration {
         (self.pace.borrow().interval * INTERVALS_MAX).max(PROBE_LIMIT_MIN)
-    }
-
-    async fn pause(&mut self) {
-        let interval = self.pace.borrow().interval;
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            () = self.now.notified() => {}
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! A coordinator on metadata in memory, with imitated proxies.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,8 @@ use control_core::{Command, NewProxy, Reply, State, TimeMs, apply};
 use model::Address;
 use service::shutdown::{Phase, Shutdown};
 
-use crate::imitation::{Imitated, Imitations, ip};
+use crate::crowd::{Crowd, place};
+use crate::crowd_process::ip;
 
 /// How many proxies a cluster has at most.
 const CLUSTER_PROXIES: usize = 20;
@@ -59,11 +60,8 @@ impl MetadataSource for InMemory {
 /// All of it, ended when dropped.
 pub(crate) struct Fixture {
     pub(crate) metadata: InMemory,
-    pub(crate) proxies: Imitations,
+    pub(crate) crowd: Crowd,
     pub(crate) config: CoordinatorConfig,
-    pub(crate) port: u16,
-    /// The thread that imitates the proxies.
-    pub(crate) imitator: i32,
     shutdown: Shutdown,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -76,42 +74,30 @@ impl Fixture {
             // A second test of the same process finds it started.
             let _ = service::logging::start(&level, service::logging::LogFormat::Human);
         }
-        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let proxies = Imitations::new(count, port);
-        let metadata = InMemory(Arc::new(Mutex::new(Arc::new(registered(count, spare, port)))));
-        let (serving, (tell, told)) = (proxies.clone(), std::sync::mpsc::channel());
-        std::thread::spawn(move || {
-            tell.send(rustix::thread::gettid().as_raw_nonzero().get()).unwrap();
-            serving.serve(listener).unwrap();
-        });
+        let crowd = Crowd::start(count);
+        let metadata = InMemory(Arc::new(Mutex::new(Arc::new(registered(count, spare, crowd.port)))));
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };
         let shutdown = Shutdown::new();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.spawn(coordinator::run(config.clone(), metadata.clone(), shutdown.clone()));
-        let imitator = told.recv().unwrap();
-        Self { metadata, proxies, config, port, imitator, shutdown, runtime: Some(runtime) }
+        Self { metadata, crowd, config, shutdown, runtime: Some(runtime) }
     }
 
     pub(crate) fn address(&self, number: usize) -> Address {
-        Address::new(&ip(number).to_string(), self.port).unwrap()
-    }
-
-    pub(crate) fn proxy<T>(&self, address: &Address, look: impl FnOnce(&mut Imitated) -> T) -> T {
-        self.proxies.with(address.host().parse::<IpAddr>().unwrap(), look)
+        Address::new(&ip(number).to_string(), self.crowd.port).unwrap()
     }
 
     /// Whether every proxy that lives has what the metadata says.
     pub(crate) fn is_filled(&self) -> bool {
+        let epochs = self.crowd.epochs();
         let state = self.metadata.state();
-        let proxies = self.proxies.lock();
         state.proxies.iter().all(|(address, record)| {
-            let proxy = &proxies[&address.host().parse::<IpAddr>().unwrap()];
             let cluster = record.cluster.as_ref().map(|name| state.clusters[name].epoch);
             let wanted = cluster.unwrap_or(record.epoch);
-            !proxy.is_alive || (!record.dirty && proxy.epochs() == (wanted, wanted))
+            let held = epochs[place(address)];
+            held.is_none_or(|held| !record.dirty && held == (wanted, wanted))
         })
     }
 }
@@ -155,12 +141,15 @@ fn registered(count: usize, spare: usize, port: u16) -> State {
     state
 }
 
-/// Polls until the condition holds; how long it took.
+/// Polls until the condition holds; how long it took. Looking takes at most a fifth of the time.
 pub(crate) fn wait(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
-    while !holds() {
+    loop {
+        let looked = Instant::now();
+        if holds() {
+            return begun.elapsed();
+        }
         assert!(begun.elapsed() < limit, "waited in vain until {what}");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5).max(looked.elapsed() * 4));
     }
-    begun.elapsed()
 }

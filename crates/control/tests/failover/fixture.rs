@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use control_core::ShardId;
 use testkit::connection::Connection;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
@@ -30,6 +31,18 @@ pub(crate) fn four_of(hosts: usize) -> ManagedCluster {
 pub(crate) fn shard_on(cluster: &ManagedCluster, host: usize) -> ShardPlace {
     let shards = cluster.shards(CLUSTER).unwrap();
     shards.into_iter().find(|shard| shard.primary.host == host).unwrap()
+}
+
+/// The shard as it is now.
+pub(crate) fn find(cluster: &ManagedCluster, id: ShardId) -> ShardPlace {
+    cluster.shards(CLUSTER).unwrap().into_iter().find(|shard| shard.id == id).unwrap()
+}
+
+/// What is wrong with a shard, by the broker, which asks the proxies for that.
+pub(crate) fn problems(cluster: &ManagedCluster, id: ShardId) -> Vec<String> {
+    let health = cluster.block_on(cluster.client().cluster_health(&CLUSTER.parse().unwrap(), true)).unwrap();
+    let number = cluster.shards(CLUSTER).unwrap().iter().position(|shard| shard.id == id).unwrap();
+    health.shards.into_iter().find(|shard| shard.shard == number).unwrap().problems
 }
 
 /// Writes a key at that proxy until it is taken; how long after `since`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use api::v4::FailoverRequest;
 use testkit::managed::ManagedCluster;
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, from_environment, shard_on};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, find, four_of, from_environment, shard_on};
 use crate::load::{Load, Written, longest_gap};
 use crate::times::Times;
 
@@ -52,10 +52,6 @@ fn a_planned_failover_loses_nothing_and_is_short() {
     }
     let (_, worst) = times.report("planned failover, longest time between two writes of a client");
     assert!(worst <= STOP_MAX, "{worst:?}");
-}
-
-fn find(cluster: &ManagedCluster, id: control_core::ShardId) -> testkit::managed::shard::ShardPlace {
-    cluster.shards(CLUSTER).unwrap().into_iter().find(|shard| shard.id == id).unwrap()
 }
 
 fn hand_over(cluster: &ManagedCluster, primary: testkit::managed::shard::NodePlace) {

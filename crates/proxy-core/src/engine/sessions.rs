@@ -56,13 +56,16 @@ impl Engine {
     }
 
     /// The connection broke: the driver has closed it already.
+    ///
+    /// If the engine had decided to close it in the same turn, the action is still to come, and frees the place.
     pub fn session_closed(&mut self, id: SessionId) {
         if self.forget_session(id) {
             self.free_sessions.push(id.0);
         }
     }
 
-    /// The driver has carried out [`Action::CloseSession`].
+    /// The driver has carried out [`Action::CloseSession`]; once for each, also where the connection was closed
+    /// already.
     pub fn session_released(&mut self, id: SessionId) {
         self.sessions[id.0 as usize].out.clear(&mut self.pool);
         self.free_sessions.push(id.0);

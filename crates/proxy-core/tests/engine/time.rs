@@ -291,3 +291,26 @@ fn the_place_of_a_closed_connection_is_not_used_in_the_same_turn() {
     world.finish();
     assert_eq!((world.clients[second].replies, world.clients[second].excused), (1, 0));
 }
+
+#[test]
+fn a_session_that_both_sides_close_in_one_turn_leaves_its_place() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    let place = world.clients[client].id;
+    world.says(client, b"PING\r\nGET a\r\n");
+    world.clients[client].outgoing.extend_from_slice(b"GET v:300000:a\r\n");
+    world.client_sends(client, usize::MAX);
+    world.end_turn();
+    let link = world.links()[0];
+    world.node_takes(link);
+    // A reply of which half was passed on can only be cut: the engine closes, and so does the client.
+    world.node_sends(link, 20_000);
+    world.client_takes(client, usize::MAX);
+    world.end_turn();
+    assert!(world.clients[client].log.as_ref().unwrap().len() > 10_000, "half of the reply has come");
+    world.fails(link);
+    world.client_breaks(client);
+    world.end_turn();
+    let next = world.accept();
+    assert_eq!(world.clients[next].id, place);
+}

@@ -12,6 +12,11 @@ use super::stopping::Settling;
 use super::thread::Control;
 use super::umctl::LeaseGrant;
 
+/// A link on which nothing came for so long is told as broken: the proxy of a primary for which a coordinator cares
+/// makes it send something ten times a second, while Redis takes a line that swallows packets for a good one for a
+/// minute.
+const LINK_SILENT_S: u64 = 2;
+
 impl Control {
     /// UMCTL HEALTH: takes the lease that comes with it, and tells how everything is.
     pub(super) fn answer_health(&mut self, grant: Option<&LeaseGrant>, reply: &mut Vec<u8>) {
@@ -87,7 +92,9 @@ fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, (now, is_replic
         None | Some(NodeRole::Primary) => ("master", String::new(), ("none", 0)),
         Some(NodeRole::Replica { host, port, link }) => {
             let primary = Address::new(host, *port).map(|address| address.to_string());
+            let silent_s = status.map_or(0, |status| status.link_silent_s);
             let link = match link {
+                NodeLink::Up if silent_s >= LINK_SILENT_S => ("down", silent_s.saturating_mul(1000)),
                 NodeLink::Up => ("up", 0),
                 NodeLink::Syncing => ("syncing", 0),
                 NodeLink::Down { for_s } => ("down", for_s.saturating_mul(1000)),

@@ -50,6 +50,8 @@ pub(crate) struct NodeStatus {
     pub(crate) loading: bool,
     /// Bytes of the replication stream: written by a primary, processed by a replica.
     pub(crate) offset: u64,
+    /// For how many seconds nothing has come from its primary, while the link is up.
+    pub(crate) link_silent_s: u64,
     /// Replicas connected to it.
     pub(crate) replicas: u32,
     /// The lines of its section `Keyspace`.
@@ -73,6 +75,7 @@ impl NodeStatus {
                 "master_host" => host = value.to_owned(),
                 "master_port" => port = value.parse().unwrap_or(0),
                 "master_link_status" => link_up = value == "up",
+                "master_last_io_seconds_ago" => status.link_silent_s = value.parse().unwrap_or(0),
                 "master_sync_in_progress" => syncing = value == "1",
                 // -1 where there never was a link to this primary.
                 "master_link_down_since_seconds" => down_s = value.parse().ok(),
@@ -135,6 +138,7 @@ mod tests {
             role: NodeRole::Primary,
             loading: false,
             offset: 42,
+            link_silent_s: 0,
             replicas: 1,
             keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n".to_owned(),
         };

@@ -385,9 +385,9 @@ impl EventLoop {
                     }
                 }
                 Action::CloseSession(id) => {
-                    if self.close_session_socket(id) {
-                        self.engine.session_released(id);
-                    }
+                    // The client may have broken the connection after the engine decided.
+                    self.close_session_socket(id);
+                    self.engine.session_released(id);
                 }
                 Action::ReadSession(id) => {
                     if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize)

@@ -2,13 +2,14 @@
 with 0 when all went well.
 
 It is written from the description of the interface alone and uses nothing of this project: HTTP by urllib, and
-CLUSTER NODES over a plain socket.
+Redis's protocol over a plain socket.
 
 walk     fills the pool of an empty broker, meets the refusals, then does STEPS random operations, and after each
          checks what must hold of any cluster
 ordered  meets what is different where proxies are ordered, on another empty broker
 compare  makes clusters and changes them while a coordinator runs, and compares what every proxy says in CLUSTER
-         NODES with what the broker says: the name, the epoch, the slots
+         NODES with what the broker says: the name, the epoch, the slots, who is a replica; and what every Redis
+         server says in ROLE. Data that was written through the proxies outlives a failover
 """
 
 import json
@@ -21,8 +22,11 @@ import urllib.request
 
 SLOTS = 16384
 NAMES = ["one", "two@2", "three_3-x"]
-# How long the proxies may take to hear of a change.
+# How long the proxies may take to hear of a change, and the servers to be what they should.
 PUSH_SECONDS = 30
+# How many keys are written before a failover, and how many redirections one request follows.
+KEYS = 40
+HOPS = 5
 
 
 class Refused(Exception):
@@ -67,26 +71,84 @@ class Broker:
             raise SystemExit(f"{method} {path} {body} was not refused but answered {answer}")
 
 
+class Said(Exception):
+    """An error reply."""
+
+
+def read_reply(stream):
+    head = stream.readline()
+    kind, rest = head[:1], head[1:].rstrip(b"\r\n")
+    if kind == b"-":
+        return Said(rest.decode())
+    if kind == b":":
+        return int(rest)
+    if kind == b"+":
+        return rest.decode()
+    check(kind in (b"$", b"*"), f"a reply: {head}")
+    if int(rest) < 0:
+        return None
+    if kind == b"$":
+        return stream.read(int(rest) + 2)[:-2].decode()
+    return [read_reply(stream) for _ in range(int(rest))]
+
+
+def ask(address, *requests):
+    """The replies to requests, each a list of words, on one connection."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        stream = connection.makefile("rb")
+        for words in requests:
+            parts = [f"${len(word)}\r\n{word}\r\n" for word in map(str, words)]
+            connection.sendall(f"*{len(parts)}\r\n{''.join(parts)}".encode())
+        return [read_reply(stream) for _ in requests]
+
+
+def follow(proxy, *requests):
+    """The replies at whoever owns the slots of the first request, beginning at a proxy."""
+    for _ in range(HOPS):
+        replies = ask(proxy, *requests)
+        if not isinstance(replies[0], Said):
+            return replies
+        words = str(replies[0]).split(" ")
+        check(words[0] == "MOVED", f"{proxy} answers {replies[0]} to {requests[0]}")
+        proxy = words[2]
+    raise SystemExit(f"broken: {requests[0]} is sent on and on")
+
+
+def eventually(what, differs):
+    """Until there is no difference any more."""
+    deadline = time.monotonic() + PUSH_SECONDS
+    while True:
+        wrong = differs()
+        if not wrong:
+            return
+        check(time.monotonic() < deadline, f"{what}: {wrong}")
+        time.sleep(0.05)
+
+
 def proxy_cluster_nodes(proxy):
     """What a proxy says in CLUSTER NODES: [(name, address, flags, epoch, slots)]."""
-    host, port = proxy.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(b"*2\r\n$7\r\nCLUSTER\r\n$5\r\nNODES\r\n")
-        stream = connection.makefile("rb")
-        head = stream.readline()
-        if head[:1] != b"$":
-            return None  # It has no cluster.
-        text = stream.read(int(head[1:])).decode()
+    (text,) = ask(proxy, ["CLUSTER", "NODES"])
+    if isinstance(text, Said):
+        return None  # It has no cluster.
+    found = {}
     lines = []
     for line in text.splitlines():
-        identity, address, flags, _primary, _ping, _pong, epoch, link, *slots = line.split(" ")
+        identity, address, flags, primary, _ping, _pong, epoch, link, *slots = line.split(" ")
         check(len(identity) == 40 and identity.endswith("____"), f"a node's id: {line}")
         check(link == "connected", f"a link: {line}")
         owned = set()
         for part in (part for part in slots if not part.startswith("[")):
             first, _, last = part.partition("-")
             owned.update(range(int(first), int(last or first) + 1))
-        lines.append((identity[:20].rstrip("_"), address.split("@")[0], flags.split(","), int(epoch), owned))
+        flags = flags.split(",")
+        found[identity] = (flags, primary)
+        lines.append((identity[:20].rstrip("_"), address.split("@")[0], flags, int(epoch), owned))
+    check(sum("myself" in flags for flags, _ in found.values()) == 1, f"one is itself: {text}")
+    for flags, primary in found.values():
+        is_replica = "slave" in flags
+        check(is_replica != ("master" in flags), f"either a primary or a replica: {text}")
+        check(found[primary][0][-1] == "master" if is_replica else primary == "-", f"whose replica: {text}")
     return lines
 
 
@@ -244,19 +306,47 @@ class Walk:
                     check(moved <= own, f"{name}: {slots} was committed and is not at its target")
                     return
 
+    def commit_all(self, name):
+        """Commits until nothing moves any more, and compares after each."""
+        while self.broker.call("GET", f"clusters/info/{name}")["is_migrating"]:
+            before = self.done.get("commit", 0)
+            self.commit(name)
+            check(self.done.get("commit", 0) == before + 1, f"{name}: nothing could be committed: {self.refused}")
+            self.check_cluster(name)
+            self.wait_for_proxies()
+
     # Proxies.
 
     def wait_for_proxies(self):
-        """Until every proxy of every cluster has the broker's epoch, name and slots."""
-        deadline = time.monotonic() + PUSH_SECONDS
-        while True:
-            wrong = self.differences()
-            if not wrong:
-                return
-            check(time.monotonic() < deadline, f"the proxies were not told: {wrong}")
-            time.sleep(0.05)
+        """Until every proxy has the broker's epoch, name and slots, and every server its role."""
+        eventually("the proxies were not told", self.differences)
+        eventually("the servers are not what they should be", self.role_differences)
+
+    def used(self):
+        """The cluster of each proxy that is in one."""
+        found = {}
+        for name in self.broker.call("GET", "clusters/names")["names"]:
+            found.update({node["proxy_address"]: name for node in self.cluster(name)["nodes"]})
+        return found
+
+    def role_differences(self):
+        for name in self.broker.call("GET", "clusters/names")["names"]:
+            for node in self.cluster(name)["nodes"]:
+                (role,) = ask(node["address"], ["ROLE"])
+                if node["repl"]["role"] == "master":
+                    right = role[0] == "master"
+                else:
+                    peer = node["repl"]["peers"][0]["node_address"]
+                    right = role[0] == "slave" and f"{role[1]}:{role[2]}" == peer and role[3] == "connected"
+                if not right:
+                    return f"{node['address']} is {role[:4]}, and the broker has {node['repl']}"
+        return None
 
     def differences(self):
+        used = self.used()
+        for proxy in self.pool:
+            if proxy not in used and any(slots for *_, slots in proxy_cluster_nodes(proxy) or []):
+                return f"{proxy} is in no cluster and says that it is"
         for name in self.broker.call("GET", "clusters/names")["names"]:
             cluster = self.cluster(name)
             owned = {}
@@ -383,12 +473,63 @@ def compare(broker, seed, steps, pool):
         name = walker.random.choice(NAMES)
         broker.call("POST", f"clusters/meta/{name}", {"node_number": 4})
         walker.wait_for_proxies()
-        broker.call("PATCH", f"clusters/nodes/{name}", {"node_number": 4})
-        walker.wait_for_proxies()
-        broker.call("DELETE", f"clusters/free_nodes/{name}")
+        outlive_failover(walker, name)
+        grow_and_shrink(walker, name)
         broker.call("PATCH", f"clusters/config/{name}", {"migration_max_blocking_time": "77"})
         walker.wait_for_proxies()
         broker.call("DELETE", f"clusters/meta/{name}")
+        walker.wait_for_proxies()
+        leave_and_return(walker)
+
+
+def outlive_failover(walker, name):
+    """A proxy that lives is replaced, comes back to the pool by itself, and nothing is lost."""
+    broker = walker.broker
+    members = sorted({node["proxy_address"] for node in walker.cluster(name)["nodes"]})
+    keys = [f"key{{{number}}}" for number in range(KEYS)]
+    for key in keys:
+        replies = follow(members[0], ["SET", key, f"of {key}"], ["WAIT", 1, 5000])
+        check(replies == ["OK", 1], f"SET {key}: {replies}")
+    gone = walker.random.choice(members)
+    answer = broker.call("POST", f"proxies/failover/{gone}")
+    check(answer["proxy"]["address"] not in members, f"a spare takes the place: {answer}")
+    walker.wait_for_proxies()
+    now = sorted({node["proxy_address"] for node in walker.cluster(name)["nodes"]})
+    check(gone not in now and answer["proxy"]["address"] in now, f"{gone} was replaced: {now}")
+    for key in keys:
+        replies = follow(now[0], ["GET", key])
+        check(replies == [f"of {key}"], f"GET {key} after a failover: {replies}")
+    eventually("it lives and counts as failed",
+               lambda: gone in broker.call("GET", "proxies/failed/addresses")["addresses"])
+    broker.call("PUT", f"clusters/balance/{name}")
+    at_home = ["master", "replica"] * (len(walker.cluster(name)["nodes"]) // 2)
+    eventually("the primaries are not at home", lambda: [
+        node["repl"]["role"] for node in walker.cluster(name)["nodes"]] != at_home)
+    walker.wait_for_proxies()
+
+
+def grow_and_shrink(walker, name):
+    """As far as this can be done from outside: whoever moves the slots is played by this client."""
+    broker = walker.broker
+    broker.call("PATCH", f"clusters/nodes/{name}", {"node_number": 4})
+    walker.wait_for_proxies()
+    broker.call("POST", f"clusters/migrations/expand/{name}")
+    walker.wait_for_proxies()
+    walker.commit_all(name)
+    broker.call("POST", f"clusters/migrations/shrink/{name}/4")
+    walker.wait_for_proxies()
+    walker.commit_all(name)
+    broker.call("DELETE", f"clusters/free_nodes/{name}")
+    walker.wait_for_proxies()
+
+
+def leave_and_return(walker):
+    broker = walker.broker
+    free = walker.random.choice([proxy for proxy in walker.pool if proxy not in walker.used()])
+    broker.call("DELETE", f"proxies/meta/{free}")
+    check(broker.call("GET", f"proxies/meta/{free}") == {"proxy": None}, f"{free} has left")
+    broker.refuses("DELETE", f"proxies/meta/{free}", 404, "PROXY_NOT_FOUND")
+    broker.call("POST", "proxies/meta", walker.registration(free))
 
 
 MODES = {"walk": walk, "ordered": ordered, "compare": compare}

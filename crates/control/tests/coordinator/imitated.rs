@@ -1,34 +1,43 @@
-//! Imitated proxies: thousands on one listener, told apart by the address on which a client reaches them. They
-//! keep to the wire form and the epoch rules of real ones, and have no nodes at all.
+//! One imitated proxy: it keeps to the wire form and the epoch rules of a real one, and has no nodes at all.
 
-use std::collections::HashMap;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 use model::{Address, Epoch, Role, SetCluster, SetRepl};
-use resp::{RequestLimits, RequestParser, RequestStep, encode};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use resp::encode;
 use tokio::sync::Notify;
 
-/// One imitated proxy.
+/// What it has, and what it was asked for.
 #[derive(Debug)]
 pub(crate) struct Imitated {
-    pub(crate) nodes: [Address; 2],
-    pub(crate) view: Option<SetCluster>,
-    pub(crate) roles: Option<SetRepl>,
     pub(crate) is_alive: bool,
     /// Whether its first node is down, and has been for long.
     pub(crate) node_is_down: bool,
     pub(crate) probes: u64,
     pub(crate) leases: u64,
     pub(crate) cleanings: u64,
+    pub(crate) death: Arc<Notify>,
+    nodes: [Address; 2],
+    view: Option<SetCluster>,
+    roles: Option<SetRepl>,
     tokens: u64,
-    death: Arc<Notify>,
 }
 
 impl Imitated {
+    pub(crate) fn new(nodes: [Address; 2]) -> Self {
+        Self {
+            is_alive: true,
+            node_is_down: false,
+            probes: 0,
+            leases: 0,
+            cleanings: 0,
+            death: Arc::default(),
+            nodes,
+            view: None,
+            roles: None,
+            tokens: 0,
+        }
+    }
+
     pub(crate) fn epochs(&self) -> (Epoch, Epoch) {
         let view = self.view.as_ref().map_or(Epoch(0), |view| view.view.epoch);
         (view, self.roles.as_ref().map_or(Epoch(0), |roles| roles.epoch))
@@ -51,91 +60,8 @@ impl Imitated {
     }
 }
 
-/// All of them.
-#[derive(Clone, Debug)]
-pub(crate) struct Imitations(Arc<Mutex<HashMap<IpAddr, Imitated>>>);
-
-/// The address of the proxy with that number.
-pub(crate) fn ip(number: usize) -> Ipv4Addr {
-    let [_, a, b, c] = u32::try_from(number + 1).unwrap().to_be_bytes();
-    Ipv4Addr::new(127, 1 + a, b, c)
-}
-
-impl Imitations {
-    pub(crate) fn new(count: usize, port: u16) -> Self {
-        let proxy = |number: usize| {
-            let node = |above: u16| Address::new(&ip(number).to_string(), port + above).unwrap();
-            let imitated = Imitated {
-                nodes: [node(1), node(2)],
-                view: None,
-                roles: None,
-                is_alive: true,
-                node_is_down: false,
-                probes: 0,
-                leases: 0,
-                cleanings: 0,
-                tokens: 0,
-                death: Arc::default(),
-            };
-            (IpAddr::V4(ip(number)), imitated)
-        };
-        Self(Arc::new(Mutex::new((0..count).map(proxy).collect())))
-    }
-
-    /// Serves on the calling thread, for ever.
-    pub(crate) fn serve(self, listener: std::net::TcpListener) -> io::Result<()> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            listener.set_nonblocking(true)?;
-            let listener = TcpListener::from_std(listener)?;
-            loop {
-                let (stream, _) = listener.accept().await?;
-                let me = stream.local_addr()?.ip();
-                let all = self.clone();
-                tokio::spawn(async move {
-                    let death = all.with(me, |proxy| proxy.death.clone());
-                    tokio::select! {
-                        // A connection that breaks is the coordinator's to notice.
-                        _ = all.talk(me, stream) => {}
-                        () = death.notified() => {}
-                    }
-                });
-            }
-        })
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Imitated>> {
-        self.0.lock().unwrap()
-    }
-
-    pub(crate) fn with<T>(&self, proxy: IpAddr, look: impl FnOnce(&mut Imitated) -> T) -> T {
-        look(self.lock().get_mut(&proxy).unwrap())
-    }
-
-    async fn talk(&self, me: IpAddr, mut stream: TcpStream) -> io::Result<()> {
-        let (mut parser, mut buffer, mut reply) = (RequestParser::new(), Vec::new(), Vec::new());
-        while stream.read_buf(&mut buffer).await? > 0 {
-            while let RequestStep::Request { len } =
-                parser.parse(&buffer, &RequestLimits::AUTHENTICATED).unwrap()
-            {
-                let words: Vec<&[u8]> = parser.spans().iter().map(|span| span.of(&buffer)).collect();
-                let is_alive = self.with(me, |proxy| {
-                    answer(proxy, &words, &mut reply);
-                    proxy.is_alive
-                });
-                buffer.drain(..len);
-                if !is_alive {
-                    return Ok(());
-                }
-            }
-            stream.write_all(&reply).await?;
-            reply.clear();
-        }
-        Ok(())
-    }
-}
-
-fn answer(proxy: &mut Imitated, words: &[&[u8]], reply: &mut Vec<u8>) {
+/// Answers what a coordinator may ask.
+pub(crate) fn answer(proxy: &mut Imitated, words: &[&[u8]], reply: &mut Vec<u8>) {
     assert_eq!(words[0], b"UMCTL");
     let (view, roles) = proxy.epochs();
     match words[1] {
