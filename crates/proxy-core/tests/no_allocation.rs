@@ -5,6 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use model::{SetCluster, View};
 use proxy_core::cluster_replies::ClusterReplies;
@@ -149,6 +150,8 @@ impl Driver {
             self.due += bytes;
         }
         for id in self.flush_sessions.drain(..) {
+            assert!(self.engine.must_look_before_delivery(), "as where coordinators grant leases");
+            self.engine.look_before_delivery(self.now.us);
             let bytes = self.engine.session_output(id).len();
             self.engine.session_sent(id, bytes);
             self.replies_out += bytes;
@@ -206,7 +209,10 @@ fn shared(settings: &Settings) -> Shared {
         table: Arc::new(CommandTable::builtin()),
         backend_password: None,
         server_version: "7.0.15".into(),
-        fences: WriteFences::default(),
+        fences: WriteFences::new(vec![(
+            "127.0.0.1:7001".parse().unwrap(),
+            Arc::new(AtomicU64::new(u64::MAX - 1)),
+        )]),
         view: Some(Arc::new(WorkerView {
             routes: RouteTable::new(&view, None),
             replies: Arc::new(ClusterReplies::new(&view, None, &settings.announce_address, settings)),

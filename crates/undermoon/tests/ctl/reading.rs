@@ -91,6 +91,7 @@ fn plans_in_words() {
     This would happen:
     - cluster mydb: 10.0.0.3:5299 takes the place of 10.0.0.1:5299
     - cluster mydb: 10.0.0.2:6380 takes over from 10.0.0.1:6379 as a primary
+    - cluster mydb: 10.0.0.2:6380 is not served before 10.0.0.1:5299 has stopped
     - cluster mydb: replica 10.0.0.3:6380 is not in sync
     - proxy 10.0.0.1:5299 counts as failed
     - note: afterwards the pool could not make up for the loss of host rack-2 or rack-3
