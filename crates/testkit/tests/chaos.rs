@@ -24,20 +24,23 @@ const WITHIN: Duration = Duration::from_secs(10);
 fn a_short_run_breaks_no_invariant() -> Result<()> {
     let fault = |victim, harm, choice, ms| Fault::alone(victim, harm, choice, Duration::from_millis(ms));
     let script = vec![
+        fault(Victim::Primary, Harm::HandOver, 1, 300),
         fault(Victim::Primary, Harm::Kill, 0, 1500),
         fault(Victim::Proxy, Harm::Freeze, 1, 1500),
-        fault(Victim::ControlPlane, Harm::Kill, 0, 1000),
-        fault(Victim::Host, Harm::CutFromCluster, 0, 2000),
+        fault(Victim::ControlPlane, Harm::Kill, 0, 600),
+        fault(Victim::Host, Harm::CutFromCluster, 0, 1500),
         fault(Victim::Primary, Harm::Bounce, 1, 0),
+        fault(Victim::Etcd, Harm::Kill, 0, 800),
+        fault(Victim::Link, Harm::Cut(Direction::Both), 0, 600),
         fault(Victim::Host, Harm::Cut(Direction::Outgoing), 1, 1500),
     ];
     let options = ChaosOptions {
         script,
         hosts: 2,
         spares: 1,
-        brokers: Brokers::Embedded,
+        brokers: Brokers::OnEtcd(2),
         clients: 2,
-        ..ChaosOptions::new(1, Duration::from_secs(20))
+        ..ChaosOptions::new(1, Duration::from_secs(22))
     };
     let report = run(&options, &|line| println!("{line}"))?;
     println!("{report}");

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use control_core::ShardId;
 use testkit::connection::Connection;
+use testkit::frame::Frame;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
+use testkit::wait::{Deadline, retry_until};
 
 /// The cluster of every test here.
 pub(crate) const CLUSTER: &str = "failover";
@@ -43,6 +45,17 @@ pub(crate) fn problems(cluster: &ManagedCluster, id: ShardId) -> Vec<String> {
     let health = cluster.block_on(cluster.client().cluster_health(&CLUSTER.parse().unwrap(), true)).unwrap();
     let number = cluster.shards(CLUSTER).unwrap().iter().position(|shard| shard.id == id).unwrap();
     health.shards.into_iter().find(|shard| shard.shard == number).unwrap().problems
+}
+
+/// The reply to a command that is no error. A primary without a replica serves by its lease alone, and on a machine
+/// that is busy for long a lease may lapse for a moment: then it is asked again.
+pub(crate) fn reply(connection: &mut Connection, line: &str) -> Frame {
+    let answered = retry_until(Deadline::within(HEAL_LIMIT), line, || {
+        let reply = connection.say(line)?;
+        anyhow::ensure!(reply.error().is_none(), "{reply:?}");
+        Ok(reply)
+    });
+    answered.unwrap()
 }
 
 /// Waits until each primary has heard from its replica. A replica that was given everything anew says up to a second
