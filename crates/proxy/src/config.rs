@@ -115,7 +115,7 @@ service::settings! {
         /// How many bytes of replies may wait for a client that does not read: at that point no more of its
         /// requests are read, and a subscriber is disconnected.
         pub output_bytes_max: Bytes<65_536, 4_294_967_295> = Bytes::of(33_554_432),
-        /// Whether requests to a node are gathered into batches while earlier ones are on their way.
+        /// Whether a worker lets events gather for some microseconds under load, so that batches are larger.
         pub batching: Batching = Batching::On,
         /// Whether a request for a slot of another proxy is forwarded there instead of answered MOVED, for clients
         /// that know nothing of clusters.

@@ -1,7 +1,7 @@
 //! One connection to a node: what it owes to whom, and when to write to it.
 //!
 //! ```text
-//!   sessions ──copy──▶ out ──one write a turn, unless held──▶ node
+//!   sessions ──copy──▶ out ────── one write a turn ──────▶ node
 //!                       │                                      │
 //!                  owed (FIFO)  ◀──────── replies, in order ───┘
 //! ```
@@ -86,12 +86,8 @@ pub(crate) struct Backend {
     pub(crate) batches: Batches,
     /// Entries at the end of `owed` whose requests are still in `out`, counted for no batch yet.
     pub(crate) unsent: usize,
-    /// Since when a batch is held back (worker clock, µs); 0 when none is.
-    pub(crate) held_since_us: u64,
     /// When the last batch was given to the socket (worker clock, µs).
     pub(crate) sent_at_us: u64,
-    /// The shortest time from a batch to its first reply in the current window, and before it, µs.
-    pub(crate) round_trip: RoundTrip,
     /// The beginning of a reply whose rest has not come.
     pub(crate) partial: Vec<u8>,
     pub(crate) scanner: ReplyScanner,
@@ -122,9 +118,7 @@ impl Backend {
             owed: VecDeque::new(),
             batches: Batches::default(),
             unsent: 0,
-            held_since_us: 0,
             sent_at_us: 0,
-            round_trip: RoundTrip::default(),
             partial: Vec::new(),
             scanner: ReplyScanner::default(),
             streaming: false,
@@ -139,40 +133,5 @@ impl Backend {
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.owed.len() - self.unsent
-    }
-}
-
-/// The least time from writing a batch to the first reply, over two windows, so that it can rise again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RoundTrip {
-    previous_us: u32,
-    current_us: u32,
-    samples: u16,
-}
-
-const SAMPLES_PER_WINDOW: u16 = 256;
-
-impl Default for RoundTrip {
-    fn default() -> Self {
-        RoundTrip { previous_us: u32::MAX, current_us: u32::MAX, samples: 0 }
-    }
-}
-
-impl RoundTrip {
-    #[inline]
-    pub(crate) fn note(&mut self, took_us: u64) {
-        self.current_us = self.current_us.min(u32::try_from(took_us).unwrap_or(u32::MAX));
-        self.samples += 1;
-        if self.samples == SAMPLES_PER_WINDOW {
-            *self = RoundTrip { previous_us: self.current_us, current_us: u32::MAX, samples: 0 };
-        }
-    }
-
-    /// Whether the node has shown itself to be nearer than `limit_us`. Unknown counts as near: the first batches
-    /// of a connection are then held once, for a bounded time.
-    #[inline]
-    pub(crate) fn is_near(&self, limit_us: u32) -> bool {
-        let least = self.previous_us.min(self.current_us);
-        least == u32::MAX || least < limit_us
     }
 }

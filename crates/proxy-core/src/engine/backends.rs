@@ -265,7 +265,6 @@ impl Engine {
         backend.scanner = ReplyScanner::default();
         backend.unsent = 0;
         backend.blocked = false;
-        backend.held_since_us = 0;
         backend.sent_at_us = 0;
         backend.stalled_since_us = 0;
         backend.phase = Phase::Down { retry_us: u64::MAX };
@@ -320,7 +319,6 @@ impl Engine {
         let backend = &mut self.backends[id as usize];
         self.stats.remove_backend(&backend.stats);
         backend.phase = Phase::Free;
-        backend.held_since_us = 0;
         backend.stalled_since_us = 0;
         self.freed_backends.push(id);
     }
@@ -401,7 +399,6 @@ impl Engine {
         backend.stats.requests.add(backend.unsent as u64);
         backend.stats.bytes_out.add(bytes as u64);
         backend.unsent = 0;
-        backend.held_since_us = 0;
         if backend.sent_at_us == 0 {
             backend.sent_at_us = self.now.us;
         }

@@ -170,10 +170,8 @@ pub struct Engine {
     fenced_nodes: Vec<model::Address>,
     /// Sessions with output to write.
     dirty_sessions: Vec<u32>,
-    /// Backends with output to write, unless held.
+    /// Backends with output to write.
     dirty_backends: Vec<u32>,
-    /// Backends that hold a batch back, to be looked at when time has passed.
-    held_backends: Vec<u32>,
     /// Sessions that may take requests again.
     resumed: Vec<SessionId>,
     /// Sessions held by a pause.
@@ -221,7 +219,6 @@ impl Engine {
             fenced_nodes: Vec::new(),
             dirty_sessions: Vec::new(),
             dirty_backends: Vec::new(),
-            held_backends: Vec::new(),
             resumed: Vec::new(),
             held_sessions: Vec::new(),
             actions: Vec::new(),

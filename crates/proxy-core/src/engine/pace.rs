@@ -4,6 +4,11 @@
 //! kernel's wait after each event is woken for each of them, and so are the node and the clients for each of its
 //! small writes. A nap of a few tens of microseconds then turns many wake-ups into one.
 //!
+//! Right after requests were sent on to a node, its replies are the next thing that clients wait for, and they come
+//! together: no nap is taken then, but after the turn that passes them on. Where sessions are so many that each waits
+//! in queues for much longer than a nap, or send many requests at once, batches matter more than a nap's time, and
+//! one follows each turn.
+//!
 //! It is taken only while events come so fast that several are expected in it, and it lasts at most a fraction of
 //! the time that passes between two requests of one session. So it is never taken at low load or for a handful of
 //! clients, and clients that wait for each answer lose no more than that fraction of their throughput even if
@@ -16,6 +21,8 @@ use super::policy::Policy;
 const RATE_WINDOW_US: f32 = 1000.0;
 /// Longer times between two requests of a session count as this, µs.
 const GAP_US_MAX: u32 = 10_000;
+/// Sessions that send more than this at once, on average, wait for the last of the answers.
+const DEPTH_ONE: f32 = 1.5;
 /// More requests in one read count as this.
 const DEPTH_MAX: u32 = 64;
 /// Weight of a new value in the averages.
@@ -33,6 +40,8 @@ pub(super) struct Pace {
     gap_us: f32,
     /// Requests in one read, averaged.
     depth: f32,
+    /// More sessions were read from in the last turn than were answered.
+    asked: bool,
 }
 
 impl Pace {
@@ -49,30 +58,28 @@ impl Pace {
         self.depth += (count.min(DEPTH_MAX) as f32 - self.depth) * GAP_WEIGHT;
     }
 
-    /// A turn ends at `now_us`.
+    /// A turn that answers so many sessions ends at `now_us`.
     #[inline]
-    pub(super) fn turn(&mut self, now_us: u64) {
+    pub(super) fn turn(&mut self, now_us: u64, answered: usize) {
         let passed = now_us.saturating_sub(self.last_us) as f32;
         self.last_us = now_us;
         let kept = (1.0 - passed / RATE_WINDOW_US).max(0.0);
         self.rate = self.rate * kept + self.reads as f32 / RATE_WINDOW_US;
+        self.asked = self.reads as usize > answered;
         self.reads = 0;
     }
 
     /// How long to nap before looking for events again, µs; 0 where a nap is not worth it.
     #[inline]
     pub(super) fn nap_us(&self, policy: &Policy) -> u64 {
+        if self.asked && self.gap_us < policy.answers_first_us_max && self.depth < DEPTH_ONE {
+            return 0;
+        }
         let nap_max = policy.nap_us_max as f32 * self.depth.clamp(1.0, policy.nap_depth_max);
         let nap = (self.gap_us * policy.nap_fraction).min(nap_max);
         match nap * self.rate >= policy.nap_reads_min {
             true => nap as u64,
             false => 0,
         }
-    }
-
-    /// Whether so many sessions are active that letting their requests gather saves work.
-    #[inline]
-    pub(super) fn is_busy(&self, policy: &Policy) -> bool {
-        self.nap_us(policy) > 0
     }
 }

@@ -35,7 +35,6 @@ impl Engine {
         }
         if backend.sent_at_us != 0 {
             let took = self.now.us.saturating_sub(backend.sent_at_us);
-            backend.round_trip.note(took);
             backend.stats.latency.record(took, 1);
             backend.sent_at_us = 0;
         }
@@ -52,9 +51,7 @@ impl Engine {
         }
         let backend = &mut self.backends[id.0 as usize];
         backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);
-        if backend.unsent > 0 {
-            self.mark_backend(id.0);
-        } else if backend.owed.is_empty() {
+        if backend.owed.is_empty() {
             self.backend_idle(id);
         }
     }

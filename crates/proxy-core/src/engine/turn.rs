@@ -1,4 +1,4 @@
-//! The end of a turn: what is written now, what is held, and when to look again.
+//! The end of a turn: what is written, and when to look again.
 
 use super::backend::{BackendId, Phase};
 use super::session::{SessionId, Wait};
@@ -20,18 +20,8 @@ impl Engine {
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
     /// The lists are for the driver, which hands them back empty.
     pub fn end_turn(&mut self, sessions: &mut Vec<SessionId>, backends: &mut Vec<BackendId>) {
-        self.pace.turn(self.now.us);
         if !self.resumed.is_empty() {
             self.run_resumed();
-        }
-        // A connection that failed or was closed holds nothing any more.
-        let all = &self.backends;
-        self.held_backends.retain(|&id| all[id as usize].held_since_us != 0);
-        for index in 0..self.held_backends.len() {
-            let id = self.held_backends[index];
-            if self.hold_expired(id) {
-                self.mark_backend(id);
-            }
         }
         let mut dirty = std::mem::take(&mut self.dirty_backends);
         for id in dirty.drain(..) {
@@ -49,6 +39,7 @@ impl Engine {
             }
         }
         self.dirty_sessions = dirty;
+        self.pace.turn(self.now.us, sessions.len());
     }
 
     #[inline]
@@ -58,28 +49,7 @@ impl Engine {
         if matches!(backend.phase, Phase::Handshake { .. }) {
             return !backend.greeting.is_empty();
         }
-        if backend.phase != Phase::Ready || backend.blocked || backend.out.is_empty() {
-            return false;
-        }
-        let policy = &self.policy;
-        let holds = policy.hold
-            && backend.unsent > 0
-            && backend.in_flight() > 0
-            && backend.out.len() < policy.hold_bytes_max
-            && self.pace.is_busy(policy)
-            && backend.round_trip.is_near(policy.near_us_max)
-            && (backend.held_since_us == 0 || self.now.us - backend.held_since_us < policy.hold_us_max);
-        if holds && backend.held_since_us == 0 {
-            backend.held_since_us = self.now.us;
-            self.held_backends.push(id);
-        } else if !holds && backend.held_since_us != 0 {
-            self.held_backends.retain(|&held| held != id);
-        }
-        !holds
-    }
-
-    fn hold_expired(&self, id: u32) -> bool {
-        self.now.us - self.backends[id as usize].held_since_us >= self.policy.hold_us_max
+        backend.phase == Phase::Ready && !backend.blocked && !backend.out.is_empty()
     }
 
     fn run_resumed(&mut self) {
@@ -120,10 +90,7 @@ impl Engine {
         if !self.resumed.is_empty() || !self.dirty_sessions.is_empty() || !self.dirty_backends.is_empty() {
             return 0;
         }
-        match self.held_backends.is_empty() {
-            true => TICK_US,
-            false => self.policy.hold_us_max,
-        }
+        TICK_US
     }
 
     /// How often [`Engine::tick`] is to be called, µs.

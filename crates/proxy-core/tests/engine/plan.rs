@@ -113,31 +113,21 @@ fn step(kind: Kind) -> impl Strategy<Value = Step> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     (
-        any::<bool>(),
-        prop_oneof![Just(64usize), Just(16 * 1024)],
         prop_oneof![Just(2u32), Just(5), Just(16_384)],
         prop_oneof![Just(512usize), Just(40_000), Just(1024 * 1024)],
         prop_oneof![Just(300usize), Just(16 * 1024 * 1024)],
         1u32..3,
     )
-        .prop_map(
-            |(hold, hold_bytes_max, outstanding_max, session_bytes, backend_bytes, connections)| Policy {
-                hold,
-                hold_bytes_max,
-                outstanding_max,
-                session_output_bytes: session_bytes,
-                backend_output_bytes: backend_bytes,
-                connections_per_node: connections,
-                // Few reads are expected of a nap here; a batch is to be held all the same.
-                nap_reads_min: 0.0,
-                nap_fraction: 10.0,
-                near_us_max: u32::MAX,
-                // A client that is slow on purpose keeps its connections.
-                stall_us_max: u64::MAX,
-                stall_us_retire: u64::MAX,
-                ..Policy::default()
-            },
-        )
+        .prop_map(|(outstanding_max, session_bytes, backend_bytes, connections)| Policy {
+            outstanding_max,
+            session_output_bytes: session_bytes,
+            backend_output_bytes: backend_bytes,
+            connections_per_node: connections,
+            // A client that is slow on purpose keeps its connections.
+            stall_us_max: u64::MAX,
+            stall_us_retire: u64::MAX,
+            ..Policy::default()
+        })
 }
 
 pub(crate) fn plan(kind: Kind) -> impl Strategy<Value = Plan> {

@@ -77,52 +77,47 @@ fn attempts_to_connect_become_rarer() {
     assert!(seen.starts_with("-CLUSTERDOWN backend"), "{seen}");
 }
 
-#[test]
-fn a_held_batch_is_sent_in_time() {
-    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
-    let mut world = World::new(ONE, policy);
-    let (first, second) = (world.accept(), world.accept());
-    world.connects(0);
-    for _ in 0..3 {
-        world.clients[first].incr("a");
-        world.client_sends(first, usize::MAX);
-        world.end_turn();
-        world.pass(50);
+/// Lets each client ask every `gap_us`, some of them each 200 µs, and answers those in the turn after. The naps that are
+/// offered after a turn that asks, and after one that answers.
+fn naps(clients: usize, gap_us: u64) -> (u64, u64) {
+    const ROUNDS: usize = 200;
+    const STEP_US: u64 = 200;
+    let mut world = World::new(ONE, Policy::default());
+    let clients: Vec<usize> = (0..clients).map(|_| world.accept()).collect();
+    world.flow_nodes();
+    let (mut asked, mut answered) = (0, 0);
+    let steps = usize::try_from(gap_us / STEP_US).unwrap();
+    for _ in 0..ROUNDS {
+        for some in clients.chunks(clients.len().div_ceil(steps)) {
+            for &client in some {
+                world.clients[client].incr("a");
+                world.client_sends(client, usize::MAX);
+            }
+            world.end_turn();
+            asked = world.engine.nap_us();
+            world.pass(STEP_US / 2);
+            world.flow_nodes();
+            answered = world.engine.nap_us();
+            world.pass(STEP_US / 2);
+        }
     }
-    world.clients[second].incr("b");
-    world.client_sends(second, usize::MAX);
-    world.end_turn();
-    let executed = world.node(NODES[0]).executed;
-    assert!(executed < 4, "the batch was to be held");
-    assert!(world.engine.sleep_us() <= policy.hold_us_max);
-    world.pass(policy.hold_us_max);
-    world.end_turn();
-    assert_eq!(world.node(NODES[0]).executed, 4);
-    world.finish();
-    world.end_turn();
-    assert_eq!(world.engine.sleep_us(), world.engine.tick_us(), "nothing is held any more");
+    (asked, answered)
 }
 
 #[test]
-fn nothing_is_waited_for_once_a_held_batch_has_failed() {
-    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
-    let mut world = World::new(ONE, policy);
-    world.allowed = Allowed { failures: true, ..Allowed::default() };
-    let client = world.accept();
-    world.connects(0);
-    for _ in 0..5 {
-        world.clients[client].incr("a");
-        world.client_sends(client, usize::MAX);
-        world.end_turn();
-        world.pass(50);
+fn naps_are_for_many_clients_and_not_between_request_and_answer() {
+    let longest = Policy::default().nap_us_max;
+    for (clients, gap_us, expected) in [
+        (1, 200, (0, 0)),
+        (50, 400, (0, longest)),
+        (50, 200, (0, 40)),
+        // Each waits in queues for much longer than a nap.
+        (500, 4_000, (longest, longest)),
+        // 5,000 requests in a second.
+        (50, 10_000, (0, 0)),
+    ] {
+        assert_eq!(naps(clients, gap_us), expected, "{clients} clients, each asks every {gap_us} µs");
     }
-    assert!(world.node(NODES[0]).executed < 5, "the batch was to be held");
-    world.fails(0);
-    for _ in 0..3 {
-        world.end_turn();
-        world.pass(2_000);
-    }
-    assert_eq!(world.engine.sleep_us(), world.engine.tick_us(), "a worker would wake for nothing");
 }
 
 #[test]
@@ -258,8 +253,7 @@ fn nonsense_from_a_node_costs_only_what_it_stood_for() {
 
 #[test]
 fn a_reply_to_what_was_not_sent_is_none() {
-    let policy = Policy { nap_reads_min: 0.0, nap_fraction: 10.0, ..Policy::default() };
-    let mut world = World::new(ONE, policy);
+    let mut world = World::new(ONE, Policy::default());
     world.allowed = Allowed { failures: true, ..Allowed::default() };
     let client = world.accept();
     world.connects(0);

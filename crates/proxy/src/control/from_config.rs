@@ -99,8 +99,9 @@ mod tests {
 
     #[test]
     fn batching_can_be_switched_off() {
-        assert!(policy(&ProxyConfig::default()).hold);
-        assert!(!policy(&ProxyConfig { batching: Batching::Off, ..ProxyConfig::default() }).hold);
+        assert!(policy(&ProxyConfig::default()).nap_us_max > 0);
+        let off = ProxyConfig { batching: Batching::Off, ..ProxyConfig::default() };
+        assert_eq!(policy(&off).nap_us_max, 0);
     }
 
     #[test]
