@@ -216,6 +216,14 @@ pub enum PlannedChange {
         #[schema(value_type = String)]
         address: Address,
     },
+    /// Have replicas take over from their primaries, as POST `clusters/{cluster}/failover` does.
+    FailOver {
+        /// The cluster.
+        #[schema(value_type = String)]
+        cluster: ClusterName,
+        /// From which primaries, and whether by force.
+        which: FailoverRequest,
+    },
 }
 
 /// Answer of POST `plan`.

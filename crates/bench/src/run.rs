@@ -13,7 +13,7 @@ use crate::load::data::{self, Served};
 use crate::load::{Driver, Outcome};
 use crate::machine::{self, Machine};
 use crate::options::Options;
-use crate::plan::{self, Audience, Case, LARGE_BYTES, Load, Operation};
+use crate::plan::{self, Audience, Case, Division, LARGE_BYTES, Load, Operation};
 use crate::report::{CaseResult, Idle, Report, TargetResult, Traffic};
 use crate::targets::{Program, Programs, Site, Target};
 use crate::usage::{Reading, resident_kib};
@@ -195,6 +195,10 @@ struct Rounds<'r, 'o> {
 }
 
 impl Rounds<'_, '_> {
+    fn division(&self) -> Division {
+        if self.run.options.quick { Division::WHOLE } else { self.case.division() }
+    }
+
     fn traffic(&mut self, targets: &[&Target], filled: &mut Filled) {
         let mut counts: Vec<Option<u64>> = Vec::new();
         for target in targets {
@@ -206,7 +210,7 @@ impl Rounds<'_, '_> {
             });
             counts.push(self.or_note(&target.name, prepared));
         }
-        for round in 0..self.run.rounds() * self.case.division().rounds {
+        for round in 0..self.run.rounds() * self.division().rounds {
             for (index, target) in targets.iter().enumerate() {
                 let Some(requests) = counts[index] else { continue };
                 let measured = self.measure(target, requests, u64::from(round));
@@ -236,7 +240,7 @@ impl Rounds<'_, '_> {
             filled.insert(store, content);
         }
         data::check(target.port, self.case)?;
-        let seconds = self.run.seconds() * self.case.division().seconds;
+        let seconds = self.run.seconds() * self.division().seconds;
         match self.case.load {
             Load::Closed { connections, pipeline } => {
                 let turn = connections as u64 * pipeline as u64;

@@ -14,6 +14,7 @@ use model::ClusterName;
 
 use super::Context;
 use super::error::CtlError;
+pub(super) use failover::Which;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {

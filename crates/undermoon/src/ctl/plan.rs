@@ -4,7 +4,7 @@ use api::v4::{Plan, PlannedChange};
 use model::{Address, ClusterName};
 
 use super::Context;
-use super::cluster::Size;
+use super::cluster::{Size, Which};
 use super::error::CtlError;
 use super::output::{Show, print};
 use super::{advice, pool};
@@ -45,6 +45,16 @@ pub(super) enum Command {
         /// The proxy
         proxy: Address,
     },
+    /// Have replicas take over from their primaries
+    Handover {
+        /// The cluster
+        name: ClusterName,
+        #[command(flatten)]
+        which: Which,
+        /// Promote the replica at once, whatever it lacks
+        #[arg(long)]
+        force: bool,
+    },
     /// Register a proxy
     Add(pool::Add),
     /// Forget a proxy
@@ -64,6 +74,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlEr
         Command::Release { name } => PlannedChange::RemoveFreeNodes { cluster: name },
         Command::Balance { name } => PlannedChange::Balance { cluster: name },
         Command::Failover { proxy } => PlannedChange::FailOverProxy { address: proxy },
+        Command::Handover { name, which, force } => {
+            PlannedChange::FailOver { cluster: name, which: which.request(force) }
+        }
         Command::Add(arguments) => PlannedChange::AddProxy { proxy: arguments.proxy() },
         Command::Remove { proxy } => PlannedChange::RemoveProxy { address: proxy },
     };

@@ -97,6 +97,22 @@ fn plans_in_words() {
     - note: afterwards the pool could not make up for the loss of host rack-2 or rack-3
     Nothing was changed.
     ");
+    assert_snapshot!(broker.ctl(&["plan", "handover", "mydb", "--shard", "0"]).good(), @r"
+    This would happen:
+    - cluster mydb: 10.0.0.2:6380 takes over from 10.0.0.1:6379 as a primary
+    Nothing was changed.
+    ");
+    let by_force = broker.ctl(&["plan", "handover", "mydb", "--proxy", "10.0.0.2:5299", "--force"]);
+    assert_snapshot!(by_force.good(), @r"
+    This would happen:
+    - cluster mydb: 10.0.0.1:6380 takes over from 10.0.0.2:6379 as a primary
+    - cluster mydb: 10.0.0.1:6380 is not served before 10.0.0.2:5299 has stopped
+    Nothing was changed.
+    ");
+    let beyond = broker.ctl(&["plan", "handover", "mydb", "--shard", "7"]).stdout;
+    assert_snapshot!(beyond, @"It would be refused: there is no shard 7: the cluster has 2, numbered from 0");
+    let unknown = broker.ctl(&["plan", "handover", "nobody", "--shard", "0"]).stdout;
+    assert_snapshot!(unknown, @"It would be refused: there is no cluster nobody");
     broker.ctl(&["pool", "add", "10.0.0.4:5299", "10.0.0.4:6379", "10.0.0.4:6380"]).good();
     assert_snapshot!(broker.ctl(&["plan", "scale", "mydb", "--chunks", "2"]).good(), @r"
     This would happen:

@@ -4,7 +4,9 @@ use api::ErrorBody;
 use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
 use axum::Json;
 use axum::extract::{Path, State};
-use control_core::{ApplyError, Cluster, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply};
+use control_core::{
+    ApplyError, Cluster, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply, foresee,
+};
 use model::ClusterName;
 
 use super::super::error::ApiError;
@@ -45,6 +47,34 @@ pub(crate) async fn fail_over(
     let now = &broker.metadata.snapshot().state;
     let outcome = |id: &ShardId| became(now.clusters.get(&name), cluster, *id);
     Ok(Json(FailoverAnswer { shards: shards.iter().map(outcome).collect() }))
+}
+
+/// What it would do, once the replicas have caught up.
+pub(super) fn foreseen(
+    state: &Metadata,
+    name: &ClusterName,
+    wanted: &FailoverRequest,
+) -> Result<Vec<String>, ApiError> {
+    let cluster = state.clusters.get(name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let shards = chosen(cluster, wanted)?;
+    if !wanted.force {
+        check_replicas(state, cluster, &shards)?;
+    }
+    let (mut trial, mut words) = (state.clone(), Vec::new());
+    for id in shards {
+        let mut step = command(name, cluster, id, wanted.force);
+        if !wanted.force {
+            apply(&mut trial, step)?;
+            let fence = trial.clusters.get(name).and_then(|now| now.shard(id).fence);
+            let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
+            let (fence, now) = (fence.map(|fence| fence.epoch), TimeMs::default());
+            let cluster = name.clone();
+            step = Command::FailOverShard { cluster, primary, fence, force: false, behind_bytes: None, now };
+        }
+        words.extend(foresee(&trial, step.clone())?);
+        apply(&mut trial, step)?;
+    }
+    Ok(words)
 }
 
 /// What has become of a shard: a coordinator may have been as quick as that.

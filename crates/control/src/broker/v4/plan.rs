@@ -6,26 +6,28 @@ use api::ErrorBody;
 use api::v4::{Plan, PlannedChange};
 use axum::Json;
 use axum::extract::State;
-use control_core::{Command, HostName, NewProxy, TimeMs, foresee};
+use control_core::{Command, HostName, NewProxy, State as Metadata, TimeMs, foresee};
 
 use super::super::Shared;
+use super::super::error::ApiError;
 use super::super::input::Body;
+use super::failover;
 
 /// A dry run: what a change would do now. Nothing is changed.
 #[utoipa::path(post, path = "/api/v4/plan", tag = "plans", request_body = PlannedChange,
     responses((status = 200, body = Plan), (status = 400, body = ErrorBody)))]
 pub(crate) async fn plan(State(broker): Shared, Body(change): Body<PlannedChange>) -> Json<Plan> {
-    Json(match foresee(&broker.metadata.snapshot().state, planned(change)) {
+    Json(match words(&broker.metadata.snapshot().state, change) {
         Ok(words) => Plan { accepted: true, error: None, words },
-        Err(error) => {
-            Plan { accepted: false, error: Some(error.code().to_owned()), words: vec![error.to_string()] }
+        Err(ApiError { body: ErrorBody { error, message, .. }, .. }) => {
+            Plan { accepted: false, error: Some(error), words: message.into_iter().collect() }
         }
     })
 }
 
-fn planned(change: PlannedChange) -> Command {
+fn words(state: &Metadata, change: PlannedChange) -> Result<Vec<String>, ApiError> {
     let now = TimeMs::default();
-    match change {
+    let command = match change {
         PlannedChange::CreateCluster { cluster, node_number } => {
             Command::CreateCluster { cluster, node_number, config: BTreeMap::new(), now }
         }
@@ -44,5 +46,7 @@ fn planned(change: PlannedChange) -> Command {
         PlannedChange::FailOverProxy { address } => {
             Command::FailOverProxy { proxy: address, force: false, decided_after: None, now }
         }
-    }
+        PlannedChange::FailOver { cluster, which } => return failover::foreseen(state, &cluster, &which),
+    };
+    Ok(foresee(state, command)?)
 }

@@ -33,7 +33,7 @@ pub(in crate::ctl) struct Arguments {
 /// From which primaries
 #[derive(Clone, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
-struct Which {
+pub(in crate::ctl) struct Which {
     /// From the primary of a shard, by its number in `cluster show`
     #[arg(long, value_name = "NUMBER")]
     shard: Option<usize>,
@@ -45,14 +45,21 @@ struct Which {
     proxy: Option<Address>,
 }
 
+impl Which {
+    /// What the broker is asked for.
+    pub(in crate::ctl) fn request(self, force: bool) -> FailoverRequest {
+        let Self { shard, node, proxy } = self;
+        FailoverRequest { node, proxy, shard, force }
+    }
+}
+
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
     if arguments.force {
         let what = "By force the replica takes over at once. What it has not received is lost.";
         arguments.confirmation.ask(what, name.as_str())?;
     }
-    let Which { shard, node, proxy } = arguments.which.clone();
-    let wanted = FailoverRequest { node, proxy, shard, force: arguments.force };
+    let wanted = arguments.which.clone().request(arguments.force);
     let shards = context.client.fail_over(name, &wanted).await?.shards;
     if shards.is_empty() {
         let message = format!("cluster {name}: there is no primary, nothing had to be done");
