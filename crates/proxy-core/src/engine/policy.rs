@@ -5,11 +5,12 @@ use crate::settings::Settings;
 /// Numbers that decide when to write, when to wait and when to give up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Policy {
-    /// The longest nap between turns, µs; 0 is never. With 50 clients that wait for each answer, 90 costs a tenth of
-    /// p99, and 30 a tenth of the proxy's CPU (`make bench`, on two cores).
+    /// The longest nap between turns, µs; 0 is never. With 50 clients that wait for each answer, 90 costs a
+    /// twentieth of p99, and 30 a fifteenth of the proxy's CPU (`make bench`, on two cores).
     pub nap_us_max: u64,
     /// No nap follows a turn that asked more than it answered, where one session's reads are nearer together than this
-    /// on average, µs. With 50 clients that makes a tenth of p99 and of the CPU; with 500 it makes batches smaller.
+    /// on average, µs. With 50 clients that saves a twentieth of p99 and more of the CPU; with 500 it would
+    /// make batches smaller and cost a sixth of the throughput.
     pub answers_first_us_max: f32,
     /// Where a read holds several requests, a nap may be so many times longer, or up to this many times.
     pub nap_depth_max: f32,
