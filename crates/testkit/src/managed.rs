@@ -141,14 +141,18 @@ impl ManagedCluster {
         Ok(cluster)
     }
 
-    /// [`start`](Self::start), then a cluster over so many of the hosts, whole when this returns.
+    /// [`start`](Self::start), then a cluster over so many of the hosts, whole and with every primary at home when
+    /// this returns.
     ///
     /// # Errors
     /// As `start` and [`create`](Self::create).
     pub fn with_cluster(options: &ManagedOptions, name: &str, hosts: usize) -> Result<Self> {
         let cluster = Self::start(options)?;
         cluster.create(name, hosts * 2)?;
-        cluster.wait_whole(name)?;
+        // A machine that stalls while everything starts may let somebody count as dead for a moment: then a primary
+        // is away, and would go home in the middle of what comes next.
+        let settled = || cluster.check_whole(name).and_then(|()| cluster.check_at_home(name));
+        cluster.wait_for(WHOLE_LIMIT, "the cluster is whole and at home", settled)?;
         Ok(cluster)
     }
 
@@ -255,6 +259,16 @@ impl ManagedCluster {
                 let served = u64::try_from(served)?;
                 ensure!(served == cluster.epoch.0, "host {} serves epoch {served}", node.host);
             }
+        }
+        Ok(())
+    }
+
+    /// Whether every primary is at home.
+    fn check_at_home(&self, name: &str) -> Result<()> {
+        let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
+        let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
+        for id in cluster.shard_ids() {
+            ensure!(cluster.shard(id).primary == id.shard, "the primary of {id:?} is away from home");
         }
         Ok(())
     }

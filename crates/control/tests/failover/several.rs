@@ -184,15 +184,16 @@ fn brokers_on_etcd_die_and_come_back() {
 fn check_without_etcd(begin: impl Fn(&mut ManagedCluster), end: impl Fn(&mut ManagedCluster)) {
     let mut cluster =
         ManagedCluster::with_cluster(&two_coordinators(Brokers::OnEtcd(2), 4), CLUSTER, 4).unwrap();
-    let before = cluster.shards(CLUSTER).unwrap();
     let load = start_load(&cluster, "etcd");
+    let (before, (_, mark)) = (cluster.shards(CLUSTER).unwrap(), events_after(&cluster, 0));
     begin(&mut cluster);
     std::thread::sleep(WITHOUT_ETCD);
     end(&mut cluster);
     cluster.wait_whole(CLUSTER).unwrap();
     check_nothing_failed(load, "without etcd");
     let after = cluster.shards(CLUSTER).unwrap();
-    assert_eq!(before, after, "nobody was replaced");
+    let (events, _) = events_after(&cluster, mark);
+    assert_eq!(before, after, "nobody was replaced: {events:#?}");
     check_failover(&mut cluster, 0);
 }
 
