@@ -7,13 +7,11 @@ use super::backend::{Backend, BackendId, Phase, Purpose};
 use super::nodes::NONE;
 use super::session::SessionId;
 use super::{Action, Engine, NodeState};
+use crate::errors;
 use crate::routing::{Target, TargetIndex};
 
 /// Unused connections kept for each node, for sessions that need one of their own.
 const IDLE_MAX: usize = 8;
-
-/// The node that a request should have gone to is not connected.
-pub(super) struct BackendDown(pub(super) Address);
 
 impl Engine {
     /// After a new view: which nodes its targets are, and connections to them.
@@ -79,24 +77,27 @@ impl Engine {
         }
     }
 
-    /// The connection that this session's requests to `target` share with others, opened where it is missing.
-    pub(super) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Result<u32, BackendDown> {
+    /// The connection that this session's requests to `target` share with others, opened where it is missing; else the
+    /// client has been told that the node cannot be reached.
+    pub(super) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<u32> {
         let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
         self.backend_of_node(id, node)
     }
 
     /// As [`Engine::backend_for`], for a node or a proxy by its index.
-    pub(super) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Result<u32, BackendDown> {
+    pub(super) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Option<u32> {
         let profile = &self.sessions[id.0 as usize].profile;
         let (db, protocol) = (profile.db, profile.protocol);
         let backend = match db {
             0 => self.main_backend(node, protocol, (id.0 % self.nodes.connections) as usize),
             db => self.other_backend(node, db, protocol),
         };
-        match self.backends[backend as usize].phase {
-            Phase::Down { .. } => Err(BackendDown(self.nodes.nodes[node as usize].address.clone())),
-            _ => Ok(backend),
+        if matches!(self.backends[backend as usize].phase, Phase::Down { .. }) {
+            let address = self.nodes.nodes[node as usize].address.clone();
+            self.reply_now(id, |out| errors::backend_unreachable(out, &address));
+            return None;
         }
+        Some(backend)
     }
 
     fn main_backend(&mut self, node: u32, protocol: Protocol, way: usize) -> u32 {

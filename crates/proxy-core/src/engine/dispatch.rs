@@ -182,13 +182,7 @@ impl Engine {
         command: CommandId,
         request: Request<'_>,
     ) -> Taken {
-        let backend = match self.backend_for(id, target) {
-            Ok(backend) => backend,
-            Err(down) => {
-                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
-                return Taken::Yes;
-            }
-        };
+        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
         if !self.owe(backend, id, command, PLAIN) {
             return Taken::Later;
         }

@@ -34,13 +34,7 @@ impl Engine {
             self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
-        let backend = match self.backend_of_node(id, proxy) {
-            Ok(backend) => backend,
-            Err(down) => {
-                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
-                return Taken::Yes;
-            }
-        };
+        let Some(backend) = self.backend_of_node(id, proxy) else { return Taken::Yes };
         if !self.owe(backend, id, command, PLAIN) {
             return Taken::Later;
         }

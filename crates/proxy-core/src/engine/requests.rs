@@ -1,6 +1,6 @@
 //! From request bytes to requests: taken in place, and the common ones forwarded as they came.
 
-use resp::{PendingBulk, RequestLimits, RequestParser, RequestStep};
+use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep};
 
 use super::Engine;
 use super::backend::PLAIN;
@@ -108,14 +108,7 @@ impl Engine {
                 Ok(RequestStep::Request { len }) => {
                     let args = Args { frame: &rest[..len], spans: parser.spans() };
                     let backend = self.route_fast(id, args);
-                    if backend != NONE {
-                        if backend != run.backend {
-                            self.end_run(&run, bytes, position, origin);
-                            run = Run { backend, start: position, is_single: true };
-                        } else {
-                            run.is_single = false;
-                        }
-                    } else {
+                    if backend == NONE {
                         self.end_run(&run, bytes, position, origin);
                         run = Run::EMPTY;
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
@@ -123,6 +116,11 @@ impl Engine {
                             parser.reset();
                             break;
                         }
+                    } else if backend == run.backend {
+                        run.is_single = false;
+                    } else {
+                        self.end_run(&run, bytes, position, origin);
+                        run = Run { backend, start: position, is_single: true };
                     }
                     position += len;
                 }
@@ -144,26 +142,15 @@ impl Engine {
                 Ok(RequestStep::Incomplete { bulk }) => {
                     self.end_run(&run, bytes, position, origin);
                     run = Run::EMPTY;
-                    // The last byte of the bulk's header may be still to come.
-                    let begun = |bulk: &PendingBulk| bulk.len >= STREAM_BYTES_MIN && bulk.start <= rest.len();
-                    if let Some(bulk) = bulk.filter(begun) {
-                        let whole = origin.map(|(chunk, at)| (chunk, at + position));
-                        if let Some(used) = self.begin_stream(id, &parser, (rest, whole), bulk) {
-                            parser.reset();
-                            position += used;
-                            break;
-                        }
-                    }
-                    self.keep_parser(id, &mut parser, rest.len());
+                    let whole = origin.map(|(chunk, at)| (chunk, at + position));
+                    position += self.take_beginning(id, &mut parser, (rest, whole), bulk);
                     break;
                 }
                 Err(error) => {
                     self.end_run(&run, bytes, position, origin);
                     run = Run::EMPTY;
                     parser.reset();
-                    self.stats.protocol_errors.increment();
-                    self.reply_now(id, |out| error.reply(out));
-                    self.close_after_replies(id);
+                    self.refuse_bytes(id, &error);
                     position = bytes.len();
                 }
             }
@@ -173,13 +160,45 @@ impl Engine {
         }
         self.end_run(&run, bytes, position, origin);
         self.parser = parser;
+        self.count_taken(id, first);
+        self.usual_again(id);
+        position
+    }
+
+    /// Counts the requests that were taken since the session's next one was `first`.
+    #[inline]
+    fn count_taken(&mut self, id: SessionId, first: u32) {
         let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
         self.stats.requests.add(u64::from(taken));
         self.pace.requests(taken);
-        if self.sessions[id.0 as usize].unusual.is_some() {
-            self.usual_again(id);
+    }
+
+    /// Begins to stream a request that is not whole and has a large bulk, or keeps the parser for when more comes;
+    /// returns the bytes used.
+    fn take_beginning(
+        &mut self,
+        id: SessionId,
+        parser: &mut RequestParser,
+        (bytes, origin): (&[u8], Option<(&Chunk, usize)>),
+        bulk: Option<PendingBulk>,
+    ) -> usize {
+        // The last byte of the bulk's header may be still to come.
+        let begun = |bulk: &PendingBulk| bulk.len >= STREAM_BYTES_MIN && bulk.start <= bytes.len();
+        if let Some(bulk) = bulk.filter(begun)
+            && let Some(used) = self.begin_stream(id, parser, (bytes, origin), bulk)
+        {
+            parser.reset();
+            return used;
         }
-        position
+        self.keep_parser(id, parser, bytes.len());
+        0
+    }
+
+    /// What came is not a request: the client is told so, and that is the end.
+    fn refuse_bytes(&mut self, id: SessionId, error: &ProtocolError) {
+        self.stats.protocol_errors.increment();
+        self.reply_now(id, |out| error.reply(out));
+        self.close_after_replies(id);
     }
 
     /// After a request: whether the session has to stop here.
@@ -264,6 +283,7 @@ impl Engine {
     }
 
     /// Forgets the parser of a session that no longer needs its own.
+    #[inline]
     pub(super) fn usual_again(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         if session.unusual.as_deref().is_some_and(Unusual::is_empty) {
