@@ -1,8 +1,8 @@
 //! Commands without a key: sent to each of this proxy's own primaries, the replies merged.
 
 use super::Engine;
+use super::dispatch::{Request, Taken};
 use super::gather::{Gather, Kind};
-use super::requests::{Request, Taken};
 use super::session::{SessionId, Slot};
 use crate::command::{Args, Command, Merge, SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::errors;

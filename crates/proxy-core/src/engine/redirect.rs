@@ -5,7 +5,7 @@
 
 use super::Engine;
 use super::backend::PLAIN;
-use super::requests::{Request, Taken};
+use super::dispatch::{Request, Taken};
 use super::session::SessionId;
 use crate::command::{Args, Class, CommandId};
 use crate::{decimal, errors};

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use proxy_core::engine::Policy;
 
-use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
+use crate::world::World;
 
 /// When the time runs out in the cases below.
 const UNTIL_US: u64 = 1_500_000;
