@@ -29,8 +29,8 @@ async fn concurrent_changes() {
         Arc::new(TestBroker::start(&on_etcd(&etcd)).await),
     ];
     let before = brokers[0].get("/api/v4/health").await["change"].as_u64().unwrap();
-    // A registration through each broker, and half of the numbers are removed again.
-    let count = number_from_environment("BROKER_CHANGES", CHANGES_DEFAULT) * 2 / 5;
+    // Half of the numbers are removed again: two numbers make three changes.
+    let count = (number_from_environment("BROKER_CHANGES", CHANGES_DEFAULT) * 2).div_ceil(3);
     let registered =
         everywhere(&brokers, count, |number| ("POST", "/api/v3/proxies/meta".to_owned(), proxy(number)))
             .await;
