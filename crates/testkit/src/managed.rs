@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use api::{BrokerClient, ClientOptions, Endpoint};
-use control_core::{State, SyncState};
+use control_core::{ShardId, State, SyncState};
 use model::ClusterName;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -151,7 +151,7 @@ impl ManagedCluster {
         cluster.create(name, hosts * 2)?;
         // A machine that stalls while everything starts may let somebody count as dead for a moment: then a primary
         // is away, and would go home in the middle of what comes next.
-        let settled = || cluster.check_whole(name).and_then(|()| cluster.check_at_home(name));
+        let settled = || cluster.check_whole(name).and_then(|()| cluster.bring_home(name));
         cluster.wait_for(WHOLE_LIMIT, "the cluster is whole and at home", settled)?;
         Ok(cluster)
     }
@@ -263,14 +263,22 @@ impl ManagedCluster {
         Ok(())
     }
 
-    /// Whether every primary is at home.
-    fn check_at_home(&self, name: &str) -> Result<()> {
+    /// Whether every primary is at home; if one is not, it is told to go there.
+    fn bring_home(&self, name: &str) -> Result<()> {
         let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
         let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
-        for id in cluster.shard_ids() {
-            ensure!(cluster.shard(id).primary == id.shard, "the primary of {id:?} is away from home");
+        let is_away = |id: &ShardId| cluster.shard(*id).primary != id.shard;
+        if let Some(away) = cluster.shard_ids().find(is_away) {
+            self.runtime.block_on(self.client.balance(&name))?;
+            bail!("the primary of {away:?} is away from home");
         }
         Ok(())
+    }
+
+    /// The addresses of all Redis servers.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<SocketAddr> {
+        self.hosts.iter().flat_map(|host| &host.nodes).map(Service::address).collect()
     }
 
     /// The addresses of all proxies, for clients.
