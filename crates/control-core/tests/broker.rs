@@ -1,23 +1,16 @@
 //! What a broker's clients meet: the codes of refusals, commits, the JSON of `/api/v3`, and changes in words.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod pool;
+
 use std::collections::BTreeMap;
 
 use control_core::{
     ApplyError, Command, NewProxy, Reply, ReporterId, Settings, State, TimeMs, apply, explain, query,
 };
-use model::{Address, ClusterName, Epoch};
+use model::{ClusterName, Epoch};
+use pool::{address, new_proxy};
 use serde_json::json;
-
-fn address(host: usize, port: usize) -> Address {
-    Address::new(&format!("10.0.0.{host}"), u16::try_from(port).unwrap()).unwrap()
-}
-
-fn new_proxy(host: usize, place: usize) -> NewProxy {
-    let nodes = vec![address(host, 6000 + 2 * place), address(host, 6001 + 2 * place)];
-    let index = Some((host * 10 + place) as u64);
-    NewProxy { address: address(host, 7000 + place), nodes, host: None, index }
-}
 
 /// A pool of five hosts with three proxies each.
 fn pool(ordered_proxies: bool) -> State {
@@ -30,6 +23,18 @@ fn pool(ordered_proxies: bool) -> State {
         }
     }
     state
+}
+
+/// A cluster of one chunk gets a second, and half of its slots begin to move there.
+fn begin_to_grow(state: &mut State, name: &ClusterName) {
+    let (cluster, now) = (|| name.clone(), TimeMs(0));
+    for command in [
+        Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
+        Command::AddNodes { cluster: cluster(), node_number: 4, now },
+        Command::Expand { cluster: cluster() },
+    ] {
+        apply(state, command).unwrap();
+    }
 }
 
 /// The errors that a broker's clients meet, with their codes.
@@ -121,13 +126,7 @@ fn commits() {
     let mut state = pool(false);
     let (name, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
     let cluster = || name.clone();
-    apply(
-        &mut state,
-        Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
-    )
-    .unwrap();
-    apply(&mut state, Command::AddNodes { cluster: cluster(), node_number: 4, now }).unwrap();
-    apply(&mut state, Command::Expand { cluster: cluster() }).unwrap();
+    begin_to_grow(&mut state, &name);
     let running = |state: &State, place: usize| {
         let held = &state.clusters[&name];
         let migration = &held.migrations[place];
@@ -187,15 +186,8 @@ fn json_shapes() {
     for host in 1..=4 {
         apply(&mut state, Command::RegisterProxy(new_proxy(host, 0))).unwrap();
     }
-    let (name, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
-    let cluster = || name.clone();
-    apply(
-        &mut state,
-        Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
-    )
-    .unwrap();
-    apply(&mut state, Command::AddNodes { cluster: cluster(), node_number: 4, now }).unwrap();
-    apply(&mut state, Command::Expand { cluster: cluster() }).unwrap();
+    let name: ClusterName = "db".parse().unwrap();
+    begin_to_grow(&mut state, &name);
     let config = json!({
         "compression_strategy": "disabled",
         "migration_max_migration_time": "10800",

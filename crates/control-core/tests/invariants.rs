@@ -2,13 +2,16 @@
 //! nothing, epochs only grow, every proxy of a cluster is told the same, and a replay gives the same state.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod pool;
+
 use std::collections::BTreeMap;
 
 use control_core::{
-    Command, FenceReason, Half, HostName, NewProxy, Reply, ReporterId, Settings, State, SyncState, TimeMs,
-    apply, desired_view, explain, query,
+    Command, FenceReason, Half, HostName, Reply, ReporterId, Settings, State, SyncState, TimeMs, apply,
+    desired_view, explain, query,
 };
 use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
+use pool::{address, new_proxy};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -37,16 +40,6 @@ fn draft() -> impl Strategy<Value = Draft> {
             pause_ms,
         },
     )
-}
-
-fn address(host: usize, port: usize) -> Address {
-    Address::new(&format!("10.0.0.{host}"), u16::try_from(port).unwrap()).unwrap()
-}
-
-fn new_proxy(host: usize, place: usize) -> NewProxy {
-    let nodes = vec![address(host, 6000 + 2 * place), address(host, 6001 + 2 * place)];
-    let index = Some((host * 10 + place) as u64);
-    NewProxy { address: address(host, 7000 + place), nodes, host: None, index }
 }
 
 /// Makes a command of a draft, mostly one that makes sense now.

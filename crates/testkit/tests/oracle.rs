@@ -8,22 +8,13 @@ use anyhow::Result;
 use testkit::binary::ServerBinary;
 use testkit::oracle::generate::Kind;
 use testkit::oracle::play::Targets;
-use testkit::oracle::vocabulary::SETTINGS;
-use testkit::oracle::{Plan, run};
+use testkit::oracle::{Plan, run, server};
 use testkit::proxy::{ProxyOptions, ProxyProcess};
-use testkit::redis_server::{RedisOptions, RedisServer};
+use testkit::redis_server::RedisServer;
 use testkit::wait::{Deadline, wait_until};
 
 /// Scripts of one test, unless `ORACLE_ROUNDS` says otherwise; each has a few hundred requests.
 const ROUNDS: u64 = 60;
-
-fn server(binary: ServerBinary, cluster: bool) -> Result<RedisServer> {
-    let mut options = RedisOptions { cluster, ..RedisOptions::of(binary) };
-    for (name, value) in SETTINGS {
-        options = options.with(name, value);
-    }
-    RedisServer::start(options)
-}
 
 fn check(binary: ServerBinary, kind: Kind, test: &str) -> Result<()> {
     // Redis Cluster itself is what commands over several slots are compared with.

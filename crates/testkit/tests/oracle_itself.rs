@@ -7,18 +7,9 @@ use anyhow::{Result, bail};
 use testkit::binary::ServerBinary;
 use testkit::oracle::generate::{Kind, generate};
 use testkit::oracle::play::{Targets, play};
-use testkit::oracle::vocabulary::SETTINGS;
-use testkit::oracle::{Plan, run};
-use testkit::redis_server::{RedisOptions, RedisServer};
+use testkit::oracle::{Plan, run, server};
+use testkit::redis_server::RedisServer;
 use testkit::relay::Relay;
-
-fn server(binary: ServerBinary, cluster: bool) -> Result<RedisServer> {
-    let mut options = RedisOptions { cluster, ..RedisOptions::of(binary) };
-    for (name, value) in SETTINGS {
-        options = options.with(name, value);
-    }
-    RedisServer::start(options)
-}
 
 fn agree(binary: ServerBinary, kind: Kind, test: &str) -> Result<()> {
     let (one, two) = (server(binary, kind == Kind::Scattered)?, server(binary, kind == Kind::Scattered)?);

@@ -1,6 +1,6 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
-use super::requests::Taken;
+use super::dispatch::Taken;
 use super::session::{SessionId, Wait};
 use super::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::command::{Args, Command, LocalCommand, command_reply};

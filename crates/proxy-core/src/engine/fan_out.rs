@@ -1,8 +1,8 @@
 //! Commands without a key: sent to each of this proxy's own primaries, the replies merged.
 
 use super::Engine;
+use super::dispatch::{Request, Taken};
 use super::gather::{Gather, Kind};
-use super::requests::{Request, Taken};
 use super::session::{SessionId, Slot};
 use crate::command::{Args, Command, Merge, SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::errors;
@@ -31,13 +31,8 @@ impl Engine {
     ) -> Taken {
         let mut backends = Vec::with_capacity(targets.len());
         for &target in targets {
-            match self.backend_for(id, target) {
-                Ok(backend) => backends.push(backend),
-                Err(down) => {
-                    self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
-                    return Taken::Yes;
-                }
-            }
+            let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+            backends.push(backend);
         }
         let room = self.policy.backend_output_bytes;
         if let Some(&full) = backends.iter().find(|&&b| self.backends[b as usize].out.len() >= room) {
@@ -69,13 +64,7 @@ impl Engine {
             self.reply_now(id, scan_end);
             return Taken::Yes;
         };
-        let backend = match self.backend_for(id, target) {
-            Ok(backend) => backend,
-            Err(down) => {
-                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
-                return Taken::Yes;
-            }
-        };
+        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
         if !self.owe(backend, id, command.id, 0) {
             return Taken::Later;
         }

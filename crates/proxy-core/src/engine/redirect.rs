@@ -5,7 +5,7 @@
 
 use super::Engine;
 use super::backend::PLAIN;
-use super::requests::{Request, Taken};
+use super::dispatch::{Request, Taken};
 use super::session::SessionId;
 use crate::command::{Args, Class, CommandId};
 use crate::{decimal, errors};
@@ -34,13 +34,7 @@ impl Engine {
             self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
-        let backend = match self.backend_of_node(id, proxy) {
-            Ok(backend) => backend,
-            Err(down) => {
-                self.reply_now(id, |out| errors::backend_unreachable(out, &down.0));
-                return Taken::Yes;
-            }
-        };
+        let Some(backend) = self.backend_of_node(id, proxy) else { return Taken::Yes };
         if !self.owe(backend, id, command, PLAIN) {
             return Taken::Later;
         }

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 use proxy_core::engine::Policy;
 
-use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
+use crate::world::World;
 
 /// When the time runs out in the cases below.
 const UNTIL_US: u64 = 1_500_000;
@@ -39,6 +40,17 @@ fn read_replies(world: &mut World) {
     }
 }
 
+/// The same with two clients, whose replies the proxy has read and not written.
+fn answered_both() -> (World, [usize; 2]) {
+    let (mut world, first) = limited(ONE);
+    let second = world.accept();
+    world.clients[second].log = Some(Vec::new());
+    send(&mut world, first, b"incr a\r\n");
+    send(&mut world, second, b"incr a\r\n");
+    read_replies(&mut world);
+    (world, [first, second])
+}
+
 #[test]
 fn in_time_nothing_is_different() {
     let (mut world, client) = limited(ONE);
@@ -64,15 +76,10 @@ fn stopped_with_the_reply_in_the_socket() {
 
 #[test]
 fn stopped_between_reading_the_reply_and_writing_it() {
-    let (mut world, client) = limited(ONE);
-    let other = world.accept();
-    world.clients[other].log = Some(Vec::new());
-    send(&mut world, client, b"incr a\r\n");
-    send(&mut world, other, b"incr a\r\n");
-    read_replies(&mut world);
+    let (mut world, clients) = answered_both();
     world.stopped_us = STOPPED_US;
     world.end_turn();
-    for client in [client, other] {
+    for client in clients {
         assert_eq!(said(&world, client), "");
         assert!(
             world.clients[client].closed,
@@ -83,15 +90,10 @@ fn stopped_between_reading_the_reply_and_writing_it() {
 
 #[test]
 fn stopped_between_two_clients() {
-    let (mut world, first) = limited(ONE);
-    let second = world.accept();
-    world.clients[second].log = Some(Vec::new());
-    send(&mut world, first, b"incr a\r\n");
-    send(&mut world, second, b"incr a\r\n");
-    read_replies(&mut world);
+    let (mut world, clients) = answered_both();
     world.stopped_us = (UNTIL_US - world.now.us) * 2 / 3;
     world.end_turn();
-    let told = [first, second].map(|client| said(&world, client));
+    let told = clients.map(|client| said(&world, client));
     assert!(told == [":1\r\n", ""] || told == ["", ":2\r\n"] || told == [":2\r\n", ""], "{told:?}");
 }
 

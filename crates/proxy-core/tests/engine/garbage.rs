@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proxy_core::engine::Policy;
 
-use crate::world::{BOTH, World};
+use crate::views::BOTH;
+use crate::world::World;
 
 /// Requests and pieces of them, so that much of it is understood.
 const WORDS: &[&[u8]] = &[

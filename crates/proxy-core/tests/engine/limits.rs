@@ -3,7 +3,8 @@
 use proxy_core::engine::Policy;
 use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
 
-use crate::world::{BOTH, ONE, Owner, World, tag};
+use crate::views::{BOTH, ONE, Owner, tag};
+use crate::world::World;
 
 #[test]
 fn replies_that_a_session_is_owed() {
@@ -18,7 +19,7 @@ fn replies_that_a_session_is_owed() {
             world.end_turn();
             world.pass(100);
         }
-        let executed = world.node(crate::world::NODES[0]).executed;
+        let executed = world.node(crate::views::NODES[0]).executed;
         assert_eq!(executed, max as usize, "before any reply was read");
         world.finish();
     }

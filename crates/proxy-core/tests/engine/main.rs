@@ -4,12 +4,16 @@
 
 mod client;
 mod fences;
+mod flow;
 mod garbage;
 mod limits;
 mod node;
 mod order;
 mod plan;
 mod replies;
+mod sockets;
 mod streaming;
 mod time;
+mod turns;
+mod views;
 mod world;

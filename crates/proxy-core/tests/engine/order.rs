@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use crate::client::Allowed;
 use crate::plan::{Kind, Plan, Step, plan, prepare, take};
-use crate::world::{BOTH, World};
+use crate::views::BOTH;
+use crate::world::World;
 
 fn play(plan: &Plan, allowed: Allowed) -> World {
     let mut world = World::new(BOTH, plan.policy);

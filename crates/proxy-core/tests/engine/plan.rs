@@ -6,7 +6,8 @@ use proptest::sample::Index;
 use proxy_core::engine::Policy;
 
 use crate::client::Client;
-use crate::world::{Owner, World, tag};
+use crate::views::{Owner, tag};
+use crate::world::World;
 
 /// One request, or a few that belong together.
 #[derive(Debug, Clone)]
@@ -157,7 +158,7 @@ pub(crate) fn prepare(client: &mut Client, asks: &[Ask]) {
             ),
             Ask::Elsewhere => {
                 let tag = tag(Owner::Other, 0);
-                let reply = format!("-MOVED {} {}\r\n", crate::world::slot(&tag), crate::world::PEER);
+                let reply = format!("-MOVED {} {}\r\n", crate::views::slot(&tag), crate::views::PEER);
                 client.ask(&[b"GET", tag.as_bytes()], reply.into_bytes(), false);
             }
         }
@@ -187,7 +188,7 @@ pub(crate) fn take(world: &mut World, step: &Step) {
             world.pass(*us);
         }
         Step::View(index) => {
-            let views = [crate::world::BOTH, crate::world::SWAPPED, crate::world::FIRST_ONLY];
+            let views = [crate::views::BOTH, crate::views::SWAPPED, crate::views::FIRST_ONLY];
             world.update(Some(views[pick(index, views.len())]));
         }
         Step::NodeSends(index, _) | Step::Connects(index) | Step::NodeTakes(index) | Step::Fails(index) => {

@@ -5,7 +5,8 @@ use proxy_core::errors;
 use proxy_core::settings::Secret;
 
 use crate::node::made_value;
-use crate::world::{BOTH, FIRST_ONLY, NODES, ONE, Owner, PEER, World, slot, tag};
+use crate::views::{BOTH, FIRST_ONLY, NODES, ONE, Owner, PEER, slot, tag};
+use crate::world::World;
 
 /// Inline requests, separated by `;`, as bytes.
 fn lines(text: &str) -> Vec<u8> {

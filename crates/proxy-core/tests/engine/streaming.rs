@@ -5,7 +5,8 @@ use proxy_core::engine::buffers::READ_BYTES;
 use proxy_core::engine::stream::{STREAM_BYTES_MIN, STREAM_WINDOW_BYTES};
 
 use crate::client::Allowed;
-use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
+use crate::world::World;
 
 #[test]
 fn a_large_request_may_be_cut_anywhere() {
@@ -134,7 +135,7 @@ fn an_upload_for_nobody_here_is_thrown_away() {
     let client = world.accept();
     let tag = tag(Owner::Other, 0);
     let (key, value) = (format!("{{{tag}}}"), vec![b'x'; 700_000]);
-    let moved = format!("-MOVED {} {}\r\n", crate::world::slot(&tag), crate::world::PEER);
+    let moved = format!("-MOVED {} {}\r\n", crate::views::slot(&tag), crate::views::PEER);
     world.clients[client].ask(&[b"SET", key.as_bytes(), &value], moved.into_bytes(), false);
     world.clients[client].echo();
     world.finish();

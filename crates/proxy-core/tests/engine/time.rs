@@ -3,7 +3,8 @@
 use proxy_core::engine::{NodeState, Policy};
 
 use crate::client::Allowed;
-use crate::world::{BOTH, NODES, ONE, Owner, World, tag};
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
+use crate::world::World;
 
 /// Lets time pass in turns, with nothing moving but the clients.
 fn wait(world: &mut World, us: u64) {

@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use proxy_core::profile::Profile;
-use rustix::event::epoll;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tracing::warn;
 
 use super::event_loop::{EventLoop, SessionSocket};
+use super::registration::register;
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -47,11 +47,7 @@ impl EventLoop {
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
         let id = self.engine.accept(profile);
-        let flags =
-            epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
-        if let Err(error) =
-            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(u64::from(id.0)), flags)
-        {
+        if let Err(error) = register(&self.epoll, &socket, u64::from(id.0)) {
             warn!(worker = self.index, %error, "cannot watch a connection");
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             return self.engine.session_closed(id);

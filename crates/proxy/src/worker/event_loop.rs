@@ -1,37 +1,29 @@
-//! The epoll driver: tells the engine what happened on the sockets and writes what it wants written.
+//! The epoll driver: tells the engine what happened on the sockets and has written what it wants written.
 //!
-//! Every socket is registered once, edge-triggered, for reading and writing; a read that comes back short is taken
-//! for the last, which saves a system call for each. It decides nothing: what to hold, whom to close and where to
-//! connect is the engine's.
+//! Sockets are edge-triggered; a read that comes back short is taken for the last, which saves a system call for each.
+//! It decides nothing: what to hold, whom to close and where to connect is the engine's.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use proxy_core::engine::buffers::{Chunk, READ_BYTES, READ_BYTES_LARGE};
-use proxy_core::engine::{Action, BackendId, Engine, Moment, SessionId};
+use proxy_core::engine::buffers::Chunk;
+use proxy_core::engine::{BackendId, Engine, Moment, SessionId};
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc::UnboundedSender;
-use tracing::{debug, warn};
+use tracing::warn;
 
-use super::io::{self, Read, Written};
+use super::clock::moment;
 use super::mailbox::Inbox;
 use super::messages::OwedAsk;
-use super::{ControlMessage, Totals, WorkerStart, sockets};
-use crate::RunError;
+use super::registration::{BACKEND, Bound, LISTENER, MAILBOX};
+use super::{ControlMessage, Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-
-const LISTENER: u64 = u64::MAX;
-const MAILBOX: u64 = u64::MAX - 1;
-const BACKEND: u64 = 1 << 40;
 
 /// A session's socket.
 pub(super) struct SessionSocket {
@@ -41,32 +33,10 @@ pub(super) struct SessionSocket {
 }
 
 /// A backend's socket.
-struct BackendSocket {
-    socket: OwnedFd,
-    connected: bool,
-    unread: bool,
-}
-
-/// What a worker needs of the system before its thread starts, so that a failure is told to whoever starts it.
-pub(super) struct Bound {
-    epoll: OwnedFd,
-    listener: socket2::Socket,
-    pub(super) address: SocketAddr,
-}
-
-impl Bound {
-    /// Binds the listener and registers it, and the mailbox, with an epoll instance.
-    pub(super) fn new(address: SocketAddr, inbox: &Inbox) -> Result<Bound, RunError> {
-        let listener = sockets::listener(address).map_err(|error| RunError::Listen(address, error))?;
-        let local = listener.local_addr().map_err(RunError::system("asking for a listener's address"))?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
-            .map_err(|error| RunError::system("making an epoll instance")(error.into()))?;
-        for (socket, token) in [(listener.as_fd(), LISTENER), (inbox.wake.as_fd(), MAILBOX)] {
-            epoll::add(&epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
-                .map_err(|error| RunError::system("registering with epoll")(error.into()))?;
-        }
-        Ok(Bound { epoll, listener, address: local.as_socket().unwrap_or(address) })
-    }
+pub(super) struct BackendSocket {
+    pub(super) socket: OwnedFd,
+    pub(super) connected: bool,
+    pub(super) unread: bool,
 }
 
 /// One worker's event loop.
@@ -76,18 +46,18 @@ pub(super) struct EventLoop {
     pub(super) listener: Option<socket2::Socket>,
     pub(super) address: SocketAddr,
     pub(super) inbox: Inbox,
-    control: UnboundedSender<ControlMessage>,
+    pub(super) control: UnboundedSender<ControlMessage>,
     pub(super) totals: Arc<Totals>,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) engine: Engine,
     pub(super) sessions: Vec<Option<SessionSocket>>,
-    backends: Vec<Option<BackendSocket>>,
+    pub(super) backends: Vec<Option<BackendSocket>>,
     /// Sockets that had more than one read took.
     pub(super) again: Vec<u64>,
     /// Who asked in this turn what is due to clients.
     pub(super) owed_asks: Vec<OwedAsk>,
-    chunk: Chunk,
-    chunk_large: Chunk,
+    pub(super) chunk: Chunk,
+    pub(super) chunk_large: Chunk,
     pub(super) now: Moment,
     next_tick_us: u64,
     pub(super) authenticated: bool,
@@ -243,214 +213,9 @@ impl EventLoop {
         }
     }
 
-    /// Reads once from a client. `ends`: something is known to follow what was read, if only the end.
-    fn read_session(&mut self, id: SessionId, ends: bool) {
-        let Some(Some(session)) = self.sessions.get_mut(id.0 as usize) else { return };
-        if !self.engine.wants_read(id) {
-            session.unread = true;
-            return;
-        }
-        match io::read(&session.socket, self.chunk.space()) {
-            Read::Bytes(bytes) => {
-                if bytes == READ_BYTES || ends {
-                    self.again.push(u64::from(id.0));
-                }
-                self.engine.session_received(id, &self.chunk, bytes);
-                if self.chunk.is_shared() {
-                    self.chunk = self.engine.pool().chunk(false);
-                }
-            }
-            Read::Nothing => {}
-            Read::End => self.engine.session_ended(id),
-            Read::Broken => self.drop_session(id),
-        }
-    }
-
-    fn read_backend(&mut self, id: BackendId, ends: bool) {
-        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return };
-        if !self.engine.wants_backend_read(id) {
-            backend.unread = true;
-            return;
-        }
-        let large = self.engine.reads_large(id);
-        let (chunk, size) = match large {
-            true => (&mut self.chunk_large, READ_BYTES_LARGE),
-            false => (&mut self.chunk, READ_BYTES),
-        };
-        match io::read(&backend.socket, chunk.space()) {
-            Read::Bytes(bytes) => {
-                if bytes == size || ends {
-                    self.again.push(BACKEND + u64::from(id.0));
-                }
-                self.engine.backend_received(id, chunk, bytes);
-                if chunk.is_shared() {
-                    *chunk = self.engine.pool().chunk(large);
-                }
-            }
-            Read::Nothing => {}
-            Read::End => self.engine.backend_failed(id, "it closed the connection"),
-            Read::Broken => self.engine.backend_failed(id, "the connection broke"),
-        }
-    }
-
-    /// Whether a backend is connected; finds out where that was still open.
-    fn backend_ready(&mut self, id: BackendId) -> bool {
-        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return false };
-        if backend.connected {
-            return true;
-        }
-        match sockets::connect_outcome(&backend.socket) {
-            Ok(()) => {
-                backend.connected = true;
-                self.engine.backend_connected(id);
-                true
-            }
-            Err(error) => {
-                debug!(worker = self.index, backend = id.0, %error, "cannot connect to a node");
-                self.engine.backend_failed(id, "it could not be reached");
-                false
-            }
-        }
-    }
-
-    fn write_session(&mut self, id: SessionId) {
-        let Some(Some(session)) = self.sessions.get(id.0 as usize) else { return };
-        loop {
-            // Only proxies that are watched by coordinators have to.
-            if self.engine.must_look_before_delivery() {
-                self.engine.look_before_delivery(micros(ClockId::MonotonicCoarse));
-            }
-            let queue = self.engine.session_output(id);
-            let due = queue.len();
-            if due == 0 {
-                return self.engine.session_sent(id, 0);
-            }
-            match io::write(&session.socket, queue) {
-                Written::Bytes(bytes) => {
-                    self.engine.session_sent(id, bytes);
-                    if bytes == due {
-                        return;
-                    }
-                }
-                Written::Nothing => return,
-                Written::Broken => return self.drop_session(id),
-            }
-        }
-    }
-
-    fn write_backend(&mut self, id: BackendId) {
-        let Some(Some(backend)) = self.backends.get(id.0 as usize) else { return };
-        loop {
-            let queue = self.engine.backend_output(id);
-            let due = queue.len();
-            if due == 0 {
-                return;
-            }
-            match io::write(&backend.socket, queue) {
-                Written::Bytes(bytes) => {
-                    self.engine.backend_sent(id, bytes);
-                    if bytes == due {
-                        return;
-                    }
-                }
-                Written::Nothing => return,
-                Written::Broken => return self.engine.backend_failed(id, "the connection broke"),
-            }
-        }
-    }
-
-    /// Closes a client's socket; false if it was closed before.
-    fn close_session_socket(&mut self, id: SessionId) -> bool {
-        let closed = self.sessions[id.0 as usize].take().is_some();
-        if closed {
-            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
-            self.stats.sessions.subtract(1);
-        }
-        closed
-    }
-
-    fn drop_session(&mut self, id: SessionId) {
-        if self.close_session_socket(id) {
-            self.engine.session_closed(id);
-        }
-    }
-
-    fn act(&mut self) {
-        for action in self.engine.take_actions() {
-            match action {
-                Action::Connect(id, address) => self.connect(id, &address),
-                Action::CloseBackend(id) => {
-                    if let Some(backend) = self.backends.get_mut(id.0 as usize) {
-                        *backend = None;
-                    }
-                }
-                Action::CloseSession(id) => {
-                    // The client may have broken the connection after the engine decided.
-                    self.close_session_socket(id);
-                    self.engine.session_released(id);
-                }
-                Action::ReadSession(id) => {
-                    if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize)
-                        && std::mem::take(&mut session.unread)
-                    {
-                        self.again.push(u64::from(id.0));
-                    }
-                }
-                Action::ReadBackend(id) => {
-                    if let Some(Some(backend)) = self.backends.get_mut(id.0 as usize)
-                        && std::mem::take(&mut backend.unread)
-                    {
-                        self.again.push(BACKEND + u64::from(id.0));
-                    }
-                }
-                // The control thread outlives the workers.
-                Action::Control(ask) => {
-                    let _ = self.control.send(ControlMessage::Ask { worker: self.index, ask });
-                }
-                Action::Slow(entry) => {
-                    let _ = self.control.send(ControlMessage::Slow(entry));
-                }
-            }
-        }
-    }
-
-    fn connect(&mut self, id: BackendId, address: &model::Address) {
-        let opened = sockets::connect(address).and_then(|socket| {
-            let flags = epoll::EventFlags::IN
-                | epoll::EventFlags::OUT
-                | epoll::EventFlags::RDHUP
-                | epoll::EventFlags::ET;
-            let data = epoll::EventData::new_u64(BACKEND + u64::from(id.0));
-            epoll::add(&self.epoll, &socket, data, flags)?;
-            Ok(socket)
-        });
-        if self.backends.len() <= id.0 as usize {
-            self.backends.resize_with(id.0 as usize + 1, || None);
-        }
-        match opened {
-            Ok(socket) => {
-                self.backends[id.0 as usize] =
-                    Some(BackendSocket { socket, connected: false, unread: false });
-            }
-            Err(error) => {
-                warn!(worker = self.index, node = %address, %error, "cannot connect to a node");
-                self.engine.backend_failed(id, "it could not be reached");
-            }
-        }
-    }
-
     fn stop_if_drained(&mut self) {
         if self.draining && self.engine.session_count() == 0 {
             self.running = false;
         }
     }
-}
-
-fn micros(clock: ClockId) -> u64 {
-    let time = clock_gettime(clock);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32).as_micros() as u64
-}
-
-fn moment() -> Moment {
-    Moment { us: micros(ClockId::Monotonic), unix_us: micros(ClockId::Realtime) }
 }

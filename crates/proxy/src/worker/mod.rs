@@ -2,11 +2,15 @@
 //! workers but what the control thread gives to all of them.
 
 mod accepting;
+mod actions;
+mod clock;
 mod event_loop;
 mod io;
 mod mailbox;
 mod messages;
+mod registration;
 mod sockets;
+mod transfers;
 
 pub(crate) use mailbox::{ControlMessage, Mailbox, SessionFilter, SessionLine, WorkerMessage};
 
@@ -19,7 +23,8 @@ use proxy_core::engine::{Policy, Shared};
 use proxy_core::stats::WorkerStats;
 use tokio::sync::mpsc::UnboundedSender;
 
-use self::event_loop::{Bound, EventLoop};
+use self::event_loop::EventLoop;
+use self::registration::Bound;
 use crate::RunError;
 
 /// What the workers of a proxy count together.

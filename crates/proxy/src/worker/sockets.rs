@@ -12,6 +12,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 const BACKLOG: i32 = 4096;
 /// As Redis's `tcp-keepalive`: a dead peer is noticed in about twice this.
 const KEEPALIVE: Duration = Duration::from_secs(300);
+/// The congestion control within one machine. Every Linux has it, and it never paces: what a system's default
+/// may do for the sake of a network (BBR sends by a timer) only costs CPU where there is none.
+const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
 
 /// A listener on `address` that shares its port with those of the other workers. What is accepted from it
 /// inherits its options.
@@ -20,7 +23,7 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
-    prepare(&socket)?;
+    prepare(&socket, address)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
@@ -36,7 +39,7 @@ pub(super) fn connect(address: &Address) -> io::Result<OwnedFd> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host name has no address"))?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    prepare(&socket)?;
+    prepare(&socket, address)?;
     match socket.connect(&address.into()) {
         Ok(()) => Ok(socket.into()),
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => {
@@ -54,7 +57,13 @@ pub(super) fn connect_outcome(socket: &OwnedFd) -> io::Result<()> {
     }
 }
 
-fn prepare(socket: &Socket) -> io::Result<()> {
+/// Options that must be set before a connection stands: an accepted one inherits them from its listener, and pacing
+/// once begun does not end with another congestion control.
+fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.ip().is_loopback() {
+        // Better, not needed: a system that refuses it is served all the same.
+        let _ = rustix::net::sockopt::set_tcp_congestion(socket, LOOPBACK_CONGESTION_CONTROL);
+    }
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
 }

@@ -38,8 +38,10 @@ fn what_coordinators_are_told() {
     let mut client = proxy.connect();
     assert_eq!(ask(&mut client, &format!("UMCTL SETREPL 5 NOFLAGS master mydb {address} 0")), "OK");
     assert_eq!(ask(&mut client, &format!("UMCTL SETCLUSTER v2 6 NOFLAGS mydb {address} 1 0-16383")), "OK");
-    let answer = probe_until(&proxy, "epoch", "6");
+    // A node that nobody has asked yet is not up.
+    let answer = probe_until(&proxy, "state", "up");
     for (name, wanted) in [
+        ("epoch", "6"),
         ("roles_epoch", "5"),
         ("address", &address.to_string()),
         ("state", "up"),

@@ -20,6 +20,10 @@ use generate::{Kind, generate};
 use play::{Mismatch, Targets, play};
 use script::Script;
 use shrink::shrink;
+use vocabulary::SETTINGS;
+
+use crate::binary::ServerBinary;
+use crate::redis_server::{RedisOptions, RedisServer};
 
 /// How much is played.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +62,18 @@ const SEED: u64 = 20_261_122;
 
 /// Differences after which a run ends; each concerns another command.
 const DIFFERENCES_MAX: usize = 8;
+
+/// Starts a server that takes part, as a cluster of its own where that is asked for.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn server(binary: ServerBinary, cluster: bool) -> Result<RedisServer> {
+    let mut options = RedisOptions { cluster, ..RedisOptions::of(binary) };
+    for (name, value) in SETTINGS {
+        options = options.with(name, value);
+    }
+    RedisServer::start(options)
+}
 
 /// Plays a plan; `test` is the name of the test, for the command that replays a difference.
 ///

@@ -1,0 +1,100 @@
+//! Processes and hosts that die, and nodes that come back with or without what they had.
+
+use control_core::Half;
+use model::Address;
+
+use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, check_fault, check_slow_fault, primary};
+use crate::world::{World, cluster, host_of};
+
+#[test]
+fn dead_proxy() {
+    let world = check_fault("dead proxy", World::new(3, 2, 2, 1), |world| {
+        let dead = world.proxy_of(&primary(world, 0, Half::First));
+        world.kill_proxy(&dead);
+    });
+    let used = world.state.clusters[&cluster()].chunks.iter().flat_map(|chunk| &chunk.proxies);
+    assert!(used.into_iter().all(|proxy| world.proxies[proxy].is_running), "the dead proxy was replaced");
+}
+
+#[test]
+fn dead_node_behind_a_living_proxy() {
+    let dead = primary(&World::new(3, 2, 2, 1), 0, Half::First);
+    // It does not come back: after a while its proxy is replaced, once the other primary there has moved.
+    let world = check_slow_fault("dead node", World::new(3, 2, 2, 1), 60_000, |world| {
+        world.kill_node(&dead);
+        world.run(100);
+    });
+    assert!(world.slots().into_iter().all(|slot| world.server(slot).as_ref() != Some(&dead)));
+}
+
+#[test]
+fn node_that_lost_its_memory() {
+    let lossy = |has_data: bool| {
+        move |world: &mut World| {
+            let node = primary(world, 1, Half::Second);
+            world.kill_node(&node);
+            world.start_node(&node, has_data);
+        }
+    };
+    let world = check_fault("restarted without data", World::new(3, 2, 2, 1), lossy(false));
+    // At most what was not replicated when it died: one step.
+    for slot in world.slots() {
+        assert!(world.lost(slot) <= 1, "slot {slot}");
+    }
+    check_fault("restarted with data", World::new(3, 2, 2, 1), lossy(true));
+}
+
+#[test]
+fn loading_primary() {
+    let mut world = World::new(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    world.node_mut(&node).is_loading = true;
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    assert_ne!(primary(&world, 0, Half::First), node);
+    world.node_mut(&node).is_loading = false;
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn dead_host() {
+    check_fault("dead host", World::new(4, 3, 3, 1), |world| {
+        let lost = host_of(&world.proxy_of(&primary(world, 0, Half::First)));
+        let proxies: Vec<Address> =
+            world.proxies.keys().filter(|proxy| host_of(proxy) == lost).cloned().collect();
+        proxies.iter().for_each(|proxy| world.kill_proxy(proxy));
+    });
+}
+
+#[test]
+fn no_spare_and_the_proxy_comes_back_empty() {
+    let mut world = World::new(2, 1, 1, 1);
+    let dead = world.proxy_of(&primary(&world, 0, Half::First));
+    world.kill_proxy(&dead);
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+    world.run(3_000);
+    assert!(world.state.is_failed(&dead));
+    world.start_proxy(&dead);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    assert!(!world.state.is_failed(&dead));
+}
+
+#[test]
+fn both_halves_dead_and_back() {
+    // Whoever comes first must not take the other's place with an empty node.
+    let mut world = World::new(3, 2, 2, 1);
+    let chunk = world.state.clusters[&cluster()].chunks[0].clone();
+    chunk.proxies.iter().for_each(|proxy| world.kill_proxy(proxy));
+    world.run(5_000);
+    assert_eq!(
+        world.state.clusters[&cluster()].chunks[0].proxies,
+        chunk.proxies,
+        "the last copies keep their place"
+    );
+    world.start_proxy(&chunk.proxies[1]);
+    world.run(2_000);
+    world.start_proxy(&chunk.proxies[0]);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    for slot in world.slots() {
+        assert!(world.lost(slot) <= 1, "slot {slot}");
+    }
+}

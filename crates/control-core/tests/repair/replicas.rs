@@ -1,0 +1,75 @@
+//! Replicas: which of them may take over, and what they are told.
+
+use control_core::{Command, FenceReason, Half, SyncState};
+
+use crate::faults::{HEAL_MS_MAX, primary, replica, slot};
+use crate::world::{World, cluster};
+
+#[test]
+fn replica_that_nobody_has_seen_in_sync_is_not_promoted() {
+    let mut world = World::unwatched(3, 2, 2, 1);
+    let node = primary(&world, 0, Half::First);
+    world.kill_node(&node);
+    world.run(5_000);
+    assert_eq!(primary(&world, 0, Half::First), node);
+    world.start_node(&node, true);
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn replica_out_of_sync_is_not_promoted() {
+    let mut world = World::new(2, 1, 1, 1);
+    let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+    let cut = world.proxy_of(&replica(&world, 0, Half::First));
+    world.cut.insert(cut);
+    world.run_until(7_000, |world| {
+        world.state.clusters[&cluster()].chunks[0].shard(Half::First).replica == SyncState::OutOfSync
+    });
+    assert_eq!(world.server(slot), Some(node.clone()), "a lease is enough to serve without a replica");
+    world.kill_node(&node);
+    world.run(5_000);
+    assert_eq!(world.server(slot), None, "no service is better than writes lost by the thousand");
+    let force = Command::FailOverShard {
+        cluster: cluster(),
+        primary: node.clone(),
+        fence: None,
+        force: false,
+        behind_bytes: None,
+        now: world.now,
+    };
+    assert_eq!(world.apply(force).unwrap_err().code(), "PROXY_NOT_SYNC");
+    world.cut.clear();
+    world.start_node(&node, true);
+    // It is another process now. As no replica is fit, it is told to make do with what it has on disk.
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    assert_eq!(world.lost(slot), 0);
+}
+
+#[test]
+fn broken_link_alone_changes_no_role() {
+    let mut world = World::new(3, 2, 2, 1);
+    let proxy = world.proxy_of(&replica(&world, 0, Half::First));
+    let before = world.state.clusters[&cluster()].chunks.iter().map(|c| c.shards.clone().map(|s| s.primary));
+    let before: Vec<_> = before.collect();
+    world.cut.insert(proxy);
+    world.run(8_000);
+    let after = world.state.clusters[&cluster()].chunks.iter().map(|c| c.shards.clone().map(|s| s.primary));
+    assert_eq!(after.collect::<Vec<_>>(), before);
+    assert!(world.is_served());
+    world.cut.clear();
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn a_replica_that_lets_go_keeps_its_primary_as_a_peer() {
+    // By that its proxy knows a node that started anew meanwhile, and replicates nobody of its shard.
+    let mut world = World::new(3, 2, 1, 2);
+    let (node, copy) = (primary(&world, 0, Half::First), replica(&world, 0, Half::First));
+    let (cluster, now) = (cluster(), world.now);
+    let fence = Command::FenceShard { cluster, primary: node.clone(), reason: FenceReason::Dead, now };
+    world.apply(fence).unwrap();
+    let (roles, _) = control_core::desired_view(&world.state, &world.proxy_of(&copy)).unwrap();
+    let told = roles.roles.iter().find(|role| role.node == copy).unwrap();
+    assert_eq!(told.role, model::Role::Primary);
+    assert_eq!(told.peers[0].node, node);
+}

@@ -1,0 +1,214 @@
+//! What is done with one request: answered here, refused, or forwarded to the node or the proxy that its keys belong to.
+//!
+//! The common case never comes here: `requests` sends it to its backend as it reads it.
+
+use super::Engine;
+use super::backend::PLAIN;
+use super::buffers::Chunk;
+use super::session::{SessionId, Wait};
+use crate::command::{
+    Args, Class, Command, CommandId, Flags, KeyPlan, Reason, is_blocking_form, key_positions,
+};
+use crate::errors;
+use crate::routing::{Target, TargetIndex};
+use model::Slot;
+
+/// Whether a request was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    Yes,
+    /// The session waits; the same request is looked at again afterwards.
+    Later,
+}
+
+/// One request as it is handed from decision to decision.
+#[derive(Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) args: Args<'a>,
+    /// The chunk that holds the request's bytes, and where in it they begin.
+    pub(super) origin: Option<(&'a Chunk, usize)>,
+    /// How many more proxies may forward it, where another proxy has forwarded it to this one.
+    pub(super) hops: Option<u8>,
+}
+
+impl Engine {
+    /// Everything that the fast path does not take.
+    pub(super) fn dispatch(&mut self, id: SessionId, request: Request<'_>) -> Taken {
+        let args = request.args;
+        if self.sessions[id.0 as usize].wait != Wait::None {
+            return Taken::Later; // the fast path found no room
+        }
+        let shared = self.shared.clone();
+        let command = match shared.table.resolve(args) {
+            Ok(command) => command,
+            Err(unknown) => {
+                let authenticated = self.sessions[id.0 as usize].profile.authenticated;
+                self.reply_now(id, |out| match authenticated {
+                    true => unknown.write(&shared.table, args, out),
+                    false => errors::write(out, errors::NOAUTH),
+                });
+                return Taken::Yes;
+            }
+        };
+        if !self.sessions[id.0 as usize].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+            self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
+            return Taken::Yes;
+        }
+        if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
+            return Taken::Later;
+        }
+        if self.hold_for_owner(id, command, args) {
+            return Taken::Later;
+        }
+        let is_everywhere = matches!(command.class, Class::FanOut(_)) && command.flags.contains(Flags::WRITE);
+        if self.is_any_fenced() && is_everywhere {
+            self.reject(id, command, |out| errors::write(out, errors::FENCED));
+            return Taken::Yes;
+        }
+        match &command.class {
+            Class::Local(local) => self.answer(id, command, *local, args),
+            Class::Forward => match command.keys {
+                KeyPlan::None => self.forward_anywhere(id, command.id, request),
+                _ => self.forward_by_keys(id, command, request),
+            },
+            Class::ForwardAny => self.forward_anywhere(id, command.id, request),
+            Class::FanOut(merge) => self.fan_out(id, command, *merge, args),
+            Class::Refuse(reason) => {
+                self.reject(id, command, |out| errors::write(out, &reason.text(&command.name)));
+                Taken::Yes
+            }
+            Class::Container => unreachable!("resolving a command never ends at a container"),
+        }
+    }
+
+    /// Answers a known command with an error instead of executing it.
+    fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
+        self.stats.command(command.id).rejected.increment();
+        self.reply_now(id, write);
+    }
+
+    pub(super) fn is_paused(&self, flags: Flags) -> bool {
+        self.pause.is_some_and(|pause| {
+            pause.until_unix_us > self.now.unix_us && (!pause.writes_only || flags.contains(Flags::WRITE))
+        })
+    }
+
+    fn forward_by_keys(&mut self, id: SessionId, command: &Command, request: Request<'_>) -> Taken {
+        let args = request.args;
+        if command.flags.contains(Flags::BLOCKING) && is_blocking_form(command, args) {
+            self.reject(id, command, |out| errors::write(out, &Reason::Blocking.text(&command.name)));
+            return Taken::Yes;
+        }
+        let mut positions = std::mem::take(&mut self.key_positions);
+        positions.clear();
+        let found = key_positions(command, args, &mut positions);
+        let slot = match &found {
+            Ok(()) => common_slot(args, &positions),
+            Err(_) => Err(CrossSlot),
+        };
+        let has_keys = !positions.is_empty();
+        self.key_positions = positions;
+        match (found, slot) {
+            // Without keys that can be told, the command fails: a node says how, to the byte.
+            (Err(error), _) if error.is_for_the_node() => {
+                return self.forward_anywhere(id, command.id, request);
+            }
+            (Err(error), _) => self.reject(id, command, |out| errors::write(out, &error.text(command))),
+            (Ok(()), _) if !has_keys => return self.forward_anywhere(id, command.id, request),
+            (Ok(()), Err(CrossSlot)) => self.reject(id, command, |out| errors::write(out, errors::CROSSSLOT)),
+            (Ok(()), Ok(slot)) => return self.forward_to_slot(id, command, slot, request),
+        }
+        Taken::Yes
+    }
+
+    fn forward_to_slot(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        slot: Slot,
+        request: Request<'_>,
+    ) -> Taken {
+        let reads = command.flags.contains(Flags::READONLY);
+        if let Some(proxy) = self.forwards_to(slot, request.hops) {
+            return self.forward_to_proxy(id, proxy, command.id, request);
+        }
+        match self.place(id, slot, reads) {
+            Ok(target) => self.forward(id, target, command.id, request),
+            Err(()) => Taken::Yes,
+        }
+    }
+
+    /// The local target that serves `slot` for this session; else the client has been told where it is.
+    pub(super) fn place(&mut self, id: SessionId, slot: Slot, reads: bool) -> Result<TargetIndex, ()> {
+        let shared = self.shared.clone();
+        let Some(view) = shared.view.as_deref() else {
+            self.reply_without_view(id, slot);
+            return Err(());
+        };
+        let readonly = self.sessions[id.0 as usize].profile.readonly;
+        let target = match reads && readonly {
+            true => view.routes.reader(slot),
+            false => view.routes.owner(slot),
+        };
+        match &view.routes.targets()[target as usize] {
+            // Another may be the primary by now. Who has asked for READONLY takes what may be old.
+            Target::Local(node) if self.is_fenced(node) && !(reads && readonly) => {
+                self.reply_now(id, |out| errors::write(out, errors::FENCED));
+            }
+            Target::Local(_) => return Ok(target),
+            Target::Peer(address) => {
+                self.reply_now(id, |out| errors::moved(out, slot, address));
+            }
+            Target::Nowhere | Target::Held => {
+                self.reply_now(id, |out| errors::write(out, errors::SLOT_NOT_SERVED));
+            }
+        }
+        Err(())
+    }
+
+    fn reply_without_view(&mut self, id: SessionId, slot: Slot) {
+        let shared = self.shared.clone();
+        self.reply_now(id, |out| match &shared.settings.default_redirection_address {
+            Some(address) => errors::moved(out, slot, address),
+            None => errors::write(out, errors::CLUSTER_NOT_FOUND),
+        });
+    }
+
+    /// Forwards a request as it came to the node of `target`.
+    pub(super) fn forward(
+        &mut self,
+        id: SessionId,
+        target: TargetIndex,
+        command: CommandId,
+        request: Request<'_>,
+    ) -> Taken {
+        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+        if !self.owe(backend, id, command, PLAIN) {
+            return Taken::Later;
+        }
+        self.send(backend, request.args.frame, request.origin);
+        Taken::Yes
+    }
+
+    /// A command that any of this proxy's own nodes can answer.
+    fn forward_anywhere(&mut self, id: SessionId, command: CommandId, request: Request<'_>) -> Taken {
+        match self.nodes.primaries().first().copied() {
+            Some(target) => self.forward(id, target, command, request),
+            None => {
+                self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+                Taken::Yes
+            }
+        }
+    }
+}
+
+struct CrossSlot;
+
+fn common_slot(args: Args<'_>, positions: &[u32]) -> Result<Slot, CrossSlot> {
+    let mut slots = positions.iter().map(|&position| Slot::of_key(args.get(position as usize)));
+    let Some(first) = slots.next() else { return Err(CrossSlot) };
+    match slots.all(|slot| slot == first) {
+        true => Ok(first),
+        false => Err(CrossSlot),
+    }
+}

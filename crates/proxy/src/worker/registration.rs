@@ -1,0 +1,48 @@
+//! Which sockets the kernel tells a worker of, and the number by which it tells them apart.
+//!
+//! Every connection is registered once, edge-triggered, for reading and writing.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::epoll;
+
+use super::mailbox::Inbox;
+use super::sockets;
+use crate::RunError;
+
+/// The listener's number.
+pub(super) const LISTENER: u64 = u64::MAX;
+/// The mailbox's number.
+pub(super) const MAILBOX: u64 = u64::MAX - 1;
+/// Backends are numbered from here; sessions from 0.
+pub(super) const BACKEND: u64 = 1 << 40;
+
+/// Has the kernel tell of everything that happens on a connection.
+pub(super) fn register(epoll: &OwnedFd, socket: &OwnedFd, number: u64) -> rustix::io::Result<()> {
+    let flags =
+        epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+    epoll::add(epoll, socket, epoll::EventData::new_u64(number), flags)
+}
+
+/// What a worker needs of the system before its thread starts, so that a failure is told to whoever starts it.
+pub(super) struct Bound {
+    pub(super) epoll: OwnedFd,
+    pub(super) listener: socket2::Socket,
+    pub(super) address: SocketAddr,
+}
+
+impl Bound {
+    /// Binds the listener and registers it, and the mailbox, with an epoll instance.
+    pub(super) fn new(address: SocketAddr, inbox: &Inbox) -> Result<Bound, RunError> {
+        let listener = sockets::listener(address).map_err(|error| RunError::Listen(address, error))?;
+        let local = listener.local_addr().map_err(RunError::system("asking for a listener's address"))?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|error| RunError::system("making an epoll instance")(error.into()))?;
+        for (socket, token) in [(listener.as_fd(), LISTENER), (inbox.wake.as_fd(), MAILBOX)] {
+            epoll::add(&epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
+                .map_err(|error| RunError::system("registering with epoll")(error.into()))?;
+        }
+        Ok(Bound { epoll, listener, address: local.as_socket().unwrap_or(address) })
+    }
+}

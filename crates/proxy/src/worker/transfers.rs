@@ -1,0 +1,107 @@
+//! Moving bytes: what is read from a socket goes to the engine, what the engine holds for it is written.
+
+use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
+use proxy_core::engine::{BackendId, SessionId};
+
+use super::clock;
+use super::event_loop::EventLoop;
+use super::io::{self, Read, Written};
+use super::registration::BACKEND;
+
+impl EventLoop {
+    /// Reads once from a client. `ends`: something is known to follow what was read, if only the end.
+    pub(super) fn read_session(&mut self, id: SessionId, ends: bool) {
+        let Some(Some(session)) = self.sessions.get_mut(id.0 as usize) else { return };
+        if !self.engine.wants_read(id) {
+            session.unread = true;
+            return;
+        }
+        match io::read(&session.socket, self.chunk.space()) {
+            Read::Bytes(bytes) => {
+                if bytes == READ_BYTES || ends {
+                    self.again.push(u64::from(id.0));
+                }
+                self.engine.session_received(id, &self.chunk, bytes);
+                if self.chunk.is_shared() {
+                    self.chunk = self.engine.pool().chunk(false);
+                }
+            }
+            Read::Nothing => {}
+            Read::End => self.engine.session_ended(id),
+            Read::Broken => self.drop_session(id),
+        }
+    }
+
+    pub(super) fn read_backend(&mut self, id: BackendId, ends: bool) {
+        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return };
+        if !self.engine.wants_backend_read(id) {
+            backend.unread = true;
+            return;
+        }
+        let large = self.engine.reads_large(id);
+        let (chunk, size) = match large {
+            true => (&mut self.chunk_large, READ_BYTES_LARGE),
+            false => (&mut self.chunk, READ_BYTES),
+        };
+        match io::read(&backend.socket, chunk.space()) {
+            Read::Bytes(bytes) => {
+                if bytes == size || ends {
+                    self.again.push(BACKEND + u64::from(id.0));
+                }
+                self.engine.backend_received(id, chunk, bytes);
+                if chunk.is_shared() {
+                    *chunk = self.engine.pool().chunk(large);
+                }
+            }
+            Read::Nothing => {}
+            Read::End => self.engine.backend_failed(id, "it closed the connection"),
+            Read::Broken => self.engine.backend_failed(id, "the connection broke"),
+        }
+    }
+
+    pub(super) fn write_session(&mut self, id: SessionId) {
+        let Some(Some(session)) = self.sessions.get(id.0 as usize) else { return };
+        loop {
+            // Only proxies that are watched by coordinators have to.
+            if self.engine.must_look_before_delivery() {
+                self.engine.look_before_delivery(clock::coarse_us());
+            }
+            let queue = self.engine.session_output(id);
+            let due = queue.len();
+            if due == 0 {
+                return self.engine.session_sent(id, 0);
+            }
+            match io::write(&session.socket, queue) {
+                Written::Bytes(bytes) => {
+                    self.engine.session_sent(id, bytes);
+                    if bytes == due {
+                        return;
+                    }
+                }
+                Written::Nothing => return,
+                Written::Broken => return self.drop_session(id),
+            }
+        }
+    }
+
+    pub(super) fn write_backend(&mut self, id: BackendId) {
+        let Some(Some(backend)) = self.backends.get(id.0 as usize) else { return };
+        loop {
+            let queue = self.engine.backend_output(id);
+            let due = queue.len();
+            if due == 0 {
+                return;
+            }
+            match io::write(&backend.socket, queue) {
+                Written::Bytes(bytes) => {
+                    self.engine.backend_sent(id, bytes);
+                    if bytes == due {
+                        return;
+                    }
+                }
+                Written::Nothing => return,
+                Written::Broken => return self.engine.backend_failed(id, "the connection broke"),
+            }
+        }
+    }
+}
