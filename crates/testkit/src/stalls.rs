@@ -18,7 +18,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// A machine that was late by less is not to blame: a proxy whose lease has ended has 190 ms for one round of five
 /// processes, and each of them may be late.
-const STALL_MIN: Duration = Duration::from_millis(30);
+const STALL_MIN: Duration = Duration::from_millis(20);
 /// How often something is tried on a machine that stalls.
 const ATTEMPTS_MAX: usize = 5;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, first_write, from_environment, shard_on};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, first_write, from_environment, reply, shard_on};
 use crate::times::Times;
 
 /// What happens to the first host.
@@ -65,7 +65,8 @@ fn check(fault: Fault) {
         }
         let shard = shard_on(&cluster, run % 4);
         let key = shard.key("k", run).unwrap();
-        cluster.hosts[shard.primary.host].proxy.say(&format!("SET {key} before")).unwrap();
+        let mut client = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
+        reply(&mut client, &format!("SET {key} before")).expect_ok().unwrap();
         let replica = cluster.hosts[shard.replica.host].proxy.address();
         let struck = Instant::now();
         fault.strike(&mut cluster, &shard);

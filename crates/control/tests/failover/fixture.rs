@@ -71,8 +71,13 @@ pub(crate) fn wait_attached(cluster: &ManagedCluster) {
         let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
         let key = shard.key("attached", 0).unwrap();
         reply(&mut connection, &format!("SET {key} 1")).expect_ok().unwrap();
-        assert_eq!(connection.say("WAIT 1 10000").unwrap().integer().unwrap(), 1, "{shard:?}");
+        wait_replicated(&mut connection);
     }
+}
+
+/// Waits until a replica has all that this connection has written.
+pub(crate) fn wait_replicated(connection: &mut Connection) {
+    assert_eq!(connection.say("WAIT 1 15000").unwrap().integer().unwrap(), 1);
 }
 
 /// Writes a key at that proxy until it is taken; how long after `since`.
