@@ -21,5 +21,6 @@ pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod relay;
+pub mod stalls;
 pub mod tagged;
 pub mod wait;

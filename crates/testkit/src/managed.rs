@@ -11,15 +11,16 @@
 pub mod host;
 pub mod service;
 pub mod shard;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use api::{BrokerClient, ClientOptions, Endpoint};
-use control_core::{State, SyncState};
+use control_core::State;
 use model::ClusterName;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -30,8 +31,6 @@ use self::shard::ShardPlace;
 use crate::redis_server::RedisOptions;
 use crate::wait::{Deadline, retry_until};
 
-/// How long a cluster may take until it is whole.
-const WHOLE_LIMIT: Duration = Duration::from_secs(60);
 /// How long one call to a broker may take.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -141,21 +140,6 @@ impl ManagedCluster {
         Ok(cluster)
     }
 
-    /// [`start`](Self::start), then a cluster over so many of the hosts, whole and with every primary at home when
-    /// this returns.
-    ///
-    /// # Errors
-    /// As `start` and [`create`](Self::create).
-    pub fn with_cluster(options: &ManagedOptions, name: &str, hosts: usize) -> Result<Self> {
-        let cluster = Self::start(options)?;
-        cluster.create(name, hosts * 2)?;
-        // A machine that stalls while everything starts may let somebody count as dead for a moment: then a primary
-        // is away, and would go home in the middle of what comes next.
-        let settled = || cluster.check_whole(name).and_then(|()| cluster.check_at_home(name));
-        cluster.wait_for(WHOLE_LIMIT, "the cluster is whole and at home", settled)?;
-        Ok(cluster)
-    }
-
     /// Registers a host, or says that it is back; harmless when it is registered.
     ///
     /// # Errors
@@ -223,15 +207,6 @@ impl ManagedCluster {
         shards.find(|shard| shard.slots.contains(slot)).with_context(|| format!("no shard owns {slot}"))
     }
 
-    /// Waits until every replica is in sync, no primary is being replaced, and every proxy of the cluster serves
-    /// the view that the metadata has.
-    ///
-    /// # Errors
-    /// When that does not come about in time; the message has the metadata and the coordinators' logs.
-    pub fn wait_whole(&self, name: &str) -> Result<()> {
-        self.wait_for(WHOLE_LIMIT, "the cluster is whole", || self.check_whole(name))
-    }
-
     /// Polls until `check` succeeds.
     ///
     /// # Errors
@@ -243,34 +218,10 @@ impl ManagedCluster {
         })
     }
 
-    /// Whether the cluster is whole, and if not, what is missing.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub fn check_whole(&self, name: &str) -> Result<()> {
-        let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
-        let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
-        for id in cluster.shard_ids() {
-            let (shard, place) = (cluster.shard(id), ShardPlace::of(&self.hosts, cluster, id)?);
-            ensure!(shard.fence.is_none(), "{place:?} is fenced");
-            ensure!(shard.replica == SyncState::InSync, "the replica of {place:?} is {:?}", shard.replica);
-            for node in [place.primary, place.replica] {
-                let served = self.hosts[node.host].proxy.say("UMCTL GETEPOCH")?.integer()?;
-                let served = u64::try_from(served)?;
-                ensure!(served == cluster.epoch.0, "host {} serves epoch {served}", node.host);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether every primary is at home.
-    fn check_at_home(&self, name: &str) -> Result<()> {
-        let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
-        let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
-        for id in cluster.shard_ids() {
-            ensure!(cluster.shard(id).primary == id.shard, "the primary of {id:?} is away from home");
-        }
-        Ok(())
+    /// The addresses of all Redis servers.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<SocketAddr> {
+        self.hosts.iter().flat_map(|host| &host.nodes).map(Service::address).collect()
     }
 
     /// The addresses of all proxies, for clients.

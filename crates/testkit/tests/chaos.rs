@@ -18,7 +18,9 @@ use testkit::relay::Relay;
 use testkit::wait::{Deadline, retry_until, wait_until};
 
 /// How long anything here may take to come about.
-const WITHIN: Duration = Duration::from_secs(10);
+const WITHIN: Duration = Duration::from_secs(30);
+/// How long the short run may take to heal, on whatever machine: the long one is stricter.
+const HEAL_LIMIT: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_short_run_breaks_no_invariant() -> Result<()> {
@@ -40,6 +42,7 @@ fn a_short_run_breaks_no_invariant() -> Result<()> {
         spares: 1,
         brokers: Brokers::OnEtcd(2),
         clients: 2,
+        heal_limit: HEAL_LIMIT,
         ..ChaosOptions::new(1, Duration::from_secs(22))
     };
     let report = run(&options, &|line| println!("{line}"))?;

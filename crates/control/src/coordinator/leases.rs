@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use control_core::{Half, State};
 use model::{Address, Epoch};
+use tokio::sync::watch;
 
 /// One reading of the metadata, as far as leases go.
 #[derive(Clone, Debug)]
@@ -49,6 +50,11 @@ impl Leases {
         Self { read_at, lease_ms, proxies: self.proxies.clone() }
     }
 
+    /// Whether one would be granted to a proxy with that view if the metadata were read again and found unchanged.
+    fn awaits_reading(&self, proxy: &Address, epoch: Epoch) -> bool {
+        self.proxies.get(proxy).is_some_and(|wanted| epoch >= *wanted)
+    }
+
     /// How long a lease to grant, in milliseconds, in answer to a token that came at `token_at`: none unless the
     /// metadata was read after that, because a lease counts from the token. `epoch` is that of the view that the proxy
     /// had then.
@@ -56,6 +62,30 @@ impl Leases {
         let wanted = *self.proxies.get(proxy)?;
         (self.read_at >= token_at && epoch >= wanted).then_some(self.lease_ms)
     }
+}
+
+/// Waits until a lease can be granted to a proxy: for ever to one that is not to have any by what was read last.
+/// `(token_at, epoch)`: when it gave its token, and the view that it had then.
+pub(crate) async fn grantable(
+    leases: &mut watch::Receiver<Leases>,
+    proxy: &Address,
+    (token_at, epoch): (Instant, Epoch),
+) {
+    loop {
+        {
+            let read = leases.borrow_and_update();
+            if read.grant(proxy, token_at, epoch).is_some() {
+                return;
+            }
+            if !read.awaits_reading(proxy, epoch) {
+                break;
+            }
+        }
+        if leases.changed().await.is_err() {
+            break;
+        }
+    }
+    std::future::pending::<()>().await;
 }
 
 #[cfg(test)]
@@ -117,9 +147,29 @@ mod tests {
         assert_eq!(leases.grant(&proxy, now, epoch), Some(400));
         assert_eq!(leases.grant(&proxy, now, Epoch(epoch.0 + 1)), Some(400));
         assert_eq!(leases.grant(&proxy, later, epoch), None);
+        assert!(leases.awaits_reading(&proxy, epoch) && !leases.awaits_reading(&proxy, Epoch(epoch.0 - 1)));
         assert_eq!(leases.again(500, later).grant(&proxy, later, epoch), Some(500));
         assert_eq!(leases.grant(&"10.9.9.9:5299".parse().unwrap(), now, epoch), None);
         // One that still has an older view might serve what is another's by now.
         assert_eq!(leases.grant(&proxy, now, Epoch(epoch.0 - 1)), None);
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_waited_for_until_the_metadata_have_been_read_again() {
+        let (state, now) = (state(), Instant::now());
+        let cluster = state.clusters.values().next().unwrap();
+        let (proxy, epoch) = (cluster.chunks[0].proxies[0].clone(), cluster.epoch);
+        let later = now + Duration::from_millis(1);
+        let (sender, mut leases) = watch::channel(Leases::of(&state, 400, now));
+        grantable(&mut leases, &proxy, (now, epoch)).await;
+        let is_waiting = async |leases: &mut watch::Receiver<Leases>, epoch| {
+            let wait = grantable(leases, &proxy, (later, epoch));
+            tokio::time::timeout(Duration::from_millis(10), wait).await.is_err()
+        };
+        assert!(is_waiting(&mut leases, epoch).await, "it was read before the token");
+        let again = sender.borrow().again(400, later);
+        sender.send_replace(again);
+        grantable(&mut leases, &proxy, (later, epoch)).await;
+        assert!(is_waiting(&mut leases, Epoch(epoch.0 - 1)).await, "the view is too old");
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::health::Answer;
-use super::leases::Leases;
+use super::leases::{Leases, grantable};
 use super::link::{Link, LinkError, within};
 use super::pace::Pace;
 
@@ -92,7 +92,8 @@ impl Probe {
             if std::mem::take(failed) > 0 {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }
-            token = Some((answer.token, at, answer.health.view_epoch));
+            let (had_lease, epoch) = (lease.is_some(), answer.health.view_epoch);
+            token = Some((answer.token, at, epoch));
             let seen = Seen { proxy: self.proxy.clone(), at, health: answer.health };
             // The receiver lives as long as this task is wanted.
             let _ = self.seen.send(seen).await;
@@ -100,6 +101,8 @@ impl Probe {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 () = self.now.notified() => {}
+                // One that has just got its view may have nothing else to serve by.
+                () = grantable(&mut self.leases, &self.proxy, (at, epoch)), if !had_lease => {}
                 // A proxy that ended is looked for again at once: it may be back, and has nothing.
                 error = link.broken() => return Err(error),
             }

@@ -1,8 +1,6 @@
 //! An operator's orders to take a proxy or a primary out of service that lives and takes writes: the replica takes over
 //! when the old primary has stopped, and not before.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use api::v4::FailoverRequest;
@@ -10,12 +8,14 @@ use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
 
 use crate::fixture::{CLUSTER, first_write, four_of, shard_on};
-use crate::partition::write_to;
+use crate::writers::Writers;
 
 /// Clients that keep writing to the old primary's proxy.
 const WRITERS: usize = 4;
-/// How long they write before, and go on after the new primary has taken a write.
-const AROUND: Duration = Duration::from_millis(500);
+/// How many of their writes it takes before the order is given.
+const WRITES_BEFORE: usize = 20 * WRITERS;
+/// How long they go on after the new primary has taken a write.
+const AFTER: Duration = Duration::from_millis(500);
 
 /// How the order is given.
 #[derive(Clone, Copy, Debug)]
@@ -51,27 +51,21 @@ fn check(order: Order, hosts: usize) {
     let cluster = four_of(hosts);
     let shard = shard_on(&cluster, 0);
     let [old, new] = [shard.primary, shard.replica].map(|node| cluster.hosts[node.host].proxy.address());
-    let is_over = Arc::new(AtomicBool::new(false));
-    let start = |number: usize| {
-        let (key, is_over) = (shard.key("by-hand", number).unwrap(), is_over.clone());
-        std::thread::spawn(move || write_to(old, &key, &is_over))
-    };
-    let writers: Vec<_> = (0..WRITERS).map(start).collect();
-    std::thread::sleep(AROUND);
+    let keys = (0..WRITERS).map(|number| shard.key("by-hand", number).unwrap());
+    let writers = Writers::start(old, keys);
+    writers.wait_taken(WRITES_BEFORE);
     let ordered = Instant::now();
     order.give(&cluster, &shard);
     let took = first_write(new, &shard.key("by-hand", WRITERS).unwrap(), ordered);
     let replaced = Instant::now();
-    std::thread::sleep(AROUND);
-    is_over.store(true, Ordering::Relaxed);
-    let taken: Vec<_> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
-    let (before, late): (Vec<_>, Vec<_>) = taken.into_iter().partition(|write| write.returned < replaced);
+    std::thread::sleep(AFTER);
+    let (before, late): (Vec<_>, Vec<_>) =
+        writers.stop().into_iter().partition(|write| write.returned < replaced);
     println!(
         "{order:?} of {hosts} hosts: replaced after {} ms, {} writes before",
         took.as_millis(),
         before.len()
     );
-    assert!(before.iter().any(|write| write.returned < ordered), "the old primary took writes before");
     assert!(late.is_empty(), "{order:?}: {} late OKs: {late:?}", late.len());
     cluster.wait_whole(CLUSTER).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use testkit::connection::Connection;
 
-use crate::fixture::{CLUSTER, four_of};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, reply};
 
 #[test]
 fn a_new_cluster_serves_every_shard() {
@@ -15,8 +15,9 @@ fn a_new_cluster_serves_every_shard() {
         assert_ne!(shard.primary.host, shard.replica.host);
         let [owner, other] = [shard.primary, shard.replica].map(|node| &cluster.hosts[node.host]);
         let key = shard.key("k", 0).unwrap();
-        owner.proxy.say(&format!("SET {key} {}", shard.primary.host)).unwrap();
-        let read = owner.proxy.say(&format!("GET {key}")).unwrap().text().unwrap();
+        let mut client = owner.proxy.connect().unwrap();
+        reply(&mut client, &format!("SET {key} {}", shard.primary.host)).expect_ok().unwrap();
+        let read = reply(&mut client, &format!("GET {key}")).text().unwrap();
         assert_eq!(read, shard.primary.host.to_string());
         let mut elsewhere: Connection = other.proxy.connect().unwrap();
         let moved = elsewhere.say(&format!("GET {key}")).unwrap().error().unwrap();
@@ -27,7 +28,7 @@ fn a_new_cluster_serves_every_shard() {
         // The replica has it, too, in its own memory.
         let copy = &cluster.hosts[shard.replica.host].nodes[shard.replica.node];
         cluster
-            .wait_for(crate::fixture::HEAL_LIMIT, "the replica has it", || {
+            .wait_for(HEAL_LIMIT, "the replica has it", || {
                 let read = copy.say(&format!("GET {key}"))?.text()?;
                 anyhow::ensure!(read == shard.primary.host.to_string(), "{read}");
                 Ok(())

@@ -24,9 +24,15 @@ pub(crate) fn from_environment(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
 
-/// So many hosts, of which a cluster uses four, whole.
+/// So many hosts, with coordinators that leave primaries where they are. On a slow machine one would else go home in the
+/// middle of a test.
+pub(crate) fn staying(hosts: usize) -> ManagedOptions {
+    ManagedOptions::of(hosts).coordinator("balance_quiet_ms", "600000")
+}
+
+/// So many hosts, of which a cluster uses four, whole; primaries stay where they are.
 pub(crate) fn four_of(hosts: usize) -> ManagedCluster {
-    ManagedCluster::with_cluster(&ManagedOptions::of(hosts), CLUSTER, 4).unwrap()
+    ManagedCluster::with_cluster(&staying(hosts), CLUSTER, 4).unwrap()
 }
 
 /// The first shard whose primary is on that host.
@@ -64,9 +70,14 @@ pub(crate) fn wait_attached(cluster: &ManagedCluster) {
     for shard in cluster.shards(CLUSTER).unwrap() {
         let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
         let key = shard.key("attached", 0).unwrap();
-        connection.say(&format!("SET {key} 1")).unwrap().expect_ok().unwrap();
-        assert_eq!(connection.say("WAIT 1 10000").unwrap().integer().unwrap(), 1, "{shard:?}");
+        reply(&mut connection, &format!("SET {key} 1")).expect_ok().unwrap();
+        wait_replicated(&mut connection);
     }
+}
+
+/// Waits until a replica has all that this connection has written.
+pub(crate) fn wait_replicated(connection: &mut Connection) {
+    assert_eq!(connection.say("WAIT 1 15000").unwrap().integer().unwrap(), 1);
 }
 
 /// Writes a key at that proxy until it is taken; how long after `since`.

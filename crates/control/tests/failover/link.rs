@@ -11,7 +11,7 @@ use testkit::managed::service::Place;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, find, problems, reply, shard_on};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, find, problems, reply, shard_on, wait_replicated};
 
 /// Keys that are written while the link is broken.
 const KEYS: usize = 50;
@@ -68,7 +68,7 @@ fn check_data(cluster: &ManagedCluster, shard: &ShardPlace, keys: &[String]) {
     }
     // Once the replica has acknowledged a write of this connection it has all that came before.
     reply(&mut connection, &format!("SET {0} {0}", keys[0])).expect_ok().unwrap();
-    assert_eq!(connection.say("WAIT 1 5000").unwrap().integer().unwrap(), 1);
+    wait_replicated(&mut connection);
     let mut copy = cluster.hosts[now.replica.host].nodes[now.replica.node].connect().unwrap();
     for key in keys {
         assert_eq!(copy.say(&format!("GET {key}")).unwrap().text().unwrap(), *key);

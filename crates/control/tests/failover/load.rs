@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use testkit::connection::Connection;
 
 /// How many redirections one request follows.
@@ -57,6 +58,17 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
         self.writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     }
+}
+
+/// That something was written to each key, and nothing failed.
+pub(crate) fn check_nothing_failed(load: &BTreeMap<String, Vec<Written>>, what: &str) -> anyhow::Result<()> {
+    for (key, written) in load {
+        let failed: Vec<_> = written.iter().filter(|write| write.error.is_some()).collect();
+        let (failures, all) = (failed.len(), written.len());
+        ensure!(failed.is_empty(), "{what}: {key}: {failures} of {all} failed: {:?}", failed[0]);
+        ensure!(all > 10, "{what}: {key}: {all}");
+    }
+    Ok(())
 }
 
 /// The longest time between two successful writes of a key, of those that returned after `since`.

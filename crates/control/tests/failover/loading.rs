@@ -11,6 +11,7 @@ use testkit::managed::shard::{NodePlace, ShardPlace};
 
 use crate::fixture::{
     CLUSTER, HEAL_LIMIT, find, first_write, four_of, from_environment, problems, reply, shard_on,
+    wait_replicated,
 };
 use crate::times::Times;
 
@@ -31,8 +32,11 @@ fn fill(cluster: &ManagedCluster, shard: &ShardPlace) -> Vec<String> {
     for key in &keys {
         reply(&mut connection, &format!("SET {key} {key}")).expect_ok().unwrap();
     }
-    let replicas = connection.say("WAIT 1 2000").unwrap().integer().unwrap();
-    assert_eq!(replicas == 1, shard.sync == SyncState::InSync, "{replicas} replicas have them");
+    if shard.sync == SyncState::InSync {
+        wait_replicated(&mut connection);
+    } else {
+        assert_eq!(connection.say("WAIT 1 500").unwrap().integer().unwrap(), 0);
+    }
     node(cluster, shard.primary).say("SAVE").unwrap().expect_ok().unwrap();
     keys
 }

@@ -1,18 +1,17 @@
 //! An old primary that comes back from a partition takes no write after its replacement took one.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use testkit::connection::Connection;
+use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
-use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, first_write, from_environment};
+use crate::fixture::{CLUSTER, first_write, from_environment, staying};
+use crate::writers::{Taken, Writers};
 
 /// Clients that keep writing to the old primary's proxy.
 const WRITERS: usize = 4;
+/// How many of their writes the old primary takes before it is cut off.
+const WRITES_BEFORE: usize = 20 * WRITERS;
 /// How long they go on after the old primary is back.
 const AFTER: Duration = Duration::from_millis(700);
 
@@ -25,14 +24,6 @@ enum Partition {
     Host,
     /// Nobody but its clients reaches the proxy. It lives, and its primary has a replica.
     Coordinators,
-}
-
-/// A write that a proxy answered with OK.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    #[expect(dead_code, reason = "a failing test shows it")]
-    called: Instant,
-    pub(crate) returned: Instant,
 }
 
 impl Partition {
@@ -56,7 +47,7 @@ impl Partition {
 }
 
 fn check(partition: Partition) {
-    let mut options = ManagedOptions::of(4);
+    let mut options = staying(4);
     options.relays = matches!(partition, Partition::Coordinators);
     let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let runs = from_environment("PARTITION_RUNS", 2);
@@ -64,13 +55,9 @@ fn check(partition: Partition) {
         let shard = shard_of_run(&cluster, run);
         let old = cluster.hosts[shard.primary.host].proxy.address();
         let new = cluster.hosts[shard.replica.host].proxy.address();
-        let is_over = Arc::new(AtomicBool::new(false));
-        let start = |number: usize| {
-            let (key, is_over) = (shard.key("p", run * 100 + number).unwrap(), is_over.clone());
-            std::thread::spawn(move || write_to(old, &key, &is_over))
-        };
-        let writers: Vec<_> = (0..WRITERS).map(start).collect();
-        std::thread::sleep(Duration::from_millis(100));
+        let keys = (0..WRITERS).map(|number| shard.key("p", run * 100 + number).unwrap());
+        let writers = Writers::start(old, keys);
+        writers.wait_taken(WRITES_BEFORE);
         partition.begin(&mut cluster, &shard);
         let took = first_write(new, &shard.key("p", run * 100 + 99).unwrap(), Instant::now());
         let replaced = Instant::now();
@@ -80,16 +67,13 @@ fn check(partition: Partition) {
         }
         partition.end(&mut cluster, &shard);
         std::thread::sleep(AFTER);
-        is_over.store(true, Ordering::Relaxed);
-        let taken: Vec<Taken> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
         let (before, late): (Vec<Taken>, Vec<Taken>) =
-            taken.into_iter().partition(|write| write.returned < replaced);
+            writers.stop().into_iter().partition(|write| write.returned < replaced);
         println!(
             "{partition:?} {run}: replaced after {} ms, {} writes before",
             took.as_millis(),
             before.len()
         );
-        assert!(!before.is_empty(), "the old primary took writes before the partition");
         // Begun before or after, carried out or not: nobody is told OK once another takes writes.
         assert!(late.is_empty(), "{partition:?} {run}: {} late OKs: {late:?}", late.len());
         cluster.wait_whole(CLUSTER).unwrap();
@@ -102,27 +86,6 @@ fn shard_of_run(cluster: &ManagedCluster, run: usize) -> ShardPlace {
     let mut shards = cluster.shards(CLUSTER).unwrap();
     let number = run % shards.len();
     shards.swap_remove(number)
-}
-
-/// Writes to one proxy and no other, until it is over.
-pub(crate) fn write_to(proxy: SocketAddr, key: &str, is_over: &AtomicBool) -> Vec<Taken> {
-    let (mut taken, mut open) = (Vec::new(), None);
-    while !is_over.load(Ordering::Relaxed) {
-        let Some(mut connection) = open.take().or_else(|| Connection::open(proxy).ok()) else { continue };
-        let called = Instant::now();
-        match connection.call(&[b"SET", key.as_bytes(), b"old"]) {
-            Ok(reply) if reply.bytes() == b"+OK\r\n" => {
-                taken.push(Taken { called, returned: Instant::now() });
-                open = Some(connection);
-            }
-            Ok(_) => {
-                open = Some(connection);
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(1)),
-        }
-    }
-    taken
 }
 
 #[test]

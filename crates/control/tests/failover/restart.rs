@@ -7,7 +7,7 @@ use anyhow::ensure;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, shard_on};
+use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, reply, shard_on, wait_replicated};
 
 /// Keys written to the shard before.
 const KEYS: usize = 50;
@@ -16,9 +16,9 @@ fn write(cluster: &ManagedCluster, shard: &ShardPlace) -> Vec<String> {
     let keys: Vec<String> = (0..KEYS).map(|number| shard.key("restart", number).unwrap()).collect();
     let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
     for key in &keys {
-        connection.say(&format!("SET {key} {key}")).unwrap().expect_ok().unwrap();
+        reply(&mut connection, &format!("SET {key} {key}")).expect_ok().unwrap();
     }
-    assert_eq!(connection.say("WAIT 1 5000").unwrap().integer().unwrap(), 1);
+    wait_replicated(&mut connection);
     keys
 }
 
@@ -37,7 +37,7 @@ fn check_data(cluster: &ManagedCluster, keys: &[String]) {
     };
     cluster.wait_for(HEAL_LIMIT, "the shard is served", all_there).unwrap();
     cluster.wait_whole(CLUSTER).unwrap();
-    all_there().unwrap();
+    cluster.wait_for(HEAL_LIMIT, "the whole shard is served", all_there).unwrap();
 }
 
 /// The primary is killed and at once started again, as a supervisor would, long before anybody takes it for dead.

@@ -1,15 +1,13 @@
 //! A coordinator that was stopped across a failover, and goes on with what it knew: nobody serves by it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use control_core::{State, desired_view};
 use testkit::managed::service::Service;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, first_write, shard_on};
-use crate::partition::write_to;
+use crate::fixture::{CLUSTER, first_write, shard_on, staying};
+use crate::writers::Writers;
 
 /// How long the old primary is looked at with each of the two coordinators: longer than any lease.
 const LOOKED_AT: Duration = Duration::from_millis(600);
@@ -26,7 +24,7 @@ fn push(proxy: &Service, state: &State) {
 
 #[test]
 fn a_coordinator_that_slept_through_a_failover() {
-    let options = ManagedOptions { coordinators: 2, ..ManagedOptions::of(4) };
+    let options = ManagedOptions { coordinators: 2, ..staying(4) };
     let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let shard = shard_on(&cluster, 0);
     let [old, new] = [shard.primary, shard.replica].map(|node| cluster.hosts[node.host].proxy.address());
@@ -41,11 +39,7 @@ fn a_coordinator_that_slept_through_a_failover() {
     cluster.coordinators[1].process().freeze().unwrap();
     cluster.hosts[shard.primary.host].proxy.restart().unwrap();
     cluster.hosts[shard.primary.host].proxy.wait_answering().unwrap();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let (key, is_over) = (key(1), is_over.clone());
-        std::thread::spawn(move || write_to(old, &key, &is_over))
-    };
+    let writer = Writers::start(old, [key(1)]);
     let proxy = &cluster.hosts[shard.primary.host].proxy;
     push(proxy, &stale);
     let served = proxy.say("UMCTL GETEPOCH").unwrap().integer().unwrap();
@@ -58,8 +52,7 @@ fn a_coordinator_that_slept_through_a_failover() {
     // And then from the one that slept, with whatever it still has in memory.
     cluster.coordinators[0].process().thaw().unwrap();
     std::thread::sleep(LOOKED_AT);
-    is_over.store(true, Ordering::Relaxed);
-    let taken = writer.join().unwrap();
+    let taken = writer.stop();
     assert!(taken.is_empty(), "{} writes were taken in {:?}: {taken:?}", taken.len(), replaced.elapsed());
     cluster.coordinators[1].process().thaw().unwrap();
     cluster.wait_whole(CLUSTER).unwrap();

@@ -17,18 +17,6 @@ fn write_all(up: &Up, value: &str) -> bool {
     KEYS.iter().all(|key| up.ask(&format!("SET {key} {value}")).as_deref() == Some("+OK"))
 }
 
-/// Waits until what was written is on the replicas, too: without that, replication being asynchronous, a write may go
-/// with the primary that took it.
-fn wait_for_replicas(up: &Up) {
-    let pool = up.ctl(&["pool", "list"]);
-    for line in pool.as_array().expect("a list").iter().filter(|line| !line["cluster"].is_null()) {
-        let proxy = line["proxy"].as_str().expect("an address");
-        let port: u16 = proxy.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        let has_copies = || super::running::ask(port, "WAIT 1 2000").as_deref() == Some(":1");
-        wait_until(&format!("the replicas of {proxy} have everything"), has_copies);
-    }
-}
-
 /// Whether every key is answered with its value. A panic when one is answered with anything else than that or an
 /// error: it was lost.
 fn has_all(up: &Up, value: &str) -> bool {
@@ -47,8 +35,8 @@ fn has_all(up: &Up, value: &str) -> bool {
 fn whatever_is_killed_heals() {
     let temporary = tempfile::tempdir().unwrap();
     let mut up = Up::start(temporary.path(), &["--chunks", "1"]);
-    assert!(write_all(&up, "begin"), "the first writes");
-    wait_for_replicas(&up);
+    wait_until("the first writes", || write_all(&up, "begin"));
+    up.wait_for_replicas();
     let shards = up.ctl(&["cluster", "show", "local"])["shard_list"].clone();
     let primary = shards[0]["primary"]["node"].as_str().unwrap().to_owned();
     let proxy = shards[1]["primary"]["proxy"].as_str().unwrap().to_owned();
@@ -79,7 +67,7 @@ fn whatever_is_killed_heals() {
         });
         // A coordinator would do that by itself when all has been quiet for some seconds.
         up.insist(&["cluster", "balance", "local"]);
-        wait_for_replicas(&up);
+        up.wait_for_replicas();
         wait_until(&format!("{what}: what was written after it is there"), || has_all(&up, &value));
         eprintln!("{what}: served again after {outage:?}, whole after {healed:?}");
         before = value;
@@ -112,7 +100,7 @@ fn process_at(up: &Up, kind: &str, port: &str) -> Option<u32> {
 fn ctl_with_a_real_coordinator() {
     let temporary = tempfile::tempdir().unwrap();
     let mut up = Up::start(temporary.path(), &["--chunks", "1", "--spare", "2"]);
-    assert!(write_all(&up, "kept"));
+    wait_until("the first writes", || write_all(&up, "kept"));
 
     // A second cluster on the spare proxies: `create` returns when it is ready.
     assert_eq!(up.ctl(&["cluster", "create", "second", "--chunks", "1"])["done"], true);
@@ -120,9 +108,11 @@ fn ctl_with_a_real_coordinator() {
     let second = up.ctl(&["cluster", "show", "second"]);
     let proxy = second["shard_list"][0]["primary"]["proxy"].as_str().unwrap();
     let port: u16 = proxy.rsplit(':').next().unwrap().parse().unwrap();
-    let answer = super::running::ask(port, "SET b second").unwrap();
-    assert!(answer == "+OK" || answer.starts_with("-MOVED"), "{answer}");
-    assert_eq!(up.ask("GET b").as_deref(), Some("kept"), "clusters do not see each other");
+    wait_until("the second cluster serves", || {
+        let answer = super::running::ask(port, "SET b second").unwrap_or_default();
+        answer == "+OK" || answer.starts_with("-MOVED")
+    });
+    wait_until("clusters do not see each other", || has_all(&up, "kept"));
 
     wait_until("the replica has everything, as its proxy says itself", || {
         up.ctl(&["cluster", "show", "local", "--live"])["shard_list"][0]["behind_bytes"] == 0

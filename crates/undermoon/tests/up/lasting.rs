@@ -9,8 +9,9 @@ fn a_second_start_finds_everything() {
     let dir = ["--dir", directory.to_str().unwrap()];
     let mut first = Up::start(temporary.path(), &[&dir[..], &["--chunks", "1"]].concat());
     for key in ["a", "b"] {
-        assert_eq!(first.ask(&format!("SET {key} moons")).as_deref(), Some("+OK"));
+        first.set(key, "moons");
     }
+    first.wait_for_replicas();
     first.ctl(&["cluster", "config", "local", "migration_max_blocking_time=500"]);
     // While it runs, another start on the same directory says why it does not.
     let twice = undermoon().arg("up").args(dir).output().unwrap();
@@ -27,12 +28,13 @@ fn a_second_start_finds_everything() {
     let mut second = Up::start_as_told(temporary.path(), &dir);
     assert_eq!((second.port, &second.broker), (first.port, &first.broker));
     for key in ["a", "b"] {
-        assert_eq!(second.ask(&format!("GET {key}")).as_deref(), Some("moons"), "{key}");
+        second.expect(key, "moons");
     }
     let config = second.ctl(&["cluster", "config", "local"]);
     assert_eq!(config["migration_max_blocking_time"], "500");
     wait_until("it is as whole as before", || second.is("local", "ready"));
-    assert_eq!(second.ask("SET a suns").as_deref(), Some("+OK"));
+    second.set("a", "suns");
+    second.wait_for_replicas();
 
     // Killed with everything that it has started, it finds its data no less.
     let descendants = second.descendants();
@@ -41,7 +43,7 @@ fn a_second_start_finds_everything() {
     wait_until("every child ends", || !descendants.iter().any(|pid| is_alive(*pid)));
     let mut third = Up::start_as_told(temporary.path(), &dir);
     for (key, value) in [("a", "suns"), ("b", "moons")] {
-        assert_eq!(third.ask(&format!("GET {key}")).as_deref(), Some(value), "{key}");
+        third.expect(key, value);
     }
     third.signal("TERM");
     assert_eq!(third.wait().code(), Some(0));

@@ -101,6 +101,29 @@ impl Up {
         status.expect("waited for above")
     }
 
+    /// Reads a key, however long it takes to be served; a panic when it has another value.
+    pub(crate) fn expect(&self, key: &str, value: &str) {
+        wait_until(&format!("{key} is read"), || match self.ask(&format!("GET {key}")) {
+            Some(answer) if !answer.starts_with('-') => {
+                assert_eq!(answer, value, "{key}");
+                true
+            }
+            _ => false,
+        });
+    }
+
+    /// Waits until what was written is on the replicas, too: without that, replication being asynchronous, a write may go
+    /// with the primary that took it.
+    pub(crate) fn wait_for_replicas(&self) {
+        let pool = self.ctl(&["pool", "list"]);
+        for line in pool.as_array().expect("a list").iter().filter(|line| !line["cluster"].is_null()) {
+            let proxy = line["proxy"].as_str().expect("an address");
+            let port: u16 = proxy.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+            let has_copies = || ask(port, "WAIT 1 2000").as_deref() == Some(":1");
+            wait_until(&format!("the replicas of {proxy} have everything"), has_copies);
+        }
+    }
+
     /// Runs `undermoon ctl` with its broker and reads the JSON that it prints.
     pub(crate) fn ctl(&self, arguments: &[&str]) -> Value {
         let output = self.ctl_command(arguments).output().expect("ctl runs");
@@ -134,6 +157,13 @@ impl Up {
         let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let clusters = list.as_array().map_or(&[][..], Vec::as_slice);
         clusters.iter().any(|line| line["name"] == cluster && line["state"] == state)
+    }
+
+    /// Writes a key. A primary that has not heard of its replica yet serves by its lease alone, which may lapse for a moment
+    /// on a machine that is busy for long.
+    pub(crate) fn set(&self, key: &str, value: &str) {
+        let line = format!("SET {key} {value}");
+        wait_until(&format!("{line} is taken"), || self.ask(&line).as_deref() == Some("+OK"));
     }
 
     /// Sends a command to whichever proxy has its slot; none when that is not answered now.
