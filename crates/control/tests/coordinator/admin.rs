@@ -10,10 +10,10 @@ use crate::fixture::{Fixture, wait};
 fn answers_to_operators() {
     let fixture = Fixture::start(2, 0);
     let address = fixture.config.address;
-    wait(Duration::from_secs(10), "it listens", || TcpStream::connect(address).is_ok());
+    wait(Duration::from_secs(60), "it listens", || TcpStream::connect(address).is_ok());
     let check = |request: &str, expected: &str| {
         let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
         let mut reply = String::new();
         stream.read_to_string(&mut reply).unwrap();

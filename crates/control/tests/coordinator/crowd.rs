@@ -11,7 +11,7 @@ use model::{Address, Epoch};
 use crate::crowd_process::{COUNT, PARENT, TEST, number};
 
 /// How long the process may take to start, and to answer.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Imitated proxies in a process of their own, which ends when this is dropped.
 pub(crate) struct Crowd {

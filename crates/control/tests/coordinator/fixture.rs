@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource};
 use control_core::{Command, NewProxy, Reply, State, SyncState, TimeMs, apply};
 use model::Address;
+use service::config::Milliseconds;
 use service::shutdown::{Phase, Shutdown};
 
 use crate::crowd::{Crowd, place};
@@ -16,6 +17,9 @@ use crate::crowd_process::ip;
 
 /// How many proxies a cluster has at most.
 const CLUSTER_PROXIES: usize = 20;
+
+/// How long a proxy may be silent in the short form, which asks for no bounds of time.
+const PATIENT_MS: i64 = 2_000;
 
 /// MetadataSource without a broker.
 #[derive(Clone)]
@@ -93,7 +97,11 @@ impl Fixture {
             is_holding: Arc::default(),
         };
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };
+        let mut config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };
+        if std::env::var_os("COORDINATOR_PROXIES").is_none() {
+            // The crowd is one process: on a machine that stalls all would be taken for dead, again and again.
+            config.proxy_timeout = Milliseconds::of(PATIENT_MS);
+        }
         let shutdown = Shutdown::new();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

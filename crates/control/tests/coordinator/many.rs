@@ -38,7 +38,7 @@ fn many_proxies_are_looked_after() {
     let count = std::env::var("COORDINATOR_PROXIES").map_or(PROXIES_DEFAULT, |text| text.parse().unwrap());
     allow_connections(count);
     let fixture = Fixture::start(count, SPARE);
-    let limit = Duration::from_secs(20).max(Duration::from_millis(u64::try_from(count).unwrap() * 20));
+    let limit = Duration::from_secs(60).max(Duration::from_millis(u64::try_from(count).unwrap() * 20));
     let filled = wait(limit, "all proxies are filled", || fixture.is_filled());
     // Replicas are seen in sync by and by; that changes no view.
     wait(limit, "all replicas are seen in sync", || fixture.is_in_sync());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::fixture::{Fixture, wait};
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_dead_node_is_replaced_by_its_replica() {
