@@ -122,21 +122,30 @@ impl Fixture {
 
     /// Whether every proxy that lives has what the metadata says.
     pub(crate) fn is_filled(&self) -> bool {
+        self.unfilled().is_empty()
+    }
+
+    /// The proxies that live and have something else, with what each should have and has.
+    fn unfilled(&self) -> Vec<String> {
         let epochs = self.crowd.epochs();
         let state = self.metadata.state();
-        state.proxies.iter().all(|(address, record)| {
+        let wrong = state.proxies.iter().filter_map(|(address, record)| {
             let cluster = record.cluster.as_ref().map(|name| state.clusters[name].epoch);
             let wanted = cluster.unwrap_or(record.epoch);
-            let held = epochs[place(address)];
-            held.is_none_or(|held| !record.dirty && held == (wanted, wanted))
-        })
+            let held = epochs[place(address)]?;
+            let is_filled = !record.dirty && held == (wanted, wanted);
+            (!is_filled).then(|| format!("{address} has {held:?} and not {wanted}: {record:?}"))
+        });
+        wrong.collect()
     }
 }
 
 impl Drop for Fixture {
     fn drop(&mut self) {
         // Here and not at each change, because it looks at every slot.
-        if !std::thread::panicking() {
+        if std::thread::panicking() {
+            println!("not filled: {:#?}", self.unfilled());
+        } else {
             self.metadata.state().check().unwrap();
         }
         self.shutdown.advance(Phase::Draining);
