@@ -55,8 +55,9 @@ use self::reading::Reader;
 pub use self::remote::RemoteBroker;
 use self::turn::Turns;
 
-/// Answers that wait for the loop. When there are more, probes wait.
-const SEEN_MAX: usize = 1024;
+/// Answers that wait for the loop: one of each proxy where there are not more than that. When there are more, probes
+/// wait.
+const SEEN_MAX: usize = 16 * 1024;
 
 /// Why a coordinator cannot run.
 #[derive(Debug, thiserror::Error)]

@@ -101,11 +101,19 @@ impl<M: MetadataSource> Turns<M> {
         let mut earliest = next;
         loop {
             tokio::select! {
+                // What comes without end comes last: answers that come faster than they are noted would else keep
+                // every turn away.
                 biased;
-                Some(seen) = self.seen.recv() => {
-                    if self.note(&mut progress, seen) {
-                        next = earliest;
-                    }
+                () = tokio::time::sleep_until(next.into()) => {
+                    self.note_waiting(&mut progress);
+                    let begun = Instant::now();
+                    self.turn(&mut progress);
+                    let took = begun.elapsed();
+                    debug!(?took, "a turn");
+                    let pause = TURN_INTERVAL_MIN.max(took * TURN_SHARE);
+                    progress.own_pause = pause + took;
+                    earliest = Instant::now() + pause;
+                    next = earliest.max(begun + TURN_INTERVAL);
                 }
                 Some(end) = ends.recv() => self.note_end(&mut progress, &end),
                 changed = self.readings.changed() => {
@@ -118,17 +126,20 @@ impl<M: MetadataSource> Turns<M> {
                         next = earliest;
                     }
                 }
-                () = tokio::time::sleep_until(next.into()) => {
-                    let begun = Instant::now();
-                    self.turn(&mut progress);
-                    let took = begun.elapsed();
-                    debug!(?took, "a turn");
-                    let pause = TURN_INTERVAL_MIN.max(took * TURN_SHARE);
-                    progress.own_pause = pause + took;
-                    earliest = Instant::now() + pause;
-                    next = earliest.max(begun + TURN_INTERVAL);
+                Some(seen) = self.seen.recv() => {
+                    if self.note(&mut progress, seen) {
+                        next = earliest;
+                    }
                 }
             }
+        }
+    }
+
+    /// Notes what has come until now: nobody is silent whose answer is there.
+    fn note_waiting(&mut self, progress: &mut Progress) {
+        for _ in 0..self.seen.len() {
+            let Ok(seen) = self.seen.try_recv() else { return };
+            self.note(progress, seen);
         }
     }
 
@@ -299,3 +310,6 @@ fn differs(before: &ProxyHealth, now: &ProxyHealth) -> bool {
             || before.replicated != now.replicated
     })
 }
+
+#[cfg(test)]
+mod tests;
