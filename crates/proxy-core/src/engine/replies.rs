@@ -5,7 +5,7 @@ use std::ops::Range;
 use resp::{ReplyStep, reply_length};
 
 use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
-use super::buffers::{Chunk, LARGE_BYTES_MIN};
+use super::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use super::session::{SessionId, Slot};
 use super::{Action, Engine};
 use crate::slowlog::SlowEntry;
@@ -358,6 +358,16 @@ impl Engine {
         self.mark_session(id);
         if last {
             self.delivered(id);
+        }
+    }
+
+    /// How many bytes of this backend are worth waking up for: one, but more while a large value passes through, and
+    /// never more than are still to come of it.
+    #[inline]
+    pub fn worth_reading(&self, id: BackendId) -> usize {
+        match self.reads_large(id) {
+            true => self.backends[id.0 as usize].scanner.bulk_remaining().min(READ_BYTES_LARGE),
+            false => 1,
         }
     }
 

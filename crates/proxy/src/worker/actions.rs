@@ -59,8 +59,9 @@ impl EventLoop {
         }
         match opened {
             Ok(socket) => {
-                self.backends[id.0 as usize] =
-                    Some(BackendSocket { socket, connected: false, unread: false });
+                let backend =
+                    BackendSocket { socket, connected: false, unread: false, is_near: false, low_mark: 1 };
+                self.backends[id.0 as usize] = Some(backend);
             }
             Err(error) => {
                 warn!(worker = self.index, node = %address, %error, "cannot connect to a node");
@@ -78,6 +79,7 @@ impl EventLoop {
         match sockets::connect_outcome(&backend.socket) {
             Ok(()) => {
                 backend.connected = true;
+                backend.is_near = sockets::is_near(&backend.socket);
                 self.engine.backend_connected(id);
                 true
             }

@@ -37,6 +37,10 @@ pub(super) struct BackendSocket {
     pub(super) socket: OwnedFd,
     pub(super) connected: bool,
     pub(super) unread: bool,
+    /// The node is on this machine.
+    pub(super) is_near: bool,
+    /// How many bytes make the socket readable.
+    pub(super) low_mark: usize,
 }
 
 /// One worker's event loop.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use model::Address;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -55,6 +55,13 @@ pub(super) fn connect_outcome(socket: &OwnedFd) -> io::Result<()> {
         None => Ok(()),
         Some(error) => Err(error),
     }
+}
+
+/// Whether a connection's peer is on this machine: both ends have the same address.
+pub(super) fn is_near(socket: &OwnedFd) -> bool {
+    let socket = SockRef::from(socket);
+    let ip = |end: io::Result<SockAddr>| end.ok()?.as_socket().map(|end| end.ip());
+    ip(socket.local_addr()).is_some_and(|local| ip(socket.peer_addr()) == Some(local))
 }
 
 /// Options that must be set before a connection stands: an accepted one inherits them from its listener, and pacing

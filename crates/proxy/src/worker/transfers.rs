@@ -6,6 +6,7 @@ use proxy_core::engine::{BackendId, SessionId};
 use super::clock;
 use super::event_loop::EventLoop;
 use super::io::{self, Read, Written};
+use super::low_mark;
 use super::registration::BACKEND;
 
 impl EventLoop {
@@ -52,10 +53,26 @@ impl EventLoop {
                 if chunk.is_shared() {
                     *chunk = self.engine.pool().chunk(large);
                 }
+                self.mark_backend(id);
             }
             Read::Nothing => {}
             Read::End => self.engine.backend_failed(id, "it closed the connection"),
             Read::Broken => self.engine.backend_failed(id, "the connection broke"),
+        }
+    }
+
+    /// Has this worker woken when as much of a large reply has come as is worth reading.
+    #[inline]
+    fn mark_backend(&mut self, id: BackendId) {
+        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return };
+        let mark = match backend.is_near {
+            true => self.engine.worth_reading(id),
+            false => 1,
+        };
+        if mark != backend.low_mark {
+            backend.low_mark = mark;
+            // Woken earlier is as good, only dearer.
+            let _ = low_mark::set(&backend.socket, mark);
         }
     }
 

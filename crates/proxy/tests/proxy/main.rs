@@ -6,6 +6,7 @@ mod clients;
 mod ending;
 mod fixture;
 mod health;
+mod large_values;
 mod learning;
 mod metadata;
 mod slot_keys;
