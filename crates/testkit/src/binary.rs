@@ -91,7 +91,8 @@ pub fn undermoon() -> Result<PathBuf> {
         if !path.is_file() {
             bail!("UNDERMOON_BIN is {}, which is not a file", path.display());
         }
-        return Ok(path);
+        // Whoever starts it may do so from another folder.
+        return std::path::absolute(&path).context("where UNDERMOON_BIN is");
     }
     // A test runs as target/<profile>/deps/<test>-<hash>.
     let test = std::env::current_exe().context("the path of the running test")?;
