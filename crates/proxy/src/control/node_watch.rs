@@ -1,4 +1,4 @@
-//! Watching one node: asks it every second how it is, and keeps its role as SETREPL wants it.
+//! Watching one node: asks it ten times a second how it is, and keeps its role as SETREPL wants it.
 //!
 //! One task for each node, with a connection of its own. It decides nothing about the cluster: it reports, and makes
 //! the node what it was told to be.
