@@ -79,10 +79,21 @@ impl Default for Timing {
 pub struct ProxyObservation {
     /// Since when it has been watched without a gap.
     pub watched_since: TimeMs,
+    /// When the last probe that was answered had been sent: what the answer says was true then or later.
+    pub asked: Option<TimeMs>,
     /// When the last answer to a probe came.
     pub answered: Option<TimeMs>,
     /// The last answer.
     pub health: Option<ProxyHealth>,
+    /// When it was first seen in the metadata that it has failed; none if it has not.
+    pub failed_seen: Option<TimeMs>,
+}
+
+impl ProxyObservation {
+    fn new(has_failed: bool, now: TimeMs) -> Self {
+        let failed_seen = has_failed.then_some(now);
+        Self { watched_since: now, asked: None, answered: None, health: None, failed_seen }
+    }
 }
 
 /// A proxy's answer to a probe.
@@ -180,10 +191,12 @@ impl Observed {
         }
         self.last_turn = now;
         self.proxies.retain(|address, _| state.proxies.contains_key(address));
-        for address in state.proxies.keys() {
-            if !self.proxies.contains_key(address) {
-                let seen = ProxyObservation { watched_since: now, answered: None, health: None };
-                self.proxies.insert(address.clone(), seen);
+        for (address, record) in &state.proxies {
+            let has_failed = record.failed_since.is_some();
+            if let Some(seen) = self.proxies.get_mut(address) {
+                seen.failed_seen = has_failed.then(|| seen.failed_seen.unwrap_or(now));
+            } else {
+                self.proxies.insert(address.clone(), ProxyObservation::new(has_failed, now));
             }
         }
         let mut fences = BTreeMap::new();
@@ -205,8 +218,8 @@ impl Observed {
         FenceSeen { detached: held.detached.or(has_roles.then_some(now)), ..held }
     }
 
-    /// Notes a proxy's answer to a probe.
-    pub fn note_answer(&mut self, proxy: &Address, health: ProxyHealth, now: TimeMs) {
+    /// Notes a proxy's answer that has come now, and when the probe that it answers had been sent.
+    pub fn note_answer(&mut self, proxy: &Address, health: ProxyHealth, asked: TimeMs, now: TimeMs) {
         if now.since(self.last_answer) >= self.timing.proxy_dead_ms {
             // Nobody was heard at all: this coordinator was cut off, and the proxy that is heard first again must
             // not make the others dead.
@@ -214,7 +227,7 @@ impl Observed {
         }
         self.last_answer = now;
         if let Some(seen) = self.proxies.get_mut(proxy) {
-            seen.answered = Some(now);
+            (seen.asked, seen.answered) = (Some(asked), Some(now));
             seen.health = Some(health);
         }
     }

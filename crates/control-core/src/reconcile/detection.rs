@@ -22,7 +22,7 @@ pub(super) fn detect(watch: &Watch<'_>, actions: &mut Vec<Action>) {
                 }
             }
             ProxyCondition::Alive
-                if (mine.is_some() || record.failed_since.is_some()) && has_all_nodes(watch, proxy) =>
+                if (mine.is_some() || is_back(watch, proxy)) && has_all_nodes(watch, proxy) =>
             {
                 let (proxy, reporter) = (proxy.clone(), reporter.clone());
                 actions.push(Action::Apply(Command::ProxyReturned { proxy, reporter }));
@@ -30,6 +30,12 @@ pub(super) fn detect(watch: &Watch<'_>, actions: &mut Vec<Action>) {
             _ => {}
         }
     }
+}
+
+/// Whether a proxy that has failed was heard after that.
+fn is_back(watch: &Watch<'_>, proxy: &Address) -> bool {
+    let failed_seen = watch.observed.proxies.get(proxy).and_then(|seen| seen.failed_seen);
+    failed_seen.is_some_and(|seen| watch.is_newer(proxy, seen))
 }
 
 /// Whether all its nodes answer: a proxy without them is of no use to anybody.

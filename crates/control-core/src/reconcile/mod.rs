@@ -79,6 +79,13 @@ impl Watch<'_> {
         self.proxy(proxy) == ProxyCondition::Alive
     }
 
+    /// Whether what is known of a proxy is newer than something that another coordinator has decided and this one first
+    /// saw at `seen`. That one may have known more: only what was asked later can prove it wrong.
+    fn is_newer(&self, proxy: &Address, seen: TimeMs) -> bool {
+        let asked = self.observed.proxies.get(proxy).and_then(|observation| observation.asked);
+        asked.is_some_and(|asked| asked > seen)
+    }
+
     fn primary(&self, chunk: &Chunk, shard: Half) -> NodeCondition {
         node_condition(self.observed, chunk.primary_proxy(shard), chunk.primary(shard), self.now)
     }

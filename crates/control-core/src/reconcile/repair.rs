@@ -101,7 +101,9 @@ impl Place<'_> {
             (Primary::Gone, _) => {
                 (can_promote && self.is_stopped(shard, fence)).then(|| self.promote(shard, fence))
             }
-            (Primary::Well, FenceReason::Dead) => Some(self.lift(shard, fence)),
+            (Primary::Well, FenceReason::Dead) => {
+                self.is_well_since(shard, fence).then(|| self.lift(shard, fence))
+            }
             (Primary::Well, reason) if reason.is_handover() && self.is_caught_up(shard, fence) => {
                 Some(self.promote(shard, fence))
             }
@@ -128,6 +130,13 @@ impl Place<'_> {
             NodeCondition::Primary if !is_reported => Primary::Well,
             _ => Primary::Unknown,
         }
+    }
+
+    /// Whether a primary that is well was still so, or again, after it had been fenced. Whoever fenced it may have heard
+    /// of its death first, and its replica, which has let go, would be made to follow a dead node and be of no use.
+    fn is_well_since(&self, shard: Half, fence: Fence) -> bool {
+        let fenced = self.watch.observed.fences.get(&fence.epoch);
+        fenced.is_some_and(|seen| self.watch.is_newer(self.chunk.primary_proxy(shard), seen.since))
     }
 
     fn is_given_up(&self, proxy: &Address) -> bool {

@@ -84,7 +84,7 @@ impl Scene {
                 nodes: Half::BOTH.map(node).to_vec(),
                 ..ProxyHealth::default()
             };
-            self.observed.note_answer(proxy, health, self.now);
+            self.observed.note_answer(proxy, health, self.now, self.now);
         }
     }
 

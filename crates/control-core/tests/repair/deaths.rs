@@ -1,10 +1,10 @@
 //! Processes and hosts that die, and nodes that come back with or without what they had.
 
-use control_core::Half;
+use control_core::{Command, Half};
 use model::Address;
 
 use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, check_fault, check_slow_fault, primary};
-use crate::world::{World, cluster, host_of};
+use crate::world::{STEP_MS, World, cluster, host_of};
 
 #[test]
 fn dead_proxy() {
@@ -25,6 +25,40 @@ fn dead_node_behind_a_living_proxy() {
         world.run(100);
     });
     assert!(world.slots().into_iter().all(|slot| world.server(slot).as_ref() != Some(&dead)));
+}
+
+#[test]
+fn a_node_that_hangs_is_replaced_whoever_of_two_hears_of_it_first() {
+    // At another time each: who is behind must not take back what the other has decided.
+    for step in 0..5 {
+        let mut world = World::new(3, 2, 2, 2);
+        world.run(STEP_MS * step);
+        let node = primary(&world, 0, Half::First);
+        world.freeze_node(&node);
+        world.run_until(FAILOVER_MS_MAX, |world| !world.is_served());
+        world.run_until(1_000 + FAILOVER_MS_MAX, World::is_served);
+        assert_ne!(primary(&world, 0, Half::First), node, "step {step}");
+        let lifted = |command: &&Command| matches!(command, Command::LiftFence { .. });
+        assert_eq!(world.commands.iter().find(lifted), None, "step {step}");
+        world.thaw_node(&node);
+        world.run_until(HEAL_MS_MAX, World::is_healed);
+    }
+}
+
+#[test]
+fn who_has_failed_comes_back_only_when_it_is_heard_again() {
+    for step in 0..5 {
+        let mut world = World::new(3, 2, 2, 3);
+        world.run(STEP_MS * step);
+        let spare = world.state.proxies.iter().find(|(_, record)| record.is_free()).unwrap().0.clone();
+        world.kill_proxy(&spare);
+        world.run_until(FAILOVER_MS_MAX, |world| world.state.is_failed(&spare));
+        world.run(2_000);
+        let returned = |command: &&Command| matches!(command, Command::ProxyReturned { .. });
+        assert_eq!(world.commands.iter().find(returned), None, "step {step}");
+        world.start_proxy(&spare);
+        world.run_until(1_000, |world| !world.state.is_failed(&spare));
+    }
 }
 
 #[test]

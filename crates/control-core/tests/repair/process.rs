@@ -5,6 +5,8 @@ use model::{Address, Epoch, Role, SetCluster, SetRepl, Slot, View};
 
 /// How long a full resynchronisation takes.
 const RESYNC_MS: u64 = 200;
+/// How long a proxy waits for an answer of a node that hangs.
+const HANG_MS: u64 = 1_000;
 /// How long a proxy takes a replica that does not acknowledge for attached.
 const LAG_MS_MAX: u64 = 300;
 
@@ -26,6 +28,8 @@ pub(crate) struct SimNode {
     pub(crate) address: Address,
     pub(crate) is_running: bool,
     pub(crate) is_loading: bool,
+    /// Since when it is stopped in the middle of what it does.
+    pub(crate) hung_since: Option<TimeMs>,
     pub(crate) down_since: TimeMs,
     pub(crate) restarted: bool,
     pub(crate) following: Option<Address>,
@@ -44,6 +48,7 @@ impl SimProxy {
             address: address.clone(),
             is_running: true,
             is_loading: false,
+            hung_since: None,
             down_since: now,
             restarted: false,
             following: None,
@@ -74,8 +79,7 @@ impl SimProxy {
         let owns = owns.clone().any(|slots| slots.tag.owns() && slots.ranges.contains(slot));
         let is_attached = now.since(node.replica_heard) < LAG_MS_MAX;
         let is_allowed = !self.needs_lease || self.leased_until > now || is_attached;
-        let is_well =
-            node.is_running && !node.is_loading && !node.restarted && node.role == Some(Role::Primary);
+        let is_well = node.answers() && !node.restarted && node.role == Some(Role::Primary);
         self.is_running && owns && is_allowed && is_well
     }
 
@@ -104,7 +108,8 @@ impl SimProxy {
         for role in &roles.roles {
             let is_replica = role.role == Role::Replica;
             let is_meant = |node: &&mut SimNode| {
-                node.address == role.node && node.is_running && (is_replica || !node.restarted)
+                let listens = node.is_running && node.hung_since.is_none();
+                node.address == role.node && listens && (is_replica || !node.restarted)
             };
             if let Some(node) = self.nodes.iter_mut().find(is_meant) {
                 node.restarted = false;
@@ -123,10 +128,13 @@ impl SimProxy {
     pub(crate) fn health(&self, now: TimeMs) -> ProxyHealth {
         let nodes = self.nodes.iter().map(|node| NodeHealth {
             address: node.address.clone(),
-            state: match (node.is_running, node.is_loading) {
-                (false, _) => NodeState::Down { for_ms: now.since(node.down_since) },
-                (true, true) => NodeState::Loading,
-                (true, false) => NodeState::Up,
+            state: match (node.is_running, node.is_loading, node.hung_since) {
+                (false, ..) => NodeState::Down { for_ms: now.since(node.down_since) },
+                (true, _, Some(since)) if now.since(since) >= HANG_MS => {
+                    NodeState::Down { for_ms: now.since(since) }
+                }
+                (true, true, _) => NodeState::Loading,
+                (true, false, _) => NodeState::Up,
             },
             restarted: node.restarted,
             role: node.role.unwrap_or(Role::Primary),
@@ -151,6 +159,11 @@ impl SimProxy {
 }
 
 impl SimNode {
+    /// Whether it does what it is asked to.
+    pub(crate) fn answers(&self) -> bool {
+        self.is_running && !self.is_loading && self.hung_since.is_none()
+    }
+
     pub(crate) fn follow(&mut self, source: Option<&[u64]>, now: TimeMs) {
         let Some(source) = source else {
             if !matches!(self.link, LinkState::Down { .. }) {

@@ -11,6 +11,7 @@ use crate::world::World;
 enum Fault {
     KillProxy(usize),
     KillNode(usize),
+    FreezeNode(usize),
     Deafen(usize, usize),
     Cut(usize),
     Stop(usize),
@@ -28,6 +29,7 @@ fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
         (0usize..8).prop_map(Fault::KillProxy),
         (0usize..16).prop_map(Fault::KillNode),
+        (0usize..16).prop_map(Fault::FreezeNode),
         (0usize..3, 0usize..8).prop_map(|(coordinator, proxy)| Fault::Deafen(coordinator, proxy)),
         (0usize..8).prop_map(Fault::Cut),
         (0usize..3).prop_map(Fault::Stop),
@@ -43,12 +45,12 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 fn strike(world: &mut World, fault: &Fault) {
     let proxies: Vec<Address> = world.proxies.keys().cloned().collect();
+    let node =
+        |world: &World, place: usize| world.proxies[&proxies[place / 2]].nodes[place % 2].address.clone();
     match fault {
         Fault::KillProxy(place) => world.kill_proxy(&proxies[*place]),
-        Fault::KillNode(place) => {
-            let node = world.proxies[&proxies[place / 2]].nodes[place % 2].address.clone();
-            world.kill_node(&node);
-        }
+        Fault::KillNode(place) => world.kill_node(&node(world, *place)),
+        Fault::FreezeNode(place) => world.freeze_node(&node(world, *place)),
         Fault::Deafen(coordinator, place) => {
             world.deaf.insert((*coordinator, proxies[*place].clone()));
         }
@@ -77,6 +79,9 @@ fn heal(world: &mut World) {
         (coordinator.delay_ms, coordinator.push_delay_ms) = (0, 0);
     }
     for proxy in world.proxies.keys().cloned().collect::<Vec<_>>() {
+        let nodes: Vec<Address> =
+            world.proxies[&proxy].nodes.iter().map(|node| node.address.clone()).collect();
+        nodes.iter().for_each(|node| world.thaw_node(node));
         let nodes = world.proxies[&proxy].nodes.iter().filter(|node| !node.is_running);
         for node in nodes.map(|node| node.address.clone()).collect::<Vec<_>>() {
             world.start_node(&node, true);

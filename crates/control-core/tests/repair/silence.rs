@@ -103,10 +103,11 @@ fn a_view_from_before_makes_nobody_serve() {
     let mut world = World::new(3, 2, 1, 2);
     let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
     let proxy = world.proxy_of(&node);
-    world.coordinators[0].push_delay_ms = 100;
+    world.coordinators.iter_mut().for_each(|coordinator| coordinator.push_delay_ms = 100);
     world.start_proxy(&proxy);
     world.run(60);
     world.coordinators[0].is_frozen = true;
+    world.coordinators[1].push_delay_ms = 0;
     world.kill_proxy(&proxy);
     world.run_until(FAILOVER_MS_MAX, |world| world.server(slot).is_some_and(|now| now != node));
     world.run(500);

@@ -18,7 +18,7 @@ use crate::process::{SimNode, SimProxy};
 pub(crate) const STEP_MS: u64 = 10;
 /// How often a client writes to each shard.
 const WRITE_MS: u64 = 50;
-/// How often a coordinator looks.
+/// How often a coordinator asks each proxy. It looks whenever one has answered, and at least so often.
 const TURN_MS: u64 = 50;
 
 pub(crate) struct World {
@@ -144,10 +144,10 @@ impl World {
                 continue;
             }
             self.deliver(number);
-            if self.coordinators[number].is_running
-                && (self.now.0 + 10 * number as u64).is_multiple_of(TURN_MS)
-            {
-                self.turn(number);
+            if self.coordinators[number].is_running {
+                if self.listen(number) || self.is_due(number) {
+                    self.turn(number);
+                }
             }
         }
     }
@@ -191,7 +191,21 @@ impl World {
     pub(crate) fn kill_node(&mut self, address: &Address) {
         let now = self.now;
         let node = self.node_mut(address);
-        (node.is_running, node.down_since) = (false, now);
+        (node.is_running, node.hung_since, node.down_since) = (false, None, now);
+    }
+
+    /// Stops a node in the middle of what it does. Its proxy waits long for an answer until it says that it is down.
+    pub(crate) fn freeze_node(&mut self, address: &Address) {
+        let now = self.now;
+        let node = self.node_mut(address);
+        if node.is_running && node.hung_since.is_none() {
+            node.hung_since = Some(now);
+        }
+    }
+
+    /// Lets it go on, with all that it had.
+    pub(crate) fn thaw_node(&mut self, address: &Address) {
+        self.node_mut(address).hung_since = None;
     }
 
     /// Starts a node anew, with its data from disk or without.
@@ -263,7 +277,7 @@ impl World {
             .iter()
             .flat_map(|(proxy, sim)| sim.nodes.iter().map(move |node| (proxy, node)))
             .map(|(proxy, node)| {
-                let can_be_followed = node.is_running && !node.is_loading && node.role == Some(Role::Primary);
+                let can_be_followed = node.answers() && node.role == Some(Role::Primary);
                 (node.address.clone(), (node.data.clone(), can_be_followed && !self.cut.contains(proxy)))
             })
             .collect();
@@ -271,7 +285,7 @@ impl World {
         for (address, proxy) in &mut self.proxies {
             proxy.tell_roles();
             let is_cut = self.cut.contains(address);
-            for node in proxy.nodes.iter_mut().filter(|node| node.is_running && !node.is_loading) {
+            for node in proxy.nodes.iter_mut().filter(|node| node.answers()) {
                 let Some(primary) = node.following.clone() else { continue };
                 let source = sources.get(&primary).filter(|(_, can)| *can && !is_cut);
                 node.follow(source.map(|(data, _)| data.as_slice()), now);
@@ -289,16 +303,31 @@ impl World {
         self.proxies[proxy].is_running && !self.deaf.contains(&(number, proxy.clone()))
     }
 
+    /// Whether now is the time of what is done once in so long, each thing at a time of its own.
+    fn is_due(&self, place: usize) -> bool {
+        (self.now.0 + STEP_MS * place as u64).is_multiple_of(TURN_MS)
+    }
+
+    /// One coordinator hears the proxies that it asks now, each at another time than others hear it; whether it heard
+    /// any.
+    fn listen(&mut self, number: usize) -> bool {
+        let (now, mut has_heard) = (self.now, false);
+        for (place, (proxy, sim)) in self.proxies.iter().enumerate() {
+            if self.is_due(2 * number + place) && self.can_hear(number, proxy) {
+                let (observed, health) = (&mut self.coordinators[number].observed, sim.health(now));
+                observed.note_answer(proxy, health, now, now);
+                has_heard = true;
+            }
+        }
+        has_heard
+    }
+
     /// One coordinator looks and decides.
     fn turn(&mut self, number: usize) {
         let now = self.now;
         let heard: Vec<Address> =
             self.proxies.keys().filter(|proxy| self.can_hear(number, proxy)).cloned().collect();
         let arrives = TimeMs(now.0 + self.coordinators[number].delay_ms);
-        for proxy in &heard {
-            let health = self.proxies[proxy].health(now);
-            self.coordinators[number].observed.note_answer(proxy, health, now);
-        }
         let coordinator = &mut self.coordinators[number];
         coordinator.observed.note_state(&self.state, now);
         let has_view = |proxy: &Address| {

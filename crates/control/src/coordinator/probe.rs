@@ -24,7 +24,9 @@ const PROBE_LIMIT_MIN: Duration = Duration::from_millis(200);
 pub(crate) struct Seen {
     /// Who answered.
     pub(crate) proxy: Address,
-    /// When.
+    /// When it was asked.
+    pub(crate) asked: Instant,
+    /// When it answered.
     pub(crate) at: Instant,
     /// What.
     pub(crate) health: ProxyHealth,
@@ -80,7 +82,7 @@ impl Probe {
                 let for_ms = self.leases.borrow().grant(&self.proxy, *at, *epoch)?;
                 Some((token.as_slice(), for_ms.to_string()))
             });
-            let deadline = within(self.limit());
+            let (asked, deadline) = (Instant::now(), within(self.limit()));
             let answer = match &lease {
                 Some((token, for_ms)) => {
                     let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", token, for_ms.as_bytes()];
@@ -94,7 +96,7 @@ impl Probe {
             }
             let (had_lease, epoch) = (lease.is_some(), answer.health.view_epoch);
             token = Some((answer.token, at, epoch));
-            let seen = Seen { proxy: self.proxy.clone(), at, health: answer.health };
+            let seen = Seen { proxy: self.proxy.clone(), asked, at, health: answer.health };
             // The receiver lives as long as this task is wanted.
             let _ = self.seen.send(seen).await;
             let interval = self.pace.borrow().interval;

@@ -145,7 +145,7 @@ impl<M: MetadataSource> Turns<M> {
 
     /// Notes an answer; whether it says something new that a turn should not wait for.
     fn note(&mut self, progress: &mut Progress, seen: Seen) -> bool {
-        let Seen { proxy, at, health } = seen;
+        let Seen { proxy, asked, at, health } = seen;
         let (granted, own) = (health.lease_longest_ms, self.pace.borrow().timing.lease_ms);
         if granted > own && !std::mem::replace(&mut progress.has_warned, true) {
             warn!(%proxy, granted, own, "another coordinator grants longer leases: lease_ms should be the same for all");
@@ -153,7 +153,7 @@ impl<M: MetadataSource> Turns<M> {
         progress.proxies.heard(&proxy, at);
         let before = self.observed.proxies.get(&proxy).and_then(|seen| seen.health.as_ref());
         let is_news = before.is_none_or(|before| differs(before, &health));
-        self.observed.note_answer(&proxy, health, self.clock.at(at));
+        self.observed.note_answer(&proxy, health, self.clock.at(asked), self.clock.at(at));
         is_news
     }
 

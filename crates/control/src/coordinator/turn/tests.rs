@@ -69,7 +69,10 @@ async fn answers_without_end_keep_no_turn_away() {
     };
     let flood = async {
         loop {
-            let one = || Seen { proxy: proxy.clone(), at: Instant::now(), health: ProxyHealth::default() };
+            let one = || {
+                let at = Instant::now();
+                Seen { proxy: proxy.clone(), asked: at, at, health: ProxyHealth::default() }
+            };
             while seen_sender.try_send(one()).is_ok() {}
             tokio::task::yield_now().await;
         }
