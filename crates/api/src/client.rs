@@ -13,6 +13,7 @@ mod options;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
@@ -33,6 +34,16 @@ pub struct BrokerClient {
     /// The broker that answered last.
     preferred: Arc<AtomicUsize>,
     token: Option<Arc<str>>,
+    /// How long one broker may take, where that is not what the options say.
+    limit: Option<Duration>,
+}
+
+/// The answer of the broker that answered.
+struct Delivered {
+    endpoint: Endpoint,
+    status: StatusCode,
+    bytes: Vec<u8>,
+    asked: Instant,
 }
 
 /// What became of a call at one broker.
@@ -56,7 +67,20 @@ impl BrokerClient {
             endpoints: endpoints.into(),
             preferred: Arc::new(AtomicUsize::new(0)),
             token: options.token.as_deref().map(Arc::from),
+            limit: None,
         })
+    }
+
+    /// Whether there is another broker to ask when one does not answer.
+    #[must_use]
+    pub fn knows_several(&self) -> bool {
+        self.endpoints.len() > 1
+    }
+
+    /// The same client, with another limit to how long one broker may take to answer.
+    #[must_use]
+    pub fn within(&self, limit: Duration) -> Self {
+        Self { limit: Some(limit), ..self.clone() }
     }
 
     /// Makes one call and reads its JSON answer. `path` begins with a slash.
@@ -69,6 +93,16 @@ impl BrokerClient {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<A, ClientError> {
+        self.call_timed(method, path, body).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, and when the broker that answered was asked: those before it may have hung for long.
+    async fn call_timed<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<(A, Instant), ClientError> {
         let body = match body {
             Some(body) => Some(serde_json::to_vec(body).map_err(|error| ClientError::BadAnswer {
                 endpoint: String::new(),
@@ -76,7 +110,8 @@ impl BrokerClient {
             })?),
             None => None,
         };
-        let (endpoint, status, bytes) = self.deliver(&method, path, body.as_deref()).await?;
+        let Delivered { endpoint, status, bytes, asked } =
+            self.deliver(&method, path, body.as_deref()).await?;
         let bad = |reason: String| ClientError::BadAnswer { endpoint: endpoint.to_string(), reason };
         if !status.is_success() {
             let body: ErrorBody = serde_json::from_slice(&bytes)
@@ -85,7 +120,8 @@ impl BrokerClient {
         }
         // A call that answers nothing is read as JSON's null.
         let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))
+        let answer = serde_json::from_slice(bytes).map_err(|error| bad(error.to_string()))?;
+        Ok((answer, asked))
     }
 
     /// Sends the call to one broker after the other until one answers.
@@ -94,13 +130,13 @@ impl BrokerClient {
         method: &Method,
         path: &str,
         body: Option<&[u8]>,
-    ) -> Result<(Endpoint, StatusCode, Vec<u8>), ClientError> {
+    ) -> Result<Delivered, ClientError> {
         let first = self.preferred.load(Ordering::Relaxed);
         let is_repeatable = *method == Method::GET || *method == Method::PUT;
         let mut tried = Vec::new();
         for step in 0..self.endpoints.len() {
             let place = (first + step) % self.endpoints.len();
-            let endpoint = &self.endpoints[place];
+            let (endpoint, asked) = (&self.endpoints[place], Instant::now());
             match self.send(endpoint, method.clone(), path, body).await {
                 Outcome::Answer(status, bytes)
                     if step + 1 < self.endpoints.len() && is_undone(status, &bytes) =>
@@ -109,7 +145,7 @@ impl BrokerClient {
                 }
                 Outcome::Answer(status, bytes) => {
                     self.preferred.store(place, Ordering::Relaxed);
-                    return Ok((endpoint.clone(), status, bytes));
+                    return Ok(Delivered { endpoint: endpoint.clone(), status, bytes, asked });
                 }
                 Outcome::Lost(error) if !is_repeatable => {
                     return Err(ClientError::Unknown {
@@ -129,6 +165,9 @@ impl BrokerClient {
         let mut request = self.http.request(method, endpoint.url(path));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(limit) = self.limit {
+            request = request.timeout(limit);
         }
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body.to_vec());

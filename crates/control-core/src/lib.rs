@@ -34,7 +34,7 @@ pub use explain::explain;
 pub use foresee::foresee;
 pub use observed::{
     FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation,
-    Timing,
+    ReplicaSeen, Timing,
 };
 pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};

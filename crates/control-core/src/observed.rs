@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
 
-use crate::state::{Half, ReporterId, State};
+use crate::state::{Half, ReporterId, State, SyncState};
 use crate::time::TimeMs;
 
 /// All that one coordinator has seen. It is memory only: a coordinator that starts anew knows nothing, and
@@ -22,6 +22,8 @@ pub struct Observed {
     pub proxies: HashMap<Address, ProxyObservation>,
     /// What it saw of each fence, by the fence's epoch.
     pub fences: BTreeMap<Epoch, FenceSeen>,
+    /// What it saw in the metadata of each replica.
+    pub replicas: HashMap<Address, ReplicaSeen>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
     /// When it last heard of any proxy.
@@ -35,6 +37,17 @@ pub struct FenceSeen {
     pub since: TimeMs,
     /// When the replica was first seen to have let go of its primary.
     pub detached: Option<TimeMs>,
+}
+
+/// What the metadata say of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplicaSeen {
+    /// Whether it has its primary's data.
+    pub sync: SyncState,
+    /// When they were first seen to say so.
+    pub since: TimeMs,
+    /// When they were last seen to.
+    pub last: TimeMs,
 }
 
 /// How long a coordinator waits for what; all in milliseconds.
@@ -178,8 +191,16 @@ impl Observed {
     /// A coordinator that has seen nothing yet.
     #[must_use]
     pub fn new(coordinator: ReporterId, timing: Timing, now: TimeMs) -> Self {
-        let (proxies, fences) = (HashMap::new(), BTreeMap::new());
-        Self { coordinator, timing, may_fail_over: true, proxies, fences, last_turn: now, last_answer: now }
+        Self {
+            coordinator,
+            timing,
+            may_fail_over: true,
+            proxies: HashMap::new(),
+            fences: BTreeMap::new(),
+            replicas: HashMap::new(),
+            last_turn: now,
+            last_answer: now,
+        }
     }
 
     /// Notes what the metadata has of proxies and fences. To be called with each new state and before each
@@ -202,6 +223,7 @@ impl Observed {
         let mut fences = BTreeMap::new();
         for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
             for shard in Half::BOTH {
+                self.note_replica(chunk.replica(shard), chunk.shard(shard).replica, now);
                 if let Some(fence) = chunk.shard(shard).fence {
                     fences
                         .insert(fence.epoch, self.fence_seen(fence.epoch, chunk.detaching_proxy(shard), now));
@@ -209,6 +231,15 @@ impl Observed {
             }
         }
         self.fences = fences;
+        self.replicas.retain(|_, seen| seen.last == now);
+    }
+
+    fn note_replica(&mut self, replica: &Address, sync: SyncState, now: TimeMs) {
+        match self.replicas.get_mut(replica) {
+            Some(seen) if seen.sync == sync => seen.last = now,
+            Some(seen) => *seen = ReplicaSeen { sync, since: now, last: now },
+            None => drop(self.replicas.insert(replica.clone(), ReplicaSeen { sync, since: now, last: now })),
+        }
     }
 
     fn fence_seen(&self, fence: Epoch, detaching_proxy: &Address, now: TimeMs) -> FenceSeen {

@@ -1,7 +1,7 @@
 //! The calls by name, in the order of the reference.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{Address, ClusterName, Epoch};
 use reqwest::Method;
@@ -257,8 +257,19 @@ impl BrokerClient {
         known: Option<&StateMark>,
         wait: Duration,
     ) -> Answer<StateAnswer<S>> {
+        self.state_timed(known, wait).await.map(|(answer, _)| answer)
+    }
+
+    /// The same, and an instant than which the answer is not older: when the broker that gave it was asked, after others
+    /// that did not answer.
+    pub async fn state_timed<S: DeserializeOwned>(
+        &self,
+        known: Option<&StateMark>,
+        wait: Duration,
+    ) -> Answer<(StateAnswer<S>, Instant)> {
         let known = known.map(|mark| format!("&after={}&history={}", mark.change, mark.history));
-        self.read(format!("{V4}/state?wait_ms={}{}", wait.as_millis(), known.unwrap_or_default())).await
+        let path = format!("{V4}/state?wait_ms={}{}", wait.as_millis(), known.unwrap_or_default());
+        self.call_timed(Method::GET, &path, NOTHING).await
     }
 
     /// Applies a command of the metadata's own, with the broker's time in it.

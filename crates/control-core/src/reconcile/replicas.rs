@@ -26,6 +26,10 @@ fn changed(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) ->
     if seen == held.replica || (seen == SyncState::InSync && held.fence.is_some()) {
         return None;
     }
+    let noted = watch.observed.replicas.get(chunk.replica(shard))?.since;
+    if !watch.is_newer(chunk.replica_proxy(shard), noted) {
+        return None;
+    }
     let (cluster, replica) = (name.clone(), chunk.replica(shard).clone());
     Some(Command::SetReplicaSync { cluster, replica, sync: seen })
 }

@@ -3,7 +3,7 @@
 use control_core::{Command, FenceReason, Half, SyncState};
 
 use crate::faults::{HEAL_MS_MAX, primary, replica, slot};
-use crate::world::{World, cluster};
+use crate::world::{STEP_MS, World, cluster};
 
 #[test]
 fn replica_that_nobody_has_seen_in_sync_is_not_promoted() {
@@ -58,6 +58,24 @@ fn broken_link_alone_changes_no_role() {
     assert!(world.is_served());
     world.cut.clear();
     world.run_until(HEAL_MS_MAX, World::is_healed);
+}
+
+#[test]
+fn what_becomes_of_a_replica_is_noted_once() {
+    for step in 0..5 {
+        let mut world = World::new(3, 2, 2, 3);
+        world.run(STEP_MS * step);
+        let (node, before) = (replica(&world, 0, Half::First), world.commands.len());
+        world.node_mut(&node).is_loading = true;
+        world.run(500);
+        world.node_mut(&node).is_loading = false;
+        world.run(500);
+        let noted = world.commands[before..].iter().map(|command| match command {
+            Command::SetReplicaSync { replica, sync, .. } if *replica == node => *sync,
+            other => panic!("step {step}: {other:?}"),
+        });
+        assert_eq!(noted.collect::<Vec<_>>(), [SyncState::OutOfSync, SyncState::InSync], "step {step}");
+    }
 }
 
 #[test]

@@ -144,10 +144,9 @@ impl World {
                 continue;
             }
             self.deliver(number);
-            if self.coordinators[number].is_running {
-                if self.listen(number) || self.is_due(number) {
-                    self.turn(number);
-                }
+            let is_running = self.coordinators[number].is_running;
+            if is_running && (self.listen(number) || self.is_due(number)) {
+                self.turn(number);
             }
         }
     }

@@ -1,11 +1,11 @@
 //! A broker in the same process.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use control_core::{Command, Reply, State};
 
-use super::metadata::{MetadataError, MetadataSource};
+use super::metadata::{MetadataError, MetadataSource, Reading};
 use crate::store::{ChangeError, Mark, Metadata};
 
 /// How long a change is waited for.
@@ -31,17 +31,18 @@ impl LocalBroker {
 }
 
 impl MetadataSource for LocalBroker {
-    async fn read(&self) -> Result<Arc<State>, MetadataError> {
+    async fn read(&self) -> Result<Reading, MetadataError> {
+        let at = Instant::now();
         // What others have changed must be known, or a lease might be granted that they think is over.
         let confirmed = self.metadata.confirmed().await;
         let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((mark, state)) if *mark == snapshot.mark() => Ok(Arc::clone(state)),
+            Some((mark, state)) if *mark == snapshot.mark() => Ok(Reading { state: Arc::clone(state), at }),
             _ => {
                 let state = Arc::new(snapshot.state.clone());
                 *last = Some((snapshot.mark(), Arc::clone(&state)));
-                Ok(state)
+                Ok(Reading { state, at })
             }
         }
     }

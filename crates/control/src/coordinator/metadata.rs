@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use control_core::{Command, Reply, State};
 
@@ -18,11 +19,20 @@ pub enum MetadataError {
     Unreachable(String),
 }
 
+/// What was read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The metadata; the same `Arc` for as long as nothing changes.
+    pub state: Arc<State>,
+    /// When the store was asked: the metadata are not older.
+    pub at: Instant,
+}
+
 /// The metadata, as a coordinator needs it.
 pub trait MetadataSource: Clone + Send + Sync + 'static {
-    /// The state as it is now: never older than the beginning of the call, because the store itself was asked. When
-    /// nothing has changed since the last call it is the same `Arc`, so that the caller can tell.
-    fn read(&self) -> impl Future<Output = Result<Arc<State>, MetadataError>> + Send;
+    /// The state as it is now, because the store itself is asked during the call. When nothing has changed since the
+    /// last call it is the same `Arc`, so that the caller can tell.
+    fn read(&self) -> impl Future<Output = Result<Reading, MetadataError>> + Send;
 
     /// Waits until a broker knows of something newer than what was read last, and no longer than a broker is willing
     /// to wait. True only if there is; to be read then.

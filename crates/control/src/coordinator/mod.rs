@@ -47,7 +47,7 @@ pub(crate) use self::health::Answer;
 use self::leases::Leases;
 pub(crate) use self::link::{Link, LinkError, within};
 pub use self::local::LocalBroker;
-pub use self::metadata::{MetadataError, MetadataSource};
+pub use self::metadata::{MetadataError, MetadataSource, Reading};
 use self::pace::Pace;
 use self::probe::Probe;
 use self::push::Pusher;

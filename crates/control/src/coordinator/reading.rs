@@ -1,14 +1,14 @@
 //! Reading the metadata again and again, for the turns and for the leases.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use control_core::{State, Timing};
+use control_core::Timing;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use super::leases::Leases;
-use super::metadata::MetadataSource;
+use super::metadata::{MetadataSource, Reading};
 use super::pace::Pace;
 
 /// Between two readings.
@@ -17,17 +17,10 @@ const READ_INTERVAL: Duration = Duration::from_millis(50);
 const CHANGE_PAUSE: Duration = Duration::from_millis(5);
 /// The same when no broker answers.
 const CHANGE_RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// A reading takes at most this share of the time: one in so many parts.
+/// A reading takes at most this share of the time, one in so many parts, where leases allow that.
 const SHARE: u32 = 4;
-
-/// What was read.
-#[derive(Clone, Debug)]
-pub(crate) struct Reading {
-    /// The metadata; the same `Arc` for as long as nothing changes.
-    pub(crate) state: Arc<State>,
-    /// When the reading began.
-    pub(crate) at: Instant,
-}
+/// A pause takes at most this part of a lease, so that one that was granted is renewed before it ends.
+const LEASE_PART: u32 = 2;
 
 /// The task's equipment.
 pub(crate) struct Reader<M> {
@@ -47,13 +40,15 @@ impl<M: MetadataSource> Reader<M> {
     pub(crate) async fn run(self) {
         let mut is_cut_off = false;
         loop {
-            let at = Instant::now();
+            let mut pause = READ_INTERVAL;
             match self.metadata.read().await {
-                Ok(state) => {
+                Ok(reading) => {
                     if std::mem::take(&mut is_cut_off) {
                         info!("the metadata can be read again");
                     }
-                    self.publish(Reading { state, at });
+                    let took = reading.at.elapsed();
+                    self.publish(reading);
+                    pause = pause_after(took, self.pace.borrow().timing.lease_ms);
                 }
                 // No lease is granted by what was read before: those who have one keep it till it ends.
                 Err(error) if !is_cut_off => {
@@ -62,7 +57,6 @@ impl<M: MetadataSource> Reader<M> {
                 }
                 Err(_) => {}
             }
-            let pause = READ_INTERVAL.max(at.elapsed() * SHARE);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.now.notified() => {}
@@ -95,5 +89,104 @@ impl<M: MetadataSource> Reader<M> {
         self.leases.send_replace(leases);
         self.pace.send_if_modified(|current| std::mem::replace(current, pace) != pace);
         self.readings.send_replace(Some(reading));
+    }
+}
+
+/// How long to wait after a reading that took so long. Most of that may have been waiting for a broker that hung, so it
+/// says little about what reading costs.
+fn pause_after(took: Duration, lease_ms: u64) -> Duration {
+    let longest = Duration::from_millis(lease_ms) / LEASE_PART;
+    took.saturating_mul(SHARE).min(longest).max(READ_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use control_core::{Command, Reply};
+
+    use super::*;
+    use crate::coordinator::metadata::MetadataError;
+
+    /// How long the broker hangs with the first reading.
+    const HANGING: Duration = Duration::from_millis(500);
+
+    #[test]
+    fn pauses() {
+        for (took_ms, lease_ms, expected_ms) in [
+            (0, 400, 50),
+            (12, 400, 50),
+            (20, 400, 80),
+            (60, 400, 200),
+            (4_000, 400, 200),
+            (200, 1_300, 650),
+            (90, 60, 50),
+        ] {
+            let pause = pause_after(Duration::from_millis(took_ms), lease_ms);
+            assert_eq!(pause, Duration::from_millis(expected_ms), "{took_ms} {lease_ms}");
+        }
+    }
+
+    /// Metadata whose first reading hangs and then fails or not.
+    #[derive(Clone)]
+    struct HangsOnce {
+        readings: Arc<AtomicUsize>,
+        fails: bool,
+    }
+
+    impl MetadataSource for HangsOnce {
+        async fn read(&self) -> Result<Reading, MetadataError> {
+            let at = Instant::now();
+            if self.readings.fetch_add(1, Ordering::Relaxed) == 0 {
+                tokio::time::sleep(HANGING).await;
+                if self.fails {
+                    return Err(MetadataError::Unreachable("it hung".to_owned()));
+                }
+            }
+            Ok(Reading { state: Arc::default(), at })
+        }
+
+        async fn changed(&self) -> Result<bool, MetadataError> {
+            Ok(false)
+        }
+
+        async fn apply(&self, _: Command) -> Result<Reply, MetadataError> {
+            Err(MetadataError::Unreachable("not asked for".to_owned()))
+        }
+
+        fn brokers(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn set_brokers(&self, _: Vec<String>) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reading_that_hung_is_followed_by_another_soon() {
+        for fails in [true, false] {
+            let timing = Timing::default();
+            let interval = Duration::from_millis(50);
+            let (readings, mut read) = watch::channel(None);
+            let reader = Reader {
+                metadata: HangsOnce { readings: Arc::default(), fails },
+                interval,
+                timing,
+                now: Arc::default(),
+                readings,
+                leases: watch::channel(Leases::none()).0,
+                pace: watch::channel(Pace::of(1, interval, timing)).0,
+            };
+            let begun = Instant::now();
+            let task = tokio::spawn(reader.run());
+            let is_later = |reading: &Option<Reading>| {
+                reading.as_ref().is_some_and(|reading| reading.at >= begun + HANGING)
+            };
+            let again = tokio::time::timeout(HANGING * 3, read.wait_for(is_later)).await;
+            assert!(again.is_ok(), "not read again; failed: {fails}");
+            task.abort();
+        }
     }
 }

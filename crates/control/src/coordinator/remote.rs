@@ -1,17 +1,26 @@
 //! Brokers elsewhere, over HTTP.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::v4::{StateAnswer, StateMark};
 use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use control_core::{Command, Reply, State};
 use service::config::Secret;
 
-use super::metadata::{MetadataError, MetadataSource};
+use super::clock::whole_ms;
+use super::metadata::{MetadataError, MetadataSource, Reading};
 
-/// How long one broker may take before the next is asked: failing over must not wait for long.
+/// How long one broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one of several may take before another is asked, or that many times as long as the last reading took. One
+/// that hangs must not keep leases from being renewed. When none has answered in time, each is asked again and
+/// given all the time.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE_GROWTH: u32 = 4;
+/// How long one of several may take to do something. When it is not known whether it was done, that is read anew.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
 /// How long connecting to one broker may take.
@@ -28,6 +37,8 @@ struct Shared {
     options: ClientOptions,
     current: RwLock<(Vec<String>, BrokerClient)>,
     last: Mutex<Option<(StateMark, Arc<State>)>>,
+    /// How long the last reading took that did not wait for a change, in milliseconds.
+    last_took_ms: AtomicU64,
 }
 
 impl RemoteBroker {
@@ -45,7 +56,14 @@ impl RemoteBroker {
         };
         let client = client(&brokers, &options)?;
         let current = RwLock::new((brokers, client));
-        Ok(Self { shared: Arc::new(Shared { options, current, last: Mutex::default() }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                options,
+                current,
+                last: Mutex::default(),
+                last_took_ms: AtomicU64::new(0),
+            }),
+        })
     }
 
     fn client(&self) -> BrokerClient {
@@ -53,11 +71,11 @@ impl RemoteBroker {
     }
 
     /// What a broker has, once it is new or the time is over; and whether it is new.
-    async fn ask(&self, wait: Duration) -> Result<(Arc<State>, bool), MetadataError> {
+    async fn ask(&self, wait: Duration) -> Result<(Reading, bool), MetadataError> {
         let client = self.client();
         let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mark, state) = known.unzip();
-        let answer: StateAnswer<State> = client.state(mark.as_ref(), wait).await.map_err(unreachable)?;
+        let (answer, at) = self.ask_in_time(&client, mark.as_ref(), wait).await.map_err(unreachable)?;
         let (mark, is_news) = (answer.mark(), answer.state.is_some());
         let Some(state) = answer.state.map(Arc::new).or(state) else {
             return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
@@ -67,7 +85,28 @@ impl RemoteBroker {
             let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((mark, Arc::clone(&state)));
         }
-        Ok((state, is_news))
+        Ok((Reading { state, at }, is_news))
+    }
+
+    async fn ask_in_time(
+        &self,
+        client: &BrokerClient,
+        known: Option<&StateMark>,
+        wait: Duration,
+    ) -> Result<(StateAnswer<State>, Instant), ClientError> {
+        if !client.knows_several() {
+            return client.state_timed(known, wait).await;
+        }
+        let last_took = Duration::from_millis(self.shared.last_took_ms.load(Ordering::Relaxed));
+        let patience = PATIENCE.max(last_took * PATIENCE_GROWTH).min(TIMEOUT);
+        let answer = match client.within(wait + patience).state_timed(known, wait).await {
+            Err(ClientError::Unreachable { .. }) => client.state_timed(known, wait).await,
+            answer => answer,
+        };
+        if let Some((_, at)) = answer.as_ref().ok().filter(|_| wait.is_zero()) {
+            self.shared.last_took_ms.store(whole_ms(at.elapsed()), Ordering::Relaxed);
+        }
+        answer
     }
 }
 
@@ -77,8 +116,8 @@ fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, C
 }
 
 impl MetadataSource for RemoteBroker {
-    async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        self.ask(Duration::ZERO).await.map(|(state, _)| state)
+    async fn read(&self) -> Result<Reading, MetadataError> {
+        self.ask(Duration::ZERO).await.map(|(reading, _)| reading)
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {
@@ -86,7 +125,9 @@ impl MetadataSource for RemoteBroker {
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
-        self.client().command(&command).await.map_err(|error| match error {
+        let client = self.client();
+        let client = if client.knows_several() { client.within(COMMAND_TIMEOUT) } else { client };
+        client.command(&command).await.map_err(|error| match error {
             ClientError::Refused { .. } if !is_of_the_store(&error) => {
                 MetadataError::Refused(error.to_string())
             }

@@ -10,12 +10,11 @@ use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::clock::{Clock, whole_ms};
-use super::metadata::{MetadataError, MetadataSource};
+use super::metadata::{MetadataError, MetadataSource, Reading};
 use super::pace::Pace;
 use super::probe::{Probe, Seen};
 use super::proxies::Proxies;
 use super::push::Pusher;
-use super::reading::Reading;
 
 /// Between two turns while nothing happens.
 pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);

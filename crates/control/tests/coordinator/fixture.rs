@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource};
+use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource, Reading};
 use control_core::{Command, NewProxy, Reply, State, SyncState, TimeMs, apply};
 use model::Address;
 use service::config::Milliseconds;
@@ -45,8 +45,8 @@ impl InMemory {
 }
 
 impl MetadataSource for InMemory {
-    async fn read(&self) -> Result<Arc<State>, MetadataError> {
-        Ok(self.state())
+    async fn read(&self) -> Result<Reading, MetadataError> {
+        Ok(Reading { state: self.state(), at: Instant::now() })
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {

@@ -57,7 +57,9 @@ impl Fault {
 
 /// Strikes again and again, waiting in between until the cluster is whole.
 fn check(fault: Fault) {
-    let mut cluster = ManagedCluster::with_cluster(&ManagedOptions::of(4), CLUSTER, 4).unwrap();
+    // Two coordinators that do not hear of it in the same moment, as there should be.
+    let options = ManagedOptions { coordinators: 2, ..ManagedOptions::of(4) };
+    let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let (mut times, runs) = (Times::default(), from_environment("FAILOVER_RUNS", 1));
     for run in 0..runs {
         if run > 0 {

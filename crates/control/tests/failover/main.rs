@@ -16,6 +16,7 @@ mod by_hand;
 mod death;
 mod first;
 mod handover;
+mod hang;
 mod link;
 mod loading;
 mod partition;

@@ -49,7 +49,7 @@ fn count(events: &[api::v4::Event], primary: &model::Address) -> (usize, usize) 
 }
 
 /// One writer for each shard, on which nothing may fail until it is stopped.
-fn start_load(cluster: &ManagedCluster, prefix: &str) -> Load {
+pub(crate) fn start_load(cluster: &ManagedCluster, prefix: &str) -> Load {
     wait_attached(cluster);
     let shards = cluster.shards(CLUSTER).unwrap();
     Load::start(&cluster.proxies(), shards.iter().map(|shard| shard.key(prefix, 0).unwrap()).collect())

@@ -10,7 +10,7 @@ use super::*;
 struct Unread;
 
 impl MetadataSource for Unread {
-    async fn read(&self) -> Result<Arc<State>, MetadataError> {
+    async fn read(&self) -> Result<Reading, MetadataError> {
         Err(MetadataError::Unreachable("not asked for".to_owned()))
     }
 
