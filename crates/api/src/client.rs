@@ -3,7 +3,8 @@
 //! ```text
 //!   no connection          next broker, whatever the call: nothing was sent
 //!   503, or 500 EXTERNAL   next broker: nothing was done, and that one's store may be within reach
-//!   lost after sending     next broker for GET and PUT, which may be done twice; else [`ClientError::Unknown`]
+//!   lost after sending     next broker for GET and PUT, which may be done twice; else [`ClientError::Unknown`],
+//!                          and the next call goes to the next broker
 //!   any other answer       the answer
 //! ```
 
@@ -31,7 +32,7 @@ const STORE_AWAY: &str = "EXTERNAL";
 pub struct BrokerClient {
     http: reqwest::Client,
     endpoints: Arc<[Endpoint]>,
-    /// The broker that answered last.
+    /// The broker that is asked first: the one that answered last, unless it has failed since.
     preferred: Arc<AtomicUsize>,
     token: Option<Arc<str>>,
     /// How long one broker may take, where that is not what the options say.
@@ -148,6 +149,8 @@ impl BrokerClient {
                     return Ok(Delivered { endpoint: endpoint.clone(), status, bytes, asked });
                 }
                 Outcome::Lost(error) if !is_repeatable => {
+                    // Whoever tries again, or asks what became of it, need not wait for the same broker again.
+                    self.preferred.store((place + 1) % self.endpoints.len(), Ordering::Relaxed);
                     return Err(ClientError::Unknown {
                         endpoint: endpoint.to_string(),
                         reason: reason(&error),

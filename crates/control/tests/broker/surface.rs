@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use api::{BrokerClient, ClientError, ClientOptions};
 use control::config::{BrokerConfig, Text};
@@ -132,9 +133,38 @@ async fn the_client_over_tls_goes_from_a_dead_broker_to_a_living_one() {
     client.add_proxy(&proxy).await.unwrap();
     assert_eq!(client.add_proxy(&proxy).await.unwrap_err().code(), Some("ALREADY_EXISTED"));
     assert_eq!(client.proxy_addresses().await.unwrap(), std::slice::from_ref(&proxy.proxy_address));
-    let state = client.state::<Value>(None, std::time::Duration::ZERO).await.unwrap();
+    let state = client.state::<Value>(None, Duration::ZERO).await.unwrap();
     assert!(state.state.unwrap()["proxies"].get("h:1").is_some());
     let dead = BrokerClient::new(vec!["127.0.0.1:1".parse().unwrap()], &ClientOptions::default()).unwrap();
     assert!(matches!(dead.epoch().await, Err(ClientError::Unreachable { .. })));
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_hangs_is_not_asked_first_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    // It takes connections, as the kernel does for a process that is stopped, and never answers.
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoints = [format!("http://{}", hanging.local_addr().unwrap()), broker.url.clone()];
+    let limit = Duration::from_millis(300);
+    let new_client = || {
+        let endpoints = endpoints.iter().map(|text| text.parse().unwrap()).collect();
+        BrokerClient::new(endpoints, &ClientOptions::default()).unwrap().within(limit)
+    };
+    let client = new_client();
+    let proxy = api::v3::NewProxy {
+        proxy_address: "h:1".parse().unwrap(),
+        nodes: vec!["h:2".parse().unwrap(), "h:3".parse().unwrap()],
+        host: None,
+        index: None,
+    };
+    let lost = client.add_proxy(&proxy).await;
+    assert!(matches!(lost, Err(ClientError::Unknown { .. })), "{lost:?}");
+    client.add_proxy(&proxy).await.unwrap();
+    // What can be repeated goes on by itself; and the answer is not older than when this one was asked.
+    let begun = Instant::now();
+    let (state, asked) = new_client().state_timed::<Value>(None, Duration::ZERO).await.unwrap();
+    assert!(state.state.is_some() && asked >= begun + limit, "{:?}", asked - begun);
     broker.stop().await;
 }
