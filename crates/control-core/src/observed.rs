@@ -157,6 +157,8 @@ pub struct NodeHealth {
     /// It was a primary and has stopped, with nothing under way any more; and a replica has acknowledged all that it
     /// had then.
     pub replicated: bool,
+    /// It is a primary, and a replica has acknowledged what it wrote a moment ago.
+    pub attached: bool,
 }
 
 /// Whether a node answers its proxy.

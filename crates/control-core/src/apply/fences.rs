@@ -54,14 +54,18 @@ pub(super) fn lift(
 ) -> Result<Reply, ApplyError> {
     let cluster = state.cluster(name)?;
     let id = cluster.shard_of_primary(primary).ok_or_else(|| ApplyError::ProxyNotFound(primary.clone()))?;
-    if cluster.shard(id).fence.map(|held| held.epoch) != Some(fence) {
+    let Some(held) = cluster.shard(id).fence.filter(|held| held.epoch == fence) else {
         return Err(ApplyError::Retry("that fence is gone"));
-    }
+    };
     let epoch = state.next_epoch();
     let cluster = state.cluster_mut(name)?;
     cluster.epoch = epoch;
     let shard = cluster.shard_mut(id);
     (shard.fence, shard.deposed) = (None, None);
+    if held.reason.is_handover() {
+        // Writes have stopped in vain, so it is not tried again at once.
+        shard.changed = held.since;
+    }
     Ok(Reply::Done)
 }
 

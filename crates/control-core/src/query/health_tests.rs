@@ -39,8 +39,8 @@ fn cluster() -> State {
 
 fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
-    let (state, restarted, replicated) = (NodeState::Up, false, false);
-    NodeHealth { address, state, restarted, role, primary, link, offset: 7, replicated }
+    let (state, restarted, replicated, attached) = (NodeState::Up, false, false, false);
+    NodeHealth { address, state, restarted, role, primary, link, offset: 7, replicated, attached }
 }
 
 /// Both proxies answer, and all is well.

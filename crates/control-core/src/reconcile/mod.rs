@@ -13,7 +13,9 @@ mod upkeep;
 use model::{Address, ClusterName, Epoch};
 
 use crate::command::Command;
-use crate::diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition, proxy_health};
+use crate::diagnose::{
+    NodeCondition, ProxyCondition, node_condition, node_health, proxy_condition, proxy_health,
+};
 use crate::observed::Observed;
 use crate::state::{Chunk, Half, State};
 use crate::time::TimeMs;
@@ -97,6 +99,13 @@ impl Watch<'_> {
 
     fn replica(&self, chunk: &Chunk, shard: Half) -> NodeCondition {
         node_condition(self.observed, chunk.replica_proxy(shard), chunk.replica(shard), self.now)
+    }
+
+    /// Whether the replica of a primary acknowledges now, by its proxy. A link over which nothing gets through any more looks
+    /// whole for seconds; a handover over it would stop writes in vain.
+    fn is_attached(&self, chunk: &Chunk, shard: Half) -> bool {
+        let health = node_health(self.observed, chunk.primary_proxy(shard), chunk.primary(shard));
+        health.is_some_and(|health| health.attached)
     }
 
     /// The epoch of the view that a living proxy has.

@@ -242,8 +242,15 @@ impl Place<'_> {
         let has_spare = || self.has_free && replacement(state, proxy, partner).is_some();
         let mut primaries = self.chunk.primaries_in(half).peekable();
         if primaries.peek().is_some() {
-            let can_move =
-                |shard: &Half| self.chunk.shard(*shard).fence.is_none() && self.can_promote(*shard);
+            let can_move = |shard: &Half| {
+                let held = self.chunk.shard(*shard);
+                let is_quiet =
+                    self.watch.now.since(held.changed) >= self.watch.observed.timing.balance_quiet_ms;
+                held.fence.is_none()
+                    && is_quiet
+                    && self.can_promote(*shard)
+                    && self.watch.is_attached(self.chunk, *shard)
+            };
             let moved = primaries.find(can_move).filter(|_| is_crippled && has_spare())?;
             return Some(self.fence(moved, FenceReason::Handover));
         }

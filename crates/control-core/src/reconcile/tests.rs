@@ -76,6 +76,7 @@ impl Scene {
                     link: (!is_primary).then_some(LinkState::Up),
                     offset: 7,
                     replicated: false,
+                    attached: is_primary,
                 }
             };
             let health = ProxyHealth {

@@ -104,6 +104,7 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
                 && watch.now.since(shard.changed) >= watch.observed.timing.balance_quiet_ms
                 && watch.replica(chunk, *home) == NodeCondition::Following
                 && watch.primary(chunk, *home) == NodeCondition::Primary
+                && watch.is_attached(chunk, *home)
         };
         if let Some(stray) = Half::BOTH.into_iter().find(is_stray).filter(|_| is_calm(watch, cluster)) {
             let (cluster, primary) = (name.clone(), chunk.primary(stray).clone());

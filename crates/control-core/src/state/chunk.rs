@@ -71,7 +71,7 @@ pub struct Shard {
     pub replica: SyncState,
     /// Set while the primary is being taken out of service.
     pub fence: Option<Fence>,
-    /// When the roles were last changed.
+    /// When the roles were last changed, or a handover was begun that was then given up.
     pub changed: TimeMs,
     /// An operator has put the primary where it is: it is not brought home until somebody balances the cluster, or
     /// it fails.

@@ -7,6 +7,8 @@ use model::{Address, Epoch, Role, SetCluster, SetRepl, Slot, View};
 const RESYNC_MS: u64 = 200;
 /// How long a proxy waits for an answer of a node that hangs.
 const HANG_MS: u64 = 1_000;
+/// How long a link on which nothing comes passes for whole.
+const SILENCE_MS: u64 = 2_000;
 /// How long a proxy takes a replica that does not acknowledge for attached.
 const LAG_MS_MAX: u64 = 300;
 
@@ -38,6 +40,7 @@ pub(crate) struct SimNode {
     pub(crate) link_since: TimeMs,
     /// It has reached the primary that it was told to follow: before that it cannot say since when the link is down.
     pub(crate) has_reached: bool,
+    pub(crate) source_heard: TimeMs,
     pub(crate) replica_heard: TimeMs,
     pub(crate) data: Vec<u64>,
 }
@@ -56,6 +59,7 @@ impl SimProxy {
             link: LinkState::Down { for_ms: 0 },
             link_since: now,
             has_reached: false,
+            source_heard: TimeMs(0),
             replica_heard: TimeMs(0),
             data: Vec::new(),
         };
@@ -117,6 +121,7 @@ impl SimProxy {
                 let primary = role.peers.first().filter(|_| is_replica);
                 let following = primary.map(|peer| peer.node.clone());
                 if node.following != following {
+                    node.source_heard = TimeMs(0);
                     node.following = following;
                     node.link = LinkState::Down { for_ms: 0 };
                     node.has_reached = false;
@@ -146,6 +151,7 @@ impl SimProxy {
             }),
             offset: node.data.last().copied().unwrap_or(0),
             replicated: false,
+            attached: now.since(node.replica_heard) < LAG_MS_MAX,
         });
         let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
         ProxyHealth {
@@ -158,20 +164,48 @@ impl SimProxy {
     }
 }
 
+/// What a replica gets from its primary.
+pub(crate) enum Source {
+    Data(Vec<u64>),
+    /// Nothing, and no word of that.
+    Silent,
+    /// The connection is closed or refused.
+    Gone,
+}
+
 impl SimNode {
     /// Whether it does what it is asked to.
     pub(crate) fn answers(&self) -> bool {
         self.is_running && !self.is_loading && self.hung_since.is_none()
     }
 
-    pub(crate) fn follow(&mut self, source: Option<&[u64]>, now: TimeMs) {
-        let Some(source) = source else {
-            if !matches!(self.link, LinkState::Down { .. }) {
-                (self.link, self.link_since) = (LinkState::Down { for_ms: 0 }, now);
+    /// What comes from it to a replica.
+    pub(crate) fn source(&self, is_cut: bool) -> Source {
+        match self.role {
+            _ if is_cut || self.hung_since.is_some() => Source::Silent,
+            Some(Role::Primary) if self.answers() => Source::Data(self.data.clone()),
+            _ => Source::Gone,
+        }
+    }
+
+    /// Takes what comes from its primary; whether it then has everything, and the primary hears of that.
+    pub(crate) fn follow(&mut self, source: &Source, now: TimeMs) -> bool {
+        let source = match source {
+            Source::Data(data) => data,
+            // A line that swallows everything looks whole for a while.
+            Source::Silent if self.link == LinkState::Up && now.since(self.source_heard) < SILENCE_MS => {
+                return false;
             }
-            return;
+            Source::Silent | Source::Gone => {
+                if !matches!(self.link, LinkState::Down { .. }) {
+                    let was_silent = matches!(source, Source::Silent) && self.link == LinkState::Up;
+                    self.link = LinkState::Down { for_ms: 0 };
+                    self.link_since = if was_silent { self.source_heard } else { now };
+                }
+                return false;
+            }
         };
-        self.has_reached = true;
+        (self.has_reached, self.source_heard) = (true, now);
         match self.link {
             LinkState::Down { .. } if source.starts_with(&self.data) => self.link = LinkState::Up,
             LinkState::Down { .. } => (self.link, self.link_since) = (LinkState::Syncing, now),
@@ -179,7 +213,8 @@ impl SimNode {
             LinkState::Syncing | LinkState::Up => self.link = LinkState::Up,
         }
         if self.link == LinkState::Up {
-            self.data = source.to_vec();
+            self.data.clone_from(source);
         }
+        self.link == LinkState::Up
     }
 }

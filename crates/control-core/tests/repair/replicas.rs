@@ -2,7 +2,7 @@
 
 use control_core::{Command, FenceReason, Half, SyncState};
 
-use crate::faults::{HEAL_MS_MAX, primary, replica, slot};
+use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, primary, replica, slot};
 use crate::world::{STEP_MS, World, cluster};
 
 #[test]
@@ -75,6 +75,28 @@ fn what_becomes_of_a_replica_is_noted_once() {
             other => panic!("step {step}: {other:?}"),
         });
         assert_eq!(noted.collect::<Vec<_>>(), [SyncState::OutOfSync, SyncState::InSync], "step {step}");
+    }
+}
+
+#[test]
+fn writes_are_not_stopped_for_a_replica_that_nothing_reaches() {
+    for step in 0..5 {
+        let mut world = World::new(3, 2, 2, 2);
+        let (node, slot) = (primary(&world, 0, Half::First), slot(&world, 0, Half::First));
+        let copy = replica(&world, 0, Half::First);
+        world.kill_node(&node);
+        world.run_until(FAILOVER_MS_MAX, |world| world.server(slot) == Some(copy.clone()));
+        world.start_node(&node, true);
+        // It could go home soon; and not long before that nothing reaches it any more.
+        world.run(4_400 + STEP_MS * step);
+        let cut = world.proxy_of(&node);
+        world.cut.insert(cut);
+        for _ in 0..400 {
+            world.step();
+            assert_eq!(world.server(slot), Some(copy.clone()), "step {step}, at {:?}", world.now);
+        }
+        world.cut.clear();
+        world.run_until(HEAL_MS_MAX, World::is_healed);
     }
 }
 

@@ -7,12 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use control_core::{
-    Action, Command, Half, HostName, LinkState, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
+    Action, Command, Half, HostName, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
     desired_view, lease_epoch, reconcile,
 };
-use model::{Address, ClusterName, Epoch, Role, SetCluster, SetRepl, Slot};
+use model::{Address, ClusterName, Epoch, SetCluster, SetRepl, Slot};
 
-use crate::process::{SimNode, SimProxy};
+use crate::process::{SimNode, SimProxy, Source};
 
 /// The time between two steps of the world, in milliseconds.
 pub(crate) const STEP_MS: u64 = 10;
@@ -271,14 +271,11 @@ impl World {
 
     fn replicate(&mut self) {
         let now = self.now;
-        let sources: BTreeMap<Address, (Vec<u64>, bool)> = self
+        let sources: BTreeMap<Address, Source> = self
             .proxies
             .iter()
             .flat_map(|(proxy, sim)| sim.nodes.iter().map(move |node| (proxy, node)))
-            .map(|(proxy, node)| {
-                let can_be_followed = node.answers() && node.role == Some(Role::Primary);
-                (node.address.clone(), (node.data.clone(), can_be_followed && !self.cut.contains(proxy)))
-            })
+            .map(|(proxy, node)| (node.address.clone(), node.source(self.cut.contains(proxy))))
             .collect();
         let mut heard = Vec::new();
         for (address, proxy) in &mut self.proxies {
@@ -286,9 +283,9 @@ impl World {
             let is_cut = self.cut.contains(address);
             for node in proxy.nodes.iter_mut().filter(|node| node.answers()) {
                 let Some(primary) = node.following.clone() else { continue };
-                let source = sources.get(&primary).filter(|(_, can)| *can && !is_cut);
-                node.follow(source.map(|(data, _)| data.as_slice()), now);
-                if node.link == LinkState::Up {
+                let source =
+                    if is_cut { &Source::Silent } else { sources.get(&primary).unwrap_or(&Source::Gone) };
+                if node.follow(source, now) {
                     heard.push(primary);
                 }
             }

@@ -306,7 +306,7 @@ fn differs(before: &ProxyHealth, now: &ProxyHealth) -> bool {
                 != now.link.map(|link| std::mem::discriminant(&link))
             || (&before.address, before.restarted, before.role, &before.primary)
                 != (&now.address, now.restarted, now.role, &now.primary)
-            || before.replicated != now.replicated
+            || (before.replicated, before.attached) != (now.replicated, now.attached)
     })
 }
 

@@ -130,7 +130,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         let primary =
             wanted.filter(|role| role.role == Role::Replica).map(|role| role.peers[0].node.to_string());
         let is_down = proxy.node_is_down && place == 0;
-        encode::array(reply, 20);
+        encode::array(reply, 22);
         text(reply, "address", &node.to_string());
         text(reply, "state", if is_down { "down" } else { "up" });
         number(reply, "for_ms", if is_down { 10_000 } else { 0 });
@@ -141,6 +141,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         number(reply, "link_for_ms", 0);
         number(reply, "offset", 100);
         number(reply, "replicated", 0);
+        number(reply, "attached", 1);
     }
     encode::bulk(reply, b"finished");
     encode::array(reply, 0);

@@ -41,6 +41,11 @@ impl Attachments {
         Some(attached.map_or(lease_until, |attached| attached.max(lease_until)))
     }
 
+    /// Whether a replica of this primary has acknowledged lately.
+    pub(super) fn is_attached(&self, primary: &Address, now: Instant) -> bool {
+        self.0.get(primary).is_some_and(|asked| now.saturating_duration_since(*asked) < ATTACHED_FOR)
+    }
+
     /// Forgets those that are not primaries here any more.
     fn keep(&mut self, primaries: &[Address]) {
         self.0.retain(|primary, _| primaries.contains(primary));
@@ -106,6 +111,8 @@ mod tests {
         }
         let mut attachments = Attachments::default();
         attachments.acknowledged(&a, at(0));
+        assert!(attachments.is_attached(&a, at(299)) && !attachments.is_attached(&a, at(300)));
+        assert!(!attachments.is_attached(&b, at(0)));
         attachments.keep(std::slice::from_ref(&b));
         assert!(attachments.0.is_empty());
     }

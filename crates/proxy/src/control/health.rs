@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use model::{Address, Epoch};
 use resp::encode;
 
+use super::fence::Attachments;
 use super::node_status::{NodeLink, NodeRole};
 use super::nodes::{Health, Seen};
 use super::stopping::Settling;
@@ -37,6 +38,7 @@ impl Control {
             lease_longest: self.lease.longest(),
             nodes: self.nodes.seen().collect(),
             settling: &self.settling,
+            attachments: &self.attachments,
         };
         report.write(now, reply);
     }
@@ -57,6 +59,8 @@ pub(super) struct HealthReport<'a> {
     pub(super) nodes: Vec<(&'a Address, Seen<'a>)>,
     /// What became of those that lost their slots.
     pub(super) settling: &'a Settling,
+    /// Which primaries have a replica that acknowledges.
+    pub(super) attachments: &'a Attachments,
 }
 
 impl HealthReport<'_> {
@@ -71,7 +75,8 @@ impl HealthReport<'_> {
         encode::bulk(reply, b"nodes");
         encode::array(reply, self.nodes.len());
         for (address, seen) in &self.nodes {
-            node(reply, address, seen, (now, self.settling.is_replicated(address)));
+            let is_attached = self.attachments.is_attached(address, now);
+            node(reply, address, seen, now, (self.settling.is_replicated(address), is_attached));
         }
         // Imports that wait to be committed; this proxy has none.
         encode::bulk(reply, b"finished");
@@ -79,7 +84,14 @@ impl HealthReport<'_> {
     }
 }
 
-fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, (now, is_replicated): (Instant, bool)) {
+/// `(is_replicated, is_attached)`: what is known of its replica.
+fn node(
+    reply: &mut Vec<u8>,
+    address: &Address,
+    seen: &Seen<'_>,
+    now: Instant,
+    (is_replicated, is_attached): (bool, bool),
+) {
     let down_ms = whole_ms(now.saturating_duration_since(seen.answered));
     let (state, for_ms) = match seen.health {
         Health::Up(status) if status.loading => ("loading", 0),
@@ -102,7 +114,7 @@ fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, (now, is_replic
             ("replica", primary.unwrap_or_default(), link)
         }
     };
-    encode::array(reply, 20);
+    encode::array(reply, 22);
     text(reply, "address", &address.to_string());
     text(reply, "state", state);
     number(reply, "for_ms", for_ms);
@@ -113,6 +125,7 @@ fn node(reply: &mut Vec<u8>, address: &Address, seen: &Seen<'_>, (now, is_replic
     number(reply, "link_for_ms", link.1);
     number(reply, "offset", status.map_or(0, |status| status.offset));
     number(reply, "replicated", u64::from(is_replicated));
+    number(reply, "attached", u64::from(is_attached));
 }
 
 fn text(reply: &mut Vec<u8>, name: &str, value: &str) {

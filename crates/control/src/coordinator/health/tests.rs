@@ -33,7 +33,7 @@ fn read(text: &str) -> Result<Answer, String> {
 }
 
 const UP: &str = "address 10.0.0.1:6379 state up for_ms 0 restarted 0 role master primary - link none \
-                  link_for_ms 0 offset 42 replicated 0";
+                  link_for_ms 0 offset 42 replicated 0 attached 1";
 
 #[test]
 fn whole_answers() {
@@ -46,6 +46,7 @@ fn whole_answers() {
     let node = &answer.health.nodes[0];
     assert_eq!((node.state, node.role, node.offset), (NodeState::Up, Role::Primary, 42));
     assert_eq!((node.primary.clone(), node.link, node.restarted), (None, None, false));
+    assert_eq!((node.replicated, node.attached), (false, true));
 }
 
 #[test]
