@@ -92,8 +92,13 @@ fn heal(world: &mut World) {
     }
 }
 
+/// How many worlds are broken; each takes about a fifth of a second.
+fn cases() -> u32 {
+    std::env::var("REPAIR_CASES").map_or(24, |text| text.parse().unwrap())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     /// Whatever breaks, in whatever order: at no time do two nodes serve one slot (the world checks it at
     /// each step), when all is mended all heals, and the commands replayed give the same state.
     #[test]
