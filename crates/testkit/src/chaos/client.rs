@@ -16,7 +16,7 @@ use crate::frame::Frame;
 const REDIRECTIONS_MAX: usize = 6;
 /// How long it waits after a second redirection of one request, and after each further one.
 const REDIRECTION_PAUSE: Duration = Duration::from_millis(2);
-/// How long a connection may take to be accepted.
+/// How long a connection may take to be accepted, where a reply may take longer.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// Errors with these first words say that the command was not executed.
 const REFUSALS: [&str; 9] = [
@@ -100,7 +100,8 @@ impl ClusterClient {
         let connection = match self.connections.entry(proxy) {
             std::collections::hash_map::Entry::Occupied(open) => open.into_mut(),
             std::collections::hash_map::Entry::Vacant(place) => {
-                let mut connection = Connection::open_within(proxy, CONNECT_LIMIT).map_err(refused)?;
+                let limit = self.reply_limit.min(CONNECT_LIMIT);
+                let mut connection = Connection::open_within(proxy, limit).map_err(refused)?;
                 connection.set_reply_limit(self.reply_limit).map_err(refused)?;
                 place.insert(connection)
             }
