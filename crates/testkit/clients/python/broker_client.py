@@ -61,6 +61,12 @@ class Broker:
             return text
         return json.loads(text) if text else None
 
+    def unfit_replicas(self, name):
+        """The replicas that may not take over; only /api/v4 says that."""
+        with urllib.request.urlopen(self.base.replace("/v3/", f"/v4/clusters/{name}/health"), timeout=30) as answer:
+            shards = json.load(answer)["shards"]
+        return [shard["replica"]["node"] for shard in shards if shard["sync"] != "in_sync"]
+
     def refuses(self, method, path, status, code, body=None):
         try:
             answer = self.call(method, path, body)
@@ -499,6 +505,8 @@ def outlive_failover(walker, name):
     for key in keys:
         replies = follow(members[0], ["SET", key, f"of {key}"], ["WAIT", 1, 5000])
         check(replies == ["OK", 1], f"SET {key}: {replies}")
+    # A coordinator notes a little later than it is so that a replica may take over; until then the order is refused.
+    eventually("a replica may not take over", lambda: broker.unfit_replicas(name))
     gone = walker.random.choice(members)
     answer = broker.call("POST", f"proxies/failover/{gone}")
     check(answer["proxy"]["address"] not in members, f"a spare takes the place: {answer}")
