@@ -14,11 +14,11 @@ use super::metadata::{MetadataError, MetadataSource, Reading};
 
 /// How long one broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one of several may take before another is asked, or that many times as long as the last reading took. One
-/// that hangs must not keep leases from being renewed. When none has answered in time, each is asked again and
-/// given all the time.
+/// How long one of several may take over a reading before another is asked: one that hangs must not keep leases from
+/// being renewed. When none has answered in time, each is asked again and given all the time.
 const PATIENCE: Duration = Duration::from_millis(100);
-const PATIENCE_GROWTH: u32 = 4;
+/// Or that many times as long as the last reading took, where that is longer: much metadata take their time.
+const PATIENCE_READINGS: u32 = 4;
 /// How long one of several may take to do something. When it is not known whether it was done, that is read anew.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
@@ -98,7 +98,7 @@ impl RemoteBroker {
             return client.state_timed(known, wait).await;
         }
         let last_took = Duration::from_millis(self.shared.last_took_ms.load(Ordering::Relaxed));
-        let patience = PATIENCE.max(last_took * PATIENCE_GROWTH).min(TIMEOUT);
+        let patience = PATIENCE.max(last_took * PATIENCE_READINGS).min(TIMEOUT);
         let answer = match client.within(wait + patience).state_timed(known, wait).await {
             Err(ClientError::Unreachable { .. }) => client.state_timed(known, wait).await,
             answer => answer,
