@@ -10,6 +10,7 @@ pub mod errors;
 pub mod glob;
 pub mod info;
 pub mod local;
+pub mod merge;
 pub mod profile;
 pub mod routing;
 pub mod settings;

@@ -1,7 +1,8 @@
 //! Checks of the table as a whole.
 
-use super::class_table::TABLE;
-use super::{Args, Class, CommandId, CommandTable, KeyPlan, Reason, key_positions, snapshot};
+use super::catalog::class_table::TABLE;
+use super::catalog::snapshot;
+use super::{Args, Class, CommandId, CommandTable, KeyPlan, Reason, key_positions};
 use proptest::prelude::*;
 use std::collections::HashMap;
 

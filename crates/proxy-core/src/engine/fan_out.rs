@@ -4,8 +4,9 @@ use super::Engine;
 use super::dispatch::{Request, Taken};
 use super::gather::{Gather, Kind};
 use super::session::{SessionId, Slot};
-use crate::command::{Args, Command, Merge, SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
+use crate::command::{Args, Command, Merge};
 use crate::errors;
+use crate::merge::{SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::routing::TargetIndex;
 
 impl Engine {

@@ -1,7 +1,8 @@
 //! A reply that is put together from the replies of several backends.
 
-use crate::command::{Merge, merge, scan_reply};
+use crate::command::Merge;
 use crate::errors;
+use crate::merge::{merge, scan_reply};
 use resp::Protocol;
 
 /// Bytes that the parts of one gathered reply may hold together before the request is answered with an error.

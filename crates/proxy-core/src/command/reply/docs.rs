@@ -2,10 +2,9 @@
 //!
 //! The history of a command is left out: nobody reads it from a proxy and it would double the snapshot.
 
-use super::super::args::Args;
-use super::super::snapshot::unescape;
-use super::super::table::{Command, CommandTable};
 use super::{named, top_level};
+use crate::command::catalog::snapshot::unescape;
+use crate::command::{Args, Command, CommandTable};
 use resp::{Protocol, encode};
 
 /// The documentation of these commands, of all where there are none; a name that there is not is left out.

@@ -1,9 +1,7 @@
 //! COMMAND INFO: what the table knows of commands, ten fields each.
 
-use super::super::args::Args;
-use super::super::spec::{BeginSearch, FindKeys, KeySpec};
-use super::super::table::{Command, CommandTable};
 use super::{named, top_level};
+use crate::command::{Args, BeginSearch, Command, CommandTable, FindKeys, KeySpec};
 use resp::{Protocol, encode};
 
 /// Fields of one command since Redis 7.0.

@@ -1,7 +1,6 @@
 //! COMMAND LIST: names, all or by a filter.
 
-use super::super::args::Args;
-use super::super::table::{Command, CommandTable};
+use crate::command::{Args, Command, CommandTable};
 use crate::glob::matches_ignoring_case;
 use resp::encode;
 

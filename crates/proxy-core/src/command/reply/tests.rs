@@ -1,8 +1,8 @@
 //! Checks of the COMMAND replies that need no server.
 
-use super::super::snapshot::TEXT;
-use super::super::{Args, CommandCommand, CommandTable};
 use super::command_reply;
+use crate::command::catalog::snapshot::TEXT;
+use crate::command::{Args, CommandCommand, CommandTable};
 use resp::{Protocol, RequestLimits, RequestParser, Value, encode, parse_value};
 
 fn reply(which: CommandCommand, words: &[&str], protocol: Protocol) -> Vec<u8> {

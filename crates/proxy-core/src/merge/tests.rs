@@ -1,7 +1,7 @@
 //! Replies in, reply out.
 
-use super::super::class::Merge;
 use super::{MISMATCH, merge};
+use crate::command::Merge;
 use resp::Protocol::{self, Resp2, Resp3};
 
 /// Bytes are written with `~` for CR LF.

@@ -12,7 +12,7 @@
 //! +--+-----------------------------------+------------+
 //! ```
 
-use super::args::Args;
+use crate::command::Args;
 use resp::{Value, encode, parse_value};
 
 /// Bits of a cursor that say which primary.

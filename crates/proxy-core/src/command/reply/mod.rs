@@ -7,11 +7,8 @@ mod docs;
 mod info;
 mod list;
 
-use super::args::Args;
-use super::class::CommandCommand;
-use super::flags::{Flags, KeyFlags};
 use super::keys::{has_named_keys, named_keys};
-use super::table::{Command, CommandTable};
+use crate::command::{Args, Command, CommandCommand, CommandTable, Flags, KeyFlags};
 use resp::{Protocol, encode};
 
 const INVALID_COMMAND: &str = "ERR Invalid command specified";
@@ -72,7 +69,7 @@ pub fn command_reply(
 }
 
 /// The reply to COMMAND without arguments; the table keeps it.
-pub(super) fn all(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
+pub(in crate::command) fn all(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
     let mut out = Vec::new();
     info::all(table, protocol, &mut out);
     out

@@ -9,7 +9,7 @@ use super::class::{
 use super::refusal::Reason;
 
 /// Rows of a class and the commands that have it, separated by white space.
-pub(super) const TABLE: &[(Class, &str)] = &[
+pub(in crate::command) const TABLE: &[(Class, &str)] = &[
     (
         Class::Container,
         "acl client cluster commandlog config function latency memory module object pubsub script slowlog xgroup xinfo",

@@ -1,7 +1,7 @@
 //! A request that calls no command: Redis's own errors for it, to the byte.
 
-use super::args::Args;
 use super::table::{CommandId, CommandTable};
+use crate::command::Args;
 
 /// The bytes of names and arguments that Redis repeats in these errors.
 const ECHOED_BYTES_MAX: usize = 128;

@@ -1,8 +1,7 @@
 //! Applies a key specification to a request, as Redis's `getKeysUsingKeySpecs` does.
 
-use super::args::Args;
-use super::key_error::KeyError;
-use super::spec::{BeginSearch, FindKeys, KeySpec};
+use super::error::KeyError;
+use crate::command::{Args, BeginSearch, FindKeys, KeySpec};
 
 /// Arguments `first`, `first + step`, … up to `last`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

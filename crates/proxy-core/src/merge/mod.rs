@@ -5,8 +5,14 @@
 
 mod fields;
 mod latency;
+mod scan;
 
-use super::class::Merge;
+pub use scan::{
+    INVALID_CURSOR, SCAN_BACKEND_CURSOR_MAX, SCAN_NODES_MAX, scan_cursor_join, scan_cursor_of,
+    scan_cursor_split, scan_end, scan_reply, scan_request,
+};
+
+use crate::command::Merge;
 use resp::{Protocol, Value, encode, parse_value};
 
 /// The error where the primaries' replies cannot be understood together.
@@ -19,7 +25,7 @@ pub(super) struct Mismatch;
 
 /// Merges the replies of all primaries, in the order of the primaries, and appends the result to `out`.
 /// The first error among them wins. The replies of [`Merge::Scan`] are not for here: see
-/// [`super::scan_reply`].
+/// [`scan_reply`].
 ///
 /// # Panics
 /// When there is no reply, or `kind` is [`Merge::Scan`] — both are the caller's mistakes.

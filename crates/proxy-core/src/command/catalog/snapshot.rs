@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What Redis 8.2, Valkey 9.1 and Redis 7.0 say of their commands, the commands of modules, and our own.
-pub(super) const TEXT: &str = include_str!("../../snapshot/commands.txt");
+pub(in crate::command) const TEXT: &str = include_str!("../../../snapshot/commands.txt");
 
 /// What a column without content holds.
 const BLANK: &str = "-";
@@ -111,7 +111,7 @@ fn words(column: &str) -> Box<[Box<str>]> {
 }
 
 /// Undoes the `%XX` of the snapshot.
-pub(super) fn unescape(text: &str) -> Cow<'_, str> {
+pub(in crate::command) fn unescape(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

@@ -1,12 +1,9 @@
 //! The keys of a request: which arguments they are, for routing and for COMMAND GETKEYS.
 
-use super::args::Args;
-use super::custom_keys;
-use super::flags::{Flags, KeyFlags};
-use super::key_error::KeyError;
-use super::plan::{CustomKeys, KeyPlan};
+use super::custom;
+use super::error::KeyError;
 use super::spec_walk::{KeyGroup, keys_of};
-use super::table::Command;
+use crate::command::{Args, Command, CustomKeys, FindKeys, Flags, KeyFlags, KeyPlan};
 
 /// Appends to `out` every argument that decides where `args` must go, which must have the arity of
 /// `command`. These are its keys, a shard channel, and SORT's patterns. Nothing is appended for a command
@@ -30,8 +27,8 @@ pub fn key_positions(command: &Command, args: Args<'_>, out: &mut Vec<u32>) -> R
         }
         KeyPlan::Specs => by_specs(command, args, KeyFlags::EMPTY, &mut |position, _| out.push(position)),
         KeyPlan::Custom(rule) => {
-            custom_keys::keys(rule, command, args, &mut |position, _| out.push(position))?;
-            if rule == CustomKeys::Sort { custom_keys::sort_patterns(args, out) } else { Ok(()) }
+            custom::keys(rule, command, args, &mut |position, _| out.push(position))?;
+            if rule == CustomKeys::Sort { custom::sort_patterns(args, out) } else { Ok(()) }
         }
     }
 }
@@ -40,12 +37,15 @@ pub fn key_positions(command: &Command, args: Args<'_>, out: &mut Vec<u32>) -> R
 ///
 /// # Errors
 /// When the keys cannot be told.
-pub(super) fn named_keys(command: &Command, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)>, KeyError> {
+pub(in crate::command) fn named_keys(
+    command: &Command,
+    args: Args<'_>,
+) -> Result<Vec<(u32, KeyFlags)>, KeyError> {
     let mut keys = Vec::new();
     let mut found = |position, flags| keys.push((position, flags));
     match command.keys {
         KeyPlan::Custom(rule) if rule != CustomKeys::StreamRead => {
-            custom_keys::keys(rule, command, args, &mut found)?;
+            custom::keys(rule, command, args, &mut found)?;
         }
         _ if command.specs.is_empty() => {
             let mut positions = Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn named_keys(command: &Command, args: Args<'_>) -> Result<Vec<(u32, 
 }
 
 /// Whether COMMAND GETKEYS can name keys of this command at all.
-pub(super) fn has_named_keys(command: &Command) -> bool {
+pub(in crate::command) fn has_named_keys(command: &Command) -> bool {
     match command.keys {
         KeyPlan::None => false,
         _ if command.specs.is_empty() => true,
@@ -81,7 +81,7 @@ fn by_specs(
     let mut any = false;
     for spec in command.specs.iter().filter(|spec| !spec.flags.intersects(except)) {
         let Some(group) = keys_of(spec, args)? else {
-            if matches!(spec.find, super::spec::FindKeys::Count { .. }) && !takes_no_key(command) {
+            if matches!(spec.find, FindKeys::Count { .. }) && !takes_no_key(command) {
                 return Err(KeyError::Zero);
             }
             continue;

@@ -1,10 +1,7 @@
 //! The keys of commands that key specifications cannot describe, found as each command reads its arguments.
 
-use super::args::Args;
-use super::flags::{Flags, KeyFlags};
-use super::key_error::KeyError;
-use super::plan::CustomKeys;
-use super::table::Command;
+use super::error::KeyError;
+use crate::command::{Args, Command, CustomKeys, Flags, KeyFlags, KeyPlan};
 
 /// What a rule finds: the argument and what is done with that key.
 pub(super) type Found<'a> = &'a mut dyn FnMut(u32, KeyFlags);
@@ -205,6 +202,6 @@ fn is_claim(command: &Command, args: Args<'_>, index: usize) -> bool {
 /// Whether this request may hold its connection until something happens, though the command does not
 /// always: XREAD and XREADGROUP with BLOCK. One that is not well formed does not block.
 pub fn is_blocking_form(command: &Command, args: Args<'_>) -> bool {
-    command.keys == super::plan::KeyPlan::Custom(CustomKeys::StreamRead)
+    command.keys == KeyPlan::Custom(CustomKeys::StreamRead)
         && StreamOptions::of(command, args).is_ok_and(|options| options.block)
 }

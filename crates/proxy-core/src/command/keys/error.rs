@@ -1,6 +1,6 @@
 //! A request whose keys cannot be told: the error that Redis gives to it.
 
-use super::table::Command;
+use crate::command::Command;
 use std::borrow::Cow;
 
 /// Why the keys of a request cannot be told.

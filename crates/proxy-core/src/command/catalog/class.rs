@@ -30,7 +30,7 @@ pub enum Merge {
     MinEach,
     /// Arrays become one array.
     Concat,
-    /// A `SCAN` step: one primary at a time, see [`super::scan_reply`].
+    /// A `SCAN` step: one primary at a time, see [`crate::merge::scan_reply`].
     Scan,
     /// The first reply that is not null.
     AnyNonNull,

@@ -1,6 +1,5 @@
 //! The table of commands and the way from a request to the command it calls.
 
-use super::args::Args;
 use super::class::Class;
 use super::flags::Flags;
 use super::lookup::NameIndex;
@@ -8,6 +7,7 @@ use super::plan::{KeyPlan, LegacyRange};
 use super::snapshot;
 use super::spec::KeySpec;
 use super::unknown::Unknown;
+use crate::command::Args;
 use resp::Protocol;
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -55,7 +55,7 @@ pub struct Command {
     /// Backends have told their commands, and none of them has this one.
     pub absent: bool,
     /// The documentation columns of the snapshot; empty for a learned command.
-    pub(super) docs: &'static str,
+    pub(in crate::command) docs: &'static str,
 }
 
 impl Command {
@@ -170,12 +170,12 @@ impl CommandTable {
     }
 
     /// The reply to COMMAND without arguments, encoded once.
-    pub(super) fn encoded(&self, protocol: Protocol) -> &[u8] {
+    pub(in crate::command) fn encoded(&self, protocol: Protocol) -> &[u8] {
         let place = match protocol {
             Protocol::Resp2 => &self.encoded[0],
             Protocol::Resp3 => &self.encoded[1],
         };
-        place.get_or_init(|| super::reply::all(self, protocol).into())
+        place.get_or_init(|| crate::command::reply::all(self, protocol).into())
     }
 
     /// All commands in the order of their numbers.
