@@ -2,7 +2,7 @@
 //!
 //! In RESP2 a map is an array of keys and values in turn, and a ratio is a bulk string.
 
-use super::{Mismatch, integer_of};
+use super::parts::{Mismatch, integer_of};
 use resp::{Protocol, Value, encode};
 
 /// Integer fields of MEMORY STATS that are no amounts: averaged, not added.

@@ -5,12 +5,13 @@
 //! a shared connection; else it is refused. So nothing is ever forwarded by guess.
 
 use super::class::{Class, LocalCommand};
+use super::command::{Command, CommandId};
 use super::description::{Description, items};
 use super::flags::{Flags, KeyFlags};
 use super::plan::{KeyPlan, is_plain};
 use super::refusal::Reason;
 use super::spec::{BeginSearch, FindKeys, KeySpec};
-use super::table::{Command, CommandId, CommandTable};
+use super::table::CommandTable;
 use resp::Value;
 
 /// The most commands that a table holds, however many a backend claims to have.

@@ -1,7 +1,7 @@
 //! From a name to a command: two open-addressed hash tables, one for names of up to eight bytes packed
 //! into a word, one for longer names. Case does not matter.
 
-use super::table::CommandId;
+use super::command::CommandId;
 
 /// Names up to this many bytes are compared as one word.
 const PACKED_BYTES_MAX: usize = 8;

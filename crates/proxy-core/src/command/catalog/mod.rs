@@ -6,7 +6,9 @@
 mod bits;
 mod class;
 pub(super) mod class_table;
+mod command;
 mod description;
+pub(super) mod escape;
 mod flags;
 mod learn;
 mod lookup;
@@ -20,9 +22,10 @@ mod unknown;
 pub use class::{
     Class, ClientCommand, ClusterCommand, CommandCommand, ConfigCommand, LocalCommand, Merge, SlowlogCommand,
 };
+pub use command::{Command, CommandId};
 pub use flags::{Flags, KeyFlags};
 pub use plan::{CustomKeys, KeyPlan, LegacyRange};
 pub use refusal::Reason;
 pub use spec::{BeginSearch, FindKeys, KeySpec};
-pub use table::{Command, CommandId, CommandTable};
+pub use table::CommandTable;
 pub use unknown::Unknown;

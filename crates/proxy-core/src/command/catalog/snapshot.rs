@@ -1,12 +1,13 @@
 //! Reads the built-in snapshot of commands. Its format is described in `snapshot/make.py`, which writes it.
 
 use super::class::Class;
+use super::class_table::TABLE;
+use super::command::{Command, CommandId};
+use super::escape::unescape;
 use super::flags::Flags;
 use super::plan::{KeyPlan, LegacyRange};
 use super::refusal::Reason;
 use super::spec::KeySpec;
-use super::table::{Command, CommandId};
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// What Redis 8.2, Valkey 9.1 and Redis 7.0 say of their commands, the commands of modules, and our own.
@@ -69,10 +70,7 @@ pub(super) fn commands() -> Vec<Command> {
 
 /// The class of each name in the class table.
 fn classes() -> HashMap<&'static str, Class> {
-    super::class_table::TABLE
-        .iter()
-        .flat_map(|(class, names)| names.split_whitespace().map(move |name| (name, *class)))
-        .collect()
+    TABLE.iter().flat_map(|(class, names)| names.split_whitespace().map(move |name| (name, *class))).collect()
 }
 
 fn command(line: &'static str, id: CommandId, classes: &HashMap<&str, Class>) -> Option<Command> {
@@ -108,26 +106,4 @@ fn words(column: &str) -> Box<[Box<str>]> {
         BLANK => Box::default(),
         column => column.split(',').map(|word| unescape(word).into()).collect(),
     }
-}
-
-/// Undoes the `%XX` of the snapshot.
-pub(in crate::command) fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        plain.push_str(before);
-        let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        let Some(code) = code else {
-            plain.push('%');
-            rest = after;
-            continue;
-        };
-        plain.push(char::from(code));
-        rest = &after[2..];
-    }
-    plain.push_str(rest);
-    Cow::Owned(plain)
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: the `COMMAND` reply since Redis 7.0 ("Key specifications" in Redis's documentation).
 
+use super::escape::unescape;
 use super::flags::KeyFlags;
 
 /// One group of keys among a command's arguments.
@@ -66,7 +67,7 @@ impl KeySpec {
         let flags = KeyFlags::from_words(parts.next()?.split(','));
         let begin = begin_from_snapshot(parts.next()?)?;
         let find = find_from_snapshot(parts.next()?)?;
-        let notes = super::snapshot::unescape(parts.next().unwrap_or_default());
+        let notes = unescape(parts.next().unwrap_or_default());
         Some(KeySpec { flags, begin, find, notes: notes.into() })
     }
 }

@@ -1,80 +1,13 @@
 //! The table of commands and the way from a request to the command it calls.
 
-use super::class::Class;
-use super::flags::Flags;
+use super::command::{Command, CommandId};
 use super::lookup::NameIndex;
-use super::plan::{KeyPlan, LegacyRange};
 use super::snapshot;
-use super::spec::KeySpec;
 use super::unknown::Unknown;
 use crate::command::Args;
 use resp::Protocol;
 use std::collections::HashMap;
 use std::sync::OnceLock;
-
-/// Which command; dense from 0, so that it can index statistics. A subcommand has its own.
-/// A learned command keeps its number only within the table that learned it and those made from that one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct CommandId(pub u16);
-
-impl CommandId {
-    /// The number as an index.
-    #[inline]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// What is known of one command.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Command {
-    /// Its number.
-    pub id: CommandId,
-    /// In lower case; `client|kill` for a subcommand.
-    pub name: Box<str>,
-    /// How many arguments with the name; negative: at least that many.
-    pub arity: i16,
-    /// The server's flags.
-    pub flags: Flags,
-    /// Where the keys are.
-    pub keys: KeyPlan,
-    /// What it means to routing.
-    pub class: Class,
-    /// The subcommands of a container, else empty.
-    pub subcommands: Box<[CommandId]>,
-    /// First, last and step of the keys, as `COMMAND` lists them.
-    pub legacy: LegacyRange,
-    /// The server's key specifications.
-    pub specs: Box<[KeySpec]>,
-    /// ACL categories, without `@`.
-    pub acl: Box<[Box<str>]>,
-    /// Command tips.
-    pub tips: Box<[Box<str>]>,
-    /// Whether COMMAND shows it: not a module's command that no backend was seen to have.
-    pub listed: bool,
-    /// Backends have told their commands, and none of them has this one.
-    pub absent: bool,
-    /// The documentation columns of the snapshot; empty for a learned command.
-    pub(in crate::command) docs: &'static str,
-}
-
-impl Command {
-    /// Whether it can be forwarded without a closer look: one key, no form that blocks.
-    #[inline]
-    pub fn is_simple(&self) -> bool {
-        matches!(self.keys, KeyPlan::First)
-            && matches!(self.class, Class::Forward)
-            && !self.flags.contains(Flags::BLOCKING)
-            && !self.absent
-    }
-
-    /// Whether this many arguments, the name among them, are allowed.
-    #[inline]
-    pub fn accepts(&self, count: usize) -> bool {
-        let arity = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 { count >= arity } else { count == arity }
-    }
-}
 
 /// All commands. Immutable: what a backend teaches makes a new table.
 pub struct CommandTable {
@@ -169,13 +102,17 @@ impl CommandTable {
         self.commands.len()
     }
 
-    /// The reply to COMMAND without arguments, encoded once.
-    pub(in crate::command) fn encoded(&self, protocol: Protocol) -> &[u8] {
+    /// The reply to COMMAND without arguments, which `encode` makes the first time.
+    pub(in crate::command) fn encoded(
+        &self,
+        protocol: Protocol,
+        encode: fn(&CommandTable, Protocol) -> Vec<u8>,
+    ) -> &[u8] {
         let place = match protocol {
             Protocol::Resp2 => &self.encoded[0],
             Protocol::Resp3 => &self.encoded[1],
         };
-        place.get_or_init(|| crate::command::reply::all(self, protocol).into())
+        place.get_or_init(|| encode(self, protocol).into())
     }
 
     /// All commands in the order of their numbers.

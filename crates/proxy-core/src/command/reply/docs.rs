@@ -2,8 +2,8 @@
 //!
 //! The history of a command is left out: nobody reads it from a proxy and it would double the snapshot.
 
-use super::{named, top_level};
-use crate::command::catalog::snapshot::unescape;
+use super::names::{named, top_level};
+use crate::command::catalog::escape::unescape;
 use crate::command::{Args, Command, CommandTable};
 use resp::{Protocol, encode};
 

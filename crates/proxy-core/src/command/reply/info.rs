@@ -1,6 +1,6 @@
 //! COMMAND INFO: what the table knows of commands, ten fields each.
 
-use super::{named, top_level};
+use super::names::{named, top_level};
 use crate::command::{Args, BeginSearch, Command, CommandTable, FindKeys, KeySpec};
 use resp::{Protocol, encode};
 

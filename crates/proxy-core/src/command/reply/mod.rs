@@ -6,9 +6,11 @@
 mod docs;
 mod info;
 mod list;
+mod names;
+mod unknown;
 
 use super::keys::{has_named_keys, named_keys};
-use crate::command::{Args, Command, CommandCommand, CommandTable, Flags, KeyFlags};
+use crate::command::{Args, CommandCommand, CommandTable, Flags, KeyFlags};
 use resp::{Protocol, encode};
 
 const INVALID_COMMAND: &str = "ERR Invalid command specified";
@@ -50,11 +52,11 @@ pub fn command_reply(
 ) {
     let names = args.skip(2);
     match which {
-        CommandCommand::All => out.extend_from_slice(table.encoded(protocol)),
-        CommandCommand::Info if names.is_empty() => out.extend_from_slice(table.encoded(protocol)),
+        CommandCommand::All => out.extend_from_slice(table.encoded(protocol, whole)),
+        CommandCommand::Info if names.is_empty() => out.extend_from_slice(table.encoded(protocol, whole)),
         CommandCommand::Info => info::some(table, names, protocol, out),
         CommandCommand::Count => {
-            let count = top_level(table).count();
+            let count = names::top_level(table).count();
             encode::integer(out, i64::try_from(count).expect("fewer commands than ids"));
         }
         CommandCommand::Docs => docs::reply(table, names, protocol, out),
@@ -69,26 +71,10 @@ pub fn command_reply(
 }
 
 /// The reply to COMMAND without arguments; the table keeps it.
-pub(in crate::command) fn all(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
+fn whole(table: &CommandTable, protocol: Protocol) -> Vec<u8> {
     let mut out = Vec::new();
     info::all(table, protocol, &mut out);
     out
-}
-
-/// The listed commands that are no subcommands.
-fn top_level(table: &CommandTable) -> impl Iterator<Item = &Command> + Clone {
-    table.iter().filter(|command| command.listed && !command.absent && !command.name.contains('|'))
-}
-
-/// The listed command of a name as COMMAND INFO and DOCS take it: a subcommand is `container|name`.
-fn named<'t>(table: &'t CommandTable, name: &[u8]) -> Option<&'t Command> {
-    let mut parts = name.splitn(2, |byte| *byte == b'|');
-    let command = table.lookup(parts.next()?)?;
-    let command = match parts.next() {
-        Some(inner) => table.subcommand(command, inner)?,
-        None => command,
-    };
-    (command.listed && !command.absent).then_some(command)
 }
 
 /// Whether the flags of each key are wanted: GETKEYSANDFLAGS, not GETKEYS.

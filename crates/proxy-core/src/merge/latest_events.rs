@@ -1,6 +1,6 @@
-//! LATENCY LATEST and LATENCY HISTORY of several primaries.
+//! LATENCY LATEST: for each event, the latest time and the largest maximum.
 
-use super::{Mismatch, elements_of, integer_of};
+use super::parts::{Mismatch, elements_of, integer_of};
 use resp::{Value, encode};
 
 /// Fields of an event in LATENCY LATEST: its name, its time, its latest and its largest latency; Valkey adds
@@ -13,7 +13,7 @@ const LARGEST: usize = 3;
 type Event<'a> = (&'a [u8], Vec<i64>);
 
 /// For each event the time and latency of its latest occurrence, and the largest latency of all.
-pub(super) fn latest(parts: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Mismatch> {
+pub(super) fn latest_events(parts: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Mismatch> {
     let mut events: Vec<Event<'_>> = Vec::new();
     for part in parts {
         for row in elements_of(part)? {
@@ -53,25 +53,6 @@ fn join(known: &mut [i64], other: &[i64]) -> Result<(), Mismatch> {
     known[LARGEST] = known[LARGEST].max(other[LARGEST]);
     for (known, other) in known.iter_mut().zip(other).skip(LARGEST + 1) {
         *known = known.saturating_add(*other);
-    }
-    Ok(())
-}
-
-/// Rows of a time and a latency, the oldest first.
-pub(super) fn by_time(parts: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Mismatch> {
-    let mut rows: Vec<(i64, i64)> = Vec::new();
-    for part in parts {
-        for row in elements_of(part)? {
-            let [time, latency] = elements_of(row)? else { return Err(Mismatch) };
-            rows.push((integer_of(time)?, integer_of(latency)?));
-        }
-    }
-    rows.sort_by_key(|(time, _)| *time);
-    encode::array(out, rows.len());
-    for (time, latency) in rows {
-        encode::array(out, 2);
-        encode::integer(out, time);
-        encode::integer(out, latency);
     }
     Ok(())
 }
