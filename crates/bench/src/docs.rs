@@ -1,4 +1,4 @@
-//! The files of a run: the raw figures as JSON, the chart, and the sections of documents between their
+//! The files of a run: its figures as JSON, the chart, and the sections of documents between their
 //! markers. It must never touch the text outside the markers.
 
 use std::fs;
@@ -24,7 +24,7 @@ pub fn read_json(file: &Path) -> anyhow::Result<Report> {
     serde_json::from_slice(&bytes).with_context(|| format!("{} is not a report", file.display()))
 }
 
-/// Writes every sample, not only the medians.
+/// Writes the report with all samples that it holds.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -44,7 +44,7 @@ pub fn check_folder(folder: &Path) -> anyhow::Result<()> {
     replaced(&text, "").map(drop).with_context(|| format!("the section of {}", document.display()))
 }
 
-/// Writes `latest.json`, `cpu.svg` and the section of `README.md` into `folder`.
+/// Writes `latest.json` (a summary: the medians), `cpu.svg` and the section of `README.md` into `folder`.
 ///
 /// # Errors
 /// When README.md or its markers are missing, or a file cannot be written; a smoke run is refused.
@@ -57,7 +57,7 @@ pub fn write_all(report: &Report, folder: &Path) -> anyhow::Result<()> {
     }
     section.push_str(&table::markdown(report));
     replace_section(&folder.join("README.md"), &section)?;
-    write_json(report, &folder.join("latest.json"))
+    write_json(&report.summary(), &folder.join("latest.json"))
 }
 
 /// Writes the summary between the markers of a document.
@@ -144,7 +144,14 @@ pub(crate) mod tests {
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
         assert_eq!(readme.matches("cpu.svg").count(), 1, "{readme}");
         assert!(readme.starts_with("head\n"));
-        assert_eq!(read_json(&folder.path().join("latest.json")).unwrap(), report());
+        let latest = read_json(&folder.path().join("latest.json")).unwrap();
+        assert!(latest.cases.iter().flat_map(|case| &case.targets).all(|target| target.traffic.len() == 1));
+        assert_eq!(
+            table::markdown(&latest),
+            table::markdown(&report()),
+            "the summary shows what the run did"
+        );
+        assert_eq!(table::summary(&latest), table::summary(&report()));
         write_summary(&report(), &folder.path().join("README.md")).unwrap();
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
         assert!(readme.contains("CPU µs, twemproxy") && !readme.contains("cpu.svg"), "{readme}");

@@ -40,10 +40,10 @@ pub struct Options {
     /// Print the names of the cases and stop
     #[arg(long)]
     pub list: bool,
-    /// Write the raw figures to this file
+    /// Write every sample to this file
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// After a whole run, write README.md (between its markers), cpu.svg and latest.json into this folder
+    /// After a whole run, write README.md (between its markers), cpu.svg and latest.json (the medians) into this folder
     #[arg(long, value_name = "FOLDER")]
     pub docs: Option<PathBuf>,
     /// After a whole run, write a short comparison into this document, between its markers

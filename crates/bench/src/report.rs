@@ -39,7 +39,7 @@ pub struct CaseResult {
     pub targets: Vec<TargetResult>,
 }
 
-/// One target in one case: a sample for each round, of one of the two kinds.
+/// One target in one case: samples of one of the two kinds, one for each round or, in a summary, one for all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetResult {
     /// The target's name.
@@ -135,6 +135,18 @@ impl Report {
     pub fn case(&self, name: &str) -> Option<&CaseResult> {
         self.cases.iter().find(|case| case.name == name)
     }
+
+    /// The same report with one sample for each target in each case: all that tables and chart show. What needs
+    /// every sample, the verdicts, is kept as it was judged.
+    #[must_use]
+    pub fn summary(&self) -> Report {
+        let mut summary = self.clone();
+        for target in summary.cases.iter_mut().flat_map(|case| &mut case.targets) {
+            target.traffic = Traffic::median(&target.traffic).into_iter().collect();
+            target.idle = Idle::middle(&target.idle).into_iter().collect();
+        }
+        summary
+    }
 }
 
 impl CaseResult {
@@ -182,6 +194,14 @@ impl Idle {
         let grown_kib = self.many_kib as f64 - self.few_kib as f64;
         grown_kib * 1024.0 / (self.many - self.few) as f64
     }
+
+    /// The sample in the middle, by the bytes of each connection; `None` of none.
+    #[must_use]
+    pub fn middle(samples: &[Idle]) -> Option<Idle> {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(|one, two| one.bytes_each().total_cmp(&two.bytes_each()));
+        sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+    }
 }
 
 /// The middle value, or the mean of the two in the middle; `None` of none.
@@ -221,6 +241,9 @@ mod tests {
     fn bytes_of_an_idle_connection() {
         let idle = Idle { few: 1000, many: 10_000, few_kib: 5000, many_kib: 9500 };
         assert_eq!(idle.bytes_each(), 512.0);
+        let others = [5500, 9900].map(|many_kib| Idle { many_kib, ..idle });
+        assert_eq!(Idle::middle(&[others[0], others[1], idle]), Some(idle));
+        assert_eq!(Idle::middle(&[]), None);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, TableStyle, presets};
 
-use crate::report::{CaseResult, Idle, Report, Traffic, median};
+use crate::report::{CaseResult, Idle, Report, Traffic};
 
 /// The target to which the ratios refer; the first one where it did not run.
 const REFERENCE: &str = "nutcracker";
@@ -150,14 +150,10 @@ fn case_table(case: &CaseResult, style: TableStyle) -> Table {
 fn idle_table(case: &CaseResult, style: TableStyle) -> Table {
     let mut table = empty(style, &["target", "bytes each", "RSS MiB before", "RSS MiB after"]);
     for target in &case.targets {
-        let of = |pick: fn(&Idle) -> f64| median(target.idle.iter().map(pick));
-        let (Some(each), Some(few), Some(many)) =
-            (of(Idle::bytes_each), of(|idle| idle.few_kib as f64), of(|idle| idle.many_kib as f64))
-        else {
-            continue;
-        };
-        let mib = |kib: f64| format!("{:.1}", kib / 1024.0);
-        table.add_row([target.name.clone(), format!("{each:.0}"), mib(few), mib(many)]);
+        let Some(middle) = Idle::middle(&target.idle) else { continue };
+        let mib = |kib: u64| format!("{:.1}", kib as f64 / 1024.0);
+        let each = format!("{:.0}", middle.bytes_each());
+        table.add_row([target.name.clone(), each, mib(middle.few_kib), mib(middle.many_kib)]);
     }
     table
 }
