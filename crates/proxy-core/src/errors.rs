@@ -69,8 +69,6 @@ pub const WAITAOF_LOCAL: &str = "ERR value is out of range, value must between 0
 pub const NOT_POSITIVE: &str = "ERR value is out of range, must be positive";
 /// SLOWLOG GET with a count below -1.
 pub const SLOWLOG_COUNT: &str = "ERR count should be greater than or equal to -1";
-/// A slot that is no number from 0 to 16383.
-pub const INVALID_SLOT: &str = "ERR Invalid or out of range slot";
 /// CLUSTER COUNTKEYSINSLOT and GETKEYSINSLOT with a slot outside 0 to 16383.
 pub const INVALID_SLOT_RANGE: &str = "ERR Invalid slot";
 /// CLUSTER GETKEYSINSLOT with a slot or a count outside its bounds.
@@ -94,8 +92,6 @@ pub const NOT_A_PRIMARY: &str = "ERR The specified node is not a master";
 /// The proxy has no cluster. Clients of Undermoon look at the first word.
 pub const CLUSTER_NOT_FOUND: &str =
     "ERR_CLUSTER_NOT_FOUND this proxy serves no cluster; its metadata comes with UMCTL SETCLUSTER";
-/// The command works on several nodes and none of this proxy's nodes is a primary.
-pub const NO_LOCAL_PRIMARY: &str = "CLUSTERDOWN this proxy has no primary of the cluster";
 /// A write to a slot of which this proxy has only a replica, or a fenced primary.
 pub const READONLY_REPLICA: &str = "READONLY You can't write against a read only replica.";
 /// A command was forwarded from proxy to proxy too often.
@@ -115,10 +111,6 @@ pub const NOT_MY_META: &str = "ERR_NOT_MY_META a local node is not on this proxy
 
 /// One client more than `maxclients`.
 pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
-/// The session owes or holds more than it may.
-pub const OUTPUT_LIMIT: &str = "ERR the output of this connection is above its limit; it is being closed";
-/// The session has too many requests outstanding.
-pub const OUTSTANDING_LIMIT: &str = "ERR too many requests outstanding on this connection";
 /// A request that would have to be gathered in memory is too long for it.
 pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
      with a single key may be that large";
@@ -159,16 +151,6 @@ pub fn backend_unreachable(out: &mut Vec<u8>, backend: &Address) {
     write(out, &format!("CLUSTERDOWN backend {backend} is not reachable; the command was not executed"));
 }
 
-/// The connection ended while the command was in flight. `ERR`, because no client may retry blindly.
-pub fn backend_gone(out: &mut Vec<u8>, backend: &Address) {
-    write(
-        out,
-        &format!(
-            "ERR connection to backend {backend} was lost; the command may or may not have been executed"
-        ),
-    );
-}
-
 /// The node did not answer in time. `ERR`, because no client may retry blindly.
 pub fn backend_timeout(out: &mut Vec<u8>, backend: &Address, timeout_ms: u64) {
     write(
@@ -178,11 +160,6 @@ pub fn backend_timeout(out: &mut Vec<u8>, backend: &Address, timeout_ms: u64) {
              the command may or may not have been executed"
         ),
     );
-}
-
-/// The node sent bytes that are no reply; its connection is closed.
-pub fn backend_invalid(out: &mut Vec<u8>, backend: &Address) {
-    write(out, &format!("ERR backend {backend} sent an invalid reply"));
 }
 
 /// A connection to a node failed while the command was in flight. `ERR`, because no client may retry blindly.

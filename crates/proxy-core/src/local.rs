@@ -126,7 +126,7 @@ pub fn answer(
         Local::Select => connection::select(args, profile, context, out),
         Local::Readonly => connection::readonly(true, profile, out),
         Local::Readwrite => connection::readonly(false, profile, out),
-        Local::Asking => connection::asking(profile, out),
+        Local::Asking => connection::asking(out),
         Local::Auth => auth::auth(args, profile, context, out),
         Local::Hello => auth::hello(args, profile, context, out),
         Local::Time => server::time(context, out),

@@ -28,8 +28,6 @@ pub struct Profile {
     pub authenticated: bool,
     /// READONLY: reads of slots of which this proxy has a replica are served from it.
     pub readonly: bool,
-    /// ASKING: holds for the next command only.
-    pub asking: bool,
     /// The client's end of the connection.
     pub peer: SocketAddr,
     /// Our end of the connection.
@@ -66,7 +64,6 @@ impl Profile {
             protocol: Protocol::Resp2,
             authenticated: false,
             readonly: false,
-            asking: false,
             peer,
             local,
             extras: None,
@@ -103,11 +100,6 @@ impl Profile {
         }
     }
 
-    /// Whether ASKING precedes this command; forgets it.
-    pub fn take_asking(&mut self) -> bool {
-        std::mem::take(&mut self.asking)
-    }
-
     /// RESET: back to what the session was when it was accepted. `authenticated` tells whether a session needs
     /// no password. As in Redis, the library's name and version stay.
     pub fn reset(&mut self, authenticated: bool) {
@@ -115,7 +107,6 @@ impl Profile {
         self.protocol = Protocol::Resp2;
         self.authenticated = authenticated;
         self.readonly = false;
-        self.asking = false;
         if let Some(extras) = self.extras.as_deref_mut() {
             extras.name = Box::default();
             extras.user = Box::default();
@@ -147,14 +138,6 @@ mod tests {
         profile.set_name(b"a");
         profile.set_name(b"");
         assert_eq!(profile.name(), b"");
-    }
-
-    #[test]
-    fn asking_holds_once() {
-        let mut profile = profile();
-        profile.asking = true;
-        assert!(profile.take_asking());
-        assert!(!profile.take_asking());
     }
 
     #[test]

@@ -72,9 +72,8 @@ pub(super) fn readonly(on: bool, profile: &mut Profile, out: &mut Vec<u8>) -> Af
     After::Done
 }
 
-/// `ASKING`
-pub(super) fn asking(profile: &mut Profile, out: &mut Vec<u8>) -> After {
-    profile.asking = true;
+/// `ASKING`: changes nothing, because no slot of a proxy is ever half moved.
+pub(super) fn asking(out: &mut Vec<u8>) -> After {
     encode::simple(out, "OK");
     After::Done
 }
