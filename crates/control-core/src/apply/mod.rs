@@ -9,6 +9,7 @@ mod migrations;
 mod nodes;
 mod proxies;
 mod scaling;
+mod settled;
 
 use crate::command::{Command, Reply};
 use crate::error::ApplyError;

@@ -3,7 +3,7 @@
 use model::ClusterName;
 
 use super::clusters::{chunk_count, empty_chunk, find_proxies, note_use, release};
-use super::scaling::check_settled;
+use super::settled::check_settled;
 use crate::command::Reply;
 use crate::error::ApplyError;
 use crate::state::{Chunk, State};

@@ -7,23 +7,12 @@ use model::{ClusterName, Epoch, SlotRanges};
 use super::clusters::chunk_count;
 use super::migrations::schedule;
 use super::nodes::add_chunks;
+use super::settled::check_settled;
 use crate::command::Reply;
 use crate::error::ApplyError;
 use crate::slot_plan::plan_moves;
 use crate::state::{Chunk, Cluster, Migration, ScaleJob, ShardId, State};
 use crate::time::TimeMs;
-
-/// That nothing moves and no nodes are being added.
-pub(super) fn check_settled(state: &State, name: &ClusterName) -> Result<(), ApplyError> {
-    let cluster = state.cluster(name)?;
-    if cluster.scaling.is_some() {
-        return Err(ApplyError::NodeNumberChanging(name.clone()));
-    }
-    if !cluster.migrations.is_empty() {
-        return Err(ApplyError::MigrationRunning(name.clone()));
-    }
-    Ok(())
-}
 
 /// Starts to spread the slots over all nodes.
 pub(super) fn expand(state: &mut State, name: &ClusterName) -> Result<Reply, ApplyError> {

@@ -2,57 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use model::{Address, ClusterName, Epoch, SLOT_COUNT, Slot, SlotRanges};
+use model::{Address, ClusterName, Epoch, SLOT_COUNT, SlotRanges};
 
 use super::chunk::Half;
 use super::cluster::{Cluster, FINISHED_MIGRATIONS_MAX};
-use super::store::{META_VERSION, State};
-
-/// How a state contradicts itself.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StateFault {
-    /// The dump has another form.
-    #[error("metadata of version '{0}', this is version '{META_VERSION}'")]
-    Version(String),
-    /// An epoch lies above the highest that was given out.
-    #[error("epoch {found} of {of} is above the global epoch {global}")]
-    Epoch {
-        /// What has the epoch.
-        of: String,
-        /// The epoch.
-        found: Epoch,
-        /// The highest that was given out.
-        global: Epoch,
-    },
-    /// A slot has no owner or several.
-    #[error("cluster {cluster}: slot {slot} has {owners} owners")]
-    Owners {
-        /// The cluster.
-        cluster: ClusterName,
-        /// The slot.
-        slot: Slot,
-        /// How many shards own it.
-        owners: usize,
-    },
-    /// A chunk or a proxy contradicts the other.
-    #[error("proxy {proxy}: {what}")]
-    Proxy {
-        /// The proxy.
-        proxy: Address,
-        /// What is wrong.
-        what: &'static str,
-    },
-    /// A migration moves what its source does not own, or what another moves too.
-    #[error("cluster {cluster}: migration of {ranges}: {what}")]
-    Migration {
-        /// The cluster.
-        cluster: ClusterName,
-        /// The slots.
-        ranges: SlotRanges,
-        /// What is wrong.
-        what: &'static str,
-    },
-}
+use super::fault::StateFault;
+use super::store::State;
+use super::version::META_VERSION;
 
 impl State {
     /// Checks all that must hold: each slot of a cluster has one owner, a proxy serves one place, the halves

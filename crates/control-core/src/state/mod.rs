@@ -3,18 +3,21 @@
 mod check;
 mod chunk;
 mod cluster;
+mod fault;
 mod names;
 mod proxy;
 mod settings;
 mod store;
 mod table;
+mod version;
 
-pub use check::StateFault;
 pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
 pub(crate) use cluster::FINISHED_MIGRATIONS_MAX;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
+pub use fault::StateFault;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy};
 pub use settings::Settings;
-pub use store::{EPOCH_GIVEN_MAX, META_VERSION, State};
+pub use store::State;
 pub use table::{Difference, Table};
+pub use version::{EPOCH_GIVEN_MAX, META_VERSION};

@@ -10,14 +10,9 @@ use super::names::{HostName, ReporterId};
 use super::proxy::Proxy;
 use super::settings::Settings;
 use super::table::Table;
+use super::version::META_VERSION;
 use crate::error::ApplyError;
 use crate::time::TimeMs;
-
-/// The version of the metadata's form; a dump of another is refused.
-pub const META_VERSION: &str = "undermoon-1";
-
-/// The highest epoch that can be asked for: above it there is room for more changes than there will ever be.
-pub const EPOCH_GIVEN_MAX: Epoch = Epoch(1 << 62);
 
 /// The whole of the metadata. Changed by [`crate::apply`] only. A copy costs little: it shares what does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
