@@ -12,6 +12,7 @@
 //! A transaction holds at most 1 head, 64 documents of proxies, 32 of clusters and 2 operations on events: under
 //! the 128 that etcd accepts unless configured otherwise.
 
+mod failure;
 mod options;
 mod reader;
 mod watcher;
@@ -22,6 +23,7 @@ use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, KvClient, Tx
 use tokio::sync::watch;
 
 use super::{Base, Loaded, Store, StoreError, Update};
+use failure::unavailable;
 pub use options::EtcdOptions;
 use reader::{HEAD, read};
 
@@ -116,9 +118,4 @@ impl Store for Etcd {
     fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-fn unavailable(error: Error) -> StoreError {
-    StoreError::Unavailable(format!("etcd: {error}"))
 }

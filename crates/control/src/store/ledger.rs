@@ -21,10 +21,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::change_error::ChangeError;
 use super::document::{Document, WriterId};
 use super::event_log::{EVENTS_MAX, EventLog};
 use super::history::{HistoryId, begins_history};
-use super::metadata::{ChangeError, Snapshot};
+use super::snapshot::Snapshot;
 use super::subject::{remarks, stamp, subject};
 use super::{Base, Store, StoreError, Update};
 use crate::wall_clock;

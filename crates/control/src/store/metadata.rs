@@ -5,61 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use api::v4::EventPage;
-use control_core::{ApplyError, Command, Reply, State};
+use control_core::{Command, Reply};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::change_error::ChangeError;
 use super::event_log::EventLog;
-use super::history::{HistoryId, Mark};
+use super::history::Mark;
 use super::ledger::{Ledger, Request};
+use super::snapshot::Snapshot;
 use super::{Store, StoreError};
 
 /// How many changes and confirmations may wait for the store; more are refused.
 const QUEUE_MAX: usize = 1024;
-
-/// The metadata at one point of its history.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// What `change` counts in.
-    pub history: HistoryId,
-    /// The number of the last change in it; 0 if there was none.
-    pub change: u64,
-    /// The metadata.
-    pub state: State,
-}
-
-impl Snapshot {
-    /// Where in the history it is.
-    #[must_use]
-    pub const fn mark(&self) -> Mark {
-        Mark { history: self.history, change: self.change }
-    }
-
-    /// Whether it holds what is not known at `mark`.
-    #[must_use]
-    pub fn is_news(&self, mark: Mark) -> bool {
-        self.history != mark.history || self.change > mark.change
-    }
-}
-
-/// Why a change was not made, or not surely.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChangeError {
-    /// The metadata refuses it; nothing was changed.
-    #[error(transparent)]
-    Refused(#[from] ApplyError),
-    /// Too many others change the metadata; nothing was changed. Retry.
-    #[error("others keep changing the metadata; retry")]
-    Conflict,
-    /// Too many changes wait; nothing was changed. Retry later.
-    #[error("too many changes wait for the store; retry later")]
-    Busy,
-    /// The store cannot be used; nothing was changed. Retry later.
-    #[error("{0}")]
-    Unavailable(String),
-    /// The store was lost while it was asked: look before you retry.
-    #[error("{0}")]
-    Unknown(String),
-}
 
 /// Reads and changes the metadata. Cheap to clone.
 #[derive(Clone)]

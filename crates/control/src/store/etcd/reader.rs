@@ -5,7 +5,7 @@ use etcd_client::{GetOptions, KvClient, Txn, TxnOp, TxnOpResponse};
 
 use super::super::document::DocumentError;
 use super::super::{Base, Loaded, PartKey, StoreError};
-use super::unavailable;
+use super::failure::unavailable;
 
 /// The key of the head, after the prefix.
 pub(super) const HEAD: &str = "parts/head";
