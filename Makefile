@@ -31,7 +31,7 @@ server: setup-run ## Build, and run one server proxy on 5299 for the Redis on 12
 test: ## Set up what the tests need, and run all of them (ARGUMENTS="-p model" for some)
 	@scripts/test $(ARGUMENTS)
 
-lint: ## Check format, clippy, licences, documents and scripts; changes nothing
+lint: ## Check format, clippy, licences, documents, imports and scripts; changes nothing
 	@scripts/lint
 
 fmt: ## Format the code
