@@ -145,17 +145,98 @@ fn the_link_checker_finds_faults() {
     assert_eq!(links(text), ["c.md", "e", "g#h"]);
 }
 
-/// Every crate is in the map, and every file that the map names exists.
+/// Every file that the map names exists.
 #[test]
-fn the_map_of_crates_is_complete() {
+fn the_map_names_files_that_are_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = document("ARCHITECTURE.md");
-    for entry in std::fs::read_dir(root.join("crates")).expect("the crates") {
-        let name = entry.expect("a crate").file_name();
-        let name = name.to_str().expect("UTF-8");
-        assert!(text.contains(&format!("\n| `{name}` | ")), "{name} has no row in ARCHITECTURE.md");
-    }
     let paths = text.split('`').filter(|piece| piece.starts_with("crates/") && !piece.contains('\n'));
     let missing: Vec<&str> = paths.filter(|path| !root.join(path).exists()).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:?}");
+}
+
+/// A crate as ARCHITECTURE.md's table shows it, or as its manifest does.
+#[derive(PartialEq, Eq, Debug)]
+struct Crate {
+    name: String,
+    /// The crates of this workspace that it is built from, in the order of their names.
+    uses: Vec<String>,
+}
+
+/// The rows of the table of crates, each with its kind.
+fn crates_of_the_map(text: &str) -> Vec<(Crate, String)> {
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("Crates")).expect("a section on crates");
+    let table = section.split("\n\n").find(|part| part.starts_with("| crate ")).expect("a table of crates");
+    let row = |line: &str| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, name, kind, _, uses, _] = cells[..] else { panic!("not a row of four cells: {line}") };
+        let mut uses: Vec<String> = uses.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+        uses.sort();
+        (Crate { name: name.trim_matches('`').to_owned(), uses }, kind.to_owned())
+    };
+    table.lines().skip(2).map(row).collect()
+}
+
+/// The crates under `crates/`, as their manifests say.
+fn crates_of_cargo() -> Vec<Crate> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let names = std::fs::read_dir(&folder)
+        .expect("the crates")
+        .map(|entry| entry.expect("a crate").file_name().into_string().expect("a name in UTF-8"));
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    let uses = |name: &str| {
+        let manifest: toml::Table =
+            document(&format!("crates/{name}/Cargo.toml")).parse().expect("a manifest");
+        let libraries = manifest.get("dependencies").and_then(|table| table.as_table());
+        let libraries = libraries.into_iter().flat_map(toml::Table::keys);
+        libraries.filter(|library| names.contains(library)).cloned().collect()
+    };
+    names.iter().map(|name| Crate { name: name.clone(), uses: uses(name) }).collect()
+}
+
+#[test]
+fn the_table_of_crates_says_what_cargo_does() {
+    let mut shown: Vec<Crate> =
+        crates_of_the_map(&document("ARCHITECTURE.md")).into_iter().map(|(row, _)| row).collect();
+    shown.sort_by(|one, two| one.name.cmp(&two.name));
+    assert_eq!(
+        shown,
+        crates_of_cargo(),
+        "ARCHITECTURE.md's table of crates (left) and the manifests (right)"
+    );
+}
+
+#[test]
+fn a_row_of_the_table_is_read_as_it_stands() {
+    let text = "# A\n\n## Crates\n\nText.\n\n| crate | kind | holds | uses of ours |\n|---|---|---|---|\n\
+                | `b` | shell | `x`, y | `c`, `a` |\n| `a` | pure | z | |\n\n| other |\n";
+    let row = |name: &str, uses: &[&str]| Crate {
+        name: name.to_owned(),
+        uses: uses.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let expected = vec![(row("b", &["a", "c"]), "shell".to_owned()), (row("a", &[]), "pure".to_owned())];
+    assert_eq!(crates_of_the_map(text), expected);
+}
+
+/// A pure crate is built from pure crates only, and clippy keeps it from clocks, sockets and the like beside what
+/// it asks of every crate.
+#[test]
+fn pure_crates_are_kept_pure() {
+    let shown = crates_of_the_map(&document("ARCHITECTURE.md"));
+    let pure: Vec<&Crate> = shown.iter().filter(|(_, kind)| kind == "pure").map(|(row, _)| row).collect();
+    assert!(pure.len() >= 4, "too few pure crates: {pure:?}");
+    let everywhere = document("clippy.toml");
+    let bans = document("crates/resp/clippy.toml");
+    for asked in everywhere.lines() {
+        assert!(bans.lines().any(|line| line == asked), "crates/resp/clippy.toml lacks {asked}");
+    }
+    for row in &pure {
+        let strange: Vec<_> =
+            row.uses.iter().filter(|used| !pure.iter().any(|row| row.name == **used)).collect();
+        assert!(strange.is_empty(), "{} is pure and uses {strange:?}", row.name);
+        let file = format!("crates/{}/clippy.toml", row.name);
+        assert_eq!(document(&file), bans, "{file} differs from crates/resp/clippy.toml");
+    }
 }

@@ -93,6 +93,7 @@ fn heal(world: &mut World) {
 }
 
 /// How many worlds are broken; each takes about a fifth of a second.
+#[expect(clippy::disallowed_methods, reason = "the person who runs the test says how many")]
 fn cases() -> u32 {
     std::env::var("REPAIR_CASES").map_or(24, |text| text.parse().unwrap())
 }

@@ -243,6 +243,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "workers write on threads of their own")]
     fn a_reader_sees_what_the_writer_wrote() {
         let stats = WorkerStats::new();
         std::thread::scope(|scope| {
