@@ -1,6 +1,7 @@
 //! The proxy's decisions without IO: command table, sessions, routing, replies.
 //!
 //! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
+#![forbid(unsafe_code)]
 
 pub mod cluster_replies;
 pub mod command;

@@ -1,5 +1,6 @@
 //! In the steady state of the common case a request allocates nothing: GET and SET of small values, pipelined or not,
 //! many sessions, one node, batches held or not.
+#![expect(unsafe_code, reason = "an allocator that counts can be written in no other way")]
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,7 +1,5 @@
 //! The data plane's IO: listeners, workers and their event loop, backends, the control thread.
 
-#![deny(unsafe_code)]
-
 pub mod config;
 mod control;
 mod run_error;

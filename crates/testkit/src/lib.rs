@@ -3,7 +3,6 @@
 //!
 //! Everything started here is stopped by its own pid when it is dropped, and dies with the test in any case.
 //! Nothing here may be used outside tests and tools.
-#![deny(unsafe_code)]
 
 pub mod binary;
 pub mod chaos;
