@@ -40,20 +40,20 @@ impl Collector for BrokerCollector {
         let is_healthy = i64::from(self.metadata.problem().is_none());
         let gauges = [
             ("broker_healthy", "1 while the store can be used, else 0", is_healthy),
-            ("broker_clusters", "Clusters", count(state.clusters.len())),
+            ("broker_clusters", "Clusters in the metadata", count(state.clusters.len())),
             ("broker_proxies", "Registered proxies", count(state.proxies.len())),
             (
                 "broker_proxies_free",
-                "Proxies that a cluster could be given",
+                "Registered proxies that can be allocated to a cluster",
                 proxies(control_core::Proxy::is_free),
             ),
             ("broker_proxies_failed", "Proxies that count as failed", proxies(|p| p.failed_since.is_some())),
             (
                 "broker_proxies_reported",
-                "Proxies that somebody reports as failed",
+                "Proxies that at least one coordinator reports as failed",
                 count(state.failures.len()),
             ),
-            ("broker_migrations", "Migrations that run or wait", count(moving)),
+            ("broker_migrations", "Slot migrations that are running or waiting", count(moving)),
             (
                 "broker_epoch",
                 "The highest epoch that was ever given out",
@@ -65,10 +65,14 @@ impl Collector for BrokerCollector {
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         let changes = ConstCounter::new(snapshot.change);
-        let help = "Changes of the metadata, by all brokers together";
+        let help = "Changes of the metadata, made by all brokers";
         changes.encode(encoder.encode_descriptor("broker_changes", help, None, changes.metric_type())?)?;
-        let mut family =
-            encoder.encode_descriptor("broker_requests", "HTTP requests", None, MetricType::Counter)?;
+        let mut family = encoder.encode_descriptor(
+            "broker_requests",
+            "HTTP requests, by their outcome",
+            None,
+            MetricType::Counter,
+        )?;
         let read = |counter: &AtomicU64| ConstCounter::new(counter.load(Ordering::Relaxed));
         for (outcome, counter) in [
             ("succeeded", &self.requests.succeeded),

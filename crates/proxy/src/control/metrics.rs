@@ -30,17 +30,23 @@ const COUNTER: MetricType = MetricType::Counter;
 const GAUGE: MetricType = MetricType::Gauge;
 
 const TOTALS: &[Row<Totals>] = &[
-    ("proxy_sessions", "Client connections now", GAUGE, |t| t.sessions),
+    ("proxy_sessions", "Open client connections", GAUGE, |t| t.sessions),
     ("proxy_sessions_accepted", "Client connections accepted", COUNTER, |t| t.sessions_accepted),
     ("proxy_sessions_rejected", "Client connections refused because of maxclients", COUNTER, |t| {
         t.sessions_rejected
     }),
-    ("proxy_sessions_output_limit", "Client connections closed because they owed too much", COUNTER, |t| {
-        t.sessions_output_limit
-    }),
-    ("proxy_sessions_timed_out", "Client connections closed because they were idle", COUNTER, |t| {
-        t.sessions_timed_out
-    }),
+    (
+        "proxy_sessions_output_limit",
+        "Client connections closed because they did not read their replies",
+        COUNTER,
+        |t| t.sessions_output_limit,
+    ),
+    (
+        "proxy_sessions_timed_out",
+        "Client connections closed because they were idle for session_timeout",
+        COUNTER,
+        |t| t.sessions_timed_out,
+    ),
     ("proxy_protocol_errors", "Client connections closed for a protocol error", COUNTER, |t| {
         t.protocol_errors
     }),
@@ -48,9 +54,11 @@ const TOTALS: &[Row<Totals>] = &[
     ("proxy_client_bytes_out", "Bytes written to clients", COUNTER, |t| t.bytes_out),
     ("proxy_requests", "Requests taken from clients", COUNTER, |t| t.requests),
     ("proxy_turns", "Turns of the workers' event loops", COUNTER, |t| t.turns),
-    ("proxy_batches", "Writes to nodes, each of one batch", COUNTER, |t| t.batches),
-    ("proxy_batched_requests", "Requests in those batches", COUNTER, |t| t.batched_requests),
-    ("proxy_slow_requests", "Requests put into the slow log", COUNTER, |t| t.slow_requests),
+    ("proxy_batches", "Batches of requests written to nodes; each is one system call", COUNTER, |t| {
+        t.batches
+    }),
+    ("proxy_batched_requests", "Requests written to nodes in batches", COUNTER, |t| t.batched_requests),
+    ("proxy_slow_requests", "Requests added to the slow log", COUNTER, |t| t.slow_requests),
 ];
 
 const COMMANDS: &[Row<CommandTotals>] = &[
@@ -60,16 +68,29 @@ const COMMANDS: &[Row<CommandTotals>] = &[
 ];
 
 const BACKENDS: &[Row<BackendTotals>] = &[
-    ("proxy_backend_connections", "Connections to the node, open or being opened", GAUGE, |b| b.connections),
+    ("proxy_backend_connections", "Connections to the node that are open or being opened", GAUGE, |b| {
+        b.connections
+    }),
     ("proxy_backend_connected", "Connections to the node that are usable", GAUGE, |b| b.connected),
     ("proxy_backend_requests", "Requests sent to the node", COUNTER, |b| b.requests),
     ("proxy_backend_replies", "Replies received from the node", COUNTER, |b| b.replies),
     ("proxy_backend_errors", "Error replies received from the node", COUNTER, |b| b.errors),
-    ("proxy_backend_lost", "Requests that failed because a connection did", COUNTER, |b| b.lost),
-    ("proxy_backend_timeouts", "Requests not answered in time", COUNTER, |b| b.timeouts),
-    ("proxy_backend_reconnects", "Connections made after the first", COUNTER, |b| b.reconnects),
-    ("proxy_backend_connect_failures", "Attempts to connect that failed", COUNTER, |b| b.connect_failures),
-    ("proxy_backend_batches", "Writes to the node, each of one batch", COUNTER, |b| b.batches),
+    ("proxy_backend_lost", "Requests that failed because their connection to the node broke", COUNTER, |b| {
+        b.lost
+    }),
+    (
+        "proxy_backend_timeouts",
+        "Requests that the node did not answer within backend_timeout",
+        COUNTER,
+        |b| b.timeouts,
+    ),
+    ("proxy_backend_reconnects", "Connections to the node made after its first one", COUNTER, |b| {
+        b.reconnects
+    }),
+    ("proxy_backend_connect_failures", "Attempts to connect to the node that failed", COUNTER, |b| {
+        b.connect_failures
+    }),
+    ("proxy_backend_batches", "Batches of requests written to the node", COUNTER, |b| b.batches),
     ("proxy_backend_bytes_out", "Bytes written to the node", COUNTER, |b| b.bytes_out),
     ("proxy_backend_bytes_in", "Bytes read from the node", COUNTER, |b| b.bytes_in),
 ];
@@ -82,7 +103,7 @@ const PICTURE: &[Row<Picture>] = &[
 
 const NODES: &[Row<NodeStatus>] = &[
     ("proxy_node_loading", "1 while the node loads its data", GAUGE, |n| u64::from(n.loading)),
-    ("proxy_node_primary", "1 if the node replicates nobody", GAUGE, |n| {
+    ("proxy_node_primary", "1 if the node is a primary, 0 if it is a replica", GAUGE, |n| {
         u64::from(n.role == NodeRole::Primary)
     }),
     ("proxy_node_link_up", "1 if the node is a primary, or a replica whose link is up", GAUGE, |n| {
@@ -161,7 +182,7 @@ fn commands(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, picture: &
     let used: Vec<_> =
         snapshot.commands.iter().map(|(id, totals)| ([("command", name(*id))], totals)).collect();
     families(encoder, COMMANDS, &used)?;
-    let help = "Times from reading a request to having its reply";
+    let help = "Time from reading a request to having its reply, in seconds";
     let name = "proxy_command_duration_seconds";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (labels, totals) in used.iter().filter(|(_, totals)| totals.timed > 0) {
