@@ -16,7 +16,7 @@ use crate::wire::{Connection, Reply};
 const FILES_MARGIN: u64 = 512;
 /// Files that a run asks for.
 const FILES_WANTED: u64 = 1 << 15;
-/// Memory counts as settled when it was the same in so many looks in a row.
+/// Memory counts as settled when this many looks in a row found the same.
 const LOOKS_SAME: u32 = 5;
 /// Time between two looks: a server may give back buffers a little after the last request.
 const LOOK_PAUSE: Duration = Duration::from_millis(40);
@@ -59,7 +59,7 @@ pub fn raise_files_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Fails unless so many connections fit into the limit of open files.
+/// Fails unless that many connections fit into the limit of open files.
 ///
 /// # Errors
 /// When they do not.

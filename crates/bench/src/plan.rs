@@ -51,9 +51,9 @@ pub enum Load {
 /// How the time for a case is divided.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Division {
-    /// So many times as many rounds as the run has.
+    /// The factor on the run's number of rounds.
     pub rounds: u32,
-    /// Each so many times as long.
+    /// The factor on the length of each round.
     pub seconds: f64,
 }
 

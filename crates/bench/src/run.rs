@@ -285,7 +285,7 @@ impl Rounds<'_, '_> {
             return;
         }
         for target in targets {
-            // Only a process that can be started anew can show what it grows by.
+            // Only a process that can be restarted can show what it grows by.
             let Some(program) = target.program else { continue };
             let measure = || -> anyhow::Result<Vec<Idle>> {
                 let one = |_| self.idle_once(program, few, many);

@@ -39,7 +39,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 pub enum Brokers {
     /// One broker with one file.
     Embedded,
-    /// So many brokers on one etcd.
+    /// That many brokers on one etcd.
     OnEtcd(usize),
 }
 
@@ -68,7 +68,7 @@ pub struct ManagedOptions {
 }
 
 impl ManagedOptions {
-    /// One broker, one coordinator, and so many hosts on the loopback, all with default settings.
+    /// One broker, one coordinator, and that many hosts on the loopback, all with default settings.
     #[must_use]
     pub fn of(hosts: usize) -> Self {
         Self {
@@ -158,7 +158,7 @@ impl ManagedCluster {
         }
     }
 
-    /// Makes a cluster of so many nodes, two on each host.
+    /// Makes a cluster of that many nodes, two on each host.
     ///
     /// # Errors
     /// When the broker refuses.

@@ -101,7 +101,7 @@ fn ask(server: SocketAddr, shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Runs `attempt`, which begins anew each time, until nothing is wrong. It is tried again only where the machine stalled
+/// Runs `attempt`, which begins again each time, until nothing is wrong. It is tried again only where the machine stalled
 /// meanwhile, and then says so.
 ///
 /// # Errors

@@ -105,7 +105,7 @@ fn a_write_removed_behind_the_proxys_back_is_found() -> Result<()> {
     let quiet = judged(&places, || Ok(()))?;
     ensure!(quiet.broken.is_empty() && quiet.judged > 100, "found {:?}", quiet.broken);
 
-    // The keys begin anew, as the judge supposes.
+    // The keys begin again, as the judge supposes.
     redis.connect()?.say("FLUSHALL")?.expect_ok()?;
     let removed = judged(&places, || {
         let mut node = redis.connect()?;

@@ -30,7 +30,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// So many requests at a time, each for so long.
+    /// Limits the number of requests at a time, and the duration of each.
     pub(super) fn new(requests_max: usize, time: Duration, counts: Arc<RequestCounts>) -> Self {
         Self { permits: Semaphore::new(requests_max), time, counts }
     }

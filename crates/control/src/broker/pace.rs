@@ -1,6 +1,6 @@
 //! How fast the slots of each cluster move, as this broker has seen it.
 //!
-//! Nothing of it is kept: a broker that starts anew has to see something move first. What is counted is slots whose
+//! Nothing of it is kept: a broker that restarts has to see something move first. What is counted is slots whose
 //! move is committed.
 
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Pace {
     }
 }
 
-/// Follows the metadata for ever; ends by being aborted.
+/// Follows the metadata until it is aborted.
 pub(super) async fn follow(metadata: Metadata, pace: Arc<Mutex<Pace>>) {
     let mut seen = Mark::default();
     loop {

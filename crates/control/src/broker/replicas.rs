@@ -19,7 +19,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How long to wait for a change at a time.
 const WAIT: Duration = Duration::from_secs(3600);
 
-/// Runs for ever; ends by being dropped. `token` is the token for changes, the same for all brokers.
+/// Runs until it is dropped. `token` is the token for changes, the same for all brokers.
 pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
     let options =
         ClientOptions { token: token.map(|token| token.expose().to_owned()), ..ClientOptions::default() };

@@ -1,7 +1,7 @@
 //! Makes the changes of this process, one batch after the other.
 //!
 //! A batch is applied to a copy of what was read, and committed on the condition that nobody has changed the
-//! metadata since. If somebody has, what they changed is read and the batch is applied anew.
+//! metadata since. If somebody has, what they changed is read and the batch is applied again.
 //!
 //! No batch is ever made twice, whenever the connection to the store is lost. The interleavings:
 //! - The commit was lost on its way: the head is as before, and the same batch is sent again on the same base.
@@ -9,7 +9,7 @@
 //!   head that is read then names this writer and this batch.
 //! - The commit was made and its answer lost: the head names this writer and this batch.
 //! - The commit was lost and somebody else has made a change: it can never be made any more, because it demands
-//!   the older head; the batch is applied anew.
+//!   the older head; the batch is applied again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

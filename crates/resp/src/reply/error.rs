@@ -1,4 +1,4 @@
-//! What can be wrong with a reply. Whoever gets one drops the connection to that server.
+//! What can be wrong with a reply. The caller that gets one drops the connection to that server.
 
 /// Bytes that are no reply. The server's fault, and final for its connection: where the next reply begins
 /// is not known any more.

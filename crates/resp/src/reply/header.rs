@@ -20,11 +20,11 @@ pub(super) enum Header {
     Line,
     /// A null in RESP2's form: `$-1` or `*-1`.
     Null,
-    /// So many bytes and CR LF follow.
+    /// That many bytes and CR LF follow.
     Bulk(u64),
-    /// So many elements follow and belong to this one.
+    /// That many elements follow and belong to this one.
     Elements(u64),
-    /// So many elements follow, and then the element that they say something about.
+    /// That many elements follow, and then the element that they say something about.
     Attribute(u64),
 }
 

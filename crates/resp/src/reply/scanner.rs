@@ -12,7 +12,7 @@ const LINE_END_BYTES: u64 = 2;
 /// What [`ReplyScanner::scan`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyStep {
-    /// The reply ends: so many bytes of the chunk belong to it. The scanner is fresh again.
+    /// The reply ends: that many bytes of the chunk belong to it. The scanner is fresh again.
     End(usize),
     /// The whole chunk belongs to the reply, and more of it is to come.
     More,

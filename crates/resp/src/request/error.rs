@@ -1,4 +1,4 @@
-//! What can be wrong with a request, in Redis's words. Whoever gets one answers it and closes the
+//! What can be wrong with a request, in Redis's words. The caller that gets one answers it and closes the
 //! connection: where the next request begins is not known any more.
 
 use std::fmt;

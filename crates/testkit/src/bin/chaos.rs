@@ -23,7 +23,7 @@ struct Arguments {
     /// Decides the faults; a new one when not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// No fault begins after so many seconds.
+    /// No fault begins after this many seconds.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
     /// Only faults with these words, such as "replica frozen" or "cut off".

@@ -137,7 +137,7 @@ fn hand_over(cluster: &ManagedCluster, shard: &ShardPlace) -> Result<()> {
     })
 }
 
-/// Adds nodes until there are so many.
+/// Adds nodes until there are that many.
 fn grow(cluster: &ManagedCluster, nodes: usize) -> Result<()> {
     order(cluster, "the cluster has another chunk", &["NODE_NUM_ALREADY_ENOUGH"], |cluster, name| {
         cluster.block_on(cluster.client().grow_to(name, nodes))

@@ -76,7 +76,7 @@ impl Entrance {
 }
 
 impl Network {
-    /// Makes a network with so many hosts, at most [`HOSTS_MAX`].
+    /// Makes a network with this many hosts, at most [`HOSTS_MAX`].
     ///
     /// # Errors
     /// When this machine, or this user, may not make network namespaces; the message says which step was refused.

@@ -9,7 +9,7 @@ use rand::{RngExt, SeedableRng};
 
 use super::network::Direction;
 
-/// One fault of data in so many comes together with one of the control plane.
+/// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
 /// What may come together with a fault of data.
 const BESIDE: [(Victim, Harm); 6] = [

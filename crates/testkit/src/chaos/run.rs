@@ -38,7 +38,7 @@ pub struct ChaosOptions {
     pub seed: u64,
     /// No fault begins after this.
     pub length: Duration,
-    /// At most so many faults.
+    /// At most this many faults.
     pub faults_max: usize,
     /// The faults, where the seed does not decide them.
     pub script: Vec<Fault>,

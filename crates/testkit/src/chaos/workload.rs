@@ -19,7 +19,7 @@ use super::network::Network;
 use crate::frame::Frame;
 use crate::history::{Action, ClientId, End, Moment, Operation, Value};
 
-/// After so many operations a client stops, so that a long run keeps within its memory.
+/// A client stops after this many operations, so that a long run keeps within its memory.
 const OPERATIONS_MAX: usize = 2_000_000;
 /// Values of client `n` begin at `n` times this: no two clients write the same.
 const VALUES_EACH: i64 = 1_000_000_000;

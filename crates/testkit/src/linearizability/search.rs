@@ -154,7 +154,7 @@ impl<'a> Search<'a> {
     }
 
     fn choices(&self) -> Vec<Choice> {
-        // Values are unique: with a reader left, going on would leave it without its value for ever.
+        // Values are unique: with a reader left, going on would leave it without its value.
         if self.readers.get(&self.value).is_some_and(|&left| left > 0) {
             return Vec::new();
         }

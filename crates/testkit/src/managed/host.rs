@@ -9,7 +9,7 @@ use super::ManagedOptions;
 use super::service::{Place, Recipe, Service};
 use crate::relay::Relay;
 
-/// Where a node that starts looks for its primary: nothing listens there, so that a node that starts anew is
+/// Where a node that starts looks for its primary: nothing listens there, so that a node that restarts is
 /// nobody's primary until its proxy says so.
 const NOWHERE: [&str; 2] = ["127.0.0.1", "1"];
 

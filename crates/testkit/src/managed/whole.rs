@@ -12,13 +12,13 @@ use super::{ManagedCluster, ManagedOptions};
 
 /// How long a cluster may take until it is whole.
 const WHOLE_LIMIT: Duration = Duration::from_secs(60);
-/// How often everything is started anew because a machine stalled meanwhile.
+/// How often everything is restarted because a machine stalled meanwhile.
 const STARTS_MAX: usize = 5;
 /// With more hosts than these the first by name are not the first by number.
 const HOSTS_IN_ORDER_MAX: usize = 10;
 
 impl ManagedCluster {
-    /// [`start`](Self::start), then a cluster over the first so many hosts (any so many where there are more than ten),
+    /// [`start`](Self::start), then a cluster over the first `hosts` hosts (any of them where there are more than ten),
     /// whole and with every primary at home when this returns.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ pub struct Step {
     pub requests: Vec<Request>,
     /// Where the bytes are cut into separate writes; each number is taken modulo the length.
     pub cuts: Vec<usize>,
-    /// Whether the server closes the connection after it; the session then begins anew.
+    /// Whether the server closes the connection after it; the session then begins again.
     pub closes: bool,
 }
 

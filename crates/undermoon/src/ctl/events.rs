@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// Only those after this number
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     after: u64,
-    /// Only the last so many
+    /// Only the last COUNT events
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
     last: usize,
     /// Go on with new ones as they come, until Ctrl-C

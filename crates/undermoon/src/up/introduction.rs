@@ -87,7 +87,7 @@ impl Introduction<'_> {
         let id = victim.and_then(|node| self.supervisor.id(&node_name(&node.address)));
         if let (Some(victim), Some(id)) = (victim, id) {
             let what = described(cluster, victim);
-            let _ = writeln!(text, "\nKill something, and watch it heal; whatever dies is started anew:");
+            let _ = writeln!(text, "\nKill something, and watch it heal; whatever dies is restarted:");
             let _ = writeln!(text, "\n  kill -9 {id}        # the Redis server {what}\n");
         }
     }

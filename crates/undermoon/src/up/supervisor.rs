@@ -1,4 +1,4 @@
-//! Keeping the processes of `up` alive: what dies is started anew.
+//! Keeping the processes of `up` alive: what dies is restarted.
 //!
 //! It restarts and nothing else. That a cluster goes on without what has died, and takes it back, is the
 //! coordinator's doing.
@@ -12,7 +12,7 @@ use service::shutdown::Shutdown;
 use super::process::{Process, Recipe, stop_all};
 use crate::failure::Failure;
 
-/// The pause before a process that has died is started anew.
+/// The pause before a process that has died is restarted.
 const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause, for a process that keeps dying.
@@ -40,7 +40,7 @@ struct Ward {
     process: Process,
     started: Instant,
     pause: Pause,
-    /// When it is started anew; none while it runs.
+    /// When it is restarted; none while it runs.
     due: Option<Instant>,
 }
 
@@ -93,7 +93,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts anew what has died, as soon as its pause is over. Says on standard error what happens.
+    /// Restarts what has died, as soon as its pause is over. Says on standard error what happens.
     pub(crate) fn tend(&mut self) {
         for ward in &mut self.wards {
             if let Some(status) = ward.process.newly_ended() {
@@ -120,7 +120,7 @@ impl Ward {
         let pause = self.pause.after(life);
         // Who is killed has nothing to say; who ends by itself may have.
         let log = if status.code().is_some() { self.recipe.log_tail() } else { String::new() };
-        eprintln!("{} ended ({status}) and is started anew in {pause:?}{log}", self.recipe.name);
+        eprintln!("{} ended ({status}) and is restarted in {pause:?}{log}", self.recipe.name);
         self.due = Some(Instant::now() + pause);
     }
 
@@ -129,7 +129,7 @@ impl Ward {
         match self.recipe.start() {
             Ok(process) => {
                 (self.process, self.due) = (process, None);
-                eprintln!("{} is started anew, process {}", self.recipe.name, self.process.id());
+                eprintln!("{} has restarted, process {}", self.recipe.name, self.process.id());
             }
             Err(failure) => {
                 let pause = self.pause.after(Duration::ZERO);

@@ -26,7 +26,7 @@ pub(crate) async fn cancel_jobs(State(broker): Shared, Path(cluster): Path<Strin
     broker.change(Command::CancelMigrations { cluster: cluster_name(&cluster)? }).await
 }
 
-/// Stops a cluster's migrations until they are resumed. What is under way begins anew then: nothing of it has moved.
+/// Stops a cluster's migrations until they are resumed. What is under way begins again then: nothing of it has moved.
 #[utoipa::path(post, path = "/api/v4/jobs/{cluster}/pause", tag = "jobs", params(("cluster" = String, Path)),
     responses((status = 200), (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, JOB_NOT_FOUND")))]
 pub(crate) async fn pause_jobs(State(broker): Shared, Path(cluster): Path<String>) -> Done {
