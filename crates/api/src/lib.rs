@@ -6,6 +6,7 @@
 mod client;
 mod error;
 mod schema;
+pub mod tls;
 pub mod v3;
 pub mod v4;
 

@@ -84,6 +84,7 @@ impl fmt::Debug for ClientOptions {
 
 impl ClientOptions {
     pub(super) fn http_client(&self) -> Result<reqwest::Client, ClientError> {
+        crate::tls::prepare();
         let options = |error: reqwest::Error| ClientError::Options(super::reason(&error));
         let mut builder = reqwest::Client::builder()
             .timeout(self.timeout)

@@ -86,6 +86,7 @@ pub async fn serve(
     let address = listener.local_addr().map_err(RunError::system("reading the address"))?;
     let served = match (&config.tls_certificate, &config.tls_key) {
         (Some(certificate), Some(key)) => {
+            api::tls::prepare();
             let tls = RustlsConfig::from_pem_file(&certificate.0, &key.0).await;
             let tls = tls.map_err(|error| RunError::Tls(error.to_string()))?;
             info!(%address, "the broker answers HTTPS");

@@ -53,6 +53,7 @@ impl TestBroker {
         let shutdown = Shutdown::new();
         let (config, ending) = (config.clone(), shutdown.clone());
         let served = tokio::spawn(async move { serve(&config, metadata, listener, ending).await.unwrap() });
+        api::tls::prepare();
         Self { url, http: reqwest::Client::new(), token: None, file, shutdown, served }
     }
 
