@@ -11,6 +11,7 @@
 mod calls;
 mod error;
 mod options;
+mod reason;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +24,7 @@ use serde::de::DeserializeOwned;
 use crate::error::ErrorBody;
 pub use error::ClientError;
 pub use options::{ClientOptions, Endpoint};
+use reason::reason;
 
 /// The code with which a broker says that it cannot use its store, and that nothing was changed.
 const STORE_AWAY: &str = "EXTERNAL";
@@ -197,15 +199,4 @@ fn is_undone(status: StatusCode, bytes: &[u8]) -> bool {
     };
     status == StatusCode::SERVICE_UNAVAILABLE
         || (status == StatusCode::INTERNAL_SERVER_ERROR && is_external())
-}
-
-/// An error with its causes: reqwest's own text leaves out why.
-fn reason(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

@@ -1,5 +1,6 @@
 //! The types of `/api/v4`: what is this project's own.
 
+mod broker_health;
 mod failover;
 mod health;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::v3::NewProxy;
+pub use broker_health::Health;
 pub use failover::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
 pub use health::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
@@ -124,33 +126,6 @@ pub struct Jobs {
     pub jobs: Vec<Job>,
     /// The sums for each cluster that has any.
     pub progress: Vec<JobProgress>,
-}
-
-/// Answer of `health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Health {
-    /// Whether the metadata can be read and changed now.
-    pub healthy: bool,
-    /// What is wrong, if anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// The store: `embedded` or `etcd`.
-    pub store: String,
-    /// The version of the program.
-    pub version: String,
-    /// The number of the last change.
-    pub change: u64,
-    /// The highest epoch that was ever given out.
-    #[schema(value_type = u64)]
-    pub epoch: Epoch,
-    /// How many clusters there are.
-    pub clusters: usize,
-    /// How many proxies are registered.
-    pub proxies: usize,
-    /// How many of them could be given to a cluster.
-    pub free_proxies: usize,
-    /// How many of them count as failed.
-    pub failed_proxies: usize,
 }
 
 /// A change to be tried out. `operation` says which.

@@ -9,6 +9,7 @@
 //! Children die with the thread that started them, so a cluster is made, restarted and dropped in one thread.
 
 pub mod host;
+mod options;
 pub mod service;
 pub mod shard;
 mod whole;
@@ -26,6 +27,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use self::host::Host;
+pub use self::options::{Brokers, ManagedOptions};
 use self::service::{Place, Recipe, Service};
 use self::shard::ShardPlace;
 use crate::redis_server::RedisOptions;
@@ -33,71 +35,6 @@ use crate::wait::{Deadline, retry_until};
 
 /// How long one call to a broker may take.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-
-/// Where the metadata is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Brokers {
-    /// One broker with one file.
-    Embedded,
-    /// That many brokers on one etcd.
-    OnEtcd(usize),
-}
-
-/// How a managed cluster is started.
-#[derive(Clone, Debug)]
-pub struct ManagedOptions {
-    /// The brokers.
-    pub brokers: Brokers,
-    /// How many coordinators there are.
-    pub coordinators: usize,
-    /// One host for each; more hosts than a cluster uses stay in the pool.
-    pub hosts: Vec<Place>,
-    /// Where brokers, coordinators and etcd run.
-    pub control: Place,
-    /// Settings of each broker, by their names in the configuration file.
-    pub broker_settings: Vec<(String, String)>,
-    /// Settings of each coordinator.
-    pub coordinator_settings: Vec<(String, String)>,
-    /// Settings of each proxy.
-    pub proxy_settings: Vec<(String, String)>,
-    /// Whether a relay stands before each proxy, through which everybody but a test's own clients reaches it: cut, it
-    /// leaves a proxy that lives, with its nodes and their replication, and that no coordinator hears.
-    pub relays: bool,
-    /// The Redis servers; `cluster` mode is not for here.
-    pub nodes: RedisOptions,
-}
-
-impl ManagedOptions {
-    /// One broker, one coordinator, and that many hosts on the loopback, all with default settings.
-    #[must_use]
-    pub fn of(hosts: usize) -> Self {
-        Self {
-            brokers: Brokers::Embedded,
-            coordinators: 1,
-            hosts: vec![Place::default(); hosts],
-            control: Place::default(),
-            broker_settings: Vec::new(),
-            coordinator_settings: Vec::new(),
-            proxy_settings: Vec::new(),
-            relays: false,
-            nodes: RedisOptions::default(),
-        }
-    }
-
-    /// Adds a setting of each coordinator.
-    #[must_use]
-    pub fn coordinator(mut self, name: &str, value: &str) -> Self {
-        self.coordinator_settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
-    /// Adds a setting of each proxy.
-    #[must_use]
-    pub fn proxy(mut self, name: &str, value: &str) -> Self {
-        self.proxy_settings.push((name.to_owned(), value.to_owned()));
-        self
-    }
-}
 
 /// A running control plane with its hosts. Everything is stopped when it is dropped.
 #[derive(Debug)]

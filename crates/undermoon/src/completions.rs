@@ -1,9 +1,7 @@
 //! `undermoon completions`: completion scripts for shells.
 
-use crate::Cli;
 use crate::failure::Failure;
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use std::io::{ErrorKind, Write as _};
 
 const EXAMPLES: &str = "\
@@ -20,10 +18,10 @@ pub(crate) struct Arguments {
     shell: clap_complete::Shell,
 }
 
-/// Writes the script to standard output.
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// Writes the script to standard output; `whole` is the command line that it completes.
+pub(crate) fn run(arguments: &Arguments, whole: fn() -> clap::Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "undermoon", &mut script);
+    clap_complete::generate(arguments.shell, &mut whole(), "undermoon", &mut script);
     match std::io::stdout().write_all(&script) {
         // The reader has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -8,6 +8,7 @@ mod backup;
 mod cluster;
 mod confirm;
 mod connection;
+mod context;
 mod error;
 mod events;
 mod facts;
@@ -18,10 +19,10 @@ mod pool;
 mod wait;
 
 use anyhow::{Context as _, anyhow};
-use api::BrokerClient;
 use clap::Subcommand;
 use serde_json::json;
 
+use self::context::Context;
 use self::error::CtlError;
 use self::output::Format;
 use crate::completions;
@@ -76,17 +77,10 @@ enum Command {
     Completions(completions::Arguments),
 }
 
-/// What every subcommand is given.
-#[derive(Debug)]
-struct Context {
-    client: BrokerClient,
-    format: Format,
-}
-
-/// Does what was asked.
-pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Does what was asked; `whole` is the command line of the whole program.
+pub(crate) fn run(arguments: Arguments, whole: fn() -> clap::Command) -> Result<(), Failure> {
     if let Command::Completions(arguments) = &arguments.command {
-        return completions::run(arguments);
+        return completions::run(arguments, whole);
     }
     let format = arguments.output;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -85,7 +85,7 @@ impl fmt::Debug for ClientOptions {
 impl ClientOptions {
     pub(super) fn http_client(&self) -> Result<reqwest::Client, ClientError> {
         crate::tls::prepare();
-        let options = |error: reqwest::Error| ClientError::Options(super::reason(&error));
+        let options = |error: reqwest::Error| ClientError::Options(super::reason::reason(&error));
         let mut builder = reqwest::Client::builder()
             .timeout(self.timeout)
             .connect_timeout(self.connect_timeout)

@@ -4,7 +4,7 @@ use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Health;
+use super::broker_health::Health;
 
 /// How well something is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Driver, Outcome, data};
+use super::data;
+use super::driver::{Driver, Outcome};
 use crate::child;
 use crate::plan::{Case, LARGE_BYTES, Operation};
 

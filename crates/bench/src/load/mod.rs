@@ -3,33 +3,12 @@
 
 mod closed;
 pub mod data;
+mod driver;
 mod open;
 
-use std::path::Path;
+pub use driver::{Driver, Outcome};
 
 use crate::plan::{Case, Load};
-
-/// What a load is driven with.
-#[derive(Debug, Clone, Copy)]
-pub struct Driver<'a> {
-    /// `redis-benchmark`.
-    pub program: &'a Path,
-    /// The cores of the load.
-    pub cores: &'a [usize],
-    /// Different keys of single-key operations.
-    pub keys: u32,
-}
-
-/// What a client sees.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Outcome {
-    /// Answers a second.
-    pub per_second: f64,
-    /// Median latency, in ms.
-    pub p50_ms: f64,
-    /// 99th percentile of the latency, in ms.
-    pub p99_ms: f64,
-}
 
 impl Driver<'_> {
     /// Makes `requests` requests as the case says and waits for all answers. `seed` fixes what is random,

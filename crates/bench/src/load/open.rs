@@ -19,7 +19,8 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use super::{Outcome, data};
+use super::data;
+use super::driver::Outcome;
 use crate::report::quantile;
 use crate::wire::encode;
 

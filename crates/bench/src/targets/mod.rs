@@ -2,27 +2,23 @@
 //! It must never leave a target half started: what is returned answers requests.
 
 mod nutcracker;
+mod place;
 mod redis;
 mod undermoon;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::child::{self, Child};
+use crate::child::Child;
 use crate::cores::{self, Cores};
 use crate::options::External;
-use crate::wire::{Connection, Reply};
+use place::{Place, expect_answer};
 
-/// How long a server may take until it answers.
-const READY_LIMIT: Duration = Duration::from_secs(10);
 /// How often a start is tried again, each time on another port: someone may take a port between the look
 /// and the use.
 const START_TRIES: usize = 3;
-/// Clients that every started server is told to accept: more than any case opens.
-const CLIENTS_MAX: usize = 20_000;
 /// Where Debian puts servers, which is not on everybody's PATH.
 const SERVER_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
@@ -198,14 +194,6 @@ impl Site {
     }
 }
 
-/// Where one proxy is started.
-struct Place<'a> {
-    cores: &'a [usize],
-    folder: &'a Path,
-    name: &'a str,
-    backend_port: u16,
-}
-
 /// Looks for a program on PATH and where servers are installed.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
@@ -221,27 +209,6 @@ fn retried(mut start: impl FnMut() -> anyhow::Result<(Child, u16)>) -> anyhow::R
         }
     }
     start()
-}
-
-/// Fails unless a GET through this port gets an answer that is not an error.
-fn expect_answer(port: u16) -> anyhow::Result<()> {
-    match Connection::open(port)?.call(&[b"GET", b"bench:ready"])? {
-        Reply::Bulk(_) => Ok(()),
-        other => bail!("GET answered {other:?}"),
-    }
-}
-
-/// Waits until a server answers, and makes sure that it was this one.
-fn until_answering(child: &mut Child, port: u16) -> anyhow::Result<()> {
-    child.wait_until(READY_LIMIT, || expect_answer(port))?;
-    child.wait_until(READY_LIMIT, || Ok(()))
-}
-
-/// Two different free ports.
-fn two_free_ports() -> anyhow::Result<(u16, u16)> {
-    let (one, other) = (child::free_port()?, child::free_port()?);
-    ensure!(one != other, "the same port twice");
-    Ok((one, other))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Place, two_free_ports, until_answering};
+use super::place::{Place, two_free_ports, until_answering};
 use crate::child::{self, Child};
 
 /// Starts `nutcracker` on a free port; it answers when this returns.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CLIENTS_MAX, until_answering};
+use super::place::{CLIENTS_MAX, until_answering};
 use crate::child::{self, Child};
 
 /// Starts `redis-server` on a free port; it answers when this returns.

@@ -2,7 +2,8 @@
 
 use model::{Address, Epoch};
 
-use super::{Action, Watch};
+use super::action::Action;
+use super::watch::Watch;
 use crate::diagnose::{NodeCondition, proxy_health};
 use crate::state::{Chunk, Cluster, Half, MigrationOutcome, ShardId, SyncState};
 

@@ -13,7 +13,8 @@
 
 use model::{Address, ClusterName};
 
-use super::{Action, Watch};
+use super::action::Action;
+use super::watch::Watch;
 use crate::allocate::replacement;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};

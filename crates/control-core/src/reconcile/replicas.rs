@@ -2,7 +2,8 @@
 
 use model::{Address, ClusterName};
 
-use super::{Action, Watch};
+use super::action::Action;
+use super::watch::Watch;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, node_health};
 use crate::observed::NodeState;

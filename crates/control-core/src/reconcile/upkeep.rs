@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use model::ClusterName;
 
-use super::{Action, Watch};
+use super::action::Action;
+use super::watch::Watch;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, proxy_health};
 use crate::state::{Cluster, FenceReason, Half, SyncState};

@@ -18,8 +18,9 @@ use utoipa_axum::routes;
 use super::access::{self, Tokens};
 use super::error::ApiError;
 use super::limits::{self, Limits};
+use super::shared::{Broker, Shared};
 use super::v3::{clusters, proxies, scaling, whole};
-use super::{Broker, Shared, v4};
+use super::v4;
 
 /// The OpenAPI document of all calls.
 #[must_use]

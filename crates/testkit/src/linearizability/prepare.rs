@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Initial, Violation};
+use super::verdict::{Initial, Violation};
 use crate::history::{Action, Moment, Operation, Value};
 
 /// A history made ready for the search.

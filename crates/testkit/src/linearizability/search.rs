@@ -10,7 +10,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::prepare::{Effect, Prepared};
-use super::{STATES_MAX, Stuck, Violation};
+use super::verdict::{STATES_MAX, Stuck, Violation};
 use crate::history::{Moment, Operation, Value};
 
 /// How many operations a [`Stuck`] shows on either side.

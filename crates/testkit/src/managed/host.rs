@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::ManagedOptions;
+use super::options::ManagedOptions;
 use super::service::{Place, Recipe, Service};
 use crate::relay::Relay;
 

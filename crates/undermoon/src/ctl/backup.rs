@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::Context;
 use super::confirm::Confirmation;
 use super::connection::read;
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{Done, print, put};
 

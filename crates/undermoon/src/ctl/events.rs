@@ -7,7 +7,7 @@ use api::v4::Event;
 use model::ClusterName;
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{Format, Show, print, put};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::v4::{ClusterSummary, HostSummary, Level, Overview};
 
-use super::Context;
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{Format, Show, print, put, table};
 

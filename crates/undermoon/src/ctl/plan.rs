@@ -3,8 +3,8 @@
 use api::v4::{Plan, PlannedChange};
 use model::{Address, ClusterName};
 
-use super::Context;
 use super::cluster::{Size, Which};
+use super::context::Context;
 use super::error::CtlError;
 use super::output::{Show, print};
 use super::{advice, pool};

@@ -5,7 +5,7 @@ use control_core::State;
 use model::Address;
 use serde::Serialize;
 
-use super::Context;
+use super::context::Context;
 use super::error::CtlError;
 use super::facts::{ProxyCondition, ProxyLine, proxy_lines};
 use super::output::{Done, Show, print, print_state, table};

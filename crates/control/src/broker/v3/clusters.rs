@@ -10,7 +10,8 @@ use control_core::{ApplyError, Command, TimeMs, query};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, cluster_name, page};
-use super::super::{Done, Shared, shapes};
+use super::super::shapes;
+use super::super::shared::{Done, Shared};
 
 /// The clusters, by name.
 #[utoipa::path(get, path = "/api/v3/clusters/names", tag = "clusters",

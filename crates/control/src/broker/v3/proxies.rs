@@ -9,7 +9,8 @@ use control_core::{Command, HostName, Reply, TimeMs, query};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, page, proxy_address, reporter};
-use super::super::{Done, Shared, shapes};
+use super::super::shapes;
+use super::super::shared::{Done, Shared};
 use crate::wall_clock;
 
 /// The registered proxies.

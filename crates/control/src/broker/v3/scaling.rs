@@ -8,7 +8,7 @@ use model::SlotTag;
 
 use super::super::error::ApiError;
 use super::super::input::{Body, cluster_name, node_number};
-use super::super::{Done, Shared};
+use super::super::shared::{Done, Shared};
 
 /// Adds that many nodes without slots.
 #[utoipa::path(patch, path = "/api/v3/clusters/nodes/{cluster}", tag = "scaling",

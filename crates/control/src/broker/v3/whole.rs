@@ -10,7 +10,8 @@ use service::build_info::BUILD;
 
 use super::super::error::ApiError;
 use super::super::input::Body;
-use super::super::{Done, Shared, recovery};
+use super::super::recovery;
+use super::super::shared::{Done, Shared};
 
 /// How many brokers may be given a copy.
 const REPLICAS_MAX: usize = 16;

@@ -5,9 +5,9 @@ use api::v4::EventPage;
 use axum::Json;
 use axum::extract::State;
 
-use super::super::Shared;
 use super::super::error::ApiError;
 use super::super::input::{Parameters, parameter};
+use super::super::shared::Shared;
 
 /// How many events one page holds unless asked otherwise, and at most.
 const PAGE_DEFAULT: usize = 100;

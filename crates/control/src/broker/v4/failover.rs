@@ -11,7 +11,8 @@ use model::ClusterName;
 
 use super::super::error::ApiError;
 use super::super::input::{Body, cluster_name};
-use super::super::{Shared, shapes};
+use super::super::shapes;
+use super::super::shared::Shared;
 
 /// Moves primaries to their replicas, for upkeep of a host or as an exercise. Without `force` nothing is lost: the
 /// primary is asked to stop, and a coordinator promotes the replica when it has everything, or lets the primary go

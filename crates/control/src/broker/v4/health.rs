@@ -11,7 +11,8 @@ use service::build_info::BUILD;
 
 use super::super::error::ApiError;
 use super::super::input::{Parameters, cluster_name, parameter};
-use super::super::{Broker, Shared, asking, condition};
+use super::super::shared::{Broker, Shared};
+use super::super::{asking, condition};
 use crate::wall_clock;
 
 /// How the broker is. Answers 503 when its store cannot be used.

@@ -10,7 +10,8 @@ use axum::extract::{Path, State};
 use control_core::Command;
 
 use super::super::input::cluster_name;
-use super::super::{Done, Shared, shapes};
+use super::super::shapes;
+use super::super::shared::{Done, Shared};
 
 /// Migrations and scalings: those that wait and run, and the last that ended.
 #[utoipa::path(get, path = "/api/v4/jobs", tag = "jobs", responses((status = 200, body = Jobs)))]

@@ -8,9 +8,9 @@ use axum::Json;
 use axum::extract::State;
 use control_core::{Command, HostName, NewProxy, State as Metadata, TimeMs, foresee};
 
-use super::super::Shared;
 use super::super::error::ApiError;
 use super::super::input::Body;
+use super::super::shared::Shared;
 use super::failover;
 
 /// A dry run: what a change would do now. Nothing is changed.

@@ -9,9 +9,9 @@ use axum::Json;
 use axum::extract::State;
 use control_core::{Command, Reply};
 
-use super::super::Shared;
 use super::super::error::ApiError;
 use super::super::input::{Message, Parameters, parameter, unknown_field};
+use super::super::shared::Shared;
 use crate::store::{HistoryId, Mark, Snapshot};
 
 /// How long a call may wait for a change at most, in milliseconds.

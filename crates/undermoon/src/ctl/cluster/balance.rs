@@ -3,12 +3,12 @@
 use control_core::{Cluster, ShardId, State, SyncState};
 use model::ClusterName;
 
-use super::super::Context;
 use super::super::connection;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
-use super::find;
+use super::words::find;
 
 /// Bring primaries back to where they are at home, where no failure stands; nothing is lost by it
 #[derive(Debug, clap::Args)]

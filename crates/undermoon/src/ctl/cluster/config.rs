@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use model::ClusterName;
 use serde::Serialize;
 
-use super::super::Context;
 use super::super::connection;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::facts::settings;
 use super::super::output::{Done, Show, print, table};
-use super::{find, setting};
+use super::words::{find, setting};
 
 /// Show the settings of a cluster, or change them
 #[derive(Debug, clap::Args)]

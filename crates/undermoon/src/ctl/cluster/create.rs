@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use control_core::{Command, Reply, State, SyncState, TimeMs};
 use model::ClusterName;
 
-use super::super::Context;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
-use super::{Size, setting};
+use super::size::Size;
+use super::words::setting;
 
 /// Make a cluster of proxies of the pool, with all the slots, and wait until every shard has a replica in sync
 #[derive(Debug, clap::Args)]

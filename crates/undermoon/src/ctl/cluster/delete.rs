@@ -3,13 +3,13 @@
 use control_core::State;
 use model::{Address, ClusterName};
 
-use super::super::Context;
 use super::super::confirm::Confirmation;
 use super::super::connection;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
-use super::find;
+use super::words::find;
 
 /// End a cluster, delete all its keys, and wait until its proxies can be used again
 #[derive(Debug, clap::Args)]

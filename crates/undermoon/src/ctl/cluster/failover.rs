@@ -4,12 +4,12 @@ use api::v4::{FailoverRequest, ShardFailover};
 use control_core::{Cluster, State};
 use model::{Address, ClusterName};
 
-use super::super::Context;
 use super::super::confirm::Confirmation;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::output::{Done, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
-use super::find;
+use super::words::find;
 
 /// Have replicas take over from their primaries, without loss
 ///

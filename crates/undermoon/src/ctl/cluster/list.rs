@@ -3,7 +3,7 @@
 use control_core::State;
 use serde::Serialize;
 
-use super::super::Context;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::facts::{ClusterLine, cluster_line};
 use super::super::output::{Show, print_state, table};

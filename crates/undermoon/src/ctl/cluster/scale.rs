@@ -4,13 +4,13 @@ use api::BrokerClient;
 use control_core::{CHUNK_NODES, Cluster, MigrationOutcome, State};
 use model::{ClusterName, Epoch};
 
-use super::super::Context;
 use super::super::connection;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::facts::slots_moving;
 use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
-use super::find;
+use super::words::find;
 
 /// Spread the slots over more chunks or fewer, and wait until they have moved
 ///

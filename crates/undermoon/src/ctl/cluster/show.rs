@@ -8,14 +8,14 @@ use control_core::State;
 use model::ClusterName;
 use serde::Serialize;
 
-use super::super::Context;
 use super::super::connection;
+use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::facts::{
     ClusterLine, FenceWord, MoveLine, NodePlace, ShardLine, cluster_line, move_lines, settings, shard_lines,
 };
 use super::super::output::{Show, count, print, print_state, table};
-use super::find;
+use super::words::find;
 
 /// Show a cluster: its shards, which nodes have them, and what is going on
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,31 @@
+//! What a coordinator can do.
+
+use model::{Address, Epoch};
+
+use crate::command::Command;
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Send the command to the broker.
+    Apply(Command),
+    /// Give the proxy its roles and, when it has accepted them, its view: those of [`crate::desired_view`], by the
+    /// state that was looked at. With FORCE in the roles, nodes that started anew are to take their roles with what
+    /// they have; without, a primary that started anew stays out of service.
+    Push {
+        /// The proxy.
+        proxy: Address,
+        /// Whether the roles are sent with FORCE.
+        makes_do: bool,
+        /// Whether slots are without service until it has them: it is not to wait for pushes that are not urgent.
+        is_urgent: bool,
+    },
+    /// Have the proxy empty its nodes, which it may do only while it has the empty view of that epoch; when
+    /// it has, send [`Command::ProxyCleaned`].
+    Clean {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of its empty view.
+        epoch: Epoch,
+    },
+}

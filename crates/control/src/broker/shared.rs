@@ -1,0 +1,35 @@
+//! What all handlers are given.
+
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use control_core::Command;
+use service::config::Secret;
+use service::metrics::Metrics;
+
+use super::error::ApiError;
+use super::pace::Pace;
+use crate::store::Metadata;
+
+/// What handlers read.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) metadata: Metadata,
+    pub(super) proxy_password: Option<Secret>,
+    pub(super) metrics: Metrics,
+    pub(super) pace: Arc<Mutex<Pace>>,
+}
+
+/// How handlers are given it.
+pub(super) type Shared = State<Arc<Broker>>;
+
+/// What a call answers that only changes something: an empty body.
+pub(super) type Done = Result<(), ApiError>;
+
+impl Broker {
+    /// Makes a change whose reply says nothing.
+    pub(super) async fn change(&self, command: Command) -> Done {
+        self.metadata.change(command).await?;
+        Ok(())
+    }
+}
