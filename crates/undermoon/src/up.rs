@@ -137,6 +137,7 @@ fn serve(
     directory: &Directory,
     supervisor: &mut Supervisor,
 ) -> Result<(), Failure> {
+    let started = Instant::now();
     let layout = formation.layout;
     let proxies = layout.proxies.len();
     eprintln!("Starting {} Redis servers, {proxies} proxies, broker and coordinator", proxies * 2);
@@ -162,6 +163,7 @@ fn serve(
         clusters: &clusters,
         has_password: formation.password.is_some(),
         has_read_token: formation.has_read_token,
+        took: started.elapsed(),
         supervisor,
     };
     print!("{}", introduction.text());

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use api::v3::{Cluster, Node};
 use control_core::CHUNK_NODES;
@@ -25,6 +26,8 @@ pub(super) struct Introduction<'a> {
     pub has_password: bool,
     /// Whether the broker asks for a token even for looking.
     pub has_read_token: bool,
+    /// How long it took from the start until all of it served.
+    pub took: Duration,
     /// Who knows the processes.
     pub supervisor: &'a Supervisor,
 }
@@ -74,7 +77,8 @@ impl Introduction<'_> {
         let urls: Vec<String> = proxies(cluster).map(|proxy| format!("redis://{proxy}")).collect();
         let port = proxies(cluster).next().map_or(0, Address::port);
         let password = if self.has_password { " -a \"$UNDERMOON_PASSWORD\"" } else { "" };
-        let _ = writeln!(text, "\nReady. Connect any cluster client to {}", urls.join(","));
+        let took = self.took.as_secs_f64();
+        let _ = writeln!(text, "\nReady after {took:.1} s. Connect any cluster client to {}", urls.join(","));
         let _ = writeln!(text, "\n  redis-cli -c -p {port}{password}");
         let broker = self.layout.broker_port;
         let broker =

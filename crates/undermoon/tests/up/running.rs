@@ -213,6 +213,19 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
+/// Sends one inline command and returns the text of the bulk string that is the answer.
+pub(crate) fn ask_whole(port: u16, line: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut header = String::new();
+    reader.read_line(&mut header).ok()?;
+    let mut text = vec![0; header.strip_prefix('$')?.trim_end().parse().ok()?];
+    reader.read_exact(&mut text).ok()?;
+    String::from_utf8(text).ok()
+}
+
 /// Sends one inline command and returns the first line of the answer, or the second where the first is a length.
 pub(crate) fn ask(port: u16, line: &str) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;

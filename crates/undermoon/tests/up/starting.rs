@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::running::{Up, base_port, entries, is_alive, undermoon, wait_until};
+use super::running::{Up, ask_whole, base_port, entries, is_alive, undermoon, wait_until};
 
 #[test]
 fn it_serves_and_leaves_nothing() {
@@ -32,6 +32,36 @@ fn it_serves_and_leaves_nothing() {
     }
     check(&["--chunks", "1"], 4 + 2 + 1, "INT", Some(0));
     check(&["--chunks", "1", "--spare", "1"], 6 + 3 + 1, "KILL", None);
+}
+
+/// A person waits for this: on a quiet machine it takes one to two seconds. What `up` says is ready has no replica that
+/// still has to get a copy.
+#[test]
+fn it_starts_soon_and_with_every_replica_in_sync() {
+    /// A start on a machine that builds and tests on all cores meanwhile.
+    const START_MAX: Duration = Duration::from_secs(20);
+    let temporary = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let up = Up::start(temporary.path(), &[]);
+    let took = started.elapsed();
+    let replicas: Vec<u16> = up
+        .said
+        .split([' ', '\n'])
+        .zip(up.said.split([' ', '\n']).skip(1))
+        .filter(|(_, next)| *next == "(replica")
+        .map(|(address, _)| address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port"))
+        .collect();
+    assert_eq!(replicas.len(), 4, "{}", up.said);
+    for port in replicas {
+        let replication = ask_whole(port, "INFO replication").expect("an answer");
+        for wanted in ["role:slave", "master_link_status:up", "master_sync_in_progress:0"] {
+            assert!(replication.contains(wanted), "{port} lacks {wanted}: {replication}");
+        }
+    }
+    let said = up.said.split("Ready after ").nth(1).and_then(|rest| rest.split(" s.").next());
+    let said: f64 = said.and_then(|seconds| seconds.parse().ok()).expect("a time");
+    assert!(said <= took.as_secs_f64() + 0.1, "it says {said} s and took {took:?}");
+    assert!(took < START_MAX, "{took:?}");
 }
 
 /// The password and the tokens of the environment are those of proxies and broker, and `up` knows them itself.
