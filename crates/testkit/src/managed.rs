@@ -30,7 +30,6 @@ use self::host::Host;
 pub use self::options::{Brokers, ManagedOptions};
 use self::service::{Place, Recipe, Service};
 use self::shard::ShardPlace;
-use crate::redis_server::RedisOptions;
 use crate::wait::{Deadline, retry_until};
 
 /// How long one call to a broker may take.
