@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use resp::{ReplyStep, reply_length};
 
-use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
-use super::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
-use super::session::{SessionId, Slot};
-use super::{Action, Engine};
+use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
+use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
+use crate::engine::state::session::{SessionId, Slot};
+use crate::engine::{Action, Engine};
 use crate::slowlog::SlowEntry;
 
 /// A reply whose known length is at least this passes through as it comes.
@@ -242,14 +242,14 @@ impl Engine {
 
     /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
     /// An error in the place of a reply that will not come.
-    pub(super) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
+    pub(in crate::engine) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
         self.note_reply(BackendId(NONE), owed, error);
         let delivered = self.deliver(BackendId(NONE), owed, error);
         assert!(delivered.is_ok(), "an error of our own making is a reply");
     }
 
     /// A session that has been sent half of a reply cannot be told anything any more.
-    pub(super) fn close_session_of(&mut self, owed: &Owed) {
+    pub(in crate::engine) fn close_session_of(&mut self, owed: &Owed) {
         let is_live =
             self.sessions.get(owed.session as usize).is_some_and(|s| s.generation == owed.generation);
         if is_live {

@@ -2,20 +2,20 @@
 //!
 //! The common case never comes here: `requests` sends it to its backend as it reads it.
 
-use super::Engine;
-use super::backend::PLAIN;
-use super::buffers::Chunk;
-use super::session::{SessionId, Wait};
 use crate::command::{
     Args, Class, Command, CommandId, Flags, KeyPlan, Reason, is_blocking_form, key_positions,
 };
+use crate::engine::Engine;
+use crate::engine::state::backend::PLAIN;
+use crate::engine::state::buffers::Chunk;
+use crate::engine::state::session::{SessionId, Wait};
 use crate::errors;
 use crate::routing::{Target, TargetIndex};
 use model::Slot;
 
 /// Whether a request was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(in crate::engine) enum Taken {
     Yes,
     /// The session waits; the same request is looked at again afterwards.
     Later,
@@ -23,17 +23,17 @@ pub(super) enum Taken {
 
 /// One request as it is handed from decision to decision.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
-    pub(super) args: Args<'a>,
+pub(in crate::engine) struct Request<'a> {
+    pub(in crate::engine) args: Args<'a>,
     /// The chunk that holds the request's bytes, and where in it they begin.
-    pub(super) origin: Option<(&'a Chunk, usize)>,
+    pub(in crate::engine) origin: Option<(&'a Chunk, usize)>,
     /// How many more proxies may forward it, where another proxy has forwarded it to this one.
-    pub(super) hops: Option<u8>,
+    pub(in crate::engine) hops: Option<u8>,
 }
 
 impl Engine {
     /// Everything that the fast path does not take.
-    pub(super) fn dispatch(&mut self, id: SessionId, request: Request<'_>) -> Taken {
+    pub(in crate::engine) fn dispatch(&mut self, id: SessionId, request: Request<'_>) -> Taken {
         let args = request.args;
         if self.sessions[id.0 as usize].wait != Wait::None {
             return Taken::Later; // the fast path found no room
@@ -87,7 +87,7 @@ impl Engine {
         self.reply_now(id, write);
     }
 
-    pub(super) fn is_paused(&self, flags: Flags) -> bool {
+    pub(in crate::engine) fn is_paused(&self, flags: Flags) -> bool {
         self.pause.is_some_and(|pause| {
             pause.until_unix_us > self.now.unix_us && (!pause.writes_only || flags.contains(Flags::WRITE))
         })
@@ -139,7 +139,12 @@ impl Engine {
     }
 
     /// The local target that serves `slot` for this session; else the client has been told where it is.
-    pub(super) fn place(&mut self, id: SessionId, slot: Slot, reads: bool) -> Result<TargetIndex, ()> {
+    pub(in crate::engine) fn place(
+        &mut self,
+        id: SessionId,
+        slot: Slot,
+        reads: bool,
+    ) -> Result<TargetIndex, ()> {
         let shared = self.shared.clone();
         let Some(view) = shared.view.as_deref() else {
             self.reply_without_view(id, slot);
@@ -175,7 +180,7 @@ impl Engine {
     }
 
     /// Forwards a request as it came to the node of `target`.
-    pub(super) fn forward(
+    pub(in crate::engine) fn forward(
         &mut self,
         id: SessionId,
         target: TargetIndex,

@@ -2,14 +2,14 @@
 
 use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep};
 
-use super::Engine;
-use super::backend::PLAIN;
-use super::buffers::{Chunk, LARGE_BYTES_MIN};
-use super::dispatch::{Request, Taken};
-use super::nodes::NONE;
-use super::session::{SessionId, Unusual, Wait};
-use super::stream::STREAM_BYTES_MIN;
 use crate::command::Args;
+use crate::engine::Engine;
+use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::state::backend::PLAIN;
+use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN};
+use crate::engine::state::nodes::NONE;
+use crate::engine::state::session::{SessionId, Unusual, Wait};
+use crate::engine::state::stream::STREAM_BYTES_MIN;
 use crate::errors;
 use model::Slot;
 
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Takes the requests that wait in a session's input.
-    pub(super) fn take_input(&mut self, id: SessionId) {
+    pub(in crate::engine) fn take_input(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         let mut input = std::mem::take(&mut session.input);
         let used = if input.len() < LARGE_BYTES_MIN {
@@ -238,7 +238,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn request_limits(&self, id: SessionId) -> RequestLimits {
+    pub(in crate::engine) fn request_limits(&self, id: SessionId) -> RequestLimits {
         match self.sessions[id.0 as usize].profile.authenticated {
             true => RequestLimits {
                 bulk_bytes_max: self.shared.settings.bulk_bytes_max,
@@ -284,7 +284,7 @@ impl Engine {
 
     /// Forgets the parser of a session that no longer needs its own.
     #[inline]
-    pub(super) fn usual_again(&mut self, id: SessionId) {
+    pub(in crate::engine) fn usual_again(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         if session.unusual.as_deref().is_some_and(Unusual::is_empty) {
             session.unusual = None;

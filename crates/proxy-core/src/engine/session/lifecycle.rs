@@ -1,10 +1,10 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
-use super::buffers::OutQueue;
-use super::session::{Session, SessionId, Wait};
-use super::stream::STREAM_WINDOW_BYTES;
-use super::{Action, Engine, ReplyPlace};
 use crate::command::CommandId;
+use crate::engine::state::buffers::OutQueue;
+use crate::engine::state::session::{Session, SessionId, Wait};
+use crate::engine::state::stream::STREAM_WINDOW_BYTES;
+use crate::engine::{Action, Engine, ReplyPlace};
 use crate::profile::Profile;
 use crate::stats::WorkerStats;
 
@@ -80,7 +80,8 @@ impl Engine {
             Some(_) => self.stream_backlog(id),
         };
         let session = &mut self.sessions[id.0 as usize];
-        let wants = session.wait == Wait::None || session.input.len() < super::buffers::READ_BYTES;
+        let wants =
+            session.wait == Wait::None || session.input.len() < crate::engine::state::buffers::READ_BYTES;
         if !wants || session.closing || backlog >= STREAM_WINDOW_BYTES {
             session.read_paused = true;
             return false;
@@ -126,7 +127,7 @@ impl Engine {
     }
 
     /// Lets a session take requests again.
-    pub(super) fn resume(&mut self, id: SessionId) {
+    pub(in crate::engine) fn resume(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         session.wait = Wait::None;
         self.resumed.push(id);
@@ -134,7 +135,7 @@ impl Engine {
 
     /// After a reply was delivered: what waited for it may go on.
     #[inline]
-    pub(super) fn delivered(&mut self, id: SessionId) {
+    pub(in crate::engine) fn delivered(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         match session.wait {
             Wait::None => {}
@@ -150,7 +151,7 @@ impl Engine {
     }
 
     #[inline]
-    pub(super) fn mark_session(&mut self, id: SessionId) {
+    pub(in crate::engine) fn mark_session(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         if !session.dirty {
             session.dirty = true;
@@ -159,7 +160,7 @@ impl Engine {
     }
 
     /// Answers a request at once, in its place in the order of replies.
-    pub(super) fn reply_now(&mut self, id: SessionId, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::engine) fn reply_now(&mut self, id: SessionId, write: impl FnOnce(&mut Vec<u8>)) {
         let session = &mut self.sessions[id.0 as usize];
         let sequence = session.take_sequence();
         let place = ReplyPlace { session: id, generation: session.generation, sequence };
@@ -167,7 +168,7 @@ impl Engine {
     }
 
     /// Answers at a place taken earlier; nothing happens if the session is gone.
-    pub(super) fn reply_at(&mut self, place: ReplyPlace, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(in crate::engine) fn reply_at(&mut self, place: ReplyPlace, write: impl FnOnce(&mut Vec<u8>)) {
         let session = &mut self.sessions[place.session.0 as usize];
         if session.generation != place.generation {
             return;
@@ -190,7 +191,7 @@ impl Engine {
     }
 
     /// No more requests; close when everything due has been answered and written.
-    pub(super) fn close_after_replies(&mut self, id: SessionId) {
+    pub(in crate::engine) fn close_after_replies(&mut self, id: SessionId) {
         let session = &mut self.sessions[id.0 as usize];
         session.closing = true;
         session.wait = Wait::Over;
@@ -199,7 +200,7 @@ impl Engine {
     }
 
     /// Closes a session that has nothing left to do.
-    pub(super) fn close_if_done(&mut self, id: SessionId) {
+    pub(in crate::engine) fn close_if_done(&mut self, id: SessionId) {
         let session = &self.sessions[id.0 as usize];
         let waits = !session.input.is_empty() && (session.wait != Wait::None || self.resumed.contains(&id));
         if session.closing
@@ -213,7 +214,7 @@ impl Engine {
     }
 
     /// Closes a session now; replies that are due to it are dropped when they come.
-    pub(super) fn close_session(&mut self, id: SessionId) {
+    pub(in crate::engine) fn close_session(&mut self, id: SessionId) {
         if self.forget_session(id) {
             self.actions.push(Action::CloseSession(id));
         }
@@ -277,7 +278,7 @@ impl Engine {
         self.close_idle_sessions();
     }
 
-    pub(super) fn close_idle_sessions(&mut self) {
+    pub(in crate::engine) fn close_idle_sessions(&mut self) {
         for index in 0..self.sessions.len() {
             let id = SessionId(index as u32);
             let session = &self.sessions[index];
@@ -293,7 +294,7 @@ impl Engine {
 }
 
 /// Counts a reply that is an error.
-pub(super) fn count_error(stats: &WorkerStats, reply: &[u8]) {
+pub(in crate::engine) fn count_error(stats: &WorkerStats, reply: &[u8]) {
     if reply.first() == Some(&b'-') {
         stats.count_error(reply);
     }

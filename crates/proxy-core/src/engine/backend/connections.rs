@@ -3,10 +3,10 @@
 use model::Address;
 use resp::Protocol;
 
-use super::backend::{Backend, BackendId, Phase, Purpose};
-use super::nodes::NONE;
-use super::session::SessionId;
-use super::{Action, Engine, NodeState};
+use crate::engine::state::backend::{Backend, BackendId, Phase, Purpose};
+use crate::engine::state::nodes::NONE;
+use crate::engine::state::session::SessionId;
+use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
 use crate::routing::{Target, TargetIndex};
 
@@ -15,7 +15,7 @@ const IDLE_MAX: usize = 8;
 
 impl Engine {
     /// After a new view: which nodes its targets are, and connections to them.
-    pub(super) fn apply_view(&mut self) {
+    pub(in crate::engine) fn apply_view(&mut self) {
         // What was held for a view such as this is looked at anew.
         self.release_held_sessions();
         let shared = self.shared.clone();
@@ -68,7 +68,7 @@ impl Engine {
     }
 
     /// Nothing new goes to this connection; it closes when nothing is owed any more.
-    pub(super) fn retire(&mut self, id: u32) {
+    pub(in crate::engine) fn retire(&mut self, id: u32) {
         let backend = &mut self.backends[id as usize];
         backend.retired = true;
         self.nodes.forget(backend.purpose.node, id);
@@ -79,13 +79,13 @@ impl Engine {
 
     /// The connection that this session's requests to `target` share with others, opened where it is missing; else the
     /// client has been told that the node cannot be reached.
-    pub(super) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<u32> {
+    pub(in crate::engine) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<u32> {
         let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
         self.backend_of_node(id, node)
     }
 
     /// As [`Engine::backend_for`], for a node or a proxy by its index.
-    pub(super) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Option<u32> {
+    pub(in crate::engine) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Option<u32> {
         let profile = &self.sessions[id.0 as usize].profile;
         let (db, protocol) = (profile.db, profile.protocol);
         let backend = match db {
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// A connection that `owner` has to itself until it is given back.
-    pub(super) fn dedicated_backend(&mut self, owner: SessionId, node: u32) -> u32 {
+    pub(in crate::engine) fn dedicated_backend(&mut self, owner: SessionId, node: u32) -> u32 {
         let profile = &self.sessions[owner.0 as usize].profile;
         let (db, protocol) = (profile.db, profile.protocol);
         let fits = |&id: &u32| {
@@ -156,14 +156,14 @@ impl Engine {
         id
     }
 
-    pub(super) fn connect(&mut self, id: u32) {
+    pub(in crate::engine) fn connect(&mut self, id: u32) {
         let backend = &mut self.backends[id as usize];
         backend.phase = Phase::Connecting { deadline_us: self.now.us + self.policy.backend_timeout_us };
         let address = self.nodes.nodes[backend.purpose.node as usize].address.clone();
         self.actions.push(Action::Connect(BackendId(id), address));
     }
 
-    pub(super) fn free_backend(&mut self, id: u32) {
+    pub(in crate::engine) fn free_backend(&mut self, id: u32) {
         self.nodes.forget(self.backends[id as usize].purpose.node, id);
         let backend = &mut self.backends[id as usize];
         self.stats.remove_backend(&backend.stats);
@@ -173,7 +173,7 @@ impl Engine {
     }
 
     /// Closes a connection on our own account; nothing may be owed by it that anybody waits for.
-    pub(super) fn close_backend(&mut self, id: u32) {
+    pub(in crate::engine) fn close_backend(&mut self, id: u32) {
         let backend = &mut self.backends[id as usize];
         let was = backend.phase;
         if was == Phase::Free {
@@ -192,7 +192,7 @@ impl Engine {
 
     /// Nothing is owed by this connection at the moment.
     #[inline]
-    pub(super) fn backend_idle(&mut self, id: BackendId) {
+    pub(in crate::engine) fn backend_idle(&mut self, id: BackendId) {
         let backend = &self.backends[id.0 as usize];
         if backend.retired {
             self.close_backend(id.0);
@@ -202,7 +202,7 @@ impl Engine {
     }
 
     /// Gives a connection back after a session had it to itself.
-    pub(super) fn give_back(&mut self, id: u32) {
+    pub(in crate::engine) fn give_back(&mut self, id: u32) {
         let backend = &mut self.backends[id as usize];
         backend.purpose.owner = None;
         let node = &mut self.nodes.nodes[backend.purpose.node as usize];

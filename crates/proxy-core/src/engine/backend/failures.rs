@@ -4,8 +4,8 @@
 use model::Address;
 use resp::ReplyScanner;
 
-use super::backend::{BackendId, HANDSHAKE, Owed, Phase, Purpose};
-use super::{Action, Engine};
+use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, Phase, Purpose};
+use crate::engine::{Action, Engine};
 use crate::errors;
 
 /// Waiting time before the first new attempt to connect, µs; doubled for each further one.
@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Connects again where it is time to, and gives up on connections that are too slow.
-    pub(super) fn check_backends(&mut self) {
+    pub(in crate::engine) fn check_backends(&mut self) {
         for index in 0..self.backends.len() {
             let id = BackendId(index as u32);
             let backend = &self.backends[index];

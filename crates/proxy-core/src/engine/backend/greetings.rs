@@ -2,9 +2,9 @@
 
 use resp::Protocol;
 
-use super::Engine;
-use super::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
 use crate::command::CommandId;
+use crate::engine::Engine;
+use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
 
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
@@ -59,7 +59,7 @@ impl Engine {
     }
 
     /// The node answered a greeting; false if it refused, and the connection has failed.
-    pub(super) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
+    pub(in crate::engine) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id.0 as usize];
         let Phase::Handshake { due } = backend.phase else { return false };
         if reply[0] == b'-' {

@@ -1,17 +1,23 @@
 //! What goes to a backend: requests are appended to its output, with a note of who is owed the reply, and the driver
 //! writes it at the end of the turn.
 
-use super::Engine;
-use super::backend::{Backend, BackendId, Owed, PLAIN, Phase};
-use super::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
-use super::session::{SessionId, Wait};
-use super::stream::STREAM_WINDOW_BYTES;
 use crate::command::CommandId;
+use crate::engine::Engine;
+use crate::engine::state::backend::{Backend, BackendId, Owed, PLAIN, Phase};
+use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
+use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::stream::STREAM_WINDOW_BYTES;
 
 impl Engine {
     /// Notes that `backend` owes `id` one more reply; false, and the session waits, if it cannot take more.
     #[inline]
-    pub(super) fn owe(&mut self, backend: u32, id: SessionId, command: CommandId, part: u16) -> bool {
+    pub(in crate::engine) fn owe(
+        &mut self,
+        backend: u32,
+        id: SessionId,
+        command: CommandId,
+        part: u16,
+    ) -> bool {
         let session = &mut self.sessions[id.0 as usize];
         let backend = &mut self.backends[backend as usize];
         if backend.out.len() >= self.policy.backend_output_bytes {
@@ -31,7 +37,7 @@ impl Engine {
 
     /// Queues bytes for a backend: by reference where they are many and lie in a chunk.
     #[inline]
-    pub(super) fn send(&mut self, backend: u32, bytes: &[u8], origin: Option<(&Chunk, usize)>) {
+    pub(in crate::engine) fn send(&mut self, backend: u32, bytes: &[u8], origin: Option<(&Chunk, usize)>) {
         let Backend { out, batches, .. } = &mut self.backends[backend as usize];
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
@@ -49,7 +55,7 @@ impl Engine {
     }
 
     #[inline]
-    pub(super) fn mark_backend(&mut self, id: u32) {
+    pub(in crate::engine) fn mark_backend(&mut self, id: u32) {
         let backend = &mut self.backends[id as usize];
         if !backend.dirty {
             backend.dirty = true;

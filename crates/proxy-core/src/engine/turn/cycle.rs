@@ -1,8 +1,8 @@
 //! The end of a turn: what is written, and when to look again.
 
-use super::backend::{BackendId, Phase};
-use super::session::{SessionId, Wait};
-use super::{Engine, Moment};
+use crate::engine::state::backend::{BackendId, Phase};
+use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::{Engine, Moment};
 
 /// Time-outs and retries are looked at this often, µs.
 const TICK_US: u64 = 50_000;
@@ -66,7 +66,7 @@ impl Engine {
             let session = &mut self.sessions[id.0 as usize];
             if session.read_paused && session.wait == Wait::None && !session.closing {
                 session.read_paused = false;
-                self.actions.push(super::Action::ReadSession(id));
+                self.actions.push(crate::engine::Action::ReadSession(id));
             }
             self.close_if_done(id);
         }
@@ -132,7 +132,7 @@ impl Engine {
     }
 
     /// Sessions held by a pause go on.
-    pub(super) fn release_held_sessions(&mut self) {
+    pub(in crate::engine) fn release_held_sessions(&mut self) {
         for id in std::mem::take(&mut self.held_sessions) {
             if self.sessions[id.0 as usize].wait == Wait::Held {
                 self.resume(id);
@@ -141,13 +141,13 @@ impl Engine {
     }
 
     /// A session waits until `backend` has room for its request.
-    pub(super) fn wait_for_room(&mut self, id: SessionId, backend: u32) {
+    pub(in crate::engine) fn wait_for_room(&mut self, id: SessionId, backend: u32) {
         self.sessions[id.0 as usize].wait = Wait::Room;
         self.backends[backend as usize].waiters.push(id);
     }
 
     /// The backend that a session waited for has room.
-    pub(super) fn room_again(&mut self, id: SessionId) {
+    pub(in crate::engine) fn room_again(&mut self, id: SessionId) {
         let session = &self.sessions[id.0 as usize];
         if session.generation != 0 && session.wait == Wait::Room {
             self.resume(id);
@@ -155,7 +155,7 @@ impl Engine {
     }
 
     /// A backend's reply fills this session's output: the backend waits for the client.
-    pub(super) fn stall(&mut self, backend: BackendId, id: SessionId) {
+    pub(in crate::engine) fn stall(&mut self, backend: BackendId, id: SessionId) {
         self.sessions[id.0 as usize].stalls = true;
         let backend = &mut self.backends[backend.0 as usize];
         if backend.stalled_since_us == 0 {
@@ -165,21 +165,21 @@ impl Engine {
     }
 
     /// The client that some backends waited for reads again, or is gone.
-    pub(super) fn end_stalls(&mut self, id: SessionId) {
+    pub(in crate::engine) fn end_stalls(&mut self, id: SessionId) {
         for index in 0..self.backends.len() {
             let backend = &mut self.backends[index];
             if backend.stalled_since_us != 0 && backend.stalled_by == id {
                 backend.stalled_since_us = 0;
                 backend.last_heard_us = self.now.us; // its silence was ours
                 if std::mem::take(&mut backend.read_paused) {
-                    self.actions.push(super::Action::ReadBackend(BackendId(index as u32)));
+                    self.actions.push(crate::engine::Action::ReadBackend(BackendId(index as u32)));
                 }
             }
         }
     }
 
     /// Whether the driver may read from this backend. When told no, it is told later with
-    /// [`super::Action::ReadBackend`].
+    /// [`crate::engine::Action::ReadBackend`].
     #[inline]
     pub fn wants_backend_read(&mut self, id: BackendId) -> bool {
         let backend = &mut self.backends[id.0 as usize];

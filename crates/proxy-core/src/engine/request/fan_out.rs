@@ -1,16 +1,22 @@
 //! Commands without a key: sent to each of this proxy's own primaries, the replies merged.
 
-use super::Engine;
-use super::dispatch::{Request, Taken};
-use super::gather::{Gather, Kind};
-use super::session::{SessionId, Slot};
 use crate::command::{Args, Command, Merge};
+use crate::engine::Engine;
+use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::state::gather::{Gather, Kind};
+use crate::engine::state::session::{SessionId, Slot};
 use crate::errors;
 use crate::merge::{SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::routing::TargetIndex;
 
 impl Engine {
-    pub(super) fn fan_out(&mut self, id: SessionId, command: &Command, kind: Merge, args: Args<'_>) -> Taken {
+    pub(in crate::engine) fn fan_out(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        kind: Merge,
+        args: Args<'_>,
+    ) -> Taken {
         let targets: Vec<TargetIndex> = self.nodes.primaries().iter().copied().take(SCAN_NODES_MAX).collect();
         match targets[..] {
             [] => {

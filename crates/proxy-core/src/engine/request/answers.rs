@@ -1,15 +1,15 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
-use super::dispatch::Taken;
-use super::session::{SessionId, Wait};
-use super::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::command::{Args, Command, LocalCommand, command_reply};
+use crate::engine::request::dispatch::Taken;
+use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::local::client::SessionUse;
 use crate::local::{self, After, Context};
 
 impl Engine {
     /// Answers a command that the proxy knows the answer to.
-    pub(super) fn answer(
+    pub(in crate::engine) fn answer(
         &mut self,
         id: SessionId,
         command: &Command,

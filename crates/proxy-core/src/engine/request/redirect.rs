@@ -3,11 +3,11 @@
 //! The request travels as `UMFORWARD hops command…`, where `hops` is how many more proxies may forward it: views may
 //! differ for a moment, and a request must not go round in circles.
 
-use super::Engine;
-use super::backend::PLAIN;
-use super::dispatch::{Request, Taken};
-use super::session::SessionId;
 use crate::command::{Args, Class, CommandId};
+use crate::engine::Engine;
+use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::state::backend::PLAIN;
+use crate::engine::state::session::SessionId;
 use crate::{decimal, errors};
 use model::Slot;
 use resp::encode;
@@ -15,7 +15,7 @@ use resp::encode;
 impl Engine {
     /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding was asked for, by
     /// the settings or by the proxy that the request came from.
-    pub(super) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<u32> {
+    pub(in crate::engine) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<u32> {
         if hops.is_none() && !self.shared.settings.active_redirection {
             return None;
         }
@@ -23,7 +23,7 @@ impl Engine {
         self.nodes.proxy_of_target(view.routes.owner(slot))
     }
 
-    pub(super) fn forward_to_proxy(
+    pub(in crate::engine) fn forward_to_proxy(
         &mut self,
         id: SessionId,
         proxy: u32,
@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// `UMFORWARD hops command…`: the command of a client of another proxy, served here or forwarded on.
-    pub(super) fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
+    pub(in crate::engine) fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
         let hops = (args.len() > 2).then(|| decimal::parse(args.get(1))).flatten();
         let Some(hops) = hops.and_then(|hops| u8::try_from(hops).ok()) else {
             self.reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));

@@ -7,7 +7,7 @@ use super::session::SessionId;
 use crate::routing::TargetIndex;
 
 /// No backend.
-pub(super) const NONE: u32 = u32::MAX;
+pub(in crate::engine) const NONE: u32 = u32::MAX;
 /// [`crate::routing`] targets that are not local nodes.
 const NOT_LOCAL: u32 = u32::MAX;
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
@@ -23,30 +23,30 @@ pub enum NodeState {
 }
 
 #[derive(Debug)]
-pub(super) struct Node {
-    pub(super) address: Address,
+pub(in crate::engine) struct Node {
+    pub(in crate::engine) address: Address,
     /// Database 0, by protocol: the connections that all sessions share.
-    pub(super) main: [[u32; CONNECTIONS_MAX]; 2],
+    pub(in crate::engine) main: [[u32; CONNECTIONS_MAX]; 2],
     /// Other databases.
-    pub(super) others: Vec<((u32, Protocol), u32)>,
+    pub(in crate::engine) others: Vec<((u32, Protocol), u32)>,
     /// Connections of their own that no session uses now.
-    pub(super) idle: Vec<u32>,
+    pub(in crate::engine) idle: Vec<u32>,
     /// Part of the current view.
-    pub(super) current: bool,
+    pub(in crate::engine) current: bool,
     /// Not a node but another proxy, to which requests are forwarded.
-    pub(super) is_proxy: bool,
+    pub(in crate::engine) is_proxy: bool,
 }
 
 /// All nodes, and which of them the current view's targets are.
 #[derive(Debug)]
-pub(super) struct Nodes {
-    pub(super) nodes: Vec<Node>,
+pub(in crate::engine) struct Nodes {
+    pub(in crate::engine) nodes: Vec<Node>,
     /// For each target of the view, the index of its node.
     targets: Vec<u32>,
     /// For each target that is another proxy, its index among the nodes.
     proxies: Vec<u32>,
     primaries: Vec<TargetIndex>,
-    pub(super) connections: u32,
+    pub(in crate::engine) connections: u32,
 }
 
 impl Default for Nodes {
@@ -64,7 +64,12 @@ impl Default for Nodes {
 impl Nodes {
     /// The shared connection for database 0 of the node of `target`, if there is one.
     #[inline]
-    pub(super) fn shared_backend(&self, target: TargetIndex, protocol: Protocol, id: SessionId) -> u32 {
+    pub(in crate::engine) fn shared_backend(
+        &self,
+        target: TargetIndex,
+        protocol: Protocol,
+        id: SessionId,
+    ) -> u32 {
         let node = self.targets[target as usize];
         if node == NOT_LOCAL {
             return NONE;
@@ -74,22 +79,22 @@ impl Nodes {
     }
 
     /// The node of a target.
-    pub(super) fn of_target(&self, target: TargetIndex) -> Option<u32> {
+    pub(in crate::engine) fn of_target(&self, target: TargetIndex) -> Option<u32> {
         self.targets.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
     }
 
     /// The proxy that a target is, where requests are forwarded to it.
-    pub(super) fn proxy_of_target(&self, target: TargetIndex) -> Option<u32> {
+    pub(in crate::engine) fn proxy_of_target(&self, target: TargetIndex) -> Option<u32> {
         self.proxies.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
     }
 
     /// The targets that commands without a key go to.
-    pub(super) fn primaries(&self) -> &[TargetIndex] {
+    pub(in crate::engine) fn primaries(&self) -> &[TargetIndex] {
         &self.primaries
     }
 
     /// The index of the node with this address, made where it is new.
-    pub(super) fn index_of(&mut self, address: &Address, is_proxy: bool) -> u32 {
+    pub(in crate::engine) fn index_of(&mut self, address: &Address, is_proxy: bool) -> u32 {
         let is_it = |node: &Node| node.address == *address && node.is_proxy == is_proxy;
         if let Some(index) = self.nodes.iter().position(is_it) {
             return index as u32;
@@ -106,7 +111,7 @@ impl Nodes {
     }
 
     /// Takes over the targets of a new view: for each the local node, or the proxy to forward to.
-    pub(super) fn set_targets(
+    pub(in crate::engine) fn set_targets(
         &mut self,
         targets: Vec<Option<u32>>,
         proxies: Vec<Option<u32>>,
@@ -121,7 +126,7 @@ impl Nodes {
     }
 
     /// Takes a backend out of every list, so that nothing new is sent to it.
-    pub(super) fn forget(&mut self, node: u32, backend: u32) {
+    pub(in crate::engine) fn forget(&mut self, node: u32, backend: u32) {
         let node = &mut self.nodes[node as usize];
         node.main.iter_mut().flatten().filter(|entry| **entry == backend).for_each(|entry| *entry = NONE);
         node.others.retain(|&(_, entry)| entry != backend);

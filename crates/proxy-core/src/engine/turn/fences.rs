@@ -15,55 +15,21 @@
 //! ```
 //! Left is a stop between the last look at the clock and the system call after it: some tens of nanoseconds.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use model::{Address, Slot};
 
-use super::Engine;
-use super::backend::{BackendId, Phase};
-use super::session::{SessionId, Wait};
 use crate::command::{Args, Class, Command, key_positions};
+use crate::engine::Engine;
+use crate::engine::state::backend::{BackendId, Phase};
+use crate::engine::state::session::{SessionId, Wait};
 use crate::routing::Target;
 
 /// Why connections to a fenced node are given up.
 const CUT_OFF: &str = "another node may be the primary of its slots by now";
 
-/// Until when each node beside this proxy takes writes: `Moment::us`, `u64::MAX` for ever. Whoever sets a time
-/// knows until when nobody else can have been made the primary. It is looked at in each turn, so that a process
-/// that was stopped for a while sees that its time is over before it sends or delivers anything.
-#[derive(Debug, Clone, Default)]
-pub struct WriteFences(Arc<[(Address, Arc<AtomicU64>)]>);
-
-impl WriteFences {
-    /// The times of these nodes; a node that is not among them takes writes for ever.
-    #[must_use]
-    pub fn new(nodes: Vec<(Address, Arc<AtomicU64>)>) -> Self {
-        Self(nodes.into())
-    }
-
-    #[inline]
-    fn is_any_over(&self, now_us: u64) -> bool {
-        // Reads of lines that hardly ever change, as for the view's generation.
-        self.0.iter().any(|(_, until)| now_us > until.load(Ordering::Relaxed))
-    }
-
-    /// Whether any node's time can run out at all.
-    #[inline]
-    fn is_any_limited(&self) -> bool {
-        self.0.iter().any(|(_, until)| until.load(Ordering::Relaxed) != u64::MAX)
-    }
-
-    fn over(&self, now_us: u64) -> Vec<Address> {
-        let is_over = |until: &AtomicU64| now_us > until.load(Ordering::Relaxed);
-        self.0.iter().filter(|(_, until)| is_over(until)).map(|(node, _)| node.clone()).collect()
-    }
-}
-
 impl Engine {
     /// At the beginning of a turn: whether a node's time is over since the last one.
     #[inline]
-    pub(super) fn look_at_fences(&mut self) {
+    pub(in crate::engine) fn look_at_fences(&mut self) {
         let is_any_over = self.shared.fences.is_any_over(self.now.us);
         if is_any_over || !self.fenced_nodes.is_empty() {
             self.enter_fences(self.now.us);
@@ -112,13 +78,13 @@ impl Engine {
     }
 
     /// Whether no request of a client may be sent to this node now.
-    pub(super) fn is_fenced(&self, node: &Address) -> bool {
+    pub(in crate::engine) fn is_fenced(&self, node: &Address) -> bool {
         self.fenced_nodes.contains(node)
     }
 
     /// Whether any node is fenced now.
     #[inline]
-    pub(super) fn is_any_fenced(&self) -> bool {
+    pub(in crate::engine) fn is_any_fenced(&self) -> bool {
         !self.fenced_nodes.is_empty()
     }
 
@@ -147,7 +113,12 @@ impl Engine {
     }
 
     /// Has the session wait if the request is for slots whose owner is being replaced.
-    pub(super) fn hold_for_owner(&mut self, id: SessionId, command: &Command, args: Args<'_>) -> bool {
+    pub(in crate::engine) fn hold_for_owner(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        args: Args<'_>,
+    ) -> bool {
         let is_held = self.is_holding() && self.touches_held(command, args);
         if is_held {
             self.hold(id);
@@ -156,7 +127,7 @@ impl Engine {
     }
 
     /// The same for a request of which only the one key is known.
-    pub(super) fn hold_slot_for_owner(&mut self, id: SessionId, slot: Slot) -> bool {
+    pub(in crate::engine) fn hold_slot_for_owner(&mut self, id: SessionId, slot: Slot) -> bool {
         let is_held = self.is_holding() && self.is_held(slot);
         if is_held {
             self.hold(id);
@@ -193,7 +164,7 @@ impl Engine {
     }
 
     /// Lets go on what was held for an owner that did not come in time.
-    pub(super) fn end_hold(&mut self) {
+    pub(in crate::engine) fn end_hold(&mut self) {
         let until = self.shared.view.as_deref().map_or(0, |view| view.hold_until_us);
         if until != 0 && until <= self.now.us && !self.held_sessions.is_empty() {
             self.release_held_sessions();

@@ -5,18 +5,18 @@
 
 use resp::{PendingBulk, RequestParser};
 
-use super::buffers::Chunk;
-use super::session::{SessionId, Wait};
-use super::stream::Stream;
-use super::{Action, Engine};
 use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
+use crate::engine::state::buffers::Chunk;
+use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::stream::Stream;
+use crate::engine::{Action, Engine};
 use model::Slot;
 
 impl Engine {
     /// A large bulk of a request has begun. Begins to stream the request if its route is known already, or has the
     /// session wait until it can. Returns how many of `rest`'s bytes were taken; none if the request has to be
     /// gathered like any other.
-    pub(super) fn begin_stream(
+    pub(in crate::engine) fn begin_stream(
         &mut self,
         id: SessionId,
         parser: &RequestParser,
@@ -55,7 +55,7 @@ impl Engine {
                 .consume(&bytes[bulk.start..], &Default::default())
                 .expect("the parser has been over these bytes");
         if let Some(backend) = backend {
-            let owed = self.owe(backend, id, command.id, super::backend::PLAIN);
+            let owed = self.owe(backend, id, command.id, crate::engine::state::backend::PLAIN);
             assert!(owed, "a connection of the session's own has room");
             self.send(backend, &bytes[..used], origin);
         }
@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// The session waits if a pause holds commands of this kind back.
-    pub(super) fn hold_back(&mut self, id: SessionId, flags: Flags) -> bool {
+    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, flags: Flags) -> bool {
         let held = self.is_paused(flags);
         if held {
             self.sessions[id.0 as usize].wait = Wait::Held;
@@ -74,7 +74,7 @@ impl Engine {
     }
 
     /// More of a streaming session's bytes came; returns how many belonged to the request.
-    pub(super) fn stream_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) -> usize {
+    pub(in crate::engine) fn stream_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) -> usize {
         let limits = self.request_limits(id);
         let session = &mut self.sessions[id.0 as usize];
         let Some(stream) = session.stream() else { return 0 };
@@ -123,7 +123,7 @@ impl Engine {
     }
 
     /// The backend that took a stream is gone: the rest of the request is thrown away.
-    pub(super) fn stream_backend_lost(&mut self, owner: SessionId, backend: u32) {
+    pub(in crate::engine) fn stream_backend_lost(&mut self, owner: SessionId, backend: u32) {
         let session = &mut self.sessions[owner.0 as usize];
         if let Some(stream) = session.stream().filter(|stream| stream.backend == Some(backend)) {
             stream.backend = None;
@@ -132,7 +132,7 @@ impl Engine {
     }
 
     /// A streaming session may be read from again.
-    pub(super) fn stream_window_opened(&mut self, owner: SessionId) {
+    pub(in crate::engine) fn stream_window_opened(&mut self, owner: SessionId) {
         let session = &mut self.sessions[owner.0 as usize];
         if session.generation != 0 && session.wait == Wait::None && std::mem::take(&mut session.read_paused) {
             self.actions.push(Action::ReadSession(owner));
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Whether a session is in the middle of sending a request through this connection of its own.
-    pub(super) fn is_uploading(&self, backend: u32) -> bool {
+    pub(in crate::engine) fn is_uploading(&self, backend: u32) -> bool {
         let owner = self.backends[backend as usize].purpose.owner;
         let unusual = owner.and_then(|owner| self.sessions[owner.0 as usize].unusual.as_deref());
         let stream = unusual.and_then(|unusual| unusual.stream.as_ref());
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Bytes of a session's stream that its backend has not taken yet.
-    pub(super) fn stream_backlog(&self, id: SessionId) -> usize {
+    pub(in crate::engine) fn stream_backlog(&self, id: SessionId) -> usize {
         let session = &self.sessions[id.0 as usize];
         let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
         stream

@@ -30,7 +30,7 @@ const GAP_WEIGHT: f32 = 1.0 / 64.0;
 
 /// The recent past of a worker.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Pace {
+pub(in crate::engine) struct Pace {
     last_us: u64,
     /// Sessions read from in the current turn.
     reads: u32,
@@ -47,20 +47,20 @@ pub(super) struct Pace {
 impl Pace {
     /// A session was read from again after so many µs.
     #[inline]
-    pub(super) fn read(&mut self, gap_us: u32) {
+    pub(in crate::engine) fn read(&mut self, gap_us: u32) {
         self.reads += 1;
         self.gap_us += (gap_us.min(GAP_US_MAX) as f32 - self.gap_us) * GAP_WEIGHT;
     }
 
     /// A read held so many requests.
     #[inline]
-    pub(super) fn requests(&mut self, count: u32) {
+    pub(in crate::engine) fn requests(&mut self, count: u32) {
         self.depth += (count.min(DEPTH_MAX) as f32 - self.depth) * GAP_WEIGHT;
     }
 
     /// A turn that answers so many sessions ends at `now_us`.
     #[inline]
-    pub(super) fn turn(&mut self, now_us: u64, answered: usize) {
+    pub(in crate::engine) fn turn(&mut self, now_us: u64, answered: usize) {
         let passed = now_us.saturating_sub(self.last_us) as f32;
         self.last_us = now_us;
         let kept = (1.0 - passed / RATE_WINDOW_US).max(0.0);
@@ -71,7 +71,7 @@ impl Pace {
 
     /// How long to nap before looking for events again, µs; 0 where a nap is not worth it.
     #[inline]
-    pub(super) fn nap_us(&self, policy: &Policy) -> u64 {
+    pub(in crate::engine) fn nap_us(&self, policy: &Policy) -> u64 {
         if self.asked && self.gap_us < policy.answers_first_us_max && self.depth < DEPTH_ONE {
             return 0;
         }

@@ -62,10 +62,10 @@ impl Default for Policy {
 
 impl Policy {
     /// Takes over the settings that limits come from. No more connections are kept for a node than
-    /// [`super::CONNECTIONS_MAX`], and replies to ordinary requests wait in no more than a default's worth of memory,
+    /// [`super::nodes::CONNECTIONS_MAX`], and replies to ordinary requests wait in no more than a default's worth of memory,
     /// however much a subscriber may be allowed.
     pub fn apply(&mut self, settings: &Settings) {
-        let connections = u32::from(settings.backend_conn_num).clamp(1, super::CONNECTIONS_MAX as u32);
+        let connections = u32::from(settings.backend_conn_num).clamp(1, super::nodes::CONNECTIONS_MAX as u32);
         let output = usize::try_from(settings.output_bytes_max).unwrap_or(usize::MAX);
         self.backend_timeout_us = settings.backend_timeout_ms * 1000;
         self.connections_per_node = connections;

@@ -1,0 +1,6 @@
+//! A connection to a node from its beginning to its end.
+
+mod connections;
+mod failures;
+mod greetings;
+mod sending;

@@ -1,0 +1,109 @@
+//! What the driver and the engine say to each other besides bytes.
+
+use std::sync::Arc;
+
+use model::Slot;
+
+use super::state::backend::BackendId;
+use super::state::fences::WriteFences;
+use super::state::session::SessionId;
+use crate::command::CommandTable;
+use crate::local;
+use crate::profile::Profile;
+use crate::routing::WorkerView;
+use crate::settings::{Secret, Settings};
+use crate::slowlog::SlowEntry;
+
+/// The worker's clock, read once a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic, µs; never 0.
+    pub us: u64,
+    /// Since the Unix epoch, µs.
+    pub unix_us: u64,
+}
+
+/// What the driver is to do beyond writing output.
+#[derive(Debug)]
+pub enum Action {
+    /// Open a connection to the node and report `backend_connected` or `backend_closed`.
+    Connect(BackendId, model::Address),
+    /// Close the connection. Its place is used again only for what is opened after the actions were taken.
+    CloseBackend(BackendId),
+    /// Write what can be written at once, close the connection, call `session_released`.
+    CloseSession(SessionId),
+    /// Read again from a session that was not to be read from.
+    ReadSession(SessionId),
+    /// Read again from a backend that was not to be read from.
+    ReadBackend(BackendId),
+    /// A request took too long: for the slow log.
+    Slow(Box<SlowEntry>),
+    /// A question that the control thread answers, with [`Engine::control_replied`].
+    Control(Box<Ask>),
+}
+
+/// A question to the control thread.
+#[derive(Debug)]
+pub struct Ask {
+    /// Where the answer belongs.
+    pub place: ReplyPlace,
+    /// What is asked.
+    pub question: Question,
+    /// Who asks.
+    pub profile: Profile,
+}
+
+/// What one worker cannot answer by itself.
+#[derive(Debug)]
+pub enum Question {
+    /// A command that concerns all workers.
+    Local(Box<local::ControlRequest>),
+    /// UMCTL with its arguments, the word UMCTL first.
+    Umctl(Vec<Vec<u8>>),
+    /// How many keys a slot holds.
+    CountKeysInSlot(Slot),
+    /// Some keys of a slot.
+    KeysInSlot {
+        /// The slot.
+        slot: Slot,
+        /// The most keys to return.
+        count: u64,
+    },
+}
+
+/// One reply's place in its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyPlace {
+    /// The session.
+    pub session: SessionId,
+    /// Tells later sessions of the same index apart.
+    pub generation: u32,
+    /// The reply's number in the session.
+    pub sequence: u32,
+}
+
+/// What every worker of a proxy shares and may be replaced while it runs.
+#[derive(Clone)]
+pub struct Shared {
+    /// The commands.
+    pub table: Arc<CommandTable>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// What the nodes ask of those who connect.
+    pub backend_password: Option<Secret>,
+    /// The version of the nodes, which clients take for that of the proxy.
+    pub server_version: Arc<str>,
+    /// The view, once there is one.
+    pub view: Option<Arc<WorkerView>>,
+    /// Until when the primaries here take writes.
+    pub fences: WriteFences,
+}
+
+/// CLIENT PAUSE: commands, or only those that write, wait until a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// Until when (Unix time, µs).
+    pub until_unix_us: u64,
+    /// Reads are let through.
+    pub writes_only: bool,
+}

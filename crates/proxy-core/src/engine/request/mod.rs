@@ -1,0 +1,8 @@
+//! What becomes of a request: taken from the client's bytes, decided on, sent on or answered.
+
+mod answers;
+mod dispatch;
+mod fan_out;
+mod redirect;
+mod take;
+mod upload;

@@ -1,0 +1,13 @@
+//! The plain data of one worker: sessions, connections, buffers, limits. Nothing here knows the engine.
+
+pub mod buffers;
+pub mod policy;
+pub mod stream;
+
+pub(in crate::engine) mod backend;
+pub(in crate::engine) mod batches;
+pub(in crate::engine) mod fences;
+pub(in crate::engine) mod gather;
+pub(in crate::engine) mod nodes;
+pub(in crate::engine) mod pace;
+pub(in crate::engine) mod session;
