@@ -112,10 +112,7 @@ pub const NOT_MY_META: &str = "ERR_NOT_MY_META a local node is not on this proxy
 /// One client more than `maxclients`.
 pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
 /// A request that would have to be gathered in memory is too long for it.
-pub const REQUEST_TOO_LARGE: &str = "ERR the request is too large for this proxy: only the last value of a command \
-     with a single key may be that large";
-/// The replies of several primaries are together too long to be merged.
-pub const GATHER_TOO_LARGE: &str = "ERR the replies of this proxy's nodes are too large to be merged";
+pub const REQUEST_TOO_LARGE: &str = "ERR the request is larger than half of this proxy's memory_max";
 /// WAIT or WAITAOF while as many clients wait as may.
 pub const TOO_MANY_WAITS: &str = "ERR too many clients of this proxy are waiting for replicas";
 /// The proxy is going down and takes no new work.

@@ -113,6 +113,21 @@ impl RouteTable {
         any.then_some(readers)
     }
 
+    /// The targets here that have lost slots in `after`: requests for those go another way from then on.
+    pub(crate) fn losers(&self, after: Option<&RouteTable>) -> Vec<TargetIndex> {
+        let same = |target: &Target| {
+            let index = after?.targets.iter().position(|other| other == target)?;
+            TargetIndex::try_from(index).ok()
+        };
+        let same: Vec<Option<TargetIndex>> = self.targets.iter().map(same).collect();
+        let mut has_lost = vec![false; self.targets.len()];
+        for (slot, &owner) in self.owners.iter().enumerate() {
+            let owner_after = after.map(|after| after.owners[slot]);
+            has_lost[owner as usize] |= owner_after.is_none() || owner_after != same[owner as usize];
+        }
+        (0..).zip(has_lost).filter_map(|(target, has_lost)| has_lost.then_some(target)).collect()
+    }
+
     /// Every target, in the order of their indexes.
     #[must_use]
     pub fn targets(&self) -> &[Target] {

@@ -12,6 +12,9 @@ use model::Address;
 
 use crate::glob;
 
+/// What all sessions may hold together where nothing else is said, bytes.
+const MEMORY_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
+
 /// Everything that can be set for a proxy. Times and sizes have their unit in the name; 0 means "no limit"
 /// where the comment says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +41,9 @@ pub struct Settings {
     pub databases: u32,
     /// The largest argument of a request.
     pub bulk_bytes_max: u32,
-    /// Bytes of replies that a session may owe before it is no longer read from.
-    pub output_bytes_max: u64,
+    /// The memory that all sessions together may hold: requests that are not answered, replies that are not read.
+    /// Bytes.
+    pub memory_max_bytes: u64,
     /// Entries that the slow log keeps. CONFIG calls it `slowlog-max-len`.
     pub slowlog_len: u64,
     /// A command that took longer is put in the slow log; 0 is every command, below 0 none. Microseconds.
@@ -120,7 +124,7 @@ pub enum Change {
     SessionTimeout,
     /// `backend-timeout`.
     BackendTimeout,
-    /// `proto-max-bulk-len` or `output-bytes-max`.
+    /// `proto-max-bulk-len` or `memory-max`.
     Limits,
     /// Length, threshold or sampling of the slow log.
     SlowLog,
@@ -163,7 +167,7 @@ impl Settings {
             maxclients: 10_000,
             databases: 16,
             bulk_bytes_max: 512 * 1024 * 1024,
-            output_bytes_max: 64 * 1024 * 1024,
+            memory_max_bytes: MEMORY_BYTES_DEFAULT,
             slowlog_len: 1024,
             slowlog_log_slower_than_us: 20_000,
             slowlog_sample_rate: 1,
@@ -269,7 +273,7 @@ mod tests {
             ("requirepass", "secret", "secret"),
             ("requirepass", "", ""),
             ("proto-max-bulk-len", "2mb", "2097152"),
-            ("output-bytes-max", "1g", "1000000000"),
+            ("memory-max", "1g", "1000000000"),
             ("slowlog-log-slower-than", "-1", "-1"),
             ("active-redirection", "YES", "yes"),
             ("default-redirection-address", "10.0.0.1:5299", "10.0.0.1:5299"),

@@ -12,7 +12,10 @@ use model::{SetCluster, View};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
-use proxy_core::engine::{Action, BackendId, Engine, Moment, Policy, SessionId, Shared, WriteFences};
+use proxy_core::engine::memory::MemoryBudget;
+use proxy_core::engine::{
+    Action, BackendId, Engine, EngineStart, Moment, Policy, SessionId, Shared, WriteFences,
+};
 use proxy_core::profile::Profile;
 use proxy_core::routing::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
@@ -92,13 +95,19 @@ impl Driver {
     fn new(load: Load) -> Driver {
         let settings = Settings::new("127.0.0.1:5299".parse().unwrap());
         let now = Moment { us: 1_000_000, unix_us: 1_795_000_000_000_000 };
-        let policy = Policy::default();
-        let mut engine = Engine::new(shared(&settings), policy, Arc::new(WorkerStats::new()), 7, now);
-        let mut backend = BackendId(0);
+        let start = EngineStart {
+            shared: shared(&settings),
+            policy: Policy::default(),
+            stats: Arc::new(WorkerStats::new()),
+            memory: MemoryBudget::new(u64::MAX, 1).share(0),
+            seed: 7,
+        };
+        let mut engine = Engine::new(start, now);
+        let mut backend = None;
         for action in engine.take_actions() {
             if let Action::Connect(id, _) = action {
                 engine.backend_connected(id);
-                backend = id;
+                backend = Some(id);
             }
         }
         let end = "127.0.0.1:40000".parse().unwrap();
@@ -128,7 +137,7 @@ impl Driver {
             engine,
             now,
             sessions,
-            backend,
+            backend: backend.unwrap(),
             chunk,
             flush_sessions,
             flush_backends,

@@ -112,9 +112,10 @@ service::settings! {
         pub databases: Count<1, 65_536> = Count::of(16),
         /// The largest single argument of a request.
         pub bulk_bytes_max: Bytes<1024, 536_870_912> = Bytes::of(536_870_912),
-        /// How many bytes of replies may wait for a client that does not read: at that point no more of its
-        /// requests are read, and a subscriber is disconnected.
-        pub output_bytes_max: Bytes<65_536, 4_294_967_295> = Bytes::of(33_554_432),
+        /// The memory that all sessions may hold together, for requests that are not answered and replies that are not
+        /// read: a quarter of the machine's, at most 4 GiB, when not set. When it does not last, the session that holds
+        /// most is closed.
+        pub memory_max: Option<Bytes<16_777_216, 1_099_511_627_776>> = None,
         /// Whether a worker lets events gather for some microseconds under load, so that batches are larger.
         pub batching: Batching = Batching::On,
         /// Whether a request for a slot of another proxy is forwarded there instead of answered MOVED, for clients

@@ -1,15 +1,39 @@
 //! The engine: all decisions of one worker, without IO.
 //!
-//! The driver tells what happened (`accept`, `session_received`, `backend_connected`, …), ends the turn, writes
-//! what is marked for a flush and carries out the actions. The engine knows no sockets and reads no clock.
+//! It knows no sockets and reads no clock. A driver tells it what happened and carries out what it wants.
 //!
 //! ```text
-//!            session_received ──▶ requests ──▶ route ──▶ backend.out ─┐
-//!  driver                                                             ├─ end_turn ──▶ flush lists, actions
-//!            backend_received ──▶ replies  ──▶ order ──▶ session.out ─┘
+//!            session_received ──▶ request ──▶ route ──▶ backend.out ─┐
+//!  driver                                                            ├─ end_turn ──▶ what to write, actions
+//!            backend_received ──▶ reply   ──▶ order ──▶ session.out ─┘
 //! ```
+//!
+//! # The calls of one turn, in their order
+//!
+//! 1. [`Engine::begin_turn`] with the time, before anything else. Fences are looked at here.
+//! 2. What happened, in any order and number: [`Engine::accept`]; [`Engine::session_received`] and
+//!    [`Engine::backend_received`], each only after [`Engine::wants_read`] or [`Engine::wants_backend_read`] said yes;
+//!    [`Engine::session_ended`], [`Engine::session_closed`]; [`Engine::backend_connected`],
+//!    [`Engine::backend_failed`]; [`Engine::session_writable`], [`Engine::backend_writable`];
+//!    [`Engine::control_replied`], [`Engine::update`], [`Engine::pause`].
+//! 3. [`Engine::tick`], where [`Engine::tick_us`] have passed since the last.
+//! 4. [`Engine::end_turn`]: sessions that waited go on, and two lists say what is to be written.
+//! 5. Each backend of the list is written: [`Engine::backend_output`], then [`Engine::backend_sent`] with what the
+//!    socket took, again and again until all is written or, with [`Engine::backend_blocked`], the socket takes no more.
+//! 6. Each session of the list is written: [`Engine::look_before_delivery`] where
+//!    [`Engine::must_look_before_delivery`], [`Engine::session_output`], [`Engine::session_sent`]; and
+//!    [`Engine::session_blocked`] when the socket takes no more, [`Engine::session_unfinished`] when the driver will
+//!    not write more in this turn.
+//! 7. [`Engine::take_actions`], each carried out in its order. Names of what was closed are used again only after this
+//!    call, so a table that is kept by index never has two entries for one index.
+//! 8. [`Engine::nap_us`] and [`Engine::sleep_us`] say how long to wait for the next event.
+//!
+//! A name that is no longer known is never an error: what is told of it is passed over.
+//!
+//! [`Engine::check`] asserts what always holds between two calls.
 
 mod backend;
+mod check;
 mod port;
 mod reply;
 mod request;
@@ -22,35 +46,48 @@ use std::sync::Arc;
 
 use resp::RequestParser;
 
-pub use self::port::{Action, Ask, Moment, Pause, Question, ReplyPlace, Shared};
+pub use self::port::{Action, Ask, DroppedSession, Moment, Pause, Question, ReplyPlace, Shared};
 pub use self::session::SessionSketch;
 use self::state::backend::Backend;
-pub use self::state::backend::BackendId;
-use self::state::buffers::BufferPool;
+use self::state::buffers::{BufferPool, OutQueue};
 pub use self::state::fences::WriteFences;
+pub use self::state::ids::BackendId;
+pub use self::state::ids::SessionId;
+use self::state::memory::MemoryShare;
 use self::state::nodes::Nodes;
 pub use self::state::nodes::{CONNECTIONS_MAX, NodeState};
 use self::state::pace::Pace;
 pub use self::state::policy::Policy;
 use self::state::session::Session;
-pub use self::state::session::SessionId;
-pub use self::state::{buffers, policy, stream};
+use self::state::slab::Slab;
+pub use self::state::{buffers, memory, policy, stream};
 use crate::stats::WorkerStats;
+
+/// What an engine is made from.
+pub struct EngineStart {
+    /// What all workers of the proxy share.
+    pub shared: Shared,
+    /// The limits and batching rules.
+    pub policy: Policy,
+    /// Where this worker counts.
+    pub stats: Arc<WorkerStats>,
+    /// This worker's share of the proxy's memory.
+    pub memory: MemoryShare,
+    /// Decides the jitter of reconnects.
+    pub seed: u64,
+}
 
 /// One worker's sessions and backends.
 pub struct Engine {
-    sessions: Vec<Session>,
-    free_sessions: Vec<u32>,
-    generations: u32,
-    live_sessions: usize,
-    backends: Vec<Backend>,
-    free_backends: Vec<u32>,
-    /// Places of connections that the driver has not closed yet: what it still hears of them is not for others.
-    freed_backends: Vec<u32>,
+    sessions: Slab<SessionId, Session>,
+    backends: Slab<BackendId, Backend>,
     nodes: Nodes,
+    memory: MemoryShare,
     /// `Rc` around what is shared by threads, so that holding on to it for one request is not an atomic operation.
     shared: Rc<Shared>,
     policy: Policy,
+    /// With this much unwritten output a backend takes no more requests, bytes.
+    backend_room: usize,
     pace: Pace,
     stats: Arc<WorkerStats>,
     pool: BufferPool,
@@ -66,33 +103,33 @@ pub struct Engine {
     /// Nodes to which nothing is sent for clients in this turn.
     fenced_nodes: Vec<model::Address>,
     /// Sessions with output to write.
-    dirty_sessions: Vec<u32>,
+    dirty_sessions: Vec<SessionId>,
     /// Backends with output to write.
-    dirty_backends: Vec<u32>,
+    dirty_backends: Vec<BackendId>,
     /// Sessions that may take requests again.
     resumed: Vec<SessionId>,
     /// Sessions held by a pause.
     held_sessions: Vec<SessionId>,
     actions: Vec<Action>,
+    /// What there is to write to a session that is gone.
+    no_output: OutQueue,
 }
 
 impl Engine {
-    /// An engine without sessions. `seed` decides the jitter of reconnects.
+    /// An engine without sessions.
     #[must_use]
-    pub fn new(shared: Shared, policy: Policy, stats: Arc<WorkerStats>, seed: u64, now: Moment) -> Self {
+    pub fn new(start: EngineStart, now: Moment) -> Self {
+        let EngineStart { shared, policy, stats, memory, seed } = start;
         // Address space for all of them: growing would leave holes as large as what was outgrown.
         let sessions_max = shared.settings.maxclients as usize;
         let mut engine = Engine {
-            sessions: Vec::with_capacity(sessions_max),
-            free_sessions: Vec::new(),
-            generations: 0,
-            live_sessions: 0,
-            backends: Vec::new(),
-            free_backends: Vec::new(),
-            freed_backends: Vec::new(),
+            sessions: Slab::with_capacity(sessions_max),
+            backends: Slab::with_capacity(0),
             nodes: Nodes::default(),
+            memory,
             shared: Rc::new(shared),
             policy,
+            backend_room: 0,
             pace: Pace::default(),
             stats,
             pool: BufferPool::default(),
@@ -110,25 +147,34 @@ impl Engine {
             resumed: Vec::new(),
             held_sessions: Vec::new(),
             actions: Vec::new(),
+            no_output: OutQueue::default(),
         };
         engine.apply_settings();
-        engine.apply_view();
+        engine.apply_view(None);
         engine
     }
 
-    /// Takes over new shared state. A new view holds from the next request on; what is in flight stays where it is.
+    /// Takes over new shared state. A new view holds from the next request on; what is in flight stays where it is, and
+    /// a session whose next request could overtake what it is owed waits for that first.
     pub fn update(&mut self, shared: Shared) {
-        self.shared = Rc::new(shared);
+        let before = std::mem::replace(&mut self.shared, Rc::new(shared));
         self.apply_settings();
-        self.apply_view();
+        self.apply_view(before.view.as_deref());
         // What this turn still reads goes by the new view, and so by its fences.
         self.look_at_fences();
     }
 
     /// What can be changed while the proxy runs.
     fn apply_settings(&mut self) {
-        let settings = &self.shared.settings;
-        self.policy.apply(settings);
+        let settings = self.shared.settings.clone();
+        self.policy.apply(&settings);
+        self.memory.set_max(settings.memory_max_bytes);
+        self.backend_room = self.policy.backend_output_bytes.min(self.memory.backend_bytes_max());
+        if self.nodes.connections != self.policy.connections_per_node {
+            // From now on a session's requests may take another connection.
+            self.nodes.connections = self.policy.connections_per_node;
+            self.take_all_barriers();
+        }
         self.slow_us = u32::try_from(settings.slowlog_log_slower_than_us).unwrap_or(u32::MAX);
     }
 
@@ -142,12 +188,13 @@ impl Engine {
     /// Sessions connected to this worker.
     #[must_use]
     pub fn session_count(&self) -> usize {
-        self.live_sessions
+        self.sessions.len()
     }
 
-    /// What the driver is to do; in order.
+    /// What the driver is to do, in this order. Names of closed connections are used again after this call only.
     pub fn take_actions(&mut self) -> Vec<Action> {
-        self.free_backends.append(&mut self.freed_backends);
+        self.sessions.reuse();
+        self.backends.reuse();
         std::mem::take(&mut self.actions)
     }
 

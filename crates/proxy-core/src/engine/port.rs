@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use model::Slot;
 
-use super::state::backend::BackendId;
 use super::state::fences::WriteFences;
-use super::state::session::SessionId;
+use super::state::ids::BackendId;
+use super::state::ids::SessionId;
 use crate::command::CommandTable;
 use crate::local;
 use crate::profile::Profile;
@@ -28,10 +28,12 @@ pub struct Moment {
 pub enum Action {
     /// Open a connection to the node and report `backend_connected` or `backend_closed`.
     Connect(BackendId, model::Address),
-    /// Close the connection. Its place is used again only for what is opened after the actions were taken.
+    /// Close the connection.
     CloseBackend(BackendId),
-    /// Write what can be written at once, close the connection, call `session_released`.
+    /// Close the connection, if it is still open.
     CloseSession(SessionId),
+    /// A session was closed because it held the most when memory was short: for the log.
+    Dropped(Box<DroppedSession>),
     /// Read again from a session that was not to be read from.
     ReadSession(SessionId),
     /// Read again from a backend that was not to be read from.
@@ -71,13 +73,22 @@ pub enum Question {
     },
 }
 
+/// A session that was closed for the memory that it held.
+#[derive(Debug)]
+pub struct DroppedSession {
+    /// Who it was.
+    pub profile: Profile,
+    /// What it held, bytes.
+    pub held_bytes: usize,
+    /// What all workers held together, and what they may hold, bytes.
+    pub all_bytes: (u64, u64),
+}
+
 /// One reply's place in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplyPlace {
     /// The session.
     pub session: SessionId,
-    /// Tells later sessions of the same index apart.
-    pub generation: u32,
     /// The reply's number in the session.
     pub sequence: u32,
 }

@@ -92,7 +92,7 @@ pub(super) fn stats(context: &InfoContext<'_>) -> String {
         ("instantaneous_input_kbps", &kilobytes(rates.bytes_in_per_s)),
         ("instantaneous_output_kbps", &kilobytes(rates.bytes_out_per_s)),
         ("rejected_connections", &totals.sessions_rejected),
-        ("client_output_buffer_limit_disconnections", &totals.sessions_output_limit),
+        ("client_output_buffer_limit_disconnections", &totals.sessions_dropped),
         ("total_error_replies", &context.snapshot.errors_total()),
     ])
 }

@@ -24,8 +24,8 @@ const TIMEOUT_S_MAX: u64 = 2_147_483_647;
 const BULK_BYTES_MIN: u64 = 1024 * 1024;
 /// A larger argument would not fit the parser's 32-bit offsets.
 const BULK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
-/// Below this a single reply of ordinary size would stop a session.
-const OUTPUT_BYTES_MIN: u64 = 64 * 1024;
+/// Below this a few replies of ordinary size would close sessions.
+const MEMORY_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// More entries than anybody reads; each costs up to 4 KiB.
 const SLOWLOG_LEN_MAX: u64 = 1_000_000;
 /// An hour: longer is a mistake in the unit.
@@ -92,10 +92,10 @@ pub(super) static ALL: &[Parameter] = &[
         },
     ),
     variable(
-        "output-bytes-max",
-        |s| s.output_bytes_max.to_string(),
+        "memory-max",
+        |s| s.memory_max_bytes.to_string(),
         |s, value| {
-            s.output_bytes_max = memory(value, OUTPUT_BYTES_MIN, u64::MAX)?;
+            s.memory_max_bytes = memory(value, MEMORY_BYTES_MIN, u64::MAX)?;
             Ok(Change::Limits)
         },
     ),

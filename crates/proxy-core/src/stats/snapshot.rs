@@ -26,7 +26,7 @@ pub struct Totals {
     pub sessions: u64,
     pub sessions_accepted: u64,
     pub sessions_rejected: u64,
-    pub sessions_output_limit: u64,
+    pub sessions_dropped: u64,
     pub sessions_timed_out: u64,
     pub protocol_errors: u64,
     pub bytes_in: u64,
@@ -121,7 +121,7 @@ impl Totals {
         self.sessions += worker.sessions.get();
         self.sessions_accepted += worker.sessions_accepted.get();
         self.sessions_rejected += worker.sessions_rejected.get();
-        self.sessions_output_limit += worker.sessions_output_limit.get();
+        self.sessions_dropped += worker.sessions_dropped.get();
         self.sessions_timed_out += worker.sessions_timed_out.get();
         self.protocol_errors += worker.protocol_errors.get();
         self.bytes_in += worker.bytes_in.get();
@@ -138,7 +138,7 @@ impl Totals {
         let less = |total: &mut u64, before: u64| *total = total.saturating_sub(before);
         less(&mut self.sessions_accepted, before.sessions_accepted);
         less(&mut self.sessions_rejected, before.sessions_rejected);
-        less(&mut self.sessions_output_limit, before.sessions_output_limit);
+        less(&mut self.sessions_dropped, before.sessions_dropped);
         less(&mut self.sessions_timed_out, before.sessions_timed_out);
         less(&mut self.protocol_errors, before.protocol_errors);
         less(&mut self.bytes_in, before.bytes_in);

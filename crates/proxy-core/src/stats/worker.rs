@@ -20,8 +20,8 @@ pub struct WorkerStats {
     pub sessions_accepted: Counter,
     /// Connections refused because of `maxclients`.
     pub sessions_rejected: Counter,
-    /// Sessions closed because they owed too much.
-    pub sessions_output_limit: Counter,
+    /// Sessions closed because they held the most when memory was short.
+    pub sessions_dropped: Counter,
     /// Sessions closed because they were idle too long.
     pub sessions_timed_out: Counter,
     /// Sessions closed because of a protocol error.
@@ -111,7 +111,7 @@ impl WorkerStats {
             sessions: Counter::default(),
             sessions_accepted: Counter::default(),
             sessions_rejected: Counter::default(),
-            sessions_output_limit: Counter::default(),
+            sessions_dropped: Counter::default(),
             sessions_timed_out: Counter::default(),
             protocol_errors: Counter::default(),
             bytes_in: Counter::default(),

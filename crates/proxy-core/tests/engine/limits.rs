@@ -1,4 +1,4 @@
-//! What a session or a node that does not read can make the proxy hold.
+//! What a session or a node that does not read can make the proxy hold, and that nobody else feels it.
 
 use proxy_core::engine::Policy;
 use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
@@ -25,72 +25,127 @@ fn replies_that_a_session_is_owed() {
     }
 }
 
-/// Replies of so many bytes each to a client that reads none: how many of their bytes the proxy takes.
-fn taken_for_a_silent_client(len: usize, policy: Policy) -> usize {
-    let mut world = World::new(ONE, policy);
-    let client = world.accept();
-    (0..400).for_each(|_| world.clients[client].get(len, "a"));
-    world.clients[client].window = 0;
-    let mut taken = 0;
-    for _ in 0..400 {
-        world.client_sends(client, usize::MAX);
-        for link in world.links() {
-            world.connects(link);
-            taken += world.node_sends(link, usize::MAX);
-        }
-        world.end_turn();
-        world.pass(100);
-        let held = world.engine.session_output(world.clients[client].id).len();
-        assert!(held <= taken);
-    }
-    world.finish();
-    taken
+/// A budget of so many bytes for all sessions.
+fn with_memory(view: &str, memory_max_bytes: u64) -> World {
+    World::with_settings(Some(view), Policy::default(), |settings| {
+        settings.memory_max_bytes = memory_max_bytes
+    })
 }
 
-#[test]
-fn replies_that_a_client_does_not_read() {
-    let policy = Policy {
-        session_output_bytes: 100_000,
-        stall_us_max: u64::MAX,
-        stall_us_retire: u64::MAX,
-        ..Policy::default()
-    };
-    for len in [1_000, 20_000, 60_000, 900_000] {
-        let taken = taken_for_a_silent_client(len, policy);
-        let most = policy.session_output_bytes + READ_BYTES_LARGE;
-        assert!(taken <= most, "{taken} bytes of replies of {len} bytes");
-    }
-}
-
-#[test]
-fn replies_that_wait_for_an_earlier_one() {
-    let policy = Policy {
-        session_output_bytes: 100_000,
-        session_parked_bytes: 500_000,
-        stall_us_max: u64::MAX,
-        stall_us_retire: u64::MAX,
-        ..Policy::default()
-    };
-    for len in [20_000, 900_000] {
-        let mut world = World::new(BOTH, policy);
-        let client = world.accept();
-        world.clients[client].get(3, &tag(Owner::First, 0));
-        (0..200).for_each(|_| world.clients[client].get(len, &tag(Owner::Second, 0)));
-        for link in world.links() {
-            world.connects(link);
-        }
-        let second = world.links()[1];
-        let mut taken = 0;
-        for _ in 0..600 {
+/// Lets clients send and nodes answer for so many turns.
+fn turns(world: &mut World, turns: usize) {
+    for _ in 0..turns {
+        for client in 0..world.clients.len() {
             world.client_sends(client, usize::MAX);
-            taken += world.node_sends(second, usize::MAX);
-            world.end_turn();
-            world.pass(100);
         }
-        let most = policy.session_parked_bytes + READ_BYTES_LARGE;
-        assert!(taken <= most, "{taken} bytes of replies of {len} bytes");
-        world.finish();
+        world.flow_nodes();
+        world.pass(100);
     }
+}
+
+#[test]
+fn a_pipeline_that_is_sent_whole_before_it_is_read() {
+    for len in [100, 20_000, 900_000] {
+        let mut world = with_memory(ONE, 1 << 30);
+        let client = world.accept();
+        (0..400).for_each(|_| world.clients[client].get(len, "a"));
+        world.clients[client].window = 0;
+        turns(&mut world, 2_000);
+        assert_eq!(world.clients[client].sent, world.clients[client].outgoing.len(), "all of it is taken");
+        let held = world.engine.session_output(world.clients[client].id).len();
+        assert!(held >= 400 * len, "{held} bytes wait for the client");
+        world.finish();
+        assert!(world.dropped.is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_reads_slowly_holds_up_nobody() {
+    let mut world = with_memory(ONE, 1 << 30);
+    let (silent, other) = (world.accept(), world.accept());
+    world.clients[silent].window = 0;
+    (0..20).for_each(|_| world.clients[silent].get(900_000, "a"));
+    turns(&mut world, 400);
+    for _ in 0..100 {
+        world.clients[other].incr("b");
+        turns(&mut world, 2);
+        assert!(world.clients[other].has_everything(), "the reply comes in the turn after the request");
+    }
+    assert_eq!(world.links().len(), 1, "over the connection that all share");
+    world.finish();
+}
+
+#[test]
+fn a_large_value_is_left_to_its_node_while_nobody_else_waits() {
+    let mut world = with_memory(ONE, 1 << 30);
+    let (slow, other) = (world.accept(), world.accept());
+    world.clients[slow].window = 100_000;
+    world.clients[slow].get(50_000_000, "a");
+    world.connects(0);
+    world.client_sends(slow, usize::MAX);
+    for _ in 0..400 {
+        world.end_turn();
+        world.node_sends(0, READ_BYTES_LARGE);
+        world.pass(100);
+    }
+    let held = |world: &World| world.engine.session_output(world.clients[slow].id).len();
+    assert!(held(&world) < 2_000_000, "{} bytes are held", held(&world));
+    // Somebody asks over the same connection.
+    world.clients[other].incr("b");
+    turns(&mut world, 3);
+    assert!(world.clients[other].has_everything());
+    assert!(held(&world) > 45_000_000, "{} bytes are held", held(&world));
+    world.finish();
+}
+
+#[test]
+fn when_memory_is_short_the_session_that_holds_most_is_closed() {
+    let mut world = with_memory(ONE, 3_000_000);
+    let clients: Vec<usize> = (0..4).map(|_| world.accept()).collect();
+    let (most, some, reads) = (clients[0], clients[1], clients[2]);
+    world.clients[most].window = 0;
+    world.clients[some].window = 0;
+    (0..3).for_each(|_| world.clients[some].get(200_000, "a"));
+    (0..30).for_each(|_| world.clients[most].get(200_000, "a"));
+    (0..30).for_each(|_| world.clients[reads].get(200_000, "a"));
+    turns(&mut world, 400);
+    assert!(world.clients[most].closed);
+    assert_eq!([some, reads, clients[3]].map(|client| world.clients[client].closed), [false; 3]);
+    let dropped: Vec<u64> = world.dropped.iter().map(|dropped| dropped.profile.id).collect();
+    assert_eq!(dropped, [most as u64 + 1]);
+    assert!(world.dropped[0].held_bytes > 1_000_000, "{:?}", world.dropped);
+    world.finish();
+    assert!(world.memory.held_bytes() < 3_000_000);
+}
+
+#[test]
+fn replies_that_wait_for_an_earlier_one_are_counted() {
+    for len in [20_000, 900_000] {
+        let mut world = with_memory(BOTH, 4_000_000);
+        let client = world.accept();
+        world.node(crate::views::NODES[0]).silent = true;
+        world.clients[client].incr(&tag(Owner::First, 0));
+        (0..400).for_each(|_| world.clients[client].get(len, &tag(Owner::Second, 0)));
+        turns(&mut world, 600);
+        assert!(world.clients[client].closed, "of {len} bytes each");
+        assert!(world.memory.held_bytes() <= 4_000_000);
+    }
+}
+
+#[test]
+fn parts_of_gathered_replies_and_answers_of_the_proxy_are_counted() {
+    let mut world = with_memory(BOTH, 200_000);
+    let client = world.accept();
+    world.clients[client].window = 0;
+    let word = vec![b'w'; 10_000];
+    for _ in 0..100 {
+        let mut reply = Vec::new();
+        resp::encode::bulk(&mut reply, &word);
+        world.clients[client].ask(&[b"ECHO", &word], reply, false);
+    }
+    turns(&mut world, 100);
+    assert!(world.clients[client].closed);
+    assert_eq!(world.dropped.len(), 1);
 }
 
 #[test]

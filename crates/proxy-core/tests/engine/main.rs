@@ -2,6 +2,7 @@
 //! stream at any time. What must hold for every interleaving is a property; what a single case shows is a table.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod barrier;
 mod client;
 mod fences;
 mod flow;
@@ -13,6 +14,7 @@ mod plan;
 mod replies;
 mod sockets;
 mod streaming;
+mod stress;
 mod time;
 mod turns;
 mod views;

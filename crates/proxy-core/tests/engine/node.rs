@@ -153,6 +153,11 @@ impl Node {
                 let had = self.store.remove(&(peer.db, key.to_vec())).is_some();
                 encode::integer(out, i64::from(had));
             }
+            // From another proxy.
+            ("UMFORWARD", [_, _, name, ..]) => {
+                let name = String::from_utf8_lossy(name).to_ascii_uppercase();
+                self.command(peer, &name, &args[2..], out);
+            }
             ("DBSIZE", [_]) => encode::integer(out, self.keys),
             ("SCAN", [_, cursor, ..]) => {
                 // Two steps: 0 leads to 7, 7 to the end.

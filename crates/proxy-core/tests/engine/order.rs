@@ -20,6 +20,7 @@ fn play(plan: &Plan, allowed: Allowed) -> World {
     }
     for step in &plan.steps {
         take(&mut world, step);
+        world.check();
     }
     world.end_turn();
     world.finish();

@@ -115,18 +115,13 @@ fn step(kind: Kind) -> impl Strategy<Value = Step> {
 fn policy() -> impl Strategy<Value = Policy> {
     (
         prop_oneof![Just(2u32), Just(5), Just(16_384)],
-        prop_oneof![Just(512usize), Just(40_000), Just(1024 * 1024)],
         prop_oneof![Just(300usize), Just(16 * 1024 * 1024)],
         1u32..3,
     )
-        .prop_map(|(outstanding_max, session_bytes, backend_bytes, connections)| Policy {
+        .prop_map(|(outstanding_max, backend_bytes, connections)| Policy {
             outstanding_max,
-            session_output_bytes: session_bytes,
             backend_output_bytes: backend_bytes,
             connections_per_node: connections,
-            // A client that is slow on purpose keeps its connections.
-            stall_us_max: u64::MAX,
-            stall_us_retire: u64::MAX,
             ..Policy::default()
         })
 }

@@ -1,7 +1,6 @@
 //! The two ends of what the engine talks over: what clients and nodes send is given to it piece by piece, and what
 //! happens to connections is told.
 
-use proxy_core::engine::BackendId;
 use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
 
 use crate::world::World;
@@ -50,7 +49,10 @@ impl World {
     /// The client takes so many bytes more, and what waits for it is written.
     pub(crate) fn client_takes(&mut self, client: usize, bytes: usize) {
         self.clients[client].window = self.clients[client].window.saturating_add(bytes);
-        self.write_session(client);
+        if !self.clients[client].closed && self.clients[client].window > 0 {
+            self.engine.session_writable(self.clients[client].id);
+            self.write_session(client);
+        }
     }
 
     /// A connection attempt ends well, where one is under way.
@@ -59,14 +61,14 @@ impl World {
         if !open.connected {
             open.connected = true;
             open.peer = Some(self.nodes[&open.address].welcome());
-            self.engine.backend_connected(BackendId(link as u32));
+            self.engine.backend_connected(open.id);
         }
     }
 
     /// A connection fails; the driver hears of it.
     pub(crate) fn fails(&mut self, link: usize) {
-        if self.links.get(link).is_some_and(Option::is_some) {
-            self.engine.backend_failed(BackendId(link as u32), "the connection broke");
+        if let Some(Some(open)) = self.links.get(link) {
+            self.engine.backend_failed(open.id, "the connection broke");
         }
     }
 
@@ -80,7 +82,7 @@ impl World {
     /// Lets the proxy read at most so many bytes of a node's replies; how many it read.
     pub(crate) fn node_sends(&mut self, link: usize, bytes_max: usize) -> usize {
         let Some(Some(open)) = self.links.get_mut(link) else { return 0 };
-        let id = BackendId(link as u32);
+        let id = open.id;
         if open.replies.len() == open.read || open.unread {
             return 0;
         }
@@ -113,7 +115,7 @@ impl World {
         if let Some(Some(open)) = self.links.get_mut(link)
             && std::mem::take(&mut open.cut)
         {
-            self.engine.backend_writable(BackendId(link as u32));
+            self.engine.backend_writable(open.id);
         }
     }
 }

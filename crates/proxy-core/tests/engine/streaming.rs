@@ -78,7 +78,7 @@ fn a_connection_is_closed_with_its_upload() {
     };
     check("the client broke", World::client_breaks);
     check("the client ended", World::client_ends);
-    check("the client was killed", |world, _| assert_eq!(world.engine.kill_sessions(|_| true), 1));
+    check("the client was killed", |world, _| assert_eq!(world.engine.kill_sessions(None, |_| true), 1));
 }
 
 #[test]
@@ -113,8 +113,9 @@ fn an_upload_is_read_no_faster_than_the_node_takes_it() {
 
 #[test]
 fn a_large_request_that_cannot_pass_through_has_a_limit() {
-    let policy = Policy { request_bytes_max: 600_000, ..Policy::default() };
-    let mut world = World::new(ONE, policy);
+    let mut world = World::with_settings(Some(ONE), Policy::default(), |settings| {
+        settings.memory_max_bytes = 1_200_000;
+    });
     let client = world.accept();
     world.clients[client].log = Some(Vec::new());
     let value = vec![b'x'; 1_000_000];

@@ -84,6 +84,7 @@ fn naps(clients: usize, gap_us: u64) -> (u64, u64) {
     const ROUNDS: usize = 200;
     const STEP_US: u64 = 200;
     let mut world = World::new(ONE, Policy::default());
+    world.is_checked = false; // it is about time, and there are many
     let clients: Vec<usize> = (0..clients).map(|_| world.accept()).collect();
     world.flow_nodes();
     let (mut asked, mut answered) = (0, 0);
@@ -119,40 +120,6 @@ fn naps_are_for_many_clients_and_not_between_request_and_answer() {
     ] {
         assert_eq!(naps(clients, gap_us), expected, "{clients} clients, each asks every {gap_us} µs");
     }
-}
-
-#[test]
-fn a_client_that_does_not_read_is_dropped_for_those_that_do() {
-    let policy = Policy { session_output_bytes: 100_000, ..Policy::default() };
-    let mut world = World::new(ONE, policy);
-    let (silent, behind) = (world.accept(), world.accept());
-    world.clients[silent].window = 0;
-    world.clients[silent].get(2_000_000, "a");
-    world.clients[behind].incr("b");
-    world.connects(0);
-    let step = |world: &mut World| {
-        for client in 0..world.clients.len() {
-            world.client_sends(client, usize::MAX);
-        }
-        for link in world.links() {
-            world.connects(link);
-            world.node_sends(link, usize::MAX);
-        }
-        world.end_turn();
-        world.pass(1_000);
-    };
-    (0..100).for_each(|_| step(&mut world));
-    // Its connection serves nobody else by now: whoever comes later has another.
-    let later = world.accept();
-    world.clients[later].incr("c");
-    (0..20).for_each(|_| step(&mut world));
-    assert_eq!((world.clients[later].replies, world.clients[behind].replies), (1, 0));
-    assert!(!world.clients[silent].closed);
-    (0..1_100).for_each(|_| step(&mut world));
-    assert!(world.clients[silent].closed, "somebody waits behind it");
-    assert_eq!(world.clients[behind].replies, 1);
-    (0..20).for_each(|_| step(&mut world));
-    assert_eq!(world.links().len(), 1, "the connection that was given up is closed");
 }
 
 #[test]
@@ -307,5 +274,6 @@ fn a_session_that_both_sides_close_in_one_turn_leaves_its_place() {
     world.client_breaks(client);
     world.end_turn();
     let next = world.accept();
-    assert_eq!(world.clients[next].id, place);
+    assert_ne!(world.clients[next].id, place);
+    assert_eq!(world.clients[next].id.index(), place.index());
 }

@@ -27,6 +27,19 @@ impl World {
             }
         }
         self.act();
+        if self.is_checked {
+            self.check();
+        }
+    }
+
+    /// What always holds does, and what is due and owed by no node was asked of the control thread.
+    pub(crate) fn check(&self) {
+        let live = |ask: &&proxy_core::engine::Ask| self.is_live(ask.place.session);
+        assert_eq!(self.engine.check(), self.asks.iter().filter(live).count(), "replies that nobody owes");
+    }
+
+    fn is_live(&self, id: SessionId) -> bool {
+        self.clients.iter().any(|client| client.id == id && !client.closed)
     }
 
     fn client_of(&self, id: SessionId) -> Option<usize> {
@@ -34,46 +47,59 @@ impl World {
     }
 
     fn write_backend(&mut self, id: BackendId) {
-        let Some(Some(open)) = self.links.get_mut(id.0 as usize) else { return };
+        let Some(Some(open)) = self.links.get_mut(id.index()) else { return };
+        assert_eq!(open.id, id, "another connection is meant");
         assert!(open.connected, "a connection that is not made is written to");
         let bytes = first_bytes(self.engine.backend_output(id), self.node_window);
         if bytes.is_empty() {
             open.cut = !self.engine.backend_output(id).is_empty();
-            return;
+            return self.engine.backend_blocked(id);
         }
         self.engine.backend_sent(id, bytes.len());
         open.cut = !self.engine.backend_output(id).is_empty();
+        if open.cut {
+            self.engine.backend_blocked(id);
+        }
         let node = self.nodes.get_mut(&open.address).unwrap();
         node.received(open.peer.as_mut().unwrap(), &bytes, &mut open.replies);
     }
 
     pub(crate) fn write_session(&mut self, place: usize) {
-        let is_over = self.now.us > self.until_us.load(Ordering::Relaxed);
-        let client = &mut self.clients[place];
-        if client.closed {
-            return;
+        loop {
+            let is_over = self.now.us > self.until_us.load(Ordering::Relaxed);
+            let client = &mut self.clients[place];
+            if client.closed {
+                return;
+            }
+            if self.engine.must_look_before_delivery() {
+                self.engine.look_before_delivery(self.now.us);
+            }
+            let bytes = first_bytes(self.engine.session_output(client.id), client.window);
+            client.window = client.window.saturating_sub(bytes.len());
+            client.received(&bytes, self.allowed);
+            self.deliveries.push((place, bytes.len(), is_over));
+            self.engine.session_sent(client.id, bytes.len());
+            if self.engine.session_output(client.id).is_empty() {
+                return;
+            }
+            if client.window == 0 {
+                return self.engine.session_blocked(client.id);
+            }
         }
-        if self.engine.must_look_before_delivery() {
-            self.engine.look_before_delivery(self.now.us);
-        }
-        let bytes = first_bytes(self.engine.session_output(client.id), client.window);
-        client.window = client.window.saturating_sub(bytes.len());
-        client.received(&bytes, self.allowed);
-        self.deliveries.push((place, bytes.len(), is_over));
-        self.engine.session_sent(client.id, bytes.len());
     }
 
     pub(crate) fn act(&mut self) {
         for action in self.engine.take_actions() {
             match action {
                 Action::Connect(id, address) => {
-                    let place = id.0 as usize;
+                    let place = id.index();
                     self.connects += 1;
                     if self.links.len() <= place {
                         self.links.resize_with(place + 1, || None);
                     }
                     assert!(self.links[place].is_none(), "a place that is taken is connected again");
                     self.links[place] = Some(Link {
+                        id,
                         address,
                         connected: false,
                         peer: None,
@@ -84,17 +110,14 @@ impl World {
                     });
                 }
                 Action::CloseBackend(id) => {
-                    assert!(
-                        self.links[id.0 as usize].take().is_some(),
-                        "a closed connection is closed again"
-                    );
+                    let closed = self.links[id.index()].take();
+                    assert!(closed.is_some_and(|link| link.id == id), "a closed connection is closed again");
                 }
                 Action::CloseSession(id) => {
                     // The client may have broken the connection after the engine decided.
                     if let Some(client) = self.client_of(id) {
                         self.clients[client].closed = true;
                     }
-                    self.engine.session_released(id);
                 }
                 Action::ReadSession(id) => {
                     if let Some(client) = self.client_of(id) {
@@ -102,10 +125,13 @@ impl World {
                     }
                 }
                 Action::ReadBackend(id) => {
-                    if let Some(Some(open)) = self.links.get_mut(id.0 as usize) {
+                    if let Some(Some(open)) = self.links.get_mut(id.index())
+                        && open.id == id
+                    {
                         open.unread = false;
                     }
                 }
+                Action::Dropped(dropped) => self.dropped.push(*dropped),
                 Action::Control(ask) => self.asks.push(*ask),
                 Action::Slow(_) => {}
             }

@@ -19,6 +19,11 @@ pub(crate) const SWAPPED: &str =
     "127.0.0.1:7002 1 0-5000 127.0.0.1:7001 1 5001-10000 PEER 127.0.0.2:5299 1 10001-15000";
 /// As [`BOTH`], but the second node's slots are the other proxy's.
 pub(crate) const FIRST_ONLY: &str = "127.0.0.1:7001 1 0-5000 PEER 127.0.0.2:5299 1 5001-15000";
+/// A third node here.
+pub(crate) const THIRD: &str = "127.0.0.1:7003";
+/// Three nodes here; the third has what is the other proxy's in [`BOTH`].
+pub(crate) const THREE: &str =
+    "127.0.0.1:7001 1 0-5000 127.0.0.1:7002 1 5001-10000 127.0.0.1:7003 1 10001-15000";
 /// One node with everything.
 pub(crate) const ONE: &str = "127.0.0.1:7001 1 0-16383";
 

@@ -11,7 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::Address;
 use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
-use proxy_core::engine::{Ask, Engine, Moment, Policy, Shared, WriteFences};
+use proxy_core::engine::memory::MemoryBudget;
+use proxy_core::engine::{
+    Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, Policy, Shared, WriteFences,
+};
 use proxy_core::profile::Profile;
 use proxy_core::routing::WorkerView;
 use proxy_core::settings::Settings;
@@ -19,13 +22,14 @@ use proxy_core::stats::WorkerStats;
 
 use crate::client::{Allowed, Client};
 use crate::node::{Node, Peer};
-use crate::views::{NODES, PEER, worker_view};
+use crate::views::{NODES, PEER, THIRD, worker_view};
 
 /// Some time of the year 2026, Unix time in µs.
 const UNIX_US: u64 = 1_795_000_000_000_000;
 
 /// The proxy's end and the node's end of one connection.
 pub(crate) struct Link {
+    pub(crate) id: BackendId,
     pub(crate) address: Address,
     pub(crate) connected: bool,
     pub(crate) peer: Option<Peer>,
@@ -46,6 +50,11 @@ pub(crate) struct World {
     pub(crate) nodes: BTreeMap<Address, Node>,
     pub(crate) links: Vec<Option<Link>>,
     pub(crate) asks: Vec<Ask>,
+    /// What always holds is looked at after each turn.
+    pub(crate) is_checked: bool,
+    /// Sessions that were closed because memory was short.
+    pub(crate) dropped: Vec<DroppedSession>,
+    pub(crate) memory: MemoryBudget,
     pub(crate) allowed: Allowed,
     /// Bytes that a node's socket takes at one write.
     pub(crate) node_window: usize,
@@ -80,17 +89,19 @@ impl World {
         let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
         settings.maxclients = 64;
         // What the engine takes from the settings is what the test's policy says.
-        settings.output_bytes_max = policy.session_output_bytes as u64;
         settings.backend_conn_num = u16::try_from(policy.connections_per_node).unwrap();
         settings.backend_timeout_ms = policy.backend_timeout_us / 1000;
         change(&mut settings);
         let view = view.map(|view| worker_view(view, 1, &settings));
         let now = Moment { us: 1_000_000, unix_us: UNIX_US };
         let shared = shared(&settings, view.clone(), None);
-        let mut engine = Engine::new(shared, policy, Arc::new(WorkerStats::new()), 42, now);
+        let memory = MemoryBudget::new(settings.memory_max_bytes, 1);
+        let stats = Arc::new(WorkerStats::new());
+        let start = EngineStart { shared, policy, stats, memory: memory.share(0), seed: 42 };
+        let mut engine = Engine::new(start, now);
         let (chunk, chunk_large) = (engine.pool().chunk(false), engine.pool().chunk(true));
         // A client may ask for a request to be forwarded to the other proxy.
-        let nodes = NODES.iter().chain([&PEER]).zip([3, 5, 7]);
+        let nodes = NODES.iter().chain([&PEER, &THIRD]).zip([3, 5, 7, 11]);
         let mut world = World {
             engine,
             now,
@@ -98,6 +109,9 @@ impl World {
             nodes: nodes.map(|(at, keys)| (at.parse().unwrap(), Node::with_keys(keys))).collect(),
             links: Vec::new(),
             asks: Vec::new(),
+            is_checked: true,
+            dropped: Vec::new(),
+            memory,
             allowed: Allowed::default(),
             node_window: usize::MAX,
             connects: 0,

@@ -131,7 +131,7 @@ fn config_names_are_redis_s_or_known_to_be_ours() {
             "workers",
             "backend-conn-num",
             "backend-timeout",
-            "output-bytes-max",
+            "memory-max",
             "slowlog-sample-rate",
             "active-redirection",
             "max-redirections",

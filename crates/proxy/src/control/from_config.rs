@@ -6,6 +6,7 @@ use model::Address;
 use proxy_core::engine::Policy;
 use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
 
+use super::machine_memory;
 use crate::config::{self, Batching, ProxyConfig};
 
 /// The settings of a proxy that is bound to `bound`, and its admin server to `admin`.
@@ -25,7 +26,10 @@ pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<So
         maxclients: narrow(config.maxclients.unsigned()),
         databases: narrow(config.databases.unsigned()),
         bulk_bytes_max: narrow(config.bulk_bytes_max.unsigned()),
-        output_bytes_max: config.output_bytes_max.unsigned(),
+        memory_max_bytes: config
+            .memory_max
+            .as_ref()
+            .map_or_else(machine_memory::default_max_bytes, |max| max.unsigned()),
         slowlog_len: config.slowlog_len.unsigned(),
         slowlog_log_slower_than_us: config.slowlog_log_slower_than.get(),
         slowlog_sample_rate: narrow(config.slowlog_sample_rate.unsigned()),

@@ -68,7 +68,8 @@ impl Control {
                     output_bytes: session.output_bytes,
                     ..SessionUse::default()
                 };
-                let command = table.get(session.command).map_or(COMMAND_UNKNOWN, |command| &command.name);
+                let command = session.command.and_then(|command| table.get(command));
+                let command = command.map_or(COMMAND_UNKNOWN, |command| &command.name);
                 let line = ClientLine { profile: &session.profile, session_use, command, now_ms };
                 client::client_line(&mut lines, &line);
             }
@@ -85,6 +86,7 @@ impl Control {
         }
         let now_ms = self.process.now_us() / 1000;
         let killed = self.workers.kill(
+            asker.id,
             &(Arc::new(move |profile: &Profile| filter.matches(profile, ClientType::Normal, now_ms)) as _),
         );
         tokio::spawn(async move {

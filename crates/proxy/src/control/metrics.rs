@@ -36,10 +36,10 @@ const TOTALS: &[Row<Totals>] = &[
         t.sessions_rejected
     }),
     (
-        "proxy_sessions_output_limit",
-        "Client connections closed because they did not read their replies",
+        "proxy_sessions_dropped",
+        "Client connections closed because they held the most when memory was short",
         COUNTER,
-        |t| t.sessions_output_limit,
+        |t| t.sessions_dropped,
     ),
     (
         "proxy_sessions_timed_out",

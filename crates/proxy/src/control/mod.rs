@@ -19,6 +19,7 @@ mod heartbeat;
 mod idle_clients;
 mod lease;
 mod local;
+mod machine_memory;
 mod metadata;
 mod metrics;
 mod node_client;
@@ -87,7 +88,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
     };
     let (asks_sender, asks) = unbounded_channel();
     let threads = config.thread_number.unsigned();
-    let workers = Workers::start(threads, &claim, &shared, from_config::policy(&config), &asks_sender)?;
+    let workers = Workers::start(&claim, &shared, from_config::policy(&config), &asks_sender)?;
     info!(
         address = %claim.address(),
         announced = %settings.announce_address,

@@ -73,7 +73,7 @@ pub(super) fn statistics(snapshot: &Snapshot) -> Vec<String> {
         ("sessions", totals.sessions),
         ("sessions_accepted", totals.sessions_accepted),
         ("sessions_rejected", totals.sessions_rejected),
-        ("sessions_output_limit", totals.sessions_output_limit),
+        ("sessions_dropped", totals.sessions_dropped),
         ("sessions_timed_out", totals.sessions_timed_out),
         ("protocol_errors", totals.protocol_errors),
         ("requests", totals.requests),

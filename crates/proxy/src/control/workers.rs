@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::Address;
+use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
 use proxy_core::stats::{Snapshot, WorkerStats};
 use tokio::sync::mpsc::UnboundedSender;
@@ -90,12 +91,11 @@ impl<T> Answers<T> {
 }
 
 impl Workers {
-    /// Starts so many workers on the claimed port.
+    /// Starts as many workers as the settings say on the claimed port.
     ///
     /// # Errors
     /// When the system refuses what a worker needs; those that were started are stopped then.
     pub(super) fn start(
-        count: u64,
         claim: &PortClaim,
         shared: &Shared,
         policy: Policy,
@@ -103,13 +103,16 @@ impl Workers {
     ) -> Result<Workers, RunError> {
         let totals = Arc::new(Totals::default());
         let mut started = Workers { workers: Vec::new() };
-        for index in 0..usize::try_from(count).expect("the configuration bounds the number of threads") {
+        let count = usize::from(shared.settings.workers);
+        let memory = MemoryBudget::new(shared.settings.memory_max_bytes, count);
+        for index in 0..count {
             let worker = Worker::start(WorkerStart {
                 index,
                 address: claim.address(),
                 shared: shared.clone(),
                 policy,
                 stats: Arc::new(WorkerStats::new()),
+                memory: memory.share(index),
                 totals: totals.clone(),
                 control: control.clone(),
             });
@@ -158,9 +161,9 @@ impl Workers {
         self.ask(WorkerMessage::List)
     }
 
-    /// Closes the sessions that the filter picks.
-    pub(super) fn kill(&self, filter: &SessionFilter) -> Answers<usize> {
-        self.ask(|answer| WorkerMessage::Kill(filter.clone(), answer))
+    /// Closes the sessions that the filter picks; the client `asker` gets its replies first.
+    pub(super) fn kill(&self, asker: u64, filter: &SessionFilter) -> Answers<usize> {
+        self.ask(|answer| WorkerMessage::Kill { filter: filter.clone(), asker, answer })
     }
 
     /// Sets or ends a pause.

@@ -9,7 +9,7 @@ use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tracing::warn;
 
 use super::event_loop::{EventLoop, SessionSocket};
-use super::registration::register;
+use super::registration::{Source, register};
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -47,16 +47,16 @@ impl EventLoop {
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
         let id = self.engine.accept(profile);
-        if let Err(error) = register(&self.epoll, &socket, u64::from(id.0)) {
+        if let Err(error) = register(&self.epoll, &socket, Source::Session(id).number()) {
             warn!(worker = self.index, %error, "cannot watch a connection");
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             return self.engine.session_closed(id);
         }
         self.stats.sessions.increment();
         self.stats.sessions_accepted.increment();
-        if self.sessions.len() <= id.0 as usize {
-            self.sessions.resize_with(id.0 as usize + 1, || None);
+        if self.sessions.len() <= id.index() {
+            self.sessions.resize_with(id.index() + 1, || None);
         }
-        self.sessions[id.0 as usize] = Some(SessionSocket { socket, unread: false });
+        self.sessions[id.index()] = Some(SessionSocket { id, socket, unread: false });
     }
 }

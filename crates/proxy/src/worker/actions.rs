@@ -2,11 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use proxy_core::engine::{Action, BackendId, SessionId};
+use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
 use tracing::{debug, warn};
 
 use super::event_loop::{BackendSocket, EventLoop};
-use super::registration::{BACKEND, register};
+use super::registration::{Source, register};
 use super::{ControlMessage, sockets};
 
 impl EventLoop {
@@ -15,27 +15,21 @@ impl EventLoop {
             match action {
                 Action::Connect(id, address) => self.connect(id, &address),
                 Action::CloseBackend(id) => {
-                    if let Some(backend) = self.backends.get_mut(id.0 as usize) {
-                        *backend = None;
-                    }
-                }
-                Action::CloseSession(id) => {
-                    // The client may have broken the connection after the engine decided.
-                    self.close_session_socket(id);
-                    self.engine.session_released(id);
-                }
-                Action::ReadSession(id) => {
-                    if let Some(Some(session)) = self.sessions.get_mut(id.0 as usize)
-                        && std::mem::take(&mut session.unread)
-                    {
-                        self.again.push(u64::from(id.0));
+                    if self.backend_socket(id).is_some() {
+                        self.backends[id.index()] = None;
                     }
                 }
                 Action::ReadBackend(id) => {
-                    if let Some(Some(backend)) = self.backends.get_mut(id.0 as usize)
-                        && std::mem::take(&mut backend.unread)
-                    {
-                        self.again.push(BACKEND + u64::from(id.0));
+                    if self.backend_socket(id).is_some_and(|backend| std::mem::take(&mut backend.unread)) {
+                        self.again.push(Source::Backend(id));
+                    }
+                }
+                // The client may have broken the connection after the engine decided.
+                Action::CloseSession(id) => _ = self.close_session_socket(id),
+                Action::Dropped(dropped) => self.tell_dropped(&dropped),
+                Action::ReadSession(id) => {
+                    if self.session_socket(id).is_some_and(|session| std::mem::take(&mut session.unread)) {
+                        self.again.push(Source::Session(id));
                     }
                 }
                 // The control thread outlives the workers.
@@ -49,19 +43,38 @@ impl EventLoop {
         }
     }
 
+    fn tell_dropped(&self, dropped: &DroppedSession) {
+        let (held_together, memory_max) = dropped.all_bytes;
+        warn!(
+            worker = self.index,
+            client = dropped.profile.id,
+            peer = %dropped.profile.peer,
+            held_bytes = dropped.held_bytes,
+            held_together,
+            memory_max,
+            "closed the client that holds most: memory is short",
+        );
+    }
+
     fn connect(&mut self, id: BackendId, address: &model::Address) {
         let opened = sockets::connect(address).and_then(|socket| {
-            register(&self.epoll, &socket, BACKEND + u64::from(id.0))?;
+            register(&self.epoll, &socket, Source::Backend(id).number())?;
             Ok(socket)
         });
-        if self.backends.len() <= id.0 as usize {
-            self.backends.resize_with(id.0 as usize + 1, || None);
+        if self.backends.len() <= id.index() {
+            self.backends.resize_with(id.index() + 1, || None);
         }
         match opened {
             Ok(socket) => {
-                let backend =
-                    BackendSocket { socket, connected: false, unread: false, is_near: false, low_mark: 1 };
-                self.backends[id.0 as usize] = Some(backend);
+                let backend = BackendSocket {
+                    id,
+                    socket,
+                    connected: false,
+                    unread: false,
+                    is_near: false,
+                    low_mark: 1,
+                };
+                self.backends[id.index()] = Some(backend);
             }
             Err(error) => {
                 warn!(worker = self.index, node = %address, %error, "cannot connect to a node");
@@ -72,7 +85,7 @@ impl EventLoop {
 
     /// Whether a backend is connected; finds out where that was still open.
     pub(super) fn backend_ready(&mut self, id: BackendId) -> bool {
-        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return false };
+        let Some(backend) = self.backend_socket(id) else { return false };
         if backend.connected {
             return true;
         }
@@ -84,7 +97,7 @@ impl EventLoop {
                 true
             }
             Err(error) => {
-                debug!(worker = self.index, backend = id.0, %error, "cannot connect to a node");
+                debug!(worker = self.index, backend = id.index(), %error, "cannot connect to a node");
                 self.engine.backend_failed(id, "it could not be reached");
                 false
             }
@@ -99,8 +112,9 @@ impl EventLoop {
 
     /// Closes a client's socket; false if it was closed before.
     fn close_session_socket(&mut self, id: SessionId) -> bool {
-        let closed = self.sessions[id.0 as usize].take().is_some();
+        let closed = self.session_socket(id).is_some();
         if closed {
+            self.sessions[id.index()] = None;
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             self.stats.sessions.subtract(1);
         }

@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use proxy_core::engine::buffers::Chunk;
-use proxy_core::engine::{BackendId, Engine, Moment, SessionId};
+use proxy_core::engine::{BackendId, Engine, EngineStart, Moment, SessionId};
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -19,7 +19,7 @@ use tracing::warn;
 use super::clock::moment;
 use super::mailbox::Inbox;
 use super::messages::OwedAsk;
-use super::registration::{BACKEND, Bound, LISTENER, MAILBOX};
+use super::registration::{Bound, LISTENER, MAILBOX, Source, index_of, is_backend};
 use super::{ControlMessage, Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
@@ -27,6 +27,7 @@ const EVENTS_MAX: usize = 1024;
 
 /// A session's socket.
 pub(super) struct SessionSocket {
+    pub(super) id: SessionId,
     pub(super) socket: OwnedFd,
     /// Readable, but the engine does not want more now.
     pub(super) unread: bool,
@@ -34,8 +35,10 @@ pub(super) struct SessionSocket {
 
 /// A backend's socket.
 pub(super) struct BackendSocket {
+    pub(super) id: BackendId,
     pub(super) socket: OwnedFd,
     pub(super) connected: bool,
+    /// Readable, but the engine does not want more now.
     pub(super) unread: bool,
     /// The node is on this machine.
     pub(super) is_near: bool,
@@ -57,7 +60,7 @@ pub(super) struct EventLoop {
     pub(super) sessions: Vec<Option<SessionSocket>>,
     pub(super) backends: Vec<Option<BackendSocket>>,
     /// Sockets that had more than one read took.
-    pub(super) again: Vec<u64>,
+    pub(super) again: Vec<Source>,
     /// Who asked in this turn what is due to clients.
     pub(super) owed_asks: Vec<OwedAsk>,
     pub(super) chunk: Chunk,
@@ -77,7 +80,14 @@ impl EventLoop {
         let maxclients = start.shared.settings.maxclients as usize;
         let authenticated = start.shared.settings.password.is_none();
         let seed = now.unix_us ^ (start.index as u64).rotate_left(32);
-        let mut engine = Engine::new(start.shared, start.policy, start.stats.clone(), seed, now);
+        let engine = EngineStart {
+            shared: start.shared,
+            policy: start.policy,
+            stats: start.stats.clone(),
+            memory: start.memory,
+            seed,
+        };
+        let mut engine = Engine::new(engine, now);
         let (chunk, chunk_large) = (engine.pool().chunk(false), engine.pool().chunk(true));
         EventLoop {
             index: start.index,
@@ -123,8 +133,11 @@ impl EventLoop {
             for event in &events {
                 self.happened(event.data.u64(), event.flags);
             }
-            for token in std::mem::take(&mut self.again) {
-                self.readable(token);
+            for source in std::mem::take(&mut self.again) {
+                match source {
+                    Source::Session(id) => self.read_session(id, true),
+                    Source::Backend(id) => self.read_backend(id, true),
+                }
             }
             if self.now.us >= self.next_tick_us {
                 if self.draining {
@@ -187,8 +200,8 @@ impl EventLoop {
         match token {
             LISTENER => self.accept(),
             MAILBOX => self.take_messages(),
-            _ if token >= BACKEND => {
-                let id = BackendId((token - BACKEND) as u32);
+            _ if is_backend(token) => {
+                let Some(id) = self.backend_of(token) else { return };
                 if self.backend_ready(id) {
                     if writable && !self.engine.backend_output(id).is_empty() {
                         self.engine.backend_writable(id);
@@ -199,9 +212,9 @@ impl EventLoop {
                 }
             }
             _ => {
-                let id = SessionId(token as u32);
-                if writable && !self.engine.session_output(id).is_empty() {
-                    self.write_session(id);
+                let Some(id) = self.session_of(token) else { return };
+                if writable {
+                    self.engine.session_writable(id);
                 }
                 if readable {
                     self.read_session(id, ends);
@@ -210,11 +223,30 @@ impl EventLoop {
         }
     }
 
-    fn readable(&mut self, token: u64) {
-        match token >= BACKEND {
-            true => self.read_backend(BackendId((token - BACKEND) as u32), true),
-            false => self.read_session(SessionId(token as u32), true),
-        }
+    /// The session that the kernel means; nothing where it was closed earlier in this turn.
+    #[inline]
+    fn session_of(&self, token: u64) -> Option<SessionId> {
+        let id = self.sessions.get(index_of(token))?.as_ref()?.id;
+        (Source::Session(id).number() == token).then_some(id)
+    }
+
+    /// As [`EventLoop::session_of`], for a backend.
+    #[inline]
+    fn backend_of(&self, token: u64) -> Option<BackendId> {
+        let id = self.backends.get(index_of(token))?.as_ref()?.id;
+        (Source::Backend(id).number() == token).then_some(id)
+    }
+
+    /// The socket of a session, unless it is closed.
+    #[inline]
+    pub(super) fn session_socket(&mut self, id: SessionId) -> Option<&mut SessionSocket> {
+        self.sessions.get_mut(id.index())?.as_mut().filter(|session| session.id == id)
+    }
+
+    /// The socket of a backend, unless it is closed.
+    #[inline]
+    pub(super) fn backend_socket(&mut self, id: BackendId) -> Option<&mut BackendSocket> {
+        self.backends.get_mut(id.index())?.as_mut().filter(|backend| backend.id == id)
     }
 
     fn stop_if_drained(&mut self) {

@@ -22,7 +22,7 @@ pub(crate) type SessionFilter = Arc<dyn Fn(&Profile) -> bool + Send + Sync>;
 #[derive(Debug, Clone)]
 pub(crate) struct SessionLine {
     pub(crate) profile: Profile,
-    pub(crate) command: CommandId,
+    pub(crate) command: Option<CommandId>,
     pub(crate) fd: i32,
     pub(crate) input_bytes: usize,
     pub(crate) output_bytes: usize,
@@ -42,8 +42,8 @@ pub(crate) enum WorkerMessage {
     Pause(Option<Pause>),
     /// CLIENT LIST.
     List(oneshot::Sender<Vec<SessionLine>>),
-    /// CLIENT KILL; answered with how many were closed.
-    Kill(SessionFilter, oneshot::Sender<usize>),
+    /// CLIENT KILL by the client `asker`; answered with how many were closed.
+    Kill { filter: SessionFilter, asker: u64, answer: oneshot::Sender<usize> },
     /// Accept no more clients, and end when those connected have their replies.
     Drain,
     /// End now.

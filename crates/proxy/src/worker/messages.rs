@@ -8,6 +8,7 @@ use proxy_core::engine::SessionSketch;
 use tokio::sync::oneshot;
 
 use super::event_loop::EventLoop;
+use super::registration::Source;
 use super::{SessionLine, WorkerMessage};
 
 /// The question how many replies of some nodes are due to clients.
@@ -46,15 +47,15 @@ impl EventLoop {
                 WorkerMessage::List(answer) => {
                     let _ = answer.send(self.session_lines());
                 }
-                WorkerMessage::Kill(filter, answer) => {
-                    let _ = answer.send(self.engine.kill_sessions(|profile| filter(profile)));
+                WorkerMessage::Kill { filter, asker, answer } => {
+                    let _ = answer.send(self.engine.kill_sessions(Some(asker), |profile| filter(profile)));
                 }
                 WorkerMessage::Drain => {
                     self.listener = None;
                     self.draining = true;
                     // What clients have sent already is still read and answered.
-                    let open = (0u64..).zip(&self.sessions).filter(|(_, session)| session.is_some());
-                    self.again.extend(open.map(|(index, _)| index));
+                    let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
+                    self.again.extend(open);
                 }
                 WorkerMessage::Stop => self.running = false,
             }
@@ -65,7 +66,7 @@ impl EventLoop {
         let line = |sketch: SessionSketch<'_>| SessionLine {
             profile: sketch.profile.clone(),
             command: sketch.command,
-            fd: self.sessions[sketch.id.0 as usize].as_ref().map_or(-1, |session| session.socket.as_raw_fd()),
+            fd: self.sessions[sketch.id.index()].as_ref().map_or(-1, |session| session.socket.as_raw_fd()),
             input_bytes: sketch.input_bytes,
             output_bytes: sketch.output_bytes,
         };

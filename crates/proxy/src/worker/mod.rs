@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::thread::JoinHandle;
 
+use proxy_core::engine::memory::MemoryShare;
 use proxy_core::engine::{Policy, Shared};
 use proxy_core::stats::WorkerStats;
 use tokio::sync::mpsc::UnboundedSender;
@@ -44,6 +45,7 @@ pub(crate) struct WorkerStart {
     pub(crate) shared: Shared,
     pub(crate) policy: Policy,
     pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) memory: MemoryShare,
     pub(crate) totals: Arc<Totals>,
     pub(crate) control: UnboundedSender<ControlMessage>,
 }

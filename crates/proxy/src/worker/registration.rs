@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
+use proxy_core::engine::{BackendId, SessionId};
 use rustix::event::epoll;
 
 use super::mailbox::Inbox;
@@ -15,8 +16,39 @@ use crate::RunError;
 pub(super) const LISTENER: u64 = u64::MAX;
 /// The mailbox's number.
 pub(super) const MAILBOX: u64 = u64::MAX - 1;
-/// Backends are numbered from here; sessions from 0.
-pub(super) const BACKEND: u64 = 1 << 40;
+/// The bit that tells backends from sessions. Names have 63 bits.
+const BACKEND: u64 = 1 << 63;
+
+/// A connection that the kernel or the engine tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// To a client.
+    Session(SessionId),
+    /// To a node.
+    Backend(BackendId),
+}
+
+impl Source {
+    /// The number by which the kernel tells of it.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Source::Session(id) => id.number(),
+            Source::Backend(id) => id.number() | BACKEND,
+        }
+    }
+}
+
+/// Whether a number, if it is neither the listener's nor the mailbox's, is that of a backend.
+#[inline]
+pub(super) fn is_backend(number: u64) -> bool {
+    number & BACKEND != 0
+}
+
+/// The index of the connection with that number, for the tables of sockets.
+#[inline]
+pub(super) fn index_of(number: u64) -> usize {
+    number as u32 as usize
+}
 
 /// Has the kernel tell of everything that happens on a connection.
 pub(super) fn register(epoll: &OwnedFd, socket: &OwnedFd, number: u64) -> rustix::io::Result<()> {

@@ -7,12 +7,18 @@ use super::clock;
 use super::event_loop::EventLoop;
 use super::io::{self, Read, Written};
 use super::low_mark;
-use super::registration::BACKEND;
+use super::registration::Source;
+
+/// Bytes written to one client in one turn, of a large reply that its socket keeps taking: others have their turn too.
+const WRITTEN_PER_TURN_MAX: usize = 1024 * 1024;
 
 impl EventLoop {
     /// Reads once from a client. `ends`: something is known to follow what was read, if only the end.
     pub(super) fn read_session(&mut self, id: SessionId, ends: bool) {
-        let Some(Some(session)) = self.sessions.get_mut(id.0 as usize) else { return };
+        let Some(Some(session)) = self.sessions.get_mut(id.index()) else { return };
+        if session.id != id {
+            return;
+        }
         if !self.engine.wants_read(id) {
             session.unread = true;
             return;
@@ -20,7 +26,7 @@ impl EventLoop {
         match io::read(&session.socket, self.chunk.space()) {
             Read::Bytes(bytes) => {
                 if bytes == READ_BYTES || ends {
-                    self.again.push(u64::from(id.0));
+                    self.again.push(Source::Session(id));
                 }
                 self.engine.session_received(id, &self.chunk, bytes);
                 if self.chunk.is_shared() {
@@ -34,7 +40,10 @@ impl EventLoop {
     }
 
     pub(super) fn read_backend(&mut self, id: BackendId, ends: bool) {
-        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return };
+        let Some(Some(backend)) = self.backends.get_mut(id.index()) else { return };
+        if backend.id != id {
+            return;
+        }
         if !self.engine.wants_backend_read(id) {
             backend.unread = true;
             return;
@@ -47,7 +56,7 @@ impl EventLoop {
         match io::read(&backend.socket, chunk.space()) {
             Read::Bytes(bytes) => {
                 if bytes == size || ends {
-                    self.again.push(BACKEND + u64::from(id.0));
+                    self.again.push(Source::Backend(id));
                 }
                 self.engine.backend_received(id, chunk, bytes);
                 if chunk.is_shared() {
@@ -64,7 +73,7 @@ impl EventLoop {
     /// Has this worker woken when as much of a large reply has come as is worth reading.
     #[inline]
     fn mark_backend(&mut self, id: BackendId) {
-        let Some(Some(backend)) = self.backends.get_mut(id.0 as usize) else { return };
+        let Some(Some(backend)) = self.backends.get_mut(id.index()) else { return };
         let mark = match backend.is_near {
             true => self.engine.worth_reading(id),
             false => 1,
@@ -77,7 +86,11 @@ impl EventLoop {
     }
 
     pub(super) fn write_session(&mut self, id: SessionId) {
-        let Some(Some(session)) = self.sessions.get(id.0 as usize) else { return };
+        let Some(Some(session)) = self.sessions.get(id.index()) else { return };
+        if session.id != id {
+            return;
+        }
+        let mut written = 0;
         loop {
             // Only proxies that are watched by coordinators have to.
             if self.engine.must_look_before_delivery() {
@@ -94,15 +107,22 @@ impl EventLoop {
                     if bytes == due {
                         return;
                     }
+                    written += bytes;
+                    if written >= WRITTEN_PER_TURN_MAX {
+                        return self.engine.session_unfinished(id);
+                    }
                 }
-                Written::Nothing => return,
+                Written::Nothing => return self.engine.session_blocked(id),
                 Written::Broken => return self.drop_session(id),
             }
         }
     }
 
     pub(super) fn write_backend(&mut self, id: BackendId) {
-        let Some(Some(backend)) = self.backends.get(id.0 as usize) else { return };
+        let Some(Some(backend)) = self.backends.get(id.index()) else { return };
+        if backend.id != id {
+            return;
+        }
         loop {
             let queue = self.engine.backend_output(id);
             let due = queue.len();
@@ -116,7 +136,7 @@ impl EventLoop {
                         return;
                     }
                 }
-                Written::Nothing => return,
+                Written::Nothing => return self.engine.backend_blocked(id),
                 Written::Broken => return self.engine.backend_failed(id, "the connection broke"),
             }
         }

@@ -137,6 +137,12 @@ impl RequestParser {
         }
     }
 
+    /// The memory that the places of arguments take, bytes.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>()
+    }
+
     /// The arguments understood so far, whole ones only, as offsets from the request's first byte; after
     /// `Inline`, as offsets into [`RequestParser::inline_frame`].
     #[inline]

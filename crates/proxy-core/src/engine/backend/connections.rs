@@ -3,41 +3,47 @@
 use model::Address;
 use resp::Protocol;
 
-use crate::engine::state::backend::{Backend, BackendId, Phase, Purpose};
-use crate::engine::state::nodes::NONE;
-use crate::engine::state::session::SessionId;
+use crate::engine::state::backend::{Backend, Phase, Purpose};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::NodeKey;
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::nodes::{Node, NodeKind};
 use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
-use crate::routing::{Target, TargetIndex};
+use crate::routing::{Target, TargetIndex, WorkerView};
 
 /// Unused connections kept for each node, for sessions that need one of their own.
 const IDLE_MAX: usize = 8;
 
 impl Engine {
-    /// After a new view: which nodes its targets are, and connections to them.
-    pub(in crate::engine) fn apply_view(&mut self) {
-        // What was held for a view such as this is looked at anew.
+    /// After a new view, which replaces `before`: which nodes its targets are, and connections to them.
+    pub(in crate::engine) fn apply_view(&mut self, before: Option<&WorkerView>) {
+        // Behind whom does a request wait that the new view sends another way?
+        let losers = self.nodes_that_lost(before);
+        for backend in self.backends.keys(|backend| losers.contains(&backend.purpose.node)) {
+            self.take_barriers_behind(backend);
+        }
+        // What was held for a view such as this is looked at again.
         self.release_held_sessions();
         let shared = self.shared.clone();
-        self.nodes.connections = self.policy.connections_per_node;
         let Some(view) = shared.view.as_deref() else {
             self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new());
             return self.retire_unused();
         };
         let routes = &view.routes;
-        let targets: Vec<Option<u32>> = routes
+        let targets: Vec<Option<NodeKey>> = routes
             .targets()
             .iter()
             .map(|target| match target {
-                Target::Local(address) => Some(self.nodes.index_of(address, false)),
+                Target::Local(address) => Some(self.nodes.key_of(address, NodeKind::Local)),
                 Target::Nowhere | Target::Held | Target::Peer(_) => None,
             })
             .collect();
-        let proxies: Vec<Option<u32>> = routes
+        let proxies: Vec<Option<NodeKey>> = routes
             .targets()
             .iter()
             .map(|target| match target {
-                Target::Peer(address) => Some(self.nodes.index_of(address, true)),
+                Target::Peer(address) => Some(self.nodes.key_of(address, NodeKind::Proxy)),
                 Target::Nowhere | Target::Held | Target::Local(_) => None,
             })
             .collect();
@@ -47,7 +53,7 @@ impl Engine {
         };
         let primaries =
             routes.primaries().iter().filter_map(target_of).map(|index| index as TargetIndex).collect();
-        let nodes: Vec<u32> = targets.iter().flatten().copied().collect();
+        let nodes: Vec<NodeKey> = targets.iter().flatten().copied().collect();
         self.nodes.set_targets(targets, proxies, primaries);
         self.retire_unused();
         for node in nodes {
@@ -55,137 +61,135 @@ impl Engine {
         }
     }
 
+    /// The nodes and proxies of the view before that have lost slots by the new one.
+    fn nodes_that_lost(&self, before: Option<&WorkerView>) -> Vec<NodeKey> {
+        let Some(before) = before else { return Vec::new() };
+        let now = self.shared.view.as_deref();
+        let losers = before.routes.losers(now.map(|view| &view.routes));
+        let node = |target| self.nodes.of_target(target).or_else(|| self.nodes.proxy_of_target(target));
+        losers.into_iter().filter_map(node).collect()
+    }
+
     /// Lets go of the connections to nodes that the view no longer has.
     fn retire_unused(&mut self) {
-        for index in 0..self.backends.len() {
-            let backend = &self.backends[index];
-            let unused =
-                backend.phase != Phase::Free && !self.nodes.nodes[backend.purpose.node as usize].current;
-            if unused && backend.purpose.owner.is_none() {
-                self.retire(index as u32);
-            }
+        let is_unused = |backend: &Backend| {
+            backend.purpose.owner.is_none() && !self.nodes.nodes[backend.purpose.node].current
+        };
+        for id in self.backends.keys(is_unused) {
+            self.retire(id);
         }
     }
 
-    /// Nothing new goes to this connection; it closes when nothing is owed any more.
-    pub(in crate::engine) fn retire(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
+    /// Nothing new goes to this connection; it closes when nothing is owed any more. Whoever is owed something here
+    /// waits for it before going another way.
+    fn retire(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
         backend.retired = true;
-        self.nodes.forget(backend.purpose.node, id);
-        if self.backends[id as usize].owed.is_empty() {
+        self.nodes.unlist(backend.purpose.node, id);
+        self.take_barriers_behind(id);
+        if self.backends[id].owed.is_empty() {
             self.close_backend(id);
         }
     }
 
     /// The connection that this session's requests to `target` share with others, opened where it is missing; else the
     /// client has been told that the node cannot be reached.
-    pub(in crate::engine) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<u32> {
+    pub(in crate::engine) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<BackendId> {
         let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
         self.backend_of_node(id, node)
     }
 
-    /// As [`Engine::backend_for`], for a node or a proxy by its index.
-    pub(in crate::engine) fn backend_of_node(&mut self, id: SessionId, node: u32) -> Option<u32> {
-        let profile = &self.sessions[id.0 as usize].profile;
+    /// As [`Engine::backend_for`], for a node or a proxy.
+    pub(in crate::engine) fn backend_of_node(&mut self, id: SessionId, node: NodeKey) -> Option<BackendId> {
+        let profile = &self.sessions[id].profile;
         let (db, protocol) = (profile.db, profile.protocol);
         let backend = match db {
-            0 => self.main_backend(node, protocol, (id.0 % self.nodes.connections) as usize),
+            0 => self.main_backend(node, protocol, self.nodes.way(id)),
             db => self.other_backend(node, db, protocol),
         };
-        if matches!(self.backends[backend as usize].phase, Phase::Down { .. }) {
-            let address = self.nodes.nodes[node as usize].address.clone();
+        if matches!(self.backends[backend].phase, Phase::Down { .. }) {
+            let address = self.nodes.nodes[node].address.clone();
             self.reply_now(id, |out| errors::backend_unreachable(out, &address));
             return None;
         }
         Some(backend)
     }
 
-    fn main_backend(&mut self, node: u32, protocol: Protocol, way: usize) -> u32 {
-        let known = self.nodes.nodes[node as usize].main[protocol as usize][way];
-        if known != NONE {
+    fn main_backend(&mut self, node: NodeKey, protocol: Protocol, way: usize) -> BackendId {
+        if let Some(known) = self.nodes.nodes[node].main[protocol as usize][way] {
             return known;
         }
         let opened = self.open(Purpose { node, db: 0, protocol, owner: None });
-        self.nodes.nodes[node as usize].main[protocol as usize][way] = opened;
+        self.nodes.nodes[node].main[protocol as usize][way] = Some(opened);
         opened
     }
 
-    fn other_backend(&mut self, node: u32, db: u32, protocol: Protocol) -> u32 {
-        let others = &self.nodes.nodes[node as usize].others;
+    fn other_backend(&mut self, node: NodeKey, db: u32, protocol: Protocol) -> BackendId {
+        let others = &self.nodes.nodes[node].others;
         if let Some(&(_, known)) = others.iter().find(|(key, _)| *key == (db, protocol)) {
             return known;
         }
         let opened = self.open(Purpose { node, db, protocol, owner: None });
-        self.nodes.nodes[node as usize].others.push(((db, protocol), opened));
+        self.nodes.nodes[node].others.push(((db, protocol), opened));
         opened
     }
 
     /// A connection that `owner` has to itself until it is given back.
-    pub(in crate::engine) fn dedicated_backend(&mut self, owner: SessionId, node: u32) -> u32 {
-        let profile = &self.sessions[owner.0 as usize].profile;
+    pub(in crate::engine) fn dedicated_backend(&mut self, owner: SessionId, node: NodeKey) -> BackendId {
+        let profile = &self.sessions[owner].profile;
         let (db, protocol) = (profile.db, profile.protocol);
-        let fits = |&id: &u32| {
-            let backend = &self.backends[id as usize];
+        let fits = |&id: &BackendId| {
+            let backend = &self.backends[id];
             backend.purpose.db == db && backend.purpose.protocol == protocol && backend.phase == Phase::Ready
         };
-        let place = self.nodes.nodes[node as usize].idle.iter().position(fits);
+        let place = self.nodes.nodes[node].idle.iter().position(fits);
         match place {
             Some(place) => {
-                let id = self.nodes.nodes[node as usize].idle.swap_remove(place);
-                self.backends[id as usize].purpose.owner = Some(owner);
+                let id = self.nodes.nodes[node].idle.swap_remove(place);
+                self.backends[id].purpose.owner = Some(owner);
                 id
             }
             None => self.open(Purpose { node, db, protocol, owner: Some(owner) }),
         }
     }
 
-    fn open(&mut self, purpose: Purpose) -> u32 {
-        let address = self.nodes.nodes[purpose.node as usize].address.clone();
-        let backend = Backend::new(purpose, self.stats.add_backend(address, purpose.db));
-        let id = match self.free_backends.pop() {
-            Some(id) => {
-                self.backends[id as usize] = backend;
-                id
-            }
-            None => {
-                self.backends.push(backend);
-                (self.backends.len() - 1) as u32
-            }
-        };
+    fn open(&mut self, purpose: Purpose) -> BackendId {
+        let node = &mut self.nodes.nodes[purpose.node];
+        node.backends += 1;
+        let backend = Backend::new(purpose, self.stats.add_backend(node.address.clone(), purpose.db));
+        let id = self.backends.insert(backend);
         self.connect(id);
         id
     }
 
-    pub(in crate::engine) fn connect(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
+    pub(in crate::engine) fn connect(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
         backend.phase = Phase::Connecting { deadline_us: self.now.us + self.policy.backend_timeout_us };
-        let address = self.nodes.nodes[backend.purpose.node as usize].address.clone();
-        self.actions.push(Action::Connect(BackendId(id), address));
+        let address = self.nodes.nodes[backend.purpose.node].address.clone();
+        self.actions.push(Action::Connect(id, address));
     }
 
-    pub(in crate::engine) fn free_backend(&mut self, id: u32) {
-        self.nodes.forget(self.backends[id as usize].purpose.node, id);
-        let backend = &mut self.backends[id as usize];
+    pub(in crate::engine) fn free_backend(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.remove(id) else { return };
+        self.memory.changed(backend.counted, 0);
         self.stats.remove_backend(&backend.stats);
-        backend.phase = Phase::Free;
-        backend.stalled_since_us = 0;
-        self.freed_backends.push(id);
+        self.nodes.unlist(backend.purpose.node, id);
+        self.nodes.backend_gone(backend.purpose.node);
     }
 
     /// Closes a connection on our own account; nothing may be owed by it that anybody waits for.
-    pub(in crate::engine) fn close_backend(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
+    pub(in crate::engine) fn close_backend(&mut self, id: BackendId) {
+        self.forget_reader(id);
+        let Some(backend) = self.backends.get_mut(id) else { return };
         let was = backend.phase;
-        if was == Phase::Free {
-            return;
-        }
         backend.owed.clear();
+        backend.batches.clear(&mut self.pool);
         backend.out.clear(&mut self.pool);
         backend.greeting.clear(&mut self.pool);
         let waiters = std::mem::take(&mut backend.waiters);
         waiters.into_iter().for_each(|waiter| self.room_again(waiter));
         if !matches!(was, Phase::Down { .. }) {
-            self.actions.push(Action::CloseBackend(BackendId(id)));
+            self.actions.push(Action::CloseBackend(id));
         }
         self.free_backend(id);
     }
@@ -193,19 +197,19 @@ impl Engine {
     /// Nothing is owed by this connection at the moment.
     #[inline]
     pub(in crate::engine) fn backend_idle(&mut self, id: BackendId) {
-        let backend = &self.backends[id.0 as usize];
+        let backend = &self.backends[id];
         if backend.retired {
-            self.close_backend(id.0);
-        } else if backend.purpose.owner.is_some() && !self.is_uploading(id.0) {
-            self.give_back(id.0);
+            self.close_backend(id);
+        } else if backend.purpose.owner.is_some() && !self.is_uploading(id) {
+            self.give_back(id);
         }
     }
 
     /// Gives a connection back after a session had it to itself.
-    pub(in crate::engine) fn give_back(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
+    pub(in crate::engine) fn give_back(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
         backend.purpose.owner = None;
-        let node = &mut self.nodes.nodes[backend.purpose.node as usize];
+        let node = &mut self.nodes.nodes[backend.purpose.node];
         match node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
             true => node.idle.push(id),
             false => self.close_backend(id),
@@ -215,11 +219,12 @@ impl Engine {
     /// Whether this worker reaches the node at `address`; none if it is not in the view.
     #[must_use]
     pub fn node_state(&self, address: &Address) -> Option<NodeState> {
-        let node = self.nodes.nodes.iter().find(|node| node.current && node.address == *address)?;
-        let ready = |&id: &u32| id != NONE && self.backends[id as usize].phase == Phase::Ready;
-        match node.main.iter().flatten().any(ready) {
-            true => Some(NodeState::Connected),
-            false => Some(NodeState::Disconnected),
-        }
+        let is_it = |node: &Node| node.current && node.address == *address;
+        let (_, node) = self.nodes.nodes.iter().find(|(_, node)| is_it(node))?;
+        let is_ready = |id: Option<BackendId>| id.is_some_and(|id| self.backends[id].phase == Phase::Ready);
+        Some(match node.main.iter().flatten().any(|&id| is_ready(id)) {
+            true => NodeState::Connected,
+            false => NodeState::Disconnected,
+        })
     }
 }

@@ -4,7 +4,8 @@
 use model::Address;
 use resp::ReplyScanner;
 
-use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, Phase, Purpose};
+use crate::engine::state::backend::{Owed, Phase, Purpose};
+use crate::engine::state::ids::BackendId;
 use crate::engine::{Action, Engine};
 use crate::errors;
 
@@ -17,12 +18,14 @@ impl Engine {
     /// The connection broke or could not be made. What was in flight has failed with an unknown outcome, what had not
     /// been sent has failed for certain; both are told so.
     pub fn backend_failed(&mut self, id: BackendId, why: &str) {
-        let backend = &mut self.backends[id.0 as usize];
-        if matches!(backend.phase, Phase::Free | Phase::Down { .. }) {
+        let Some(backend) = self.backends.get_mut(id) else { return };
+        if matches!(backend.phase, Phase::Down { .. }) {
             return;
         }
         let purpose = backend.purpose;
-        let address = self.nodes.nodes[purpose.node as usize].address.clone();
+        self.forget_reader(id);
+        let backend = &mut self.backends[id];
+        let address = self.nodes.nodes[purpose.node].address.clone();
         let in_flight = backend.in_flight();
         let owed = std::mem::take(&mut backend.owed);
         let mut cut_short = std::mem::take(&mut backend.streaming);
@@ -39,8 +42,7 @@ impl Engine {
         backend.scanner = ReplyScanner::default();
         backend.unsent = 0;
         backend.blocked = false;
-        backend.sent_at_us = 0;
-        backend.stalled_since_us = 0;
+        backend.sent_at_us = None;
         backend.phase = Phase::Down { retry_us: u64::MAX };
         let waiters = std::mem::take(&mut backend.waiters);
         self.actions.push(Action::CloseBackend(id));
@@ -52,11 +54,12 @@ impl Engine {
             }
         }
         waiters.into_iter().for_each(|waiter| self.room_again(waiter));
-        self.after_failure(id.0);
+        self.recount_backend(id);
+        self.after_failure(id);
     }
 
     fn fail_owed(&mut self, owed: &Owed, in_flight: bool, address: &Address, why: &str) {
-        if owed.session == HANDSHAKE || self.sessions[owed.session as usize].generation != owed.generation {
+        if owed.session.is_none_or(|session| self.sessions.get(session).is_none()) {
             return;
         }
         let mut error = Vec::new();
@@ -68,16 +71,12 @@ impl Engine {
     }
 
     /// Decides what becomes of a place whose connection failed: a shared one is tried again later.
-    fn after_failure(&mut self, id: u32) {
-        let Purpose { node, owner, .. } = self.backends[id as usize].purpose;
-        let known = {
-            let node = &self.nodes.nodes[node as usize];
-            node.main.iter().flatten().any(|&entry| entry == id)
-                || node.others.iter().any(|&(_, entry)| entry == id)
-        };
-        if known && owner.is_none() {
+    fn after_failure(&mut self, id: BackendId) {
+        let Purpose { node, owner, .. } = self.backends[id].purpose;
+        let is_known = self.nodes.nodes[node].shared().any(|entry| entry == id);
+        if is_known && owner.is_none() {
             let jitter = self.random();
-            let backend = &mut self.backends[id as usize];
+            let backend = &mut self.backends[id];
             let pause = (BACKOFF_US_MIN << backend.failures.clamp(1, 8)).min(BACKOFF_US_MAX);
             backend.phase = Phase::Down { retry_us: self.now.us + pause / 2 + jitter % (pause / 2) };
             return;
@@ -90,15 +89,13 @@ impl Engine {
 
     /// Connects again where it is time to, and gives up on connections that are too slow.
     pub(in crate::engine) fn check_backends(&mut self) {
-        for index in 0..self.backends.len() {
-            let id = BackendId(index as u32);
-            let backend = &self.backends[index];
+        for id in self.backends.keys(|_| true) {
+            let Some(backend) = self.backends.get(id) else { continue };
             match backend.phase {
-                Phase::Free => {}
                 Phase::Connecting { deadline_us } if deadline_us <= self.now.us => {
                     self.backend_failed(id, "connecting took too long");
                 }
-                Phase::Down { retry_us } if retry_us <= self.now.us => self.connect(id.0),
+                Phase::Down { retry_us } if retry_us <= self.now.us => self.connect(id),
                 Phase::Connecting { .. } | Phase::Down { .. } => {}
                 Phase::Handshake { .. } | Phase::Ready => self.check_answering(id),
             }
@@ -106,9 +103,9 @@ impl Engine {
     }
 
     fn check_answering(&mut self, id: BackendId) {
-        let backend = &self.backends[id.0 as usize];
+        let backend = &self.backends[id];
         let Some(first) = backend.owed.front() else { return };
-        if backend.stalled_since_us != 0 || self.is_uploading(id.0) {
+        if backend.left_unread_for.is_some() || self.is_uploading(id) {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));

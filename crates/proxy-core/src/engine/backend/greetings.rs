@@ -4,12 +4,14 @@ use resp::Protocol;
 
 use crate::command::CommandId;
 use crate::engine::Engine;
-use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
+use crate::engine::state::backend::{Owed, Phase};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::nodes::NodeKind;
 
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
     pub fn backend_connected(&mut self, id: BackendId) {
-        let backend = &mut self.backends[id.0 as usize];
+        let Some(backend) = self.backends.get_mut(id) else { return };
         if !matches!(backend.phase, Phase::Connecting { .. }) {
             return;
         }
@@ -19,10 +21,9 @@ impl Engine {
             resp::encode::request(&mut greeting, words);
             due += 1;
         };
-        let is_proxy = self.nodes.nodes[backend.purpose.node as usize].is_proxy;
-        let password = match is_proxy {
-            true => &self.shared.settings.password,
-            false => &self.shared.backend_password,
+        let password = match self.nodes.nodes[backend.purpose.node].kind {
+            NodeKind::Proxy => &self.shared.settings.password,
+            NodeKind::Local => &self.shared.backend_password,
         };
         if let Some(password) = password {
             greet(&[b"AUTH", password.reveal()]);
@@ -35,12 +36,11 @@ impl Engine {
         }
         for _ in 0..due {
             backend.owed.push_front(Owed {
-                session: HANDSHAKE,
-                generation: 0,
+                session: None,
                 sequence: 0,
                 started: self.now.us as u32,
                 command: CommandId(0),
-                part: PLAIN,
+                part: None,
             });
         }
         backend.greeting.copy(&greeting, &mut self.pool);
@@ -55,12 +55,12 @@ impl Engine {
             due => Phase::Handshake { due },
         };
         backend.failures = if due == 0 { 0 } else { backend.failures };
-        self.mark_backend(id.0);
+        self.mark_backend(id);
     }
 
     /// The node answered a greeting; false if it refused, and the connection has failed.
     pub(in crate::engine) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &mut self.backends[id];
         let Phase::Handshake { due } = backend.phase else { return false };
         if reply[0] == b'-' {
             let text = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
@@ -73,7 +73,7 @@ impl Engine {
         };
         if backend.phase == Phase::Ready {
             backend.failures = 0;
-            self.mark_backend(id.0);
+            self.mark_backend(id);
         }
         true
     }

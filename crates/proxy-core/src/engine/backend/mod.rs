@@ -3,4 +3,5 @@
 mod connections;
 mod failures;
 mod greetings;
+mod reading;
 mod sending;

@@ -3,9 +3,10 @@
 
 use crate::command::CommandId;
 use crate::engine::Engine;
-use crate::engine::state::backend::{Backend, BackendId, Owed, PLAIN, Phase};
+use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
-use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
 use crate::engine::state::stream::STREAM_WINDOW_BYTES;
 
 impl Engine {
@@ -13,32 +14,39 @@ impl Engine {
     #[inline]
     pub(in crate::engine) fn owe(
         &mut self,
-        backend: u32,
+        to: BackendId,
         id: SessionId,
         command: CommandId,
-        part: u16,
+        part: Option<Part>,
     ) -> bool {
-        let session = &mut self.sessions[id.0 as usize];
-        let backend = &mut self.backends[backend as usize];
-        if backend.out.len() >= self.policy.backend_output_bytes {
-            session.wait = Wait::Room;
-            backend.waiters.push(id);
+        let backend = &mut self.backends[to];
+        if backend.out.len() >= self.backend_room {
+            self.wait_for_room(id, to);
             return false;
         }
-        let sequence = if part == PLAIN { session.take_sequence() } else { session.next };
-        let generation = session.generation;
+        if backend.left_unread_for.is_some() {
+            self.read_on(to);
+        }
+        let backend = &mut self.backends[to];
+        let session = &mut self.sessions[id];
+        let sequence = if part.is_none() { session.take_sequence() } else { session.next };
         let started = self.now.us as u32;
-        backend.owed.push_back(Owed { session: id.0, generation, sequence, started, command, part });
+        backend.owed.push_back(Owed { session: Some(id), sequence, started, command, part });
         backend.unsent += 1;
         backend.batches.add();
-        session.last_command = command;
+        session.last_command = Some(command);
         true
     }
 
     /// Queues bytes for a backend: by reference where they are many and lie in a chunk.
     #[inline]
-    pub(in crate::engine) fn send(&mut self, backend: u32, bytes: &[u8], origin: Option<(&Chunk, usize)>) {
-        let Backend { out, batches, .. } = &mut self.backends[backend as usize];
+    pub(in crate::engine) fn send(
+        &mut self,
+        backend: BackendId,
+        bytes: &[u8],
+        origin: Option<(&Chunk, usize)>,
+    ) {
+        let Backend { out, batches, .. } = &mut self.backends[backend];
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
                 out.refer(chunk, at, at + bytes.len(), &mut self.pool);
@@ -55,18 +63,18 @@ impl Engine {
     }
 
     #[inline]
-    pub(in crate::engine) fn mark_backend(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
+    pub(in crate::engine) fn mark_backend(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
         if !backend.dirty {
             backend.dirty = true;
             self.dirty_backends.push(id);
         }
     }
 
-    /// Bytes to write to the node.
+    /// Bytes to write to the node; nothing for a connection that is gone.
     #[inline]
     pub fn backend_output(&self, id: BackendId) -> &OutQueue {
-        let backend = &self.backends[id.0 as usize];
+        let Some(backend) = self.backends.get(id) else { return &self.no_output };
         match backend.phase {
             Phase::Handshake { .. } => &backend.greeting,
             _ => &backend.out,
@@ -76,9 +84,10 @@ impl Engine {
     /// So many of them were written.
     #[inline]
     pub fn backend_sent(&mut self, id: BackendId, bytes: usize) {
-        let backend = &mut self.backends[id.0 as usize];
+        let Some(backend) = self.backends.get_mut(id) else { return };
         if matches!(backend.phase, Phase::Handshake { .. }) {
-            return backend.greeting.sent(bytes, &mut self.pool);
+            backend.greeting.sent(bytes, &mut self.pool);
+            return self.recount_backend(id);
         }
         if let Some(spent) = backend.out.sent_keeping(bytes, &mut self.pool) {
             backend.batches.written(spent, &mut self.pool);
@@ -90,27 +99,37 @@ impl Engine {
         backend.stats.requests.add(backend.unsent as u64);
         backend.stats.bytes_out.add(bytes as u64);
         backend.unsent = 0;
-        if backend.sent_at_us == 0 {
-            backend.sent_at_us = self.now.us;
+        backend.sent_at_us.get_or_insert(self.now.us);
+        let is_awaited = !backend.waiters.is_empty() || backend.purpose.owner.is_some();
+        self.recount_backend(id);
+        if is_awaited {
+            self.backend_drained(id);
         }
-        if !backend.waiters.is_empty() || backend.purpose.owner.is_some() {
-            self.backend_drained(id.0);
+    }
+
+    /// The socket takes no more for the moment; [`Engine::backend_writable`] tells when it does.
+    pub fn backend_blocked(&mut self, id: BackendId) {
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.blocked = true;
+            self.recount_backend(id);
         }
     }
 
     /// The socket takes bytes again.
     pub fn backend_writable(&mut self, id: BackendId) {
-        self.backends[id.0 as usize].blocked = false;
-        self.mark_backend(id.0);
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.blocked = false;
+            self.mark_backend(id);
+        }
     }
 
-    fn backend_drained(&mut self, id: u32) {
-        let backend = &mut self.backends[id as usize];
-        if backend.out.len() <= self.policy.backend_output_bytes / 2 {
+    fn backend_drained(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
+        if backend.out.len() <= self.backend_room / 2 {
             let waiters = std::mem::take(&mut backend.waiters);
             waiters.into_iter().for_each(|waiter| self.room_again(waiter));
         }
-        let backend = &self.backends[id as usize];
+        let backend = &self.backends[id];
         if let Some(owner) = backend.purpose.owner
             && backend.out.len() <= STREAM_WINDOW_BYTES / 2
         {

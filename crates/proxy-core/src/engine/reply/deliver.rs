@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use resp::{ReplyStep, reply_length};
 
-use crate::engine::state::backend::{BackendId, HANDSHAKE, Owed, PLAIN, Phase};
+use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
-use crate::engine::state::session::{SessionId, Slot};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
 use crate::engine::{Action, Engine};
 use crate::slowlog::SlowEntry;
 
@@ -15,13 +16,11 @@ const STREAM_REPLY_BYTES_MIN: usize = 32 * 1024;
 
 /// Consecutive replies for one session, copied as one.
 struct Run {
-    session: u32,
+    session: Option<SessionId>,
     start: usize,
     /// Several replies are copied, however long they are together: a chunk is kept for a large value only.
     is_single: bool,
 }
-
-const NONE: u32 = u32::MAX;
 
 /// The node sent something that is not a reply, or a reply that nobody asked for.
 struct Nonsense;
@@ -29,14 +28,12 @@ struct Nonsense;
 impl Engine {
     /// Bytes came from a node: the first `len` of `chunk`.
     pub fn backend_received(&mut self, id: BackendId, chunk: &Chunk, len: usize) {
-        let backend = &mut self.backends[id.0 as usize];
-        if matches!(backend.phase, Phase::Free | Phase::Down { .. }) {
+        let Some(backend) = self.backends.get_mut(id) else { return };
+        if matches!(backend.phase, Phase::Down { .. }) {
             return;
         }
-        if backend.sent_at_us != 0 {
-            let took = self.now.us.saturating_sub(backend.sent_at_us);
-            backend.stats.latency.record(took, 1);
-            backend.sent_at_us = 0;
+        if let Some(sent_at_us) = backend.sent_at_us.take() {
+            backend.stats.latency.record(self.now.us.saturating_sub(sent_at_us), 1);
         }
         backend.last_heard_us = self.now.us;
         let resumed = backend.streaming || !backend.partial.is_empty();
@@ -49,11 +46,12 @@ impl Engine {
         if outcome.is_err() {
             return self.backend_failed(id, "it sent something that is not a reply");
         }
-        let backend = &mut self.backends[id.0 as usize];
+        let Some(backend) = self.backends.get(id) else { return };
         backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);
         if backend.owed.is_empty() {
             self.backend_idle(id);
         }
+        self.recount_backend(id);
     }
 
     /// Takes whole replies from `chunk[start..len]`, then the beginning of one that is not whole.
@@ -66,7 +64,7 @@ impl Engine {
     ) -> Result<(), Nonsense> {
         let bytes = &chunk.bytes()[..len];
         let mut position = start;
-        let mut run = Run { session: NONE, start, is_single: true };
+        let mut run = Run { session: None, start, is_single: true };
         let outcome = loop {
             if position == len {
                 break Ok(());
@@ -77,30 +75,32 @@ impl Engine {
                 Err(_) => break Err(Nonsense),
             };
             if bytes[position] == b'>' {
-                self.end_reply_run(id, &mut run, chunk, position);
+                self.end_reply_run(&mut run, chunk, position);
                 position += reply;
                 continue; // a push that no session subscribed to
             }
             let Ok(owed) = self.answered(id) else { break Err(Nonsense) };
-            self.note_reply(id, &owed, &bytes[position..position + reply]);
+            self.note_reply(Some(id), &owed, &bytes[position..position + reply]);
             let next = position + reply;
             if self.is_next_in_order(&owed) {
                 if owed.session != run.session {
-                    self.end_reply_run(id, &mut run, chunk, position);
+                    self.end_reply_run(&mut run, chunk, position);
                     run = Run { session: owed.session, start: position, is_single: true };
                 } else {
                     run.is_single = false;
                 }
-                let session = &mut self.sessions[owed.session as usize];
-                session.head = session.head.wrapping_add(1);
+                if let Some(session) = owed.session {
+                    let session = &mut self.sessions[session];
+                    session.head = session.head.wrapping_add(1);
+                }
             } else {
-                self.end_reply_run(id, &mut run, chunk, position);
+                self.end_reply_run(&mut run, chunk, position);
                 self.deliver(id, &owed, &bytes[position..next])?;
             }
             position = next;
         };
         // What came before the nonsense was a reply all the same.
-        self.end_reply_run(id, &mut run, chunk, position);
+        self.end_reply_run(&mut run, chunk, position);
         outcome?;
         match position < len {
             true => self.begin_reply(id, chunk, position, len),
@@ -111,7 +111,7 @@ impl Engine {
     /// Who is owed the reply that came. One to a request that was not sent yet is no reply to it.
     #[inline]
     fn answered(&mut self, id: BackendId) -> Result<Owed, Nonsense> {
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &mut self.backends[id];
         match backend.in_flight() {
             0 => Err(Nonsense),
             _ => backend.owed.pop_front().ok_or(Nonsense),
@@ -121,27 +121,17 @@ impl Engine {
     /// The common case: a live session's head, nothing waiting behind it.
     #[inline]
     fn is_next_in_order(&self, owed: &Owed) -> bool {
-        let Some(session) = self.sessions.get(owed.session as usize) else { return false };
-        session.generation == owed.generation
-            && session.head == owed.sequence
-            && owed.part == PLAIN
-            && session.parked.is_none()
+        let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return false };
+        session.head == owed.sequence && owed.part.is_none() && session.parked.is_none()
     }
 
     #[inline]
-    fn end_reply_run(&mut self, from: BackendId, run: &mut Run, chunk: &Chunk, end: usize) {
-        if run.session == NONE {
-            return;
-        }
-        let id = SessionId(run.session);
-        let session = &mut self.sessions[run.session as usize];
+    fn end_reply_run(&mut self, run: &mut Run, chunk: &Chunk, end: usize) {
+        let Some(id) = run.session.take() else { return };
+        let session = &mut self.sessions[id];
         match run.is_single {
             true => session.out.refer(chunk, run.start, end, &mut self.pool),
             false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
-        }
-        run.session = NONE;
-        if session.out.len() >= self.policy.session_output_bytes {
-            self.stall(from, id);
         }
         self.mark_session(id);
         self.delivered(id);
@@ -149,8 +139,8 @@ impl Engine {
 
     /// Counts a reply, and has slow ones logged. `reply` is as much of it as is here.
     #[inline]
-    fn note_reply(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) {
-        if owed.session == HANDSHAKE {
+    fn note_reply(&mut self, from: Option<BackendId>, owed: &Owed, reply: &[u8]) {
+        if owed.session.is_none() {
             return;
         }
         let took = (self.now.us as u32).wrapping_sub(owed.started);
@@ -164,23 +154,22 @@ impl Engine {
         if took >= self.slow_us {
             self.note_slow(from, owed, took);
         }
-        if let Some(backend) = self.backends.get_mut(from.0 as usize) {
+        if let Some(backend) = from.and_then(|from| self.backends.get_mut(from)) {
             backend.batches.answered(&mut self.pool);
         }
     }
 
     /// Reports a slow request, one of so many.
     #[cold]
-    fn note_slow(&mut self, from: BackendId, owed: &Owed, took: u32) {
+    fn note_slow(&mut self, from: Option<BackendId>, owed: &Owed, took: u32) {
         self.stats.slow_requests.increment();
         self.slow_requests = self.slow_requests.wrapping_add(1);
-        let session = &self.sessions[owed.session as usize];
-        if !self.slow_requests.is_multiple_of(self.shared.settings.slowlog_sample_rate.max(1))
-            || session.generation != owed.generation
-        {
+        if !self.slow_requests.is_multiple_of(self.shared.settings.slowlog_sample_rate.max(1)) {
             return;
         }
-        let args = self.backends.get(from.0 as usize).and_then(|backend| backend.batches.oldest_args());
+        let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return };
+        let args =
+            from.and_then(|from| self.backends.get(from)).and_then(|backend| backend.batches.oldest_args());
         // A large request is not kept: its name has to do.
         let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
         self.actions.push(Action::Slow(Box::new(SlowEntry {
@@ -195,68 +184,58 @@ impl Engine {
     /// A whole reply that is not simply the next one of its session.
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
-        if owed.session == HANDSHAKE {
-            return match self.handshake_replied(from, reply) {
-                true => Ok(()),
-                false => Err(Nonsense), // whatever follows a refusal is of no use
-            };
+        match owed.session {
+            Some(session) => self.deliver_to(session, owed, reply),
+            // Whatever follows a refusal is of no use.
+            None if !self.handshake_replied(from, reply) => return Err(Nonsense),
+            None => {}
         }
-        let id = SessionId(owed.session);
-        let session = &mut self.sessions[owed.session as usize];
-        if session.generation != owed.generation {
-            return Ok(()); // the client is gone
-        }
-        if owed.part != PLAIN {
-            self.deliver_part(id, owed, reply);
-            return Ok(());
+        Ok(())
+    }
+
+    fn deliver_to(&mut self, id: SessionId, owed: &Owed, reply: &[u8]) {
+        let Some(session) = self.sessions.get_mut(id) else { return }; // the client is gone
+        if let Some(part) = owed.part {
+            return self.deliver_part(id, owed.sequence, part, reply);
         }
         if session.head == owed.sequence {
             session.out.copy(reply, &mut self.pool);
             session.advance(&mut self.pool);
         } else {
             session.park(owed.sequence, true, |queue| _ = queue.copy(reply, &mut self.pool));
-            if session.parked_bytes() >= self.policy.session_parked_bytes {
-                self.stall(from, id);
-            }
-        }
-        self.mark_session(id);
-        self.delivered(id);
-        Ok(())
-    }
-
-    fn deliver_part(&mut self, id: SessionId, owed: &Owed, reply: &[u8]) {
-        let session = &mut self.sessions[id.0 as usize];
-        let slot = session.slot(owed.sequence);
-        let Slot::Gather(gather) = slot else { return };
-        if !gather.put(usize::from(owed.part), reply) {
-            return;
-        }
-        let Slot::Gather(gather) = std::mem::replace(slot, Slot::Waiting) else { return };
-        session.park(owed.sequence, true, |queue| gather.finish(queue.tail(&mut self.pool)));
-        if session.head == owed.sequence {
-            session.drain_slots(&mut self.pool);
         }
         self.mark_session(id);
         self.delivered(id);
     }
 
-    /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
+    fn deliver_part(&mut self, id: SessionId, sequence: u32, part: Part, reply: &[u8]) {
+        let session = &mut self.sessions[id];
+        let ahead = sequence.wrapping_sub(session.head) as usize;
+        let Some(parked) = session.parked.as_mut() else { return };
+        let Some(gather) = parked.gather(ahead, part.index(), reply) else { return self.recount(id) };
+        session.park(sequence, true, |queue| gather.finish(queue.tail(&mut self.pool)));
+        if session.head == sequence {
+            session.release_parked(&mut self.pool);
+        }
+        self.mark_session(id);
+        self.delivered(id);
+    }
+
     /// An error in the place of a reply that will not come.
     pub(in crate::engine) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
-        self.note_reply(BackendId(NONE), owed, error);
-        let delivered = self.deliver(BackendId(NONE), owed, error);
-        assert!(delivered.is_ok(), "an error of our own making is a reply");
+        let Some(session) = owed.session else { return };
+        self.note_reply(None, owed, error);
+        self.deliver_to(session, owed, error);
     }
 
     /// A session that has been sent half of a reply cannot be told anything any more.
     pub(in crate::engine) fn close_session_of(&mut self, owed: &Owed) {
-        let is_live =
-            self.sessions.get(owed.session as usize).is_some_and(|s| s.generation == owed.generation);
-        if is_live {
-            self.close_session(SessionId(owed.session));
+        if let Some(session) = owed.session {
+            self.close_session(session);
         }
     }
 
+    /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
     fn begin_reply(
         &mut self,
         id: BackendId,
@@ -265,32 +244,32 @@ impl Engine {
         len: usize,
     ) -> Result<(), Nonsense> {
         let bytes = &chunk.bytes()[start..len];
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &mut self.backends[id];
         match backend.scanner.scan(bytes) {
             Ok(ReplyStep::More) => {}
             Ok(ReplyStep::End(_)) | Err(_) => return Err(Nonsense),
         }
         if bytes[0] != b'>' && self.streams(id, bytes.len()) {
-            self.backends[id.0 as usize].streaming = true;
+            self.backends[id].streaming = true;
             self.pass_on(id, chunk, start..len, false);
         } else {
-            self.backends[id.0 as usize].partial.extend_from_slice(bytes);
+            self.backends[id].partial.extend_from_slice(bytes);
         }
         Ok(())
     }
 
     /// Whether the reply at the head, of which `bytes` are here, is to pass through as it comes.
     fn streams(&self, id: BackendId, bytes: usize) -> bool {
-        let backend = &self.backends[id.0 as usize];
+        let backend = &self.backends[id];
         let Some(owed) = backend.owed.front().filter(|_| backend.in_flight() > 0) else { return false };
-        owed.session != HANDSHAKE
-            && owed.part == PLAIN
+        owed.session.is_some()
+            && owed.part.is_none()
             && bytes + backend.scanner.bulk_remaining() >= STREAM_REPLY_BYTES_MIN
     }
 
     fn continue_reply(&mut self, id: BackendId, chunk: &Chunk, len: usize) -> Result<(), Nonsense> {
         let bytes = &chunk.bytes()[..len];
-        let backend = &mut self.backends[id.0 as usize];
+        let backend = &mut self.backends[id];
         let step = backend.scanner.scan(bytes).map_err(|_| Nonsense)?;
         let (used, ended) = match step {
             ReplyStep::End(used) => (used, true),
@@ -303,23 +282,23 @@ impl Engine {
             whole.extend_from_slice(&bytes[..used]);
             if whole[0] != b'>' {
                 let owed = self.answered(id)?;
-                self.note_reply(id, &owed, &whole);
+                self.note_reply(Some(id), &owed, &whole);
                 self.deliver(id, &owed, &whole)?;
             }
             whole.clear();
             if whole.capacity() <= STREAM_REPLY_BYTES_MIN {
-                self.backends[id.0 as usize].partial = whole;
+                self.backends[id].partial = whole;
             }
         } else {
             let had = backend.partial.len();
             if backend.partial[0] != b'>' && self.streams(id, had + used) {
-                let partial = std::mem::take(&mut self.backends[id.0 as usize].partial);
-                self.backends[id.0 as usize].streaming = true;
+                let partial = std::mem::take(&mut self.backends[id].partial);
+                self.backends[id].streaming = true;
                 let whole = Chunk::from_vec(partial);
                 self.pass_on(id, &whole, 0..had, false);
                 self.pass_on(id, chunk, 0..used, false);
             } else {
-                self.backends[id.0 as usize].partial.extend_from_slice(bytes);
+                self.backends[id].partial.extend_from_slice(bytes);
             }
         }
         match ended {
@@ -331,18 +310,15 @@ impl Engine {
     /// Gives a part of the reply at the head of `from` to its session.
     fn pass_on(&mut self, from: BackendId, chunk: &Chunk, bytes: Range<usize>, last: bool) {
         let Range { start, end } = bytes;
-        let backend = &mut self.backends[from.0 as usize];
+        let backend = &mut self.backends[from];
         let Some(owed) = backend.owed.front().copied() else { return };
         if last {
             backend.owed.pop_front();
             backend.streaming = false;
-            self.note_reply(from, &owed, &[]);
+            self.note_reply(Some(from), &owed, &[]);
         }
-        let id = SessionId(owed.session);
-        let session = &mut self.sessions[owed.session as usize];
-        if session.generation != owed.generation {
-            return;
-        }
+        let Some(id) = owed.session else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
         if session.head == owed.sequence {
             session.out.refer(chunk, start, end, &mut self.pool);
             if last {
@@ -350,10 +326,6 @@ impl Engine {
             }
         } else {
             session.park(owed.sequence, last, |queue| queue.refer(chunk, start, end, &mut self.pool));
-        }
-        let full = session.out.len() >= self.policy.session_output_bytes;
-        if full || session.parked_bytes() >= self.policy.session_parked_bytes {
-            self.stall(from, id);
         }
         self.mark_session(id);
         if last {
@@ -366,7 +338,7 @@ impl Engine {
     #[inline]
     pub fn worth_reading(&self, id: BackendId) -> usize {
         match self.reads_large(id) {
-            true => self.backends[id.0 as usize].scanner.bulk_remaining().min(READ_BYTES_LARGE),
+            true => self.backends[id].scanner.bulk_remaining().min(READ_BYTES_LARGE),
             false => 1,
         }
     }
@@ -374,7 +346,8 @@ impl Engine {
     /// How much to read at once from this backend: more while a large reply passes through.
     #[inline]
     pub fn reads_large(&self, id: BackendId) -> bool {
-        let backend = &self.backends[id.0 as usize];
-        backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN
+        let streams =
+            |backend: &Backend| backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN;
+        self.backends.get(id).is_some_and(streams)
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::command::{Args, Command, LocalCommand, command_reply};
 use crate::engine::request::dispatch::Taken;
-use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::local::client::SessionUse;
 use crate::local::{self, After, Context};
@@ -16,12 +17,12 @@ impl Engine {
         local: LocalCommand,
         args: Args<'_>,
     ) -> Taken {
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         if needs_earlier_replies(local) && session.outstanding() > 0 {
-            session.wait = Wait::Drained; // what was asked before runs before, on another connection than what follows
+            session.phase = Phase::Waiting(WaitFor::Replies); // what was asked before runs before, on another connection than what follows
             return Taken::Later;
         }
-        session.last_command = command.id;
+        session.last_command = Some(command.id);
         self.stats.command(command.id).calls.increment();
         let shared = self.shared.clone();
         let context = Context {
@@ -48,13 +49,7 @@ impl Engine {
             }
             After::Control(request) => self.ask_control(id, Question::Local(request)),
             After::Command(sub) => {
-                command_reply(
-                    sub,
-                    &shared.table,
-                    args,
-                    self.sessions[id.0 as usize].profile.protocol,
-                    &mut reply,
-                );
+                command_reply(sub, &shared.table, args, self.sessions[id].profile.protocol, &mut reply);
                 self.reply_now(id, |out| out.extend_from_slice(&reply));
             }
             After::Umctl => self.ask_control(id, Question::Umctl(owned(args))),
@@ -68,16 +63,16 @@ impl Engine {
 
     /// Hands a question to the control thread; its answer keeps its place.
     fn ask_control(&mut self, id: SessionId, question: Question) {
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
-        let place = ReplyPlace { session: id, generation: session.generation, sequence };
+        let place = ReplyPlace { session: id, sequence };
         let profile = session.profile.clone();
         self.actions.push(Action::Control(Box::new(Ask { place, question, profile })));
     }
 
     /// The control thread's answer to [`Action::Control`].
     pub fn control_replied(&mut self, place: ReplyPlace, reply: &[u8]) {
-        let Some(session) = self.sessions.get(place.session.0 as usize) else { return };
+        let Some(session) = self.sessions.get(place.session) else { return };
         if place.sequence.wrapping_sub(session.head) < session.outstanding() {
             self.reply_at(place, |out| out.extend_from_slice(reply));
         }

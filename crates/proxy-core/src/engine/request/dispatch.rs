@@ -6,9 +6,9 @@ use crate::command::{
     Args, Class, Command, CommandId, Flags, KeyPlan, Reason, is_blocking_form, key_positions,
 };
 use crate::engine::Engine;
-use crate::engine::state::backend::PLAIN;
 use crate::engine::state::buffers::Chunk;
-use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::session::Phase;
 use crate::errors;
 use crate::routing::{Target, TargetIndex};
 use model::Slot;
@@ -35,14 +35,14 @@ impl Engine {
     /// Everything that the fast path does not take.
     pub(in crate::engine) fn dispatch(&mut self, id: SessionId, request: Request<'_>) -> Taken {
         let args = request.args;
-        if self.sessions[id.0 as usize].wait != Wait::None {
+        if self.sessions[id].phase != Phase::Taking {
             return Taken::Later; // the fast path found no room
         }
         let shared = self.shared.clone();
         let command = match shared.table.resolve(args) {
             Ok(command) => command,
             Err(unknown) => {
-                let authenticated = self.sessions[id.0 as usize].profile.authenticated;
+                let authenticated = self.sessions[id].profile.authenticated;
                 self.reply_now(id, |out| match authenticated {
                     true => unknown.write(&shared.table, args, out),
                     false => errors::write(out, errors::NOAUTH),
@@ -50,7 +50,7 @@ impl Engine {
                 return Taken::Yes;
             }
         };
-        if !self.sessions[id.0 as usize].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        if !self.sessions[id].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
             self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
             return Taken::Yes;
         }
@@ -150,7 +150,7 @@ impl Engine {
             self.reply_without_view(id, slot);
             return Err(());
         };
-        let readonly = self.sessions[id.0 as usize].profile.readonly;
+        let readonly = self.sessions[id].profile.readonly;
         let target = match reads && readonly {
             true => view.routes.reader(slot),
             false => view.routes.owner(slot),
@@ -188,7 +188,7 @@ impl Engine {
         request: Request<'_>,
     ) -> Taken {
         let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
-        if !self.owe(backend, id, command, PLAIN) {
+        if !self.owe(backend, id, command, None) {
             return Taken::Later;
         }
         self.send(backend, request.args.frame, request.origin);

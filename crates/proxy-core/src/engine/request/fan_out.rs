@@ -3,8 +3,10 @@
 use crate::command::{Args, Command, Merge};
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
-use crate::engine::state::session::{SessionId, Slot};
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::order::ReplySlot;
 use crate::errors;
 use crate::merge::{SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
 use crate::routing::TargetIndex;
@@ -41,20 +43,20 @@ impl Engine {
             let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
             backends.push(backend);
         }
-        let room = self.policy.backend_output_bytes;
-        if let Some(&full) = backends.iter().find(|&&b| self.backends[b as usize].out.len() >= room) {
+        let room = self.backend_room;
+        if let Some(&full) = backends.iter().find(|&&backend| self.backends[backend].out.len() >= room) {
             self.wait_for_room(id, full);
             return Taken::Later;
         }
-        for (part, &backend) in (0u16..).zip(&backends) {
-            let owed = self.owe(backend, id, command.id, part);
+        for (part, &backend) in backends.iter().enumerate() {
+            let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "room was made sure of before the first part was sent");
             self.send(backend, args.frame, None);
         }
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
         let gather = Gather::new(Kind::Merged(kind), session.profile.protocol, backends.len());
-        *session.slot(sequence) = Slot::Gather(Box::new(gather));
+        *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         Taken::Yes
     }
 
@@ -72,18 +74,18 @@ impl Engine {
             return Taken::Yes;
         };
         let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
-        if !self.owe(backend, id, command.id, 0) {
+        if !self.owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
         let mut frame = self.pool.buffer();
         scan_request(args, cursor, &mut frame);
         self.send(backend, &frame, None);
         self.pool.recycle(frame);
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
         let kind = Kind::ScanStep { node, nodes: targets.len() };
         let gather = Gather::new(kind, session.profile.protocol, 1);
-        *session.slot(sequence) = Slot::Gather(Box::new(gather));
+        *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         Taken::Yes
     }
 }

@@ -6,8 +6,8 @@
 use crate::command::{Args, Class, CommandId};
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
-use crate::engine::state::backend::PLAIN;
-use crate::engine::state::session::SessionId;
+use crate::engine::state::ids::NodeKey;
+use crate::engine::state::ids::SessionId;
 use crate::{decimal, errors};
 use model::Slot;
 use resp::encode;
@@ -15,7 +15,7 @@ use resp::encode;
 impl Engine {
     /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding was asked for, by
     /// the settings or by the proxy that the request came from.
-    pub(in crate::engine) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<u32> {
+    pub(in crate::engine) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<NodeKey> {
         if hops.is_none() && !self.shared.settings.active_redirection {
             return None;
         }
@@ -26,7 +26,7 @@ impl Engine {
     pub(in crate::engine) fn forward_to_proxy(
         &mut self,
         id: SessionId,
-        proxy: u32,
+        proxy: NodeKey,
         command: CommandId,
         request: Request<'_>,
     ) -> Taken {
@@ -35,7 +35,7 @@ impl Engine {
             return Taken::Yes;
         };
         let Some(backend) = self.backend_of_node(id, proxy) else { return Taken::Yes };
-        if !self.owe(backend, id, command, PLAIN) {
+        if !self.owe(backend, id, command, None) {
             return Taken::Later;
         }
         let mut frame = self.pool.buffer();

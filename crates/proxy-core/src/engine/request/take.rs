@@ -5,10 +5,10 @@ use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep
 use crate::command::Args;
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
-use crate::engine::state::backend::PLAIN;
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN};
-use crate::engine::state::nodes::NONE;
-use crate::engine::state::session::{SessionId, Unusual, Wait};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::session::{Phase, Unusual, WaitFor};
 use crate::engine::state::stream::STREAM_BYTES_MIN;
 use crate::errors;
 use model::Slot;
@@ -18,38 +18,39 @@ const KEEP_PARSER_BYTES: usize = 4096;
 
 /// Consecutive requests for one backend, copied as one.
 struct Run {
-    backend: u32,
+    backend: Option<BackendId>,
     start: usize,
     /// Several requests are copied, however long they are together: a chunk is kept for a large value only.
     is_single: bool,
 }
 
 impl Run {
-    const EMPTY: Run = Run { backend: NONE, start: 0, is_single: true };
+    const EMPTY: Run = Run { backend: None, start: 0, is_single: true };
 }
 
 impl Engine {
     /// Bytes came from a client: the first `len` of `chunk`.
     pub fn session_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) {
-        let session = &mut self.sessions[id.0 as usize];
-        if session.generation == 0 || session.closing {
-            return;
-        }
+        let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_ending()) else { return };
         session.profile.last_used_ms = self.now.unix_us / 1000;
         let now = self.now.us as u32;
         self.pace.read(now.wrapping_sub(std::mem::replace(&mut session.last_read, now)));
         self.stats.bytes_in.add(len as u64);
         let mut start = 0;
-        if session.unusual.is_some() {
+        let (is_unusual, is_left) = (session.unusual.is_some(), session.unread_backend.is_some());
+        if is_left {
+            self.read_what_was_left(id);
+        }
+        if is_unusual {
             start = self.stream_received(id, chunk, len);
         }
-        let session = &mut self.sessions[id.0 as usize];
-        if session.wait == Wait::None && session.input.is_empty() {
+        let session = &self.sessions[id];
+        if session.phase == Phase::Taking && session.input.is_empty() {
             let used = start + self.take_requests(id, &chunk.bytes()[start..len], Some((chunk, start)));
             self.keep(id, &chunk.bytes()[used..len]);
         } else {
             self.keep(id, &chunk.bytes()[start..len]);
-            if self.sessions[id.0 as usize].wait == Wait::None {
+            if self.sessions.get(id).is_some_and(|session| session.phase == Phase::Taking) {
                 self.take_input(id);
             }
         }
@@ -57,20 +58,20 @@ impl Engine {
 
     /// Keeps bytes for later.
     fn keep(&mut self, id: SessionId, bytes: &[u8]) {
-        let session = &mut self.sessions[id.0 as usize];
-        if bytes.is_empty() || session.generation == 0 || session.closing {
+        let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_ending()) else { return };
+        if bytes.is_empty() {
             return;
         }
         if session.input.capacity() == 0 {
             session.input = self.pool.buffer();
         }
         session.input.extend_from_slice(bytes);
+        self.recount(id);
     }
 
     /// Takes the requests that wait in a session's input.
     pub(in crate::engine) fn take_input(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0 as usize];
-        let mut input = std::mem::take(&mut session.input);
+        let mut input = std::mem::take(&mut self.sessions[id].input);
         let used = if input.len() < LARGE_BYTES_MIN {
             self.take_requests(id, &input, None)
         } else {
@@ -80,35 +81,36 @@ impl Engine {
                 0 => chunk.into_vec(),
                 used => chunk.bytes()[used..].to_vec(),
             };
-            let session = &mut self.sessions[id.0 as usize];
-            if session.wait != Wait::Over {
-                session.input = input;
-            }
-            return;
+            return self.put_back(id, input);
         };
         input.drain(..used);
-        let session = &mut self.sessions[id.0 as usize];
-        match input.is_empty() || session.generation == 0 || session.wait == Wait::Over {
-            true => self.pool.recycle(input),
-            false => session.input = input,
+        self.put_back(id, input);
+    }
+
+    /// What was not taken of a session's input waits on, unless nobody will ever look at it.
+    fn put_back(&mut self, id: SessionId, input: Vec<u8>) {
+        match self.sessions.get_mut(id) {
+            Some(session) if session.phase != Phase::Over && !input.is_empty() => session.input = input,
+            _ => self.pool.recycle(input),
         }
+        self.recount(id);
     }
 
     /// Takes requests from `bytes` until they end or the session has to wait; returns the bytes used.
     /// `origin` is the chunk that holds `bytes`, and where in it they begin.
     fn take_requests(&mut self, id: SessionId, bytes: &[u8], origin: Option<(&Chunk, usize)>) -> usize {
         let mut parser = self.take_parser(id);
-        let limits = self.request_limits(id);
+        let mut limits = self.request_limits(id);
         let mut run = Run::EMPTY;
         let mut position = 0;
-        let first = self.sessions[id.0 as usize].next;
+        let first = self.sessions[id].next;
         while position < bytes.len() {
             let rest = &bytes[position..];
             match parser.parse(rest, &limits) {
                 Ok(RequestStep::Request { len }) => {
                     let args = Args { frame: &rest[..len], spans: parser.spans() };
                     let backend = self.route_fast(id, args);
-                    if backend == NONE {
+                    if backend.is_none() {
                         self.end_run(&run, bytes, position, origin);
                         run = Run::EMPTY;
                         let whole = origin.map(|(chunk, at)| (chunk, at + position));
@@ -116,6 +118,7 @@ impl Engine {
                             parser.reset();
                             break;
                         }
+                        limits = self.request_limits(id); // AUTH and RESET change them for what follows
                     } else if backend == run.backend {
                         run.is_single = false;
                     } else {
@@ -132,6 +135,7 @@ impl Engine {
                         parser.reset();
                         break;
                     }
+                    limits = self.request_limits(id);
                     position += len;
                 }
                 Ok(RequestStep::Skip { len }) => {
@@ -168,7 +172,8 @@ impl Engine {
     /// Counts the requests that were taken since the session's next one was `first`.
     #[inline]
     fn count_taken(&mut self, id: SessionId, first: u32) {
-        let taken = self.sessions[id.0 as usize].next.wrapping_sub(first);
+        let Some(session) = self.sessions.get(id) else { return };
+        let taken = session.next.wrapping_sub(first);
         self.stats.requests.add(u64::from(taken));
         self.pace.requests(taken);
     }
@@ -204,20 +209,15 @@ impl Engine {
     /// After a request: whether the session has to stop here.
     #[inline]
     fn must_wait(&mut self, id: SessionId) -> bool {
-        let session = &mut self.sessions[id.0 as usize];
-        if session.wait != Wait::None || session.generation == 0 {
-            return true;
+        let Some(session) = self.sessions.get_mut(id) else { return true };
+        if session.phase == Phase::Taking && session.outstanding() >= self.policy.outstanding_max {
+            session.phase = Phase::Waiting(WaitFor::Room);
         }
-        let owes = session.outstanding() >= self.policy.outstanding_max;
-        if owes || session.out.len() + session.parked_bytes() >= self.policy.session_output_bytes {
-            session.wait = Wait::Room;
-            return true;
-        }
-        false
+        session.phase != Phase::Taking
     }
 
     fn take_parser(&mut self, id: SessionId) -> RequestParser {
-        if let Some(unusual) = self.sessions[id.0 as usize].unusual.as_mut()
+        if let Some(unusual) = self.sessions[id].unusual.as_mut()
             && let Some(parser) = unusual.parser.take()
         {
             return parser;
@@ -226,12 +226,12 @@ impl Engine {
     }
 
     fn keep_parser(&mut self, id: SessionId, parser: &mut RequestParser, bytes: usize) {
-        if bytes > self.policy.request_bytes_max {
+        if bytes > self.memory.request_bytes_max() {
             self.reply_now(id, |out| errors::write(out, errors::REQUEST_TOO_LARGE));
             self.close_after_replies(id);
             parser.reset();
         } else if bytes > KEEP_PARSER_BYTES {
-            let unusual = self.sessions[id.0 as usize].unusual.get_or_insert_default();
+            let unusual = self.sessions[id].unusual.get_or_insert_default();
             unusual.parser = Some(std::mem::take(parser));
         } else {
             parser.reset();
@@ -239,7 +239,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn request_limits(&self, id: SessionId) -> RequestLimits {
-        match self.sessions[id.0 as usize].profile.authenticated {
+        match self.sessions.get(id).is_some_and(|session| session.profile.authenticated) {
             true => RequestLimits {
                 bulk_bytes_max: self.shared.settings.bulk_bytes_max,
                 ..RequestLimits::default()
@@ -249,43 +249,40 @@ impl Engine {
     }
 
     /// The common case: a known command with one key, whose slot is served by a node beside this proxy.
-    /// Notes who is owed the reply and returns the backend, or [`NONE`] to have `dispatch` look closer.
+    /// Notes who is owed the reply and returns the backend, or nothing to have `dispatch` look closer.
     #[inline]
-    fn route_fast(&mut self, id: SessionId, args: Args<'_>) -> u32 {
-        let session = &mut self.sessions[id.0 as usize];
+    fn route_fast(&mut self, id: SessionId, args: Args<'_>) -> Option<BackendId> {
+        let session = &self.sessions[id];
         if !session.is_plain || self.pause.is_some() || !self.fenced_nodes.is_empty() || args.spans.len() < 2
         {
-            return NONE;
+            return None;
         }
-        let Some(command) = self.shared.table.lookup(args.get(0)) else { return NONE };
-        if command.is_simple() && command.accepts(args.len()) {
-            let Some(view) = self.shared.view.as_deref() else { return NONE };
-            let target = view.routes.owner(Slot::of_key(args.get(1)));
-            let backend = self.nodes.shared_backend(target, session.profile.protocol, id);
-            if backend == NONE {
-                return NONE;
-            }
-            let command = command.id;
-            return match self.owe(backend, id, command, PLAIN) {
-                true => backend,
-                false => NONE,
-            };
+        let command = self.shared.table.lookup(args.get(0))?;
+        if !command.is_simple() || !command.accepts(args.len()) {
+            return None;
         }
-        NONE
+        let view = self.shared.view.as_deref()?;
+        let target = view.routes.owner(Slot::of_key(args.get(1)));
+        let backend = self.nodes.shared_backend(target, session.profile.protocol, id)?;
+        if self.backends[backend].is_down() {
+            return None; // the client is told at once
+        }
+        let command = command.id;
+        self.owe(backend, id, command, None).then_some(backend)
     }
 
     #[inline]
     fn end_run(&mut self, run: &Run, bytes: &[u8], end: usize, origin: Option<(&Chunk, usize)>) {
-        if run.backend != NONE {
+        if let Some(backend) = run.backend {
             let origin = origin.filter(|_| run.is_single).map(|(chunk, at)| (chunk, at + run.start));
-            self.send(run.backend, &bytes[run.start..end], origin);
+            self.send(backend, &bytes[run.start..end], origin);
         }
     }
 
     /// Forgets the parser of a session that no longer needs its own.
     #[inline]
     pub(in crate::engine) fn usual_again(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0 as usize];
+        let Some(session) = self.sessions.get_mut(id) else { return };
         if session.unusual.as_deref().is_some_and(Unusual::is_empty) {
             session.unusual = None;
         }

@@ -7,7 +7,9 @@ use resp::{PendingBulk, RequestParser};
 
 use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
 use crate::engine::state::buffers::Chunk;
-use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::state::stream::Stream;
 use crate::engine::{Action, Engine};
 use model::Slot;
@@ -26,12 +28,12 @@ impl Engine {
         let (bytes, origin) = rest;
         let shared = self.shared.clone();
         let command = streamable(&shared.table, parser, bytes)?;
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         if !session.profile.authenticated {
             return None;
         }
         if session.outstanding() > 0 {
-            session.wait = Wait::Drained;
+            session.phase = Phase::Waiting(WaitFor::Replies);
             return Some(0);
         }
         if self.hold_back(id, command.flags) {
@@ -55,29 +57,18 @@ impl Engine {
                 .consume(&bytes[bulk.start..], &Default::default())
                 .expect("the parser has been over these bytes");
         if let Some(backend) = backend {
-            let owed = self.owe(backend, id, command.id, crate::engine::state::backend::PLAIN);
+            let owed = self.owe(backend, id, command.id, None);
             assert!(owed, "a connection of the session's own has room");
             self.send(backend, &bytes[..used], origin);
         }
-        self.sessions[id.0 as usize].unusual.get_or_insert_default().stream = Some(stream);
+        self.sessions[id].unusual.get_or_insert_default().stream = Some(stream);
         Some(used)
-    }
-
-    /// The session waits if a pause holds commands of this kind back.
-    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, flags: Flags) -> bool {
-        let held = self.is_paused(flags);
-        if held {
-            self.sessions[id.0 as usize].wait = Wait::Held;
-            self.held_sessions.push(id);
-        }
-        held
     }
 
     /// More of a streaming session's bytes came; returns how many belonged to the request.
     pub(in crate::engine) fn stream_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) -> usize {
         let limits = self.request_limits(id);
-        let session = &mut self.sessions[id.0 as usize];
-        let Some(stream) = session.stream() else { return 0 };
+        let Some(stream) = self.sessions[id].stream() else { return 0 };
         let bytes = &chunk.bytes()[..len];
         let backend = stream.backend;
         let used = match stream.consume(bytes, &limits) {
@@ -100,20 +91,19 @@ impl Engine {
     }
 
     fn end_stream(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0 as usize];
-        let stream = session.unusual.as_mut().and_then(|unusual| unusual.stream.take());
+        let stream = self.sessions[id].unusual.as_mut().and_then(|unusual| unusual.stream.take());
         self.usual_again(id);
         let Some(backend) = stream.and_then(|stream| stream.backend) else { return };
-        if let Some(owed) = self.backends[backend as usize].owed.back_mut() {
+        if let Some(owed) = self.backends[backend].owed.back_mut() {
             owed.started = self.now.us as u32;
-            self.sessions[id.0 as usize].wait = Wait::Drained;
+            self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
         } else {
             self.give_back(backend); // it answered before it had everything
         }
     }
 
     fn abandon_stream(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id.0 as usize];
+        let session = &mut self.sessions[id];
         let stream = session.unusual.as_mut().and_then(|unusual| unusual.stream.take());
         if let Some(backend) = stream.and_then(|stream| stream.backend) {
             session.head = session.next;
@@ -123,8 +113,8 @@ impl Engine {
     }
 
     /// The backend that took a stream is gone: the rest of the request is thrown away.
-    pub(in crate::engine) fn stream_backend_lost(&mut self, owner: SessionId, backend: u32) {
-        let session = &mut self.sessions[owner.0 as usize];
+    pub(in crate::engine) fn stream_backend_lost(&mut self, owner: SessionId, backend: BackendId) {
+        let Some(session) = self.sessions.get_mut(owner) else { return };
         if let Some(stream) = session.stream().filter(|stream| stream.backend == Some(backend)) {
             stream.backend = None;
             self.stream_window_opened(owner);
@@ -133,27 +123,26 @@ impl Engine {
 
     /// A streaming session may be read from again.
     pub(in crate::engine) fn stream_window_opened(&mut self, owner: SessionId) {
-        let session = &mut self.sessions[owner.0 as usize];
-        if session.generation != 0 && session.wait == Wait::None && std::mem::take(&mut session.read_paused) {
+        let Some(session) = self.sessions.get_mut(owner) else { return };
+        if session.phase == Phase::Taking && std::mem::take(&mut session.read_paused) {
             self.actions.push(Action::ReadSession(owner));
         }
     }
 
     /// Whether a session is in the middle of sending a request through this connection of its own.
-    pub(in crate::engine) fn is_uploading(&self, backend: u32) -> bool {
-        let owner = self.backends[backend as usize].purpose.owner;
-        let unusual = owner.and_then(|owner| self.sessions[owner.0 as usize].unusual.as_deref());
+    pub(in crate::engine) fn is_uploading(&self, backend: BackendId) -> bool {
+        let owner = self.backends[backend].purpose.owner;
+        let session = owner.and_then(|owner| self.sessions.get(owner));
+        let unusual = session.and_then(|session| session.unusual.as_deref());
         let stream = unusual.and_then(|unusual| unusual.stream.as_ref());
         stream.is_some_and(|stream| stream.backend == Some(backend))
     }
 
     /// Bytes of a session's stream that its backend has not taken yet.
     pub(in crate::engine) fn stream_backlog(&self, id: SessionId) -> usize {
-        let session = &self.sessions[id.0 as usize];
+        let session = &self.sessions[id];
         let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
-        stream
-            .and_then(|stream| stream.backend)
-            .map_or(0, |backend| self.backends[backend as usize].out.len())
+        stream.and_then(|stream| stream.backend).map_or(0, |backend| self.backends[backend].out.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! A client's connection from its beginning to its end.
 
 mod lifecycle;
+mod memory;
+mod waiting;
 
 pub use self::lifecycle::SessionSketch;

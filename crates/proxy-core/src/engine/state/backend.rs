@@ -7,54 +7,60 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use resp::{Protocol, ReplyScanner};
 
 use super::batches::Batches;
 use super::buffers::OutQueue;
-use super::session::SessionId;
+use super::ids::{NodeKey, SessionId};
 use crate::command::CommandId;
 use crate::stats::BackendStats;
-use std::sync::Arc;
 
-/// A backend's index in its worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct BackendId(pub u32);
+/// Which part of a gathered reply a backend owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part(NonZeroU16);
 
-/// [`Owed::part`] of a reply that goes to the client as it comes.
-pub(crate) const PLAIN: u16 = u16::MAX;
-/// [`Owed::session`] of a reply to the proxy's own handshake.
-pub(crate) const HANDSHAKE: u32 = u32::MAX;
+impl Part {
+    /// The part with this index.
+    pub(crate) fn new(index: usize) -> Part {
+        let number = u16::try_from(index + 1).ok().and_then(NonZeroU16::new);
+        Part(number.expect("a reply has at most as many parts as a view has targets"))
+    }
+
+    /// Its index.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0.get()) - 1
+    }
+}
 
 /// One reply that a backend owes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Owed {
-    pub(crate) session: u32,
-    pub(crate) generation: u32,
+    /// To whom; `None` is the proxy itself, which greeted the node.
+    pub(crate) session: Option<SessionId>,
     pub(crate) sequence: u32,
     /// When the request was taken: the worker's clock in µs, wrapping.
     pub(crate) started: u32,
     pub(crate) command: CommandId,
-    /// Which part of a gathered reply it is, or [`PLAIN`].
-    pub(crate) part: u16,
+    /// Which part of a gathered reply it is; `None` for one that goes to the client as it comes.
+    pub(crate) part: Option<Part>,
 }
 
 /// What a backend connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purpose {
-    /// Index of the node in the engine.
-    pub(crate) node: u32,
+    pub(crate) node: NodeKey,
     pub(crate) db: u32,
     pub(crate) protocol: Protocol,
-    /// The session that has it to itself; none for a shared one.
+    /// The session that has it to itself; `None` for one that all share.
     pub(crate) owner: Option<SessionId>,
 }
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The place is free.
-    Free,
     /// Waits for the driver to connect, until the deadline (worker clock, µs).
     Connecting { deadline_us: u64 },
     /// Connected; so many handshake replies are still due before requests may be sent.
@@ -86,18 +92,17 @@ pub(crate) struct Backend {
     pub(crate) batches: Batches,
     /// Entries at the end of `owed` whose requests are still in `out`, counted for no batch yet.
     pub(crate) unsent: usize,
-    /// When the last batch was given to the socket (worker clock, µs).
-    pub(crate) sent_at_us: u64,
+    /// When the batch was given to the socket of which nothing has come back yet (worker clock, µs).
+    pub(crate) sent_at_us: Option<u64>,
     /// The beginning of a reply whose rest has not come.
     pub(crate) partial: Vec<u8>,
     pub(crate) scanner: ReplyScanner,
+    /// Not read from for the moment, because the client of its only reply is far behind.
+    pub(crate) left_unread_for: Option<SessionId>,
+    /// What it was last counted to hold, bytes.
+    pub(crate) counted: usize,
     /// The reply at the head passes through as it comes, instead of being gathered in `partial`.
     pub(crate) streaming: bool,
-    /// Since when it is not read from because a client does not read (worker clock, µs); 0 when it is.
-    pub(crate) stalled_since_us: u64,
-    /// The session whose client does not read.
-    pub(crate) stalled_by: SessionId,
-    pub(crate) read_paused: bool,
     /// Sessions that wait for room in `out`.
     pub(crate) waiters: Vec<SessionId>,
 }
@@ -107,7 +112,7 @@ impl Backend {
         Backend {
             purpose,
             stats,
-            phase: Phase::Free,
+            phase: Phase::Down { retry_us: u64::MAX },
             failures: 0,
             retired: false,
             dirty: false,
@@ -118,13 +123,12 @@ impl Backend {
             owed: VecDeque::new(),
             batches: Batches::default(),
             unsent: 0,
-            sent_at_us: 0,
+            sent_at_us: None,
             partial: Vec::new(),
             scanner: ReplyScanner::default(),
+            left_unread_for: None,
+            counted: 0,
             streaming: false,
-            stalled_since_us: 0,
-            stalled_by: SessionId(u32::MAX),
-            read_paused: false,
             waiters: Vec::new(),
         }
     }
@@ -133,5 +137,17 @@ impl Backend {
     #[inline]
     pub(crate) fn in_flight(&self) -> usize {
         self.owed.len() - self.unsent
+    }
+
+    /// Not connected, and no attempt is under way.
+    #[inline]
+    pub(crate) fn is_down(&self) -> bool {
+        matches!(self.phase, Phase::Down { .. })
+    }
+
+    /// All the memory that waits here, bytes.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        self.greeting.held() + self.out.held() + self.partial.capacity() + self.batches.held()
     }
 }

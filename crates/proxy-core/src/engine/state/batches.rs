@@ -29,6 +29,8 @@ pub(crate) struct Batches {
     open_answered: u32,
     /// The bytes that are being gathered begin with requests that are counted in an earlier batch.
     cut: bool,
+    /// Memory that the batches take, bytes.
+    held: usize,
 }
 
 impl Batches {
@@ -47,6 +49,7 @@ impl Batches {
         if self.open == self.open_answered {
             pool.recycle(bytes);
         } else {
+            self.held += bytes.capacity();
             self.written.push_back(Batch { bytes, requests: self.open, answered: self.open_answered });
         }
         self.open = 0;
@@ -70,6 +73,7 @@ impl Batches {
         if front.answered == front.requests
             && let Some(done) = self.written.pop_front()
         {
+            self.held -= done.bytes.capacity();
             pool.recycle(done.bytes);
         }
     }
@@ -84,6 +88,12 @@ impl Batches {
         }
         request_len(&mut parser, rest)?;
         Some(SlowEntry::cut_args(Args::new(rest, parser.spans()).iter()))
+    }
+
+    /// The memory that the batches take, bytes.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        self.held
     }
 
     /// The connection is gone, and its requests with it.

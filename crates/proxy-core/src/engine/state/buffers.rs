@@ -53,6 +53,12 @@ impl Chunk {
         Rc::unwrap_or_clone(self.0)
     }
 
+    /// The memory that it takes, bytes.
+    #[inline]
+    fn held(&self) -> usize {
+        self.0.capacity()
+    }
+
     /// Whether queued output refers to it.
     #[inline]
     #[must_use]
@@ -152,6 +158,8 @@ pub struct OutQueue {
     tail: Vec<u8>,
     tail_sent: usize,
     piece_bytes: usize,
+    /// Memory that the pieces keep from being used again, bytes.
+    piece_held: usize,
 }
 
 impl OutQueue {
@@ -159,6 +167,12 @@ impl OutQueue {
     #[inline]
     pub fn len(&self) -> usize {
         self.piece_bytes + self.tail.len() - self.tail_sent
+    }
+
+    /// The memory that what is not written takes, bytes. A piece keeps the whole chunk that it lies in.
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.piece_held + self.tail.capacity()
     }
 
     /// Whether everything is written.
@@ -196,9 +210,10 @@ impl OutQueue {
         full
     }
 
-    /// Appends `chunk[start..end]`: by reference where that is worth it, else as a copy.
+    /// Appends `chunk[start..end]`: by reference where that is worth it, else as a copy. A piece keeps its whole chunk
+    /// from being used again, so less than half of one is copied.
     pub fn refer(&mut self, chunk: &Chunk, start: usize, end: usize, pool: &mut BufferPool) {
-        if end - start < LARGE_BYTES_MIN {
+        if end - start < LARGE_BYTES_MIN || end - start < chunk.held() / 2 {
             self.copy(&chunk.bytes()[start..end], pool);
             return;
         }
@@ -220,6 +235,7 @@ impl OutQueue {
 
     fn push_piece(&mut self, piece: Piece) {
         self.piece_bytes += piece.end - piece.start;
+        self.piece_held += piece.chunk.held();
         self.pieces.get_or_insert_default().push_back(piece);
     }
 
@@ -289,6 +305,7 @@ impl OutQueue {
                 return 0;
             }
             let piece = pieces.pop_front().expect("the front was just seen");
+            self.piece_held -= piece.chunk.held();
             pool.recycle_chunk(piece.chunk);
         }
         self.pieces = None;
@@ -301,6 +318,7 @@ impl OutQueue {
             pool.recycle_chunk(piece.chunk);
         }
         self.piece_bytes = 0;
+        self.piece_held = 0;
         self.tail_sent = 0;
         pool.recycle(std::mem::take(&mut self.tail));
     }

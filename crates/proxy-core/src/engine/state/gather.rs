@@ -1,12 +1,8 @@
 //! A reply that is put together from the replies of several backends.
 
 use crate::command::Merge;
-use crate::errors;
 use crate::merge::{merge, scan_reply};
 use resp::Protocol;
-
-/// Bytes that the parts of one gathered reply may hold together before the request is answered with an error.
-pub(crate) const GATHER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// How the parts become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,25 +20,32 @@ pub(crate) struct Gather {
     protocol: Protocol,
     parts: Vec<Vec<u8>>,
     missing: usize,
-    bytes: usize,
+    held: usize,
 }
 
 impl Gather {
     /// A reply made of `parts` replies.
     pub(crate) fn new(kind: Kind, protocol: Protocol, parts: usize) -> Self {
-        Gather { kind, protocol, parts: vec![Vec::new(); parts], missing: parts, bytes: 0 }
+        Gather { kind, protocol, parts: vec![Vec::new(); parts], missing: parts, held: 0 }
     }
 
     /// Notes the reply of one backend; true when it was the last one missing.
     pub(crate) fn put(&mut self, part: usize, reply: &[u8]) -> bool {
         assert!(self.parts[part].is_empty(), "a backend answered its part of a gathered reply twice");
-        self.bytes += reply.len();
-        match self.bytes > GATHER_BYTES_MAX {
-            true => errors::write(&mut self.parts[part], errors::GATHER_TOO_LARGE),
-            false => self.parts[part].extend_from_slice(reply),
-        }
+        self.parts[part].extend_from_slice(reply);
+        self.held += self.parts[part].capacity();
         self.missing -= 1;
         self.missing == 0
+    }
+
+    /// How many parts have not come.
+    pub(crate) fn missing(&self) -> usize {
+        self.missing
+    }
+
+    /// The memory that the parts take, bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.held
     }
 
     /// Writes the merged reply.

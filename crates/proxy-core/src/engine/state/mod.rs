@@ -1,6 +1,7 @@
 //! The plain data of one worker: sessions, connections, buffers, limits. Nothing here knows the engine.
 
 pub mod buffers;
+pub mod memory;
 pub mod policy;
 pub mod stream;
 
@@ -8,6 +9,9 @@ pub(in crate::engine) mod backend;
 pub(in crate::engine) mod batches;
 pub(in crate::engine) mod fences;
 pub(in crate::engine) mod gather;
+pub(in crate::engine) mod ids;
 pub(in crate::engine) mod nodes;
+pub(in crate::engine) mod order;
 pub(in crate::engine) mod pace;
 pub(in crate::engine) mod session;
+pub(in crate::engine) mod slab;

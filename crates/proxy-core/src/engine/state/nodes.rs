@@ -3,13 +3,10 @@
 use model::Address;
 use resp::Protocol;
 
-use super::session::SessionId;
+use super::ids::{BackendId, NodeKey, SessionId};
+use super::slab::Slab;
 use crate::routing::TargetIndex;
 
-/// No backend.
-pub(in crate::engine) const NONE: u32 = u32::MAX;
-/// [`crate::routing`] targets that are not local nodes.
-const NOT_LOCAL: u32 = u32::MAX;
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
 pub const CONNECTIONS_MAX: usize = 4;
 
@@ -22,29 +19,47 @@ pub enum NodeState {
     Disconnected,
 }
 
+/// Who is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum NodeKind {
+    /// A Redis server beside this proxy.
+    Local,
+    /// Another proxy, to which requests are forwarded.
+    Proxy,
+}
+
 #[derive(Debug)]
 pub(in crate::engine) struct Node {
     pub(in crate::engine) address: Address,
+    pub(in crate::engine) kind: NodeKind,
     /// Database 0, by protocol: the connections that all sessions share.
-    pub(in crate::engine) main: [[u32; CONNECTIONS_MAX]; 2],
+    pub(in crate::engine) main: [[Option<BackendId>; CONNECTIONS_MAX]; 2],
     /// Other databases.
-    pub(in crate::engine) others: Vec<((u32, Protocol), u32)>,
+    pub(in crate::engine) others: Vec<((u32, Protocol), BackendId)>,
     /// Connections of their own that no session uses now.
-    pub(in crate::engine) idle: Vec<u32>,
+    pub(in crate::engine) idle: Vec<BackendId>,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
-    /// Not a node but another proxy, to which requests are forwarded.
-    pub(in crate::engine) is_proxy: bool,
+    /// Connections to it of any kind. A node that no view has is forgotten with its last connection.
+    pub(in crate::engine) backends: u32,
+}
+
+impl Node {
+    /// The connections that sessions share.
+    pub(in crate::engine) fn shared(&self) -> impl Iterator<Item = BackendId> {
+        let main = self.main.iter().flatten().filter_map(|entry| *entry);
+        main.chain(self.others.iter().map(|&(_, entry)| entry))
+    }
 }
 
 /// All nodes, and which of them the current view's targets are.
 #[derive(Debug)]
 pub(in crate::engine) struct Nodes {
-    pub(in crate::engine) nodes: Vec<Node>,
-    /// For each target of the view, the index of its node.
-    targets: Vec<u32>,
-    /// For each target that is another proxy, its index among the nodes.
-    proxies: Vec<u32>,
+    pub(in crate::engine) nodes: Slab<NodeKey, Node>,
+    /// For each target of the view, its local node.
+    targets: Vec<Option<NodeKey>>,
+    /// For each target of the view, the proxy that it is.
+    proxies: Vec<Option<NodeKey>>,
     primaries: Vec<TargetIndex>,
     pub(in crate::engine) connections: u32,
 }
@@ -52,7 +67,7 @@ pub(in crate::engine) struct Nodes {
 impl Default for Nodes {
     fn default() -> Self {
         Nodes {
-            nodes: Vec::new(),
+            nodes: Slab::with_capacity(0),
             targets: Vec::new(),
             proxies: Vec::new(),
             primaries: Vec::new(),
@@ -62,6 +77,12 @@ impl Default for Nodes {
 }
 
 impl Nodes {
+    /// Which of the connections to a node a session's requests for database 0 take.
+    #[inline]
+    pub(in crate::engine) fn way(&self, id: SessionId) -> usize {
+        if self.connections == 1 { 0 } else { id.index() % self.connections as usize }
+    }
+
     /// The shared connection for database 0 of the node of `target`, if there is one.
     #[inline]
     pub(in crate::engine) fn shared_backend(
@@ -69,23 +90,19 @@ impl Nodes {
         target: TargetIndex,
         protocol: Protocol,
         id: SessionId,
-    ) -> u32 {
-        let node = self.targets[target as usize];
-        if node == NOT_LOCAL {
-            return NONE;
-        }
-        let way = if self.connections == 1 { 0 } else { (id.0 % self.connections) as usize };
-        self.nodes[node as usize].main[protocol as usize][way]
+    ) -> Option<BackendId> {
+        let node = self.targets[target as usize]?;
+        self.nodes[node].main[protocol as usize][self.way(id)]
     }
 
     /// The node of a target.
-    pub(in crate::engine) fn of_target(&self, target: TargetIndex) -> Option<u32> {
-        self.targets.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
+    pub(in crate::engine) fn of_target(&self, target: TargetIndex) -> Option<NodeKey> {
+        self.targets.get(target as usize).copied().flatten()
     }
 
     /// The proxy that a target is, where requests are forwarded to it.
-    pub(in crate::engine) fn proxy_of_target(&self, target: TargetIndex) -> Option<u32> {
-        self.proxies.get(target as usize).copied().filter(|&node| node != NOT_LOCAL)
+    pub(in crate::engine) fn proxy_of_target(&self, target: TargetIndex) -> Option<NodeKey> {
+        self.proxies.get(target as usize).copied().flatten()
     }
 
     /// The targets that commands without a key go to.
@@ -93,43 +110,64 @@ impl Nodes {
         &self.primaries
     }
 
-    /// The index of the node with this address, made where it is new.
-    pub(in crate::engine) fn index_of(&mut self, address: &Address, is_proxy: bool) -> u32 {
-        let is_it = |node: &Node| node.address == *address && node.is_proxy == is_proxy;
-        if let Some(index) = self.nodes.iter().position(is_it) {
-            return index as u32;
+    /// The node with this address, made where it is new.
+    pub(in crate::engine) fn key_of(&mut self, address: &Address, kind: NodeKind) -> NodeKey {
+        let is_it = |node: &Node| node.address == *address && node.kind == kind;
+        if let Some((key, _)) = self.nodes.iter().find(|(_, node)| is_it(node)) {
+            return key;
         }
-        self.nodes.push(Node {
+        self.nodes.insert(Node {
             address: address.clone(),
-            main: [[NONE; CONNECTIONS_MAX]; 2],
+            kind,
+            main: [[None; CONNECTIONS_MAX]; 2],
             others: Vec::new(),
             idle: Vec::new(),
             current: true,
-            is_proxy,
-        });
-        (self.nodes.len() - 1) as u32
+            backends: 0,
+        })
     }
 
     /// Takes over the targets of a new view: for each the local node, or the proxy to forward to.
     pub(in crate::engine) fn set_targets(
         &mut self,
-        targets: Vec<Option<u32>>,
-        proxies: Vec<Option<u32>>,
+        targets: Vec<Option<NodeKey>>,
+        proxies: Vec<Option<NodeKey>>,
         primaries: Vec<TargetIndex>,
     ) {
-        for (index, node) in (0u32..).zip(&mut self.nodes) {
-            node.current = targets.contains(&Some(index)) || proxies.contains(&Some(index));
+        for key in self.nodes.keys(|_| true) {
+            let is_current = targets.contains(&Some(key)) || proxies.contains(&Some(key));
+            self.nodes[key].current = is_current;
+            self.forget_if_unused(key);
         }
-        self.proxies = proxies.into_iter().map(|node| node.unwrap_or(NOT_LOCAL)).collect();
-        self.targets = targets.into_iter().map(|node| node.unwrap_or(NOT_LOCAL)).collect();
+        self.proxies = proxies;
+        self.targets = targets;
         self.primaries = primaries;
     }
 
     /// Takes a backend out of every list, so that nothing new is sent to it.
-    pub(in crate::engine) fn forget(&mut self, node: u32, backend: u32) {
-        let node = &mut self.nodes[node as usize];
-        node.main.iter_mut().flatten().filter(|entry| **entry == backend).for_each(|entry| *entry = NONE);
+    pub(in crate::engine) fn unlist(&mut self, node: NodeKey, backend: BackendId) {
+        let Some(node) = self.nodes.get_mut(node) else { return };
+        node.main
+            .iter_mut()
+            .flatten()
+            .filter(|entry| **entry == Some(backend))
+            .for_each(|entry| *entry = None);
         node.others.retain(|&(_, entry)| entry != backend);
         node.idle.retain(|&entry| entry != backend);
+    }
+
+    /// A backend of this node is gone for good.
+    pub(in crate::engine) fn backend_gone(&mut self, node: NodeKey) {
+        self.nodes[node].backends -= 1;
+        self.forget_if_unused(node);
+    }
+
+    fn forget_if_unused(&mut self, key: NodeKey) {
+        let node = &self.nodes[key];
+        if !node.current && node.backends == 0 {
+            self.nodes.remove(key);
+            // Nobody outside knows of nodes.
+            self.nodes.reuse();
+        }
     }
 }

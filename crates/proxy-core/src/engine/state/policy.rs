@@ -24,19 +24,8 @@ pub struct Policy {
     pub connections_per_node: u32,
     /// Replies that a session may be owed before no more of its requests are taken.
     pub outstanding_max: u32,
-    /// A session with this much unwritten output owes no more, and its backend waits for it.
-    pub session_output_bytes: usize,
-    /// With this many bytes of replies that wait for an earlier one, the backends that sent them wait as well.
-    /// Larger than the output: two sessions may be waiting for each other's backends.
-    pub session_parked_bytes: usize,
-    /// A client that reads nothing for this long while a backend waits for it is dropped, µs.
-    pub stall_us_max: u64,
-    /// A backend that waits this long for a client gives its other work to a new connection, µs.
-    pub stall_us_retire: u64,
     /// With this much unwritten output a backend takes no more requests.
     pub backend_output_bytes: usize,
-    /// The longest request that is gathered in memory, bytes; longer values are streamed.
-    pub request_bytes_max: usize,
 }
 
 impl Default for Policy {
@@ -50,26 +39,18 @@ impl Default for Policy {
             backend_timeout_us: 3_000_000,
             connections_per_node: 1,
             outstanding_max: 16_384,
-            session_output_bytes: 1024 * 1024,
-            session_parked_bytes: 32 * 1024 * 1024,
-            stall_us_max: 1_000_000,
-            stall_us_retire: 20_000,
             backend_output_bytes: 16 * 1024 * 1024,
-            request_bytes_max: 64 * 1024 * 1024,
         }
     }
 }
 
 impl Policy {
     /// Takes over the settings that limits come from. No more connections are kept for a node than
-    /// [`super::nodes::CONNECTIONS_MAX`], and replies to ordinary requests wait in no more than a default's worth of memory,
-    /// however much a subscriber may be allowed.
+    /// [`super::nodes::CONNECTIONS_MAX`].
     pub fn apply(&mut self, settings: &Settings) {
         let connections = u32::from(settings.backend_conn_num).clamp(1, super::nodes::CONNECTIONS_MAX as u32);
-        let output = usize::try_from(settings.output_bytes_max).unwrap_or(usize::MAX);
         self.backend_timeout_us = settings.backend_timeout_ms * 1000;
         self.connections_per_node = connections;
-        self.session_output_bytes = Policy::default().session_output_bytes.min(output);
     }
 
     /// The same limits with no batching rule: every turn writes what it has.

@@ -1,56 +1,46 @@
 //! One client connection: its place in the order of replies and the bytes that wait on either side.
 //!
 //! A session is plain data owned by the engine. It never touches a socket and knows no other session.
-
-use std::collections::VecDeque;
+//!
+//! ```text
+//!            ┌────────── what it waited for is there ──────────┐
+//!            ▼                                                 │
+//!  accept ▶ Taking ── a request cannot go on now ──▶ Waiting(Replies | Room | Held)
+//!            │                                                 │
+//!            └──── QUIT, broken protocol, CLIENT KILL ────▶ Over ──▶ gone, when its replies are written
+//! ```
+//! From every state it may be gone at once: the connection broke, a fence, no memory.
 
 use resp::RequestParser;
 
 use super::buffers::{BufferPool, OutQueue};
-use super::gather::Gather;
+use super::ids::BackendId;
+use super::order::{Parked, ReplySlot};
 use super::stream::Stream;
 use crate::command::CommandId;
 use crate::profile::Profile;
 
-/// A session's index in its worker; reused after the driver has released it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u32);
-
-/// Why a session's next request is not taken yet.
+/// What a session is doing with what its client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// It is: nothing is waited for.
-    None,
-    /// Until every reply that is due has been delivered: the next request must not overtake them.
-    Drained,
-    /// Until there is room again: it owes or is owed too much.
-    Room,
-    /// Until commands are let through again (CLIENT PAUSE, or a handoff of slots).
-    Held,
-    /// Forever: it has said QUIT, broken the protocol or been killed, and is closed when it has its replies.
+pub(crate) enum Phase {
+    /// It takes requests as they come.
+    Taking,
+    /// Its next request is not taken yet.
+    Waiting(WaitFor),
+    /// It takes no more: it is closed when its replies are written.
     Over,
 }
 
-/// A reply that is due, for requests after the one at the head of the session.
-#[derive(Debug)]
-pub(crate) enum Slot {
-    /// Nothing of it is here.
-    Waiting,
-    /// Its beginning is here; the rest is still passing through a backend.
-    Partial(Box<OutQueue>),
-    /// It is here, and waits for those before it.
-    Ready(Box<OutQueue>),
-    /// It is put together from several backends' replies.
-    Gather(Box<Gather>),
-}
-
-/// The replies that are due to a session of which some have come before their turn.
-#[derive(Debug, Default)]
-pub(crate) struct Parked {
-    /// Place `i` is for the reply with sequence `head + i`.
-    slots: VecDeque<Slot>,
-    /// Bytes that wait in them.
-    bytes: usize,
+/// What a session's next request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitFor {
+    /// A barrier: every reply that is due has come, or will not come. What follows may run on another connection, and
+    /// must not overtake what came before.
+    Replies,
+    /// Room: it is owed very many replies, or its node takes no more for the moment.
+    Room,
+    /// Commands are let through again (CLIENT PAUSE), or slots have an owner again.
+    Held,
 }
 
 /// What only a session in an unusual state needs; boxed so that the others do not pay for it.
@@ -70,8 +60,6 @@ impl Unusual {
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// Distinguishes this session from earlier ones of the same index; 0 when the place is free.
-    pub(crate) generation: u32,
     /// Sequence number of the next request to be taken.
     pub(crate) next: u32,
     /// Sequence number of the reply that the client is to receive next.
@@ -79,18 +67,24 @@ pub(crate) struct Session {
     /// When it was last read from: the worker's clock in µs, wrapping.
     pub(crate) last_read: u32,
     /// The command that it sent last.
-    pub(crate) last_command: CommandId,
-    pub(crate) wait: Wait,
-    /// No more requests are read: close once every reply has been sent.
-    pub(crate) closing: bool,
+    pub(crate) last_command: Option<CommandId>,
+    pub(crate) phase: Phase,
+    /// When the present wait is over, the next request waits for the replies that are due then.
+    pub(crate) barrier: bool,
+    /// The client has sent its last byte.
+    pub(crate) input_ended: bool,
     /// Nothing about it needs a closer look at each request: authenticated, database 0, no READONLY.
     pub(crate) is_plain: bool,
     /// Listed for a flush at the end of the turn.
     pub(crate) dirty: bool,
+    /// Its socket takes no more for the moment: the driver tells when it does.
+    pub(crate) blocked: bool,
     /// The driver asked whether to read and was told no: tell it when that changes.
     pub(crate) read_paused: bool,
-    /// A backend is not read from because this client does not read.
-    pub(crate) stalls: bool,
+    /// Its value is left unread there while it is far behind.
+    pub(crate) unread_backend: Option<BackendId>,
+    /// What it was last counted to hold, bytes.
+    pub(crate) counted: usize,
     /// Request bytes that were received but not yet taken.
     pub(crate) input: Vec<u8>,
     pub(crate) out: OutQueue,
@@ -101,19 +95,21 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(generation: u32, profile: Profile) -> Self {
+    pub(crate) fn new(profile: Profile) -> Self {
         let mut session = Session {
             is_plain: false,
-            generation,
             next: 0,
             head: 0,
             last_read: 0,
-            last_command: CommandId(u16::MAX),
-            wait: Wait::None,
-            closing: false,
+            last_command: None,
+            phase: Phase::Taking,
+            barrier: false,
+            input_ended: false,
             dirty: false,
+            blocked: false,
             read_paused: false,
-            stalls: false,
+            unread_backend: None,
+            counted: 0,
             input: Vec::new(),
             out: OutQueue::default(),
             parked: None,
@@ -127,6 +123,12 @@ impl Session {
     /// To be called after a change of the profile.
     pub(crate) fn profile_changed(&mut self) {
         self.is_plain = self.profile.authenticated && self.profile.db == 0 && !self.profile.readonly;
+    }
+
+    /// No more bytes of the client will be looked at, or come.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.input_ended || self.phase == Phase::Over
     }
 
     /// How many replies are due.
@@ -143,37 +145,24 @@ impl Session {
         sequence
     }
 
+    /// All the memory that waits here, bytes: requests that are not taken, replies that are not written.
+    #[inline]
+    pub(crate) fn held(&self) -> usize {
+        let parked = self.parked.as_deref().map_or(0, Parked::held);
+        let parser = self.unusual.as_deref().and_then(|unusual| unusual.parser.as_ref());
+        self.input.capacity() + self.out.held() + parked + parser.map_or(0, RequestParser::held)
+    }
+
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
-    pub(crate) fn slot(&mut self, sequence: u32) -> &mut Slot {
-        let index = sequence.wrapping_sub(self.head) as usize;
-        let slots = &mut self.parked.get_or_insert_default().slots;
-        while slots.len() <= index {
-            slots.push_back(Slot::Waiting);
-        }
-        &mut slots[index]
+    pub(crate) fn reply_slot(&mut self, sequence: u32) -> &mut ReplySlot {
+        let ahead = sequence.wrapping_sub(self.head) as usize;
+        self.parked.get_or_insert_default().slot(ahead)
     }
 
     /// Keeps a reply, or more of it, until it is its turn. `last`: it is whole then.
     pub(crate) fn park(&mut self, sequence: u32, last: bool, write: impl FnOnce(&mut OutQueue)) {
-        let slot = self.slot(sequence);
-        let mut queue = match std::mem::replace(slot, Slot::Waiting) {
-            Slot::Partial(queue) => queue,
-            Slot::Waiting | Slot::Ready(_) | Slot::Gather(_) => Box::default(),
-        };
-        let before = queue.len();
-        write(&mut queue);
-        let added = queue.len() - before;
-        *slot = match last {
-            true => Slot::Ready(queue),
-            false => Slot::Partial(queue),
-        };
-        self.parked.get_or_insert_default().bytes += added;
-    }
-
-    /// Bytes of replies that wait for their turn.
-    #[inline]
-    pub(crate) fn parked_bytes(&self) -> usize {
-        self.parked.as_ref().map_or(0, |parked| parked.bytes)
+        let ahead = sequence.wrapping_sub(self.head) as usize;
+        self.parked.get_or_insert_default().park(ahead, last, write);
     }
 
     /// The reply at the head is complete and in `out`: moves on, with those that waited behind it.
@@ -181,39 +170,31 @@ impl Session {
     pub(crate) fn advance(&mut self, pool: &mut BufferPool) {
         self.head = self.head.wrapping_add(1);
         if let Some(parked) = self.parked.as_mut() {
-            parked.slots.pop_front();
-            self.drain_slots(pool);
+            parked.pop();
+            self.release_parked(pool);
         }
     }
 
     /// Moves what is ready at the head to `out`.
-    pub(crate) fn drain_slots(&mut self, pool: &mut BufferPool) {
+    pub(crate) fn release_parked(&mut self, pool: &mut BufferPool) {
         let Some(parked) = self.parked.as_mut() else { return };
-        let Parked { slots, bytes: parked_bytes } = &mut **parked;
-        while let Some(front) = slots.front_mut() {
-            match front {
-                Slot::Ready(bytes) => {
-                    *parked_bytes -= bytes.len();
-                    self.out.append(std::mem::take(&mut **bytes), pool);
-                    slots.pop_front();
-                    self.head = self.head.wrapping_add(1);
-                }
-                Slot::Partial(bytes) => {
-                    *parked_bytes -= bytes.len();
-                    self.out.append(std::mem::take(&mut **bytes), pool);
-                    *front = Slot::Waiting;
-                    return;
-                }
-                Slot::Waiting | Slot::Gather(_) => return,
-            }
+        let released = parked.release(&mut self.out, pool);
+        self.head = self.head.wrapping_add(released);
+        if parked.is_empty() {
+            self.parked = None;
         }
-        self.parked = None;
     }
 
     /// The stream passing through, where there is one.
     #[inline]
     pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
         self.unusual.as_mut()?.stream.as_mut()
+    }
+
+    /// Whether it is in the middle of sending a request through a connection of its own.
+    #[inline]
+    pub(crate) fn is_uploading(&self) -> bool {
+        self.unusual.as_ref().is_some_and(|unusual| unusual.stream.is_some())
     }
 }
 

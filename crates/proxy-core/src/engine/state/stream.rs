@@ -5,6 +5,8 @@
 
 use resp::{ProtocolError, RequestLimits};
 
+use super::ids::BackendId;
+
 /// A request whose next bulk is at least this long is streamed instead of being gathered first.
 pub const STREAM_BYTES_MIN: usize = 256 * 1024;
 /// A streaming session is not read from while its backend has this much still to be written.
@@ -16,7 +18,7 @@ const HEADER_BYTES_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Stream {
     /// The backend that takes it; none once there is nobody to take it, and the rest is thrown away.
-    pub(crate) backend: Option<u32>,
+    pub(crate) backend: Option<BackendId>,
     /// Bytes of the current bulk still to come, with its line end.
     bulk: usize,
     /// Bulks that have not begun.
@@ -26,7 +28,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A request of which a bulk of `bulk` bytes (line end not counted) has begun and `bulks` more follow.
-    pub(crate) fn new(backend: Option<u32>, bulk: usize, bulks: usize) -> Self {
+    pub(crate) fn new(backend: Option<BackendId>, bulk: usize, bulks: usize) -> Self {
         Stream { backend, bulk: bulk + 2, bulks, header: Vec::new() }
     }
 
@@ -81,7 +83,7 @@ mod tests {
 
     fn check(rest: &[u8], bulk: usize, bulks: usize, expected: Result<usize, ProtocolError>) {
         for step in 1..=rest.len() {
-            let mut stream = Stream::new(Some(1), bulk, bulks);
+            let mut stream = Stream::new(None, bulk, bulks);
             let mut used = 0;
             let mut outcome = Ok(());
             for piece in rest.chunks(step) {

@@ -19,8 +19,11 @@ use model::{Address, Slot};
 
 use crate::command::{Args, Class, Command, key_positions};
 use crate::engine::Engine;
-use crate::engine::state::backend::{BackendId, Phase};
-use crate::engine::state::session::{SessionId, Wait};
+use crate::engine::state::backend::Backend;
+use crate::engine::state::ids::NodeKey;
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::session::Session;
 use crate::routing::Target;
 
 /// Why connections to a fenced node are given up.
@@ -68,12 +71,9 @@ impl Engine {
 
     /// Disconnects clients to whom a reply is on its way.
     fn drop_undelivered(&mut self) {
-        for index in 0..self.sessions.len() {
-            let session = &self.sessions[index];
-            let is_under_way = !session.out.is_empty() || session.parked.is_some();
-            if session.generation != 0 && is_under_way {
-                self.close_session(SessionId(index as u32));
-            }
+        let is_under_way = |session: &Session| !session.out.is_empty() || session.parked.is_some();
+        for id in self.sessions.keys(is_under_way) {
+            self.close_session(id);
         }
     }
 
@@ -91,24 +91,23 @@ impl Engine {
     /// How many replies of these nodes are due to clients.
     #[must_use]
     pub fn owed_by(&self, nodes: &[Address]) -> usize {
-        let is_theirs = |node: u32| {
-            let node = &self.nodes.nodes[node as usize];
-            !node.is_proxy && nodes.contains(&node.address)
+        let is_theirs = |node: NodeKey| {
+            let node = &self.nodes.nodes[node];
+            node.kind == NodeKind::Local && nodes.contains(&node.address)
         };
-        let live = self.backends.iter().filter(|backend| backend.phase != Phase::Free);
-        live.filter(|backend| is_theirs(backend.purpose.node)).map(|backend| backend.owed.len()).sum()
+        let backends = self.backends.iter().map(|(_, backend)| backend);
+        backends.filter(|backend| is_theirs(backend.purpose.node)).map(|backend| backend.owed.len()).sum()
     }
 
     /// Gives up what this node owes: each of those requests is answered with an error.
     pub fn cut_off(&mut self, node: &Address) {
-        for index in 0..self.backends.len() {
-            let backend = &self.backends[index];
-            let known = &self.nodes.nodes.get(backend.purpose.node as usize);
-            let is_its = known.is_some_and(|known| !known.is_proxy && known.address == *node);
+        let is_its = |backend: &Backend| {
+            let known = &self.nodes.nodes[backend.purpose.node];
             let is_in_use = !backend.owed.is_empty() || backend.purpose.owner.is_some();
-            if is_its && is_in_use && !matches!(backend.phase, Phase::Free | Phase::Down { .. }) {
-                self.backend_failed(BackendId(index as u32), CUT_OFF);
-            }
+            known.kind == NodeKind::Local && known.address == *node && is_in_use
+        };
+        for id in self.backends.keys(is_its) {
+            self.backend_failed(id, CUT_OFF);
         }
     }
 
@@ -133,11 +132,6 @@ impl Engine {
             self.hold(id);
         }
         is_held
-    }
-
-    fn hold(&mut self, id: SessionId) {
-        self.sessions[id.0 as usize].wait = Wait::Held;
-        self.held_sessions.push(id);
     }
 
     fn is_holding(&self) -> bool {

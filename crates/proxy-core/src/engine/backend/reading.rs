@@ -1,0 +1,65 @@
+//! When a node's reply is left in its socket for a while: where one client takes a large value more slowly than its node
+//! sends it, and nobody else waits.
+//!
+//! It saves the memory of a second copy of the value and costs nobody anything: as soon as anything else is asked over
+//! that connection, or the client sends anything, reading goes on, and what the client has not taken is set aside.
+
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
+use crate::engine::{Action, Engine};
+
+/// A client is this far behind before its value is left in the node's socket, bytes.
+const BEHIND_BYTES: usize = 1024 * 1024;
+
+impl Engine {
+    /// Whether the driver may read from this backend. When told no, it is told later with [`Action::ReadBackend`].
+    #[inline]
+    pub fn wants_backend_read(&mut self, id: BackendId) -> bool {
+        let Some(backend) = self.backends.get(id) else { return false };
+        !backend.streaming || !self.leave_unread(id)
+    }
+
+    #[cold]
+    fn leave_unread(&mut self, id: BackendId) -> bool {
+        let backend = &mut self.backends[id];
+        let [owed] = backend.owed.make_contiguous() else { return false };
+        let Some(reader) = owed.session else { return false };
+        let Some(session) = self.sessions.get_mut(reader) else { return false };
+        let is_behind = session.blocked && session.out.len() >= BEHIND_BYTES;
+        if !is_behind || session.outstanding() > 1 || session.is_ending() {
+            return false;
+        }
+        backend.left_unread_for = Some(reader);
+        session.unread_backend = Some(id);
+        true
+    }
+
+    /// The client reads again, sends something or is gone: what was left unread for it is read.
+    #[inline]
+    pub(in crate::engine) fn read_what_was_left(&mut self, id: SessionId) {
+        if let Some(backend) = self.sessions.get(id).and_then(|session| session.unread_backend) {
+            self.read_on(backend);
+        }
+    }
+
+    /// Something else was asked over this connection.
+    #[cold]
+    pub(in crate::engine) fn read_on(&mut self, id: BackendId) {
+        if self.forget_reader(id) {
+            self.backends[id].last_heard_us = self.now.us; // its silence was ours
+            self.actions.push(Action::ReadBackend(id));
+        }
+    }
+
+    /// Nothing is left unread at this connection any more; whether it was.
+    pub(in crate::engine) fn forget_reader(&mut self, id: BackendId) -> bool {
+        let Some(reader) = self.backends.get_mut(id).and_then(|backend| backend.left_unread_for.take())
+        else {
+            return false;
+        };
+        if let Some(session) = self.sessions.get_mut(reader) {
+            session.unread_backend = None;
+        }
+        true
+    }
+}

@@ -1,0 +1,55 @@
+//! What sessions hold, and which of them is closed when all hold too much together.
+
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::SessionId;
+use crate::engine::state::memory::DROPPED_BYTES_MIN;
+use crate::engine::{Action, DroppedSession, Engine};
+
+impl Engine {
+    /// Counts what a session holds now.
+    #[inline]
+    pub(in crate::engine) fn recount(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let held = session.held();
+        let before = std::mem::replace(&mut session.counted, held);
+        self.memory.changed(before, held);
+    }
+
+    /// Counts what a backend holds now.
+    #[inline]
+    pub(in crate::engine) fn recount_backend(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(id) else { return };
+        let held = backend.held();
+        let before = std::mem::replace(&mut backend.counted, held);
+        self.memory.changed(before, held);
+    }
+
+    /// At the end of a turn: closes sessions that hold most until all hold no more than they may.
+    #[inline]
+    pub(in crate::engine) fn look_at_memory(&mut self) {
+        if self.memory.is_short() {
+            self.close_largest();
+        }
+    }
+
+    #[cold]
+    fn close_largest(&mut self) {
+        while self.memory.is_short() {
+            let sessions = self.sessions.iter().map(|(id, session)| (session.counted, id));
+            let Some((held, id)) = sessions.max() else { return self.memory.enough() };
+            if held < DROPPED_BYTES_MIN {
+                return self.memory.enough(); // what is held is not theirs
+            }
+            if !self.memory.holds_most(held) {
+                return; // another worker has the one that holds most
+            }
+            self.stats.sessions_dropped.increment();
+            let all_bytes = self.memory.all_bytes();
+            let profile = self.sessions[id].profile.clone();
+            let dropped = DroppedSession { profile, held_bytes: held, all_bytes };
+            self.actions.push(Action::Dropped(Box::new(dropped)));
+            self.close_session(id);
+        }
+        self.memory.enough();
+    }
+}
