@@ -101,10 +101,10 @@ impl Engine {
         assert!(waits || !session.barrier, "{id:?} has a barrier for later and nothing to wait for");
         match session.phase {
             Phase::Waiting(WaitFor::Replies) => {
-                assert!(session.outstanding() > 0, "{id:?} waits for nothing")
+                assert!(session.outstanding() > 0, "{id:?} waits for nothing");
             }
             Phase::Waiting(WaitFor::Held) => {
-                assert!(self.held_sessions.contains(&id), "{id:?} is held by nobody")
+                assert!(self.held_sessions.contains(&id), "{id:?} is held by nobody");
             }
             Phase::Waiting(WaitFor::Room) => self.check_wait_for_room(id, session),
             Phase::Taking | Phase::Over => {}
@@ -130,7 +130,7 @@ impl Engine {
                 dues.get(&(id, session.head.wrapping_add(ahead))).copied().unwrap_or_default();
             match slots.next() {
                 Some(ReplySlot::Ready(_)) => {
-                    assert_eq!((plain, parts), (0, 0), "{id:?}: a reply is due twice")
+                    assert_eq!((plain, parts), (0, 0), "{id:?}: a reply is due twice");
                 }
                 Some(ReplySlot::Gather(gather)) => {
                     assert_eq!((plain, parts), (0, gather.missing()), "{id:?}: parts are lost or due twice");

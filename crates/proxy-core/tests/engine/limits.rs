@@ -28,7 +28,7 @@ fn replies_that_a_session_is_owed() {
 /// A budget of so many bytes for all sessions.
 fn with_memory(view: &str, memory_max_bytes: u64) -> World {
     World::with_settings(Some(view), Policy::default(), |settings| {
-        settings.memory_max_bytes = memory_max_bytes
+        settings.memory_max_bytes = memory_max_bytes;
     })
 }
 
