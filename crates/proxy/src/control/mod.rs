@@ -10,15 +10,12 @@
 
 mod admin;
 mod clean;
-mod counts;
 mod event;
 mod fence;
 mod from_config;
 mod health;
 mod heartbeat;
-mod idle_clients;
 mod lease;
-mod local;
 mod machine_memory;
 mod metadata;
 mod metrics;
@@ -29,14 +26,13 @@ mod nodes;
 mod picture;
 mod port_claim;
 mod process;
+mod questions;
 mod report;
-mod slot_keys;
 mod state;
 mod stopping;
 mod texts;
 mod thread;
 mod umctl;
-mod wait;
 mod workers;
 
 use std::sync::Arc;

@@ -19,7 +19,6 @@ use tokio::task::AbortHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::counts::Counts;
 use super::event::Event;
 use super::fence::{Attachments, monotonic_us};
 use super::heartbeat::Heartbeat;
@@ -29,10 +28,11 @@ use super::node_watch::NodeReport;
 use super::nodes::{Health, Nodes};
 use super::picture::Picture;
 use super::process::ProcessFacts;
-use super::slot_keys::SCANS_MAX;
+use super::questions::counts::Counts;
+use super::questions::slot_keys::SCANS_MAX;
+use super::questions::wait::Waits;
 use super::state::ClusterState;
 use super::stopping::Settling;
-use super::wait::Waits;
 use super::workers::{Answers, Workers};
 use crate::worker::ControlMessage;
 

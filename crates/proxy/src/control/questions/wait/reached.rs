@@ -5,7 +5,7 @@ use std::time::Duration;
 use proxy_core::local::WaitGoal;
 use resp::{Value, encode};
 
-use super::super::node_client::NodeError;
+use crate::control::node_client::NodeError;
 
 /// Who has the writes of a node; of several nodes, the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

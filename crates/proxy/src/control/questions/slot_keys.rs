@@ -13,13 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::node_client::{NodeClient, NodeError};
-use super::texts;
-use super::thread::Control;
-use super::workers::ReplyTo;
+use crate::control::node_client::{NodeClient, NodeError};
+use crate::control::texts;
+use crate::control::thread::Control;
+use crate::control::workers::ReplyTo;
 
 /// Scans that run at once; more wait, within their time.
-pub(super) const SCANS_MAX: usize = 4;
+pub(in crate::control) const SCANS_MAX: usize = 4;
 /// Keys asked for with each step.
 const SCAN_COUNT: &[u8] = b"2000";
 /// Bytes of keys that one scan may collect.
@@ -49,13 +49,13 @@ enum ScanError {
 
 impl Control {
     /// CLUSTER COUNTKEYSINSLOT of a session in database `db`.
-    pub(super) fn count_keys_in_slot(&self, slot: Slot, db: u32, to: ReplyTo) {
+    pub(in crate::control) fn count_keys_in_slot(&self, slot: Slot, db: u32, to: ReplyTo) {
         let scan = self.scan(slot, db, u64::MAX);
         self.answer_scan(scan, to, |keys, out| encode::integer(out, keys.len() as i64));
     }
 
     /// CLUSTER GETKEYSINSLOT of a session in database `db`.
-    pub(super) fn keys_in_slot(&self, slot: Slot, count: u64, db: u32, to: ReplyTo) {
+    pub(in crate::control) fn keys_in_slot(&self, slot: Slot, count: u64, db: u32, to: ReplyTo) {
         let scan = self.scan(slot, db, count);
         self.answer_scan(scan, to, |keys, out| {
             encode::array(out, keys.len());

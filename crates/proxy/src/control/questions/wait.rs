@@ -28,10 +28,10 @@ use tokio::time::Instant;
 
 use self::reached::{Reached, request};
 use super::idle_clients::IdleClients;
-use super::node_client::{NodeClient, NodeError};
-use super::texts;
-use super::thread::Control;
-use super::workers::ReplyTo;
+use crate::control::node_client::{NodeClient, NodeError};
+use crate::control::texts;
+use crate::control::thread::Control;
+use crate::control::workers::ReplyTo;
 
 /// Waits at once, each with a connection to every primary; one more is refused.
 const WAITS_MAX: usize = 256;
@@ -46,7 +46,7 @@ const CHANNEL: &[u8] = b"__undermoon:wait";
 
 /// What all waits share.
 #[derive(Debug)]
-pub(super) struct Waits {
+pub(in crate::control) struct Waits {
     permits: Arc<Semaphore>,
     idle: Arc<IdleClients>,
 }
@@ -59,7 +59,7 @@ impl Default for Waits {
 
 impl Waits {
     /// Clients that wait now.
-    pub(super) fn running(&self) -> usize {
+    pub(in crate::control) fn running(&self) -> usize {
         WAITS_MAX - self.permits.available_permits()
     }
 }
@@ -104,7 +104,7 @@ struct Waiter {
 
 impl Control {
     /// WAIT or WAITAOF.
-    pub(super) fn wait(&self, request: WaitRequest, to: ReplyTo) {
+    pub(in crate::control) fn wait(&self, request: WaitRequest, to: ReplyTo) {
         let addresses = self.cluster.primaries();
         self.waits.idle.keep_only(&addresses);
         let refusal = |error| {

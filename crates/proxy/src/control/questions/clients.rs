@@ -12,19 +12,19 @@ use resp::encode;
 use service::build_info::BUILD;
 use tracing::warn;
 
-use super::node_status::{NodeLink, NodeRole};
-use super::nodes::Health;
-use super::process::ProcessUse;
-use super::texts;
-use super::thread::Control;
-use super::workers::ReplyTo;
+use crate::control::node_status::{NodeLink, NodeRole};
+use crate::control::nodes::Health;
+use crate::control::process::ProcessUse;
+use crate::control::texts;
+use crate::control::thread::Control;
+use crate::control::workers::ReplyTo;
 
 /// What CLIENT LIST shows where the last command is not kept.
 const COMMAND_UNKNOWN: &str = "NULL";
 
 impl Control {
     /// Answers a command of a client, now or when the workers have done their part.
-    pub(super) fn answer_local(&mut self, request: ControlRequest, asker: &Profile, to: ReplyTo) {
+    pub(in crate::control) fn answer_local(&mut self, request: ControlRequest, asker: &Profile, to: ReplyTo) {
         let mut reply = Vec::new();
         match request {
             ControlRequest::ClientList(filter) => return self.list_clients(filter, asker, to),
