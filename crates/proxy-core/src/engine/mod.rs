@@ -46,7 +46,9 @@ use std::sync::Arc;
 
 use resp::RequestParser;
 
-pub use self::port::{Action, Ask, DroppedSession, Moment, Pause, Question, ReplyPlace, Shared};
+pub use self::port::{
+    Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, Shared,
+};
 pub use self::session::SessionSketch;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};
@@ -100,6 +102,8 @@ pub struct Engine {
     now: Moment,
     pause: Option<Pause>,
     draining: bool,
+    /// Bytes of answers of this turn that are long or costly to make.
+    costly_bytes: usize,
     /// Nodes to which nothing is sent for clients in this turn.
     fenced_nodes: Vec<model::Address>,
     /// Sessions with output to write.
@@ -141,6 +145,7 @@ impl Engine {
             now,
             pause: None,
             draining: false,
+            costly_bytes: 0,
             fenced_nodes: Vec::new(),
             dirty_sessions: Vec::new(),
             dirty_backends: Vec::new(),

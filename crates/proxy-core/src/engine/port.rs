@@ -73,6 +73,18 @@ pub enum Question {
     },
 }
 
+impl Question {
+    /// Whether the answer may take long, so that a client may leave before it comes.
+    #[must_use]
+    pub fn takes_long(&self) -> bool {
+        matches!(self, Question::Local(request) if matches!(**request, local::ControlRequest::Wait(_)))
+    }
+}
+
+/// Replies that a session may be owed when it puts a question to the control side: with more of them due, the question
+/// waits in the session. So what one client can pile up there is bounded, however much it pipelines.
+pub const QUESTIONS_PENDING_MAX: u32 = 8;
+
 /// A session that was closed for the memory that it held.
 #[derive(Debug)]
 pub struct DroppedSession {

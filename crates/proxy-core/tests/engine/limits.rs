@@ -1,7 +1,7 @@
 //! What a session or a node that does not read can make the proxy hold, and that nobody else feels it.
 
-use proxy_core::engine::Policy;
 use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
+use proxy_core::engine::{Policy, QUESTIONS_PENDING_MAX};
 
 use crate::views::{BOTH, ONE, Owner, tag};
 use crate::world::World;
@@ -167,5 +167,29 @@ fn requests_that_a_node_does_not_take() {
     }
     // What every session may have read of the next requests comes on top.
     assert!(taken <= policy.backend_output_bytes + 4 * 2 * READ_BYTES, "{taken} bytes were read");
+    world.finish();
+}
+
+#[test]
+fn questions_that_a_session_puts_to_the_control_side() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    let question: [&[u8]; 2] = [b"CLIENT", b"LIST"];
+    (0..100).for_each(|_| world.clients[client].ask(&question, b"$1\r\nx\r\n".to_vec(), false));
+    let mut asked = 0;
+    while !world.clients[client].has_everything() {
+        world.client_sends(client, usize::MAX);
+        world.end_turn();
+        let asks = std::mem::take(&mut world.asks);
+        assert!(
+            (1..=QUESTIONS_PENDING_MAX as usize).contains(&asks.len()),
+            "{} are asked at a time",
+            asks.len()
+        );
+        asked += asks.len();
+        asks.iter().for_each(|ask| world.engine.control_replied(ask.place, b"$1\r\nx\r\n"));
+        world.end_turn();
+    }
+    assert_eq!(asked, 100);
     world.finish();
 }

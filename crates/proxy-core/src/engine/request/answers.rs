@@ -1,12 +1,19 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
-use crate::command::{Args, Command, LocalCommand, command_reply};
+use crate::command::{
+    Args, ClientCommand, ClusterCommand, Command, ConfigCommand, LocalCommand, command_reply,
+};
+use crate::engine::port::QUESTIONS_PENDING_MAX;
 use crate::engine::request::dispatch::Taken;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::local::client::SessionUse;
 use crate::local::{self, After, Context};
+
+/// After this much of answers that are long or costly to make no more of them are made in a turn: a pipeline of them is
+/// answered over several turns, so that others' requests are not behind all of it.
+const COSTLY_BYTES_PER_TURN: usize = 64 * 1024;
 
 impl Engine {
     /// Answers a command that the proxy knows the answer to.
@@ -17,9 +24,15 @@ impl Engine {
         local: LocalCommand,
         args: Args<'_>,
     ) -> Taken {
+        if is_costly(local) && self.costly_bytes >= COSTLY_BYTES_PER_TURN {
+            self.resumed.push(id); // in the next turn
+            return Taken::Later;
+        }
         let session = &mut self.sessions[id];
-        if needs_earlier_replies(local) && session.outstanding() > 0 {
-            session.phase = Phase::Waiting(WaitFor::Replies); // what was asked before runs before, on another connection than what follows
+        let is_behind_many = is_asked_elsewhere(local) && session.outstanding() >= QUESTIONS_PENDING_MAX;
+        if is_behind_many || (needs_earlier_replies(local) && session.outstanding() > 0) {
+            // What was asked before runs before, on another connection than what follows.
+            session.phase = Phase::Waiting(WaitFor::Replies);
             return Taken::Later;
         }
         session.last_command = Some(command.id);
@@ -57,6 +70,9 @@ impl Engine {
             After::CountKeysInSlot(slot) => self.ask_control(id, Question::CountKeysInSlot(slot)),
             After::KeysInSlot { slot, count } => self.ask_control(id, Question::KeysInSlot { slot, count }),
         }
+        if is_costly(local) {
+            self.costly_bytes += reply.len();
+        }
         self.pool.recycle(reply);
         Taken::Yes
     }
@@ -84,6 +100,33 @@ impl Engine {
 fn needs_earlier_replies(command: LocalCommand) -> bool {
     use LocalCommand as Local;
     matches!(command, Local::Select | Local::Hello | Local::Reset | Local::Wait | Local::Waitaof)
+}
+
+/// Whether an answer is long, or costly to make.
+fn is_costly(command: LocalCommand) -> bool {
+    matches!(
+        command,
+        LocalCommand::Config(ConfigCommand::Get) | LocalCommand::Command(_) | LocalCommand::Cluster(_)
+    )
+}
+
+/// Whether the control side answers this command, or may have to.
+fn is_asked_elsewhere(command: LocalCommand) -> bool {
+    use LocalCommand as Local;
+    match command {
+        Local::Umctl | Local::Info | Local::Slowlog(_) => true,
+        Local::Client(sub) => matches!(
+            sub,
+            ClientCommand::List
+                | ClientCommand::Kill
+                | ClientCommand::Pause
+                | ClientCommand::Unpause
+                | ClientCommand::Unblock
+        ),
+        Local::Config(sub) => matches!(sub, ConfigCommand::Set | ConfigCommand::Resetstat),
+        Local::Cluster(sub) => matches!(sub, ClusterCommand::Countkeysinslot | ClusterCommand::Getkeysinslot),
+        _ => false,
+    }
 }
 
 fn owned(args: Args<'_>) -> Vec<Vec<u8>> {

@@ -16,6 +16,7 @@ impl Engine {
     #[inline]
     pub fn begin_turn(&mut self, now: Moment) {
         self.now = now;
+        self.costly_bytes = 0;
         self.look_at_fences();
     }
 
