@@ -83,6 +83,12 @@ service::settings! {
         pub thread_number: Count<1, 64> = Count::of(2),
         /// The password of the proxies; none when not set.
         pub proxy_password: Option<Secret> = None,
+        /// The `control_password` of the proxies, with which they take orders. When not set, proxies take orders from
+        /// their own hosts only, and at a control port of its own `proxy_password` is given.
+        pub proxy_control_password: Option<Secret> = None,
+        /// How far above its own port each proxy has its control port (the port of `control_address`); 0 where there is
+        /// none, and orders go to the port for clients.
+        pub proxy_control_port_offset: Count<0, 65_534> = Count::of(0),
         /// How often each proxy is probed. With very many proxies the pause grows, and with it all times below.
         pub probe_interval_ms: Milliseconds<10, 60_000> = Milliseconds::of(50),
         /// How long a proxy may be silent before it is reported as failed.
@@ -114,6 +120,12 @@ impl CoordinatorConfig {
     #[must_use]
     pub fn reporter(&self) -> String {
         self.reporter_id.as_ref().map_or_else(|| self.address.to_string(), |name| name.0.clone())
+    }
+
+    /// How far the proxies' control ports are above their ports for clients.
+    #[must_use]
+    pub fn control_port_offset(&self) -> u16 {
+        u16::try_from(self.proxy_control_port_offset.unsigned()).expect("within the range of the setting")
     }
 
     /// How long it waits for what.

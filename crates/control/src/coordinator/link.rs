@@ -38,6 +38,41 @@ pub(crate) enum LinkError {
     Unexpected(&'static str),
 }
 
+/// How a coordinator reaches proxies, and what it says who it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProxyAccess {
+    /// The password of clients.
+    pub(crate) password: Option<Secret>,
+    /// The control password.
+    pub(crate) control_password: Option<Secret>,
+    /// How far the control port is above the one for clients; 0 where they are the same.
+    pub(crate) control_port_offset: u16,
+}
+
+impl ProxyAccess {
+    /// Where a proxy answers UMCTL.
+    fn place<'a>(&self, proxy: &'a Address) -> (&'a str, u16) {
+        // The configuration says that the offset fits the ports of its proxies.
+        (proxy.host(), proxy.port().saturating_add(self.control_port_offset))
+    }
+
+    /// Says who it is.
+    async fn introduce(&self, link: &mut Link, deadline: Instant) -> Result<(), LinkError> {
+        let has_own_port = self.control_port_offset > 0;
+        if !has_own_port && let Some(password) = &self.password {
+            link.ask(&[b"AUTH", password.expose().as_bytes()], deadline, |_| Ok(())).await?;
+        }
+        let fallback = self.password.as_ref().filter(|_| has_own_port);
+        let Some(password) = self.control_password.as_ref().or(fallback) else { return Ok(()) };
+        let words: [&[u8]; 3] = [b"UMCTL", b"AUTH", password.expose().as_bytes()];
+        match link.ask(&words, deadline, |_| Ok(())).await {
+            // A proxy of an older version knows no control password.
+            Err(LinkError::Refused(error)) if error.starts_with("ERR ") => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
 /// A connection that has authenticated.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -47,20 +82,35 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects, and authenticates where there is a password, until `deadline`.
+    /// Connects as a coordinator, until `deadline`.
+    pub(crate) async fn connect_as(
+        access: &ProxyAccess,
+        proxy: &Address,
+        deadline: Instant,
+    ) -> Result<Self, LinkError> {
+        let mut link = Self::open(access.place(proxy), deadline).await?;
+        access.introduce(&mut link, deadline).await?;
+        Ok(link)
+    }
+
+    /// Connects as a client, and authenticates where there is a password, until `deadline`.
     pub(crate) async fn connect(
         proxy: &Address,
         password: Option<&Secret>,
         deadline: Instant,
     ) -> Result<Self, LinkError> {
-        let connecting = TcpStream::connect((proxy.host(), proxy.port()));
-        let stream = timeout_at(deadline, connecting).await.map_err(|_| LinkError::TimedOut)??;
-        stream.set_nodelay(true)?;
-        let mut link = Self { stream, buffer: Vec::new(), request: Vec::new() };
+        let mut link = Self::open((proxy.host(), proxy.port()), deadline).await?;
         if let Some(password) = password {
             link.ask(&[b"AUTH", password.expose().as_bytes()], deadline, |_| Ok(())).await?;
         }
         Ok(link)
+    }
+
+    async fn open(place: (&str, u16), deadline: Instant) -> Result<Self, LinkError> {
+        let connecting = TcpStream::connect(place);
+        let stream = timeout_at(deadline, connecting).await.map_err(|_| LinkError::TimedOut)??;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::new(), request: Vec::new() })
     }
 
     /// Sends a request, waits for its reply until `deadline`, and reads it.

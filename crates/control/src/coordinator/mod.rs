@@ -45,6 +45,7 @@ use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
 pub(crate) use self::health::Answer;
 use self::leases::Leases;
+use self::link::ProxyAccess;
 pub(crate) use self::link::{Link, LinkError, within};
 pub use self::local::LocalBroker;
 pub use self::metadata::{MetadataError, MetadataSource, Reading};
@@ -104,19 +105,24 @@ pub async fn run<M: MetadataSource>(
     let clock = Clock::new();
     let mut observed = Observed::new(ReporterId(reporter), timing, clock.now());
     observed.may_fail_over = !config.disable_failover;
-    let (password, probe_pace) = (config.proxy_password.clone(), pace.clone());
+    let access = ProxyAccess {
+        password: config.proxy_password.clone(),
+        control_password: config.proxy_control_password.clone(),
+        control_port_offset: config.control_port_offset(),
+    };
+    let (probe_access, probe_pace) = (access.clone(), pace.clone());
     let turns = Turns {
         metadata,
         clock,
         observed,
         pusher: Pusher {
-            password: config.proxy_password,
+            access,
             limit: config.push_timeout_ms.duration(),
             compress: config.enable_compression,
         },
         probe: Box::new(move |proxy: &Address, now| Probe {
             proxy: proxy.clone(),
-            password: password.clone(),
+            access: probe_access.clone(),
             pace: probe_pace.clone(),
             leases: leases.clone(),
             now,

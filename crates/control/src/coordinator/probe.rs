@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use control_core::ProxyHealth;
 use model::{Address, Epoch};
-use service::config::Secret;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
 use super::health::Answer;
 use super::leases::{Leases, grantable};
-use super::link::{Link, LinkError, within};
+use super::link::{Link, LinkError, ProxyAccess, within};
 use super::pace::Pace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
@@ -37,8 +36,8 @@ pub(crate) struct Seen {
 pub(crate) struct Probe {
     /// Whom it probes.
     pub(crate) proxy: Address,
-    /// The proxies' password.
-    pub(crate) password: Option<Secret>,
+    /// How it is reached.
+    pub(crate) access: ProxyAccess,
     /// How often.
     pub(crate) pace: watch::Receiver<Pace>,
     /// Who may be granted a lease.
@@ -75,7 +74,7 @@ impl Probe {
     /// From connecting until the connection fails; with each answer nothing has failed any more.
     async fn follow(&mut self, failed: &mut u32) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
-        let mut link = Link::connect(&self.proxy, self.password.as_ref(), deadline).await?;
+        let mut link = Link::connect_as(&self.access, &self.proxy, deadline).await?;
         let mut token: Option<(Vec<u8>, Instant, Epoch)> = None;
         loop {
             let lease = token.as_ref().and_then(|(token, at, epoch)| {

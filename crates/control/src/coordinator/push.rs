@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use model::{Address, Epoch, SetCluster, SetRepl};
 use resp::Value;
-use service::config::Secret;
 
-use super::link::{Link, LinkError, within};
+use super::link::{Link, LinkError, ProxyAccess, within};
 
 /// What the error reply of a proxy that has something newer, or the same, begins with.
 const OLD_EPOCH: &str = "OLD_EPOCH";
@@ -14,8 +13,8 @@ const OLD_EPOCH: &str = "OLD_EPOCH";
 /// How proxies are talked to.
 #[derive(Clone, Debug)]
 pub(crate) struct Pusher {
-    /// The proxies' password.
-    pub(crate) password: Option<Secret>,
+    /// How they are reached.
+    pub(crate) access: ProxyAccess,
     /// How long all of it may take.
     pub(crate) limit: Duration,
     /// Whether views are compressed.
@@ -32,7 +31,7 @@ impl Pusher {
         view: &SetCluster,
     ) -> Result<(), LinkError> {
         let deadline = within(self.limit);
-        let mut link = Link::connect(proxy, self.password.as_ref(), deadline).await?;
+        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
         for (word, arguments) in
             [("SETREPL", roles.to_args(self.compress)), ("SETCLUSTER", view.to_args(self.compress))]
         {
@@ -49,7 +48,7 @@ impl Pusher {
     /// Has the proxy empty its nodes, which it does only while the empty view of that epoch is what it has.
     pub(crate) async fn clean(&self, proxy: &Address, epoch: Epoch) -> Result<(), LinkError> {
         let deadline = within(self.limit);
-        let mut link = Link::connect(proxy, self.password.as_ref(), deadline).await?;
+        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
         let epoch = epoch.to_string();
         let done = |value: &Value<'_>| match value {
             Value::Simple(b"OK") => Ok(()),

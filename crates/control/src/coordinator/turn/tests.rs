@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use control_core::{NewProxy, ReporterId, Timing, apply};
 
 use super::super::leases::Leases;
+use super::super::link::ProxyAccess;
 use super::*;
 
 /// Metadata that nobody asks for.
@@ -55,12 +56,12 @@ async fn answers_without_end_keep_no_turn_away() {
         metadata: Unread,
         clock,
         observed: Observed::new(ReporterId("tests".to_owned()), Timing::default(), clock.now()),
-        pusher: Pusher { password: None, limit: Duration::from_secs(1), compress: false },
+        pusher: Pusher { access: ProxyAccess::default(), limit: Duration::from_secs(1), compress: false },
         probe: Box::new(move |proxy: &Address, now| {
             turned.store(true, Relaxed);
             let (pace, seen) = (probe_pace.clone(), probes_seen.clone());
             let leases = watch::channel(Leases::none()).1;
-            Probe { proxy: proxy.clone(), password: None, pace, leases, now, seen }
+            Probe { proxy: proxy.clone(), access: ProxyAccess::default(), pace, leases, now, seen }
         }),
         readings,
         read_now: Arc::new(Notify::new()),
