@@ -59,7 +59,7 @@ impl ClusterReplies {
             })
         };
         let nodes = nodes::text(&topology, version);
-        let info = info::text(Some(&topology));
+        let info = info::text(Some(&topology), 0);
         let encoded = [
             both(&|out, protocol| slots::write(&topology, protocol, out)),
             both(&|out, protocol| shards::write(&topology, protocol, out)),
@@ -72,6 +72,16 @@ impl ClusterReplies {
         ClusterReplies { topology, version, encoded }
     }
 
+    /// Tells in CLUSTER INFO that this many of the slots have a node that does not answer.
+    pub fn set_slots_failing(&mut self, failing: usize) {
+        let info = info::text(Some(&self.topology), failing);
+        self.encoded[Encoded::Info as usize] = [Protocol::Resp2, Protocol::Resp3].map(|protocol| {
+            let mut out = Vec::new();
+            encode::verbatim(&mut out, protocol, "txt", info.as_bytes());
+            out
+        });
+    }
+
     /// The bytes of a reply.
     pub fn encoded(&self, which: Encoded, protocol: Protocol) -> &[u8] {
         &self.encoded[which as usize][usize::from(protocol == Protocol::Resp3)]
@@ -80,7 +90,7 @@ impl ClusterReplies {
     /// CLUSTER INFO of a proxy that has no cluster: a cluster that is down.
     pub fn info_without_cluster(protocol: Protocol) -> Vec<u8> {
         let mut out = Vec::new();
-        encode::verbatim(&mut out, protocol, "txt", info::text(None).as_bytes());
+        encode::verbatim(&mut out, protocol, "txt", info::text(None, 0).as_bytes());
         out
     }
 

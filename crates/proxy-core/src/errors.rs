@@ -100,6 +100,12 @@ pub const TOO_MANY_REDIRECTIONS: &str =
 
 // ---- UMCTL ----
 
+/// UMCTL AUTH with another password than `control_password`.
+pub const WRONG_CONTROL_PASSWORD: &str = "WRONGPASS this is not the control password of this proxy";
+/// Not an error: UMCTL AUTH where no `control_password` is set.
+pub const CONTROL_PASSWORD_NOT_SET: &str =
+    "OK, but this proxy has no control_password: only this proxy's own host may give it orders";
+
 /// The epoch of new metadata is not above the current one.
 pub const OLD_EPOCH: &str = "OLD_EPOCH the epoch is not higher than the current one";
 /// Other metadata is being applied.

@@ -12,6 +12,7 @@ mod help;
 mod server;
 mod slowlog;
 mod timeout;
+mod umctl;
 mod wait;
 
 use model::Slot;
@@ -114,7 +115,8 @@ pub fn answer(
     out: &mut Vec<u8>,
 ) -> After {
     use LocalCommand as Local;
-    if needs_auth(profile, context.settings) && !auth::allowed_before(command) {
+    let needs_auth = needs_auth(profile, context.settings);
+    if needs_auth && !auth::allowed_before(command) && !umctl::is_login(args) {
         errors::write(out, errors::NOAUTH);
         return After::Done;
     }
@@ -140,7 +142,7 @@ pub fn answer(
         Local::Cluster(sub) => cluster::answer(sub, args, profile, context, out),
         Local::Slowlog(sub) => slowlog::answer(sub, args, out),
         Local::Command(sub) => After::Command(sub),
-        Local::Umctl => After::Umctl,
+        Local::Umctl => umctl::answer(args, profile, context, out),
         Local::Umforward => After::Forwarded,
     }
 }

@@ -26,6 +26,8 @@ pub struct Profile {
     pub protocol: Protocol,
     /// Whether the client may send commands: it gave the password, or there is none.
     pub authenticated: bool,
+    /// Whether the client may give orders to the proxy: it gave the control password.
+    pub operator: bool,
     /// READONLY: reads of slots of which this proxy has a replica are served from it.
     pub readonly: bool,
     /// The client's end of the connection.
@@ -63,6 +65,7 @@ impl Profile {
             db: 0,
             protocol: Protocol::Resp2,
             authenticated: false,
+            operator: false,
             readonly: false,
             peer,
             local,
@@ -106,6 +109,7 @@ impl Profile {
         self.db = 0;
         self.protocol = Protocol::Resp2;
         self.authenticated = authenticated;
+        self.operator = false;
         self.readonly = false;
         if let Some(extras) = self.extras.as_deref_mut() {
             extras.name = Box::default();

@@ -25,6 +25,10 @@ pub struct Settings {
     pub announce_address: Address,
     /// Where the admin HTTP server listens, if anywhere.
     pub admin_address: Option<Address>,
+    /// Where operators and coordinators are answered apart from clients, if anywhere.
+    pub control_address: Option<Address>,
+    /// The password that operators and coordinators must give; without one they must be on this machine.
+    pub control_password: Option<Secret>,
     /// Threads of the data plane.
     pub workers: u16,
     /// Connections from one worker to one node, for each database in use.
@@ -113,6 +117,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A setting as operators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name in CONFIG.
+    pub name: &'static str,
+    /// Its value; `***` for a secret that is set.
+    pub value: String,
+    /// Whether CONFIG SET takes it.
+    pub is_changeable: bool,
+}
+
 /// What a successful CONFIG SET touched; whoever owns the thing acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -159,6 +174,8 @@ impl Settings {
             announce_address: address.clone(),
             address,
             admin_address: None,
+            control_address: None,
+            control_password: None,
             workers: 2,
             backend_conn_num: 1,
             backend_timeout_ms: 3000,
@@ -196,6 +213,16 @@ impl Settings {
         };
         let shown = |row: &parameters::Parameter| Some((shown_name(row.name)?, (row.read)(self)));
         parameters::ALL.iter().filter_map(shown).collect()
+    }
+
+    /// Every setting, its value as CONFIG GET shows it but for secrets.
+    pub fn shown(&self) -> impl Iterator<Item = Shown> {
+        parameters::ALL.iter().map(|row| {
+            let value = (row.read)(self);
+            let hides = row.is_secret && !value.is_empty();
+            let value = if hides { "***".to_owned() } else { value };
+            Shown { name: row.name, value, is_changeable: row.write.is_some() }
+        })
     }
 
     /// Changes one setting.
@@ -314,6 +341,19 @@ mod tests {
             assert!(error.contains(expected), "{error}");
             assert_eq!(changed, settings(), "nothing may change");
         }
+    }
+
+    #[test]
+    fn operators_see_no_secret() {
+        let mut settings = settings();
+        let of = |settings: &Settings, name: &str| {
+            let shown = settings.shown().find(|shown| shown.name == name).unwrap();
+            (shown.value, shown.is_changeable)
+        };
+        assert_eq!(of(&settings, "requirepass"), (String::new(), true));
+        settings.set(b"requirepass", b"hunter2").unwrap();
+        assert_eq!(of(&settings, "requirepass"), ("***".to_owned(), true));
+        assert_eq!(of(&settings, "databases"), ("16".to_owned(), false));
     }
 
     #[test]

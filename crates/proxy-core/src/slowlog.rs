@@ -85,6 +85,11 @@ impl SlowLog {
         self.entries.is_empty()
     }
 
+    /// The entries with their numbers, newest first.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &SlowEntry)> {
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
     /// Appends the reply to `request`, the same in both protocols.
     pub fn answer(&mut self, request: SlowlogRequest, out: &mut Vec<u8>) {
         match request {

@@ -85,8 +85,14 @@ service::settings! {
         /// The address by which clients and other proxies reach this proxy, as it stands in MOVED and CLUSTER
         /// replies; `address` when not set. Needed when `address` is a wildcard such as 0.0.0.0.
         pub announce_address: Option<HostPort> = None,
-        /// Where HTTP answers `/metrics`, `/healthz` and `/readyz`; nowhere when not set.
+        /// Where HTTP answers: metrics, health, and the calls of /openapi.json; nowhere when not set.
         pub admin_address: Option<SocketAddr> = None,
+        /// Where operators and coordinators are answered in Redis's protocol, apart from clients: UMCTL there never
+        /// waits for what clients do. When not set, only the address of clients answers UMCTL.
+        pub control_address: Option<SocketAddr> = None,
+        /// The password for UMCTL's commands that change something, CONFIG SET, and HTTP beyond metrics and health: not
+        /// that of clients. When not set, they are taken from this proxy's own host only.
+        pub control_password: Option<Secret> = None,
         /// The Redis servers that this proxy fronts, where they are known before the first view arrives.
         pub node_addresses: Vec<HostPort> = Vec::new(),
         /// Worker threads, each with its own event loop, sessions and backends.
@@ -156,6 +162,15 @@ impl Configuration for ProxyConfig {
         }
         if self.admin_address == Some(self.address) {
             found.push(("admin_address", "the same as `address`".to_owned()));
+        }
+        for (name, other) in [("address", Some(self.address)), ("admin_address", self.admin_address)] {
+            if self.control_address.is_some() && self.control_address == other {
+                found.push(("control_address", format!("the same as `{name}`")));
+            }
+        }
+        if self.control_password.is_some() && self.control_password == self.password {
+            let reason = "the same as `password`, which every client knows".to_owned();
+            found.push(("control_password", reason));
         }
         found
     }

@@ -20,6 +20,7 @@ pub mod process;
 pub mod proxy;
 pub mod redis_server;
 pub mod relay;
+pub mod schema;
 pub mod stalls;
 pub mod tagged;
 pub mod wait;

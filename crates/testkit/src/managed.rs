@@ -260,6 +260,9 @@ fn start_coordinator(
     Service::start(&format!("coordinator-{number}"), parent, &options.control, |address, _| {
         let recipe = Recipe::undermoon("coordinator")?.with("address", &address.to_string());
         let mut recipe = recipe.with("broker_address", &order).with("log_level", "info");
+        if options.hosts.iter().any(|host| needs_control_password(host, options)) {
+            recipe = recipe.with("proxy_control_password", CONTROL_PASSWORD);
+        }
         recipe.settings.extend(options.coordinator_settings.iter().cloned());
         Ok(recipe)
     })

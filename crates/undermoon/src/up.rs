@@ -96,11 +96,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let broker: Loaded<BrokerConfig> = load(None, only_tokens(std::env::vars_os()))?;
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
     let password = proxy.settings.password.map(|password| password.expose().to_owned());
+    let control_password = proxy.settings.control_password.map(|password| password.expose().to_owned());
     let programs = Programs {
         redis: redis_program(arguments)?,
         itself: std::env::current_exe().context("cannot find this program's own file")?.into_os_string(),
         workers: arguments.proxy_workers,
         password: password.clone(),
+        control_password,
     };
     let directory = Directory::open(arguments.dir.as_deref(), arguments.keep)?;
     let found = directory.layout()?;

@@ -4,20 +4,21 @@ use model::SLOT_COUNT;
 
 use super::topology::Topology;
 
-/// The text; without a cluster, that of a cluster that is down.
-pub(super) fn text(topology: Option<&Topology>) -> String {
+/// The text; without a cluster, that of a cluster that is down. `failing`: slots whose node does not answer.
+pub(super) fn text(topology: Option<&Topology>, failing: usize) -> String {
     let assigned = topology.map_or(0, Topology::slots_owned);
     let members = topology.map_or(&[][..], |topology| &topology.members);
     let size = members.iter().filter(|member| !member.owned.is_empty()).count();
     let epoch = topology.map_or(0, |topology| topology.epoch.0);
-    let state = if assigned == SLOT_COUNT { "ok" } else { "fail" };
+    let well = assigned.saturating_sub(failing);
+    let state = if well == SLOT_COUNT { "ok" } else { "fail" };
     let known = members.len().max(1);
     format!(
         "cluster_state:{state}\r\n\
          cluster_slots_assigned:{assigned}\r\n\
-         cluster_slots_ok:{assigned}\r\n\
+         cluster_slots_ok:{well}\r\n\
          cluster_slots_pfail:0\r\n\
-         cluster_slots_fail:0\r\n\
+         cluster_slots_fail:{failing}\r\n\
          cluster_known_nodes:{known}\r\n\
          cluster_size:{size}\r\n\
          cluster_current_epoch:{epoch}\r\n\

@@ -123,3 +123,45 @@ fn library_and_long_names() {
     );
     assert!(profile.readonly);
 }
+
+#[test]
+fn umctl_auth_makes_an_operator() {
+    // Control password, client's password, what is said, what is answered, whether it is an operator's session then and
+    // whether a client's.
+    for (control, password, line, reply, operator, authenticated) in [
+        ("op", "pw", "umctl auth op", "+OK", true, true),
+        ("op", "pw", "umctl auth pw", "-WRONGPASS this is not the control password", false, false),
+        ("op", "pw", "umctl auth", "-ERR unknown subcommand or wrong number", false, false),
+        ("op", "pw", "umctl auth op op", "-ERR unknown subcommand or wrong number", false, false),
+        ("op", "pw", "umctl ready", "-NOAUTH", false, false),
+        ("", "pw", "umctl auth op", "+OK, but this proxy has no control_password", false, false),
+        ("", "pw", "umctl auth ''", "+OK, but this proxy has no control_password", false, false),
+    ] {
+        let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
+        settings.control_password = crate::settings::Secret::new(control.as_bytes());
+        settings.password = crate::settings::Secret::new(password.as_bytes());
+        let context = Context {
+            settings: &settings,
+            cluster: None,
+            server_version: "7.0.15",
+            session_use: SessionUse::default(),
+            now_us: NOW_US,
+        };
+        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        let mut frame = Vec::new();
+        resp::encode::request(&mut frame, &words);
+        let mut parser = RequestParser::new();
+        parser.parse(&frame, &RequestLimits::default()).unwrap();
+        let mut profile = session();
+        profile.authenticated = false;
+        let mut out = Vec::new();
+        let args = Args::new(&frame, parser.spans());
+        let after = answer(LocalCommand::Umctl, args, &mut profile, &context, &mut out);
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.starts_with(reply), "{line}: {out}");
+        assert_eq!(after, After::Done, "{line}");
+        assert_eq!((profile.operator, profile.authenticated), (operator, authenticated), "{line}");
+        profile.reset(false);
+        assert!(!profile.operator);
+    }
+}

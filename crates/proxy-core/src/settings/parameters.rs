@@ -13,6 +13,8 @@ pub(super) struct Parameter {
     pub(super) read: fn(&Settings) -> String,
     /// Sets the value, or says why not; none if it cannot change at run time.
     pub(super) write: Option<Write>,
+    /// Whether only those who are to know the value may see it.
+    pub(super) is_secret: bool,
 }
 
 /// Sets a value, or says what would be accepted.
@@ -37,11 +39,15 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Parameter> {
 }
 
 const fn fixed(name: &'static str, read: fn(&Settings) -> String) -> Parameter {
-    Parameter { name, read, write: None }
+    Parameter { name, read, write: None, is_secret: false }
 }
 
 const fn variable(name: &'static str, read: fn(&Settings) -> String, write: Write) -> Parameter {
-    Parameter { name, read, write: Some(write) }
+    Parameter { name, read, write: Some(write), is_secret: false }
+}
+
+const fn secret(name: &'static str, read: fn(&Settings) -> String, write: Write) -> Parameter {
+    Parameter { name, read, write: Some(write), is_secret: true }
 }
 
 /// Every parameter, in the order in which CONFIG GET lists them.
@@ -49,6 +55,7 @@ pub(super) static ALL: &[Parameter] = &[
     fixed("address", |s| s.address.to_string()),
     fixed("announce-address", |s| s.announce_address.to_string()),
     fixed("admin-address", |s| s.admin_address.as_ref().map(ToString::to_string).unwrap_or_default()),
+    fixed("control-address", |s| s.control_address.as_ref().map(ToString::to_string).unwrap_or_default()),
     fixed("bind", |s| s.address.host().to_owned()),
     fixed("port", |s| s.address.port().to_string()),
     fixed("workers", |s| s.workers.to_string()),
@@ -70,7 +77,7 @@ pub(super) static ALL: &[Parameter] = &[
             Ok(Change::SessionTimeout)
         },
     ),
-    variable("requirepass", show_password, |s, value| {
+    secret("requirepass", show_password, |s, value| {
         s.password = Secret::new(value);
         Ok(Change::Password)
     }),

@@ -128,6 +128,7 @@ fn config_names_are_redis_s_or_known_to_be_ours() {
             "address",
             "announce-address",
             "admin-address",
+            "control-address",
             "workers",
             "backend-conn-num",
             "backend-timeout",

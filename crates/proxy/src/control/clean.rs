@@ -9,9 +9,9 @@ use proxy_core::settings::Secret;
 use resp::encode;
 
 use super::node_client::{NodeClient, NodeError};
+use super::reply_to::ReplyTo;
 use super::texts;
 use super::thread::Control;
-use super::workers::ReplyTo;
 
 impl Control {
     /// Empties the nodes, if the empty view of that epoch is in force. Answered when they are empty.

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use model::Address;
 
-use super::node_watch::NodeReport;
-use super::workers::ReplyTo;
+use super::node_report::NodeReport;
+use super::reply_to::ReplyTo;
 
 /// Something that happened in a task.
 #[derive(Debug)]

@@ -6,14 +6,13 @@
 //! replace its primaries.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use model::Address;
 use proxy_core::engine::WriteFences;
 use rustix::time::{ClockId, clock_gettime};
-
-use super::thread::Control;
 
 /// A replica that acknowledged that long ago still counts as attached. No longer than a lease, which is what
 /// coordinators wait for after a replica has let go.
@@ -41,6 +40,11 @@ impl Attachments {
         Some(attached.map_or(lease_until, |attached| attached.max(lease_until)))
     }
 
+    /// Whether this primary takes no writes now.
+    pub(super) fn is_stopped(&self, primary: &Address, lease_until: Option<Instant>, now: Instant) -> bool {
+        self.until(primary, lease_until).is_some_and(|until| until <= now)
+    }
+
     /// Whether a replica of this primary has acknowledged lately.
     pub(super) fn is_attached(&self, primary: &Address, now: Instant) -> bool {
         self.0.get(primary).is_some_and(|asked| now.saturating_duration_since(*asked) < ATTACHED_FOR)
@@ -52,24 +56,31 @@ impl Attachments {
     }
 }
 
-impl Control {
-    /// Gives the workers the time until which each primary may be written to. A primary is not held up by another
-    /// that has lost its replica.
-    pub(super) fn set_fence(&mut self) {
-        let primaries = self.cluster.owners();
+/// Until when each primary that has slots takes writes, as the workers see it, and what that follows from.
+#[derive(Debug, Default)]
+pub(super) struct Fences {
+    /// Which primaries have a replica that acknowledges.
+    pub(super) attachments: Attachments,
+    until_us: BTreeMap<Address, Arc<AtomicU64>>,
+}
+
+impl Fences {
+    /// Gives the workers the time until which each of these primaries may be written to; `lease` is `None` where no
+    /// lease is needed. A primary is not held up by another that has lost its replica.
+    pub(super) fn set(&mut self, primaries: Vec<Address>, lease: Option<Instant>) {
         self.attachments.keep(&primaries);
-        self.fences.retain(|primary, _| primaries.contains(primary));
+        self.until_us.retain(|primary, _| primaries.contains(primary));
         for primary in primaries {
-            let until = self.attachments.until(&primary, self.lease.limit());
+            let until = self.attachments.until(&primary, lease);
             let until_us = until.map_or(u64::MAX, |until| monotonic_us(until - DELIVERY_MARGIN));
-            self.fences.entry(primary).or_default().store(until_us, Ordering::Relaxed);
+            self.until_us.entry(primary).or_default().store(until_us, Ordering::Relaxed);
         }
     }
 
-    /// What the workers look at. To be called after [`Control::set_fence`], and to be given to them when the
-    /// primaries have changed.
-    pub(super) fn write_fences(&self) -> WriteFences {
-        WriteFences::new(self.fences.iter().map(|(node, until)| (node.clone(), until.clone())).collect())
+    /// What the workers look at. To be called after [`Fences::set`], and to be given to them when the primaries have
+    /// changed.
+    pub(super) fn for_workers(&self) -> WriteFences {
+        WriteFences::new(self.until_us.iter().map(|(node, until)| (node.clone(), until.clone())).collect())
     }
 }
 
@@ -107,6 +118,10 @@ mod tests {
             let mut attachments = Attachments::default();
             acknowledged.iter().for_each(|(node, ms)| attachments.acknowledged(node, at(*ms)));
             let got = attachments.until(&a, lease.map(at));
+            let stopped = |ms| attachments.is_stopped(&a, lease.map(at), at(ms));
+            if let Some(until) = until {
+                assert!(stopped(until) && !stopped(until - 1), "{acknowledged:?} {lease:?}");
+            }
             assert_eq!(got, until.map(at), "{acknowledged:?} {lease:?}");
         }
         let mut attachments = Attachments::default();

@@ -9,15 +9,28 @@ use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
 use super::machine_memory;
 use crate::config::{self, Batching, ProxyConfig};
 
-/// The settings of a proxy that is bound to `bound`, and its admin server to `admin`.
-pub(super) fn settings(config: &ProxyConfig, bound: SocketAddr, admin: Option<SocketAddr>) -> Settings {
-    let own = address_of(bound);
+/// Where the proxy listens, its ports chosen.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// For clients.
+    pub(super) clients: SocketAddr,
+    /// For HTTP.
+    pub(super) admin: Option<SocketAddr>,
+    /// For operators.
+    pub(super) control: Option<SocketAddr>,
+}
+
+/// The settings of a proxy that listens there.
+pub(super) fn settings(config: &ProxyConfig, bound: &Bound) -> Settings {
+    let own = address_of(bound.clients);
     let announced =
         config.announce_address.as_ref().map_or_else(|| own.clone(), |announced| announced.0.clone());
     Settings {
         address: own,
         announce_address: announced,
-        admin_address: admin.map(address_of),
+        admin_address: bound.admin.map(address_of),
+        control_address: bound.control.map(address_of),
+        control_password: config.control_password.as_ref().and_then(secret),
         workers: narrow(config.thread_number.unsigned()),
         backend_conn_num: narrow(config.backend_conn_num.unsigned()),
         backend_timeout_ms: config.backend_timeout.unsigned(),
@@ -87,16 +100,16 @@ fn log_level(directives: &str) -> LogLevel {
 mod tests {
     use super::*;
 
-    fn bound() -> SocketAddr {
-        "127.0.0.1:7001".parse().unwrap()
+    fn bound() -> Bound {
+        Bound { clients: "127.0.0.1:7001".parse().unwrap(), admin: None, control: None }
     }
 
     #[test]
     fn the_announced_address_is_that_of_the_socket_unless_set() {
         let mut config = ProxyConfig::default();
-        assert_eq!(settings(&config, bound(), None).announce_address.to_string(), "127.0.0.1:7001");
+        assert_eq!(settings(&config, &bound()).announce_address.to_string(), "127.0.0.1:7001");
         config.announce_address = Some(config::HostPort("proxy-0.local:5299".parse().unwrap()));
-        let settings = settings(&config, bound(), None);
+        let settings = settings(&config, &bound());
         assert_eq!(settings.announce_address.to_string(), "proxy-0.local:5299");
         assert_eq!(settings.address.to_string(), "127.0.0.1:7001");
     }

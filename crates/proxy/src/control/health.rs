@@ -38,7 +38,7 @@ impl Control {
             lease_longest: self.lease.longest(),
             nodes: self.nodes.seen().collect(),
             settling: &self.settling,
-            attachments: &self.attachments,
+            attachments: &self.fences.attachments,
         };
         report.write(now, reply);
     }

@@ -98,7 +98,7 @@ const BACKENDS: &[Row<BackendTotals>] = &[
 const PICTURE: &[Row<Picture>] = &[
     ("proxy_epoch", "The epoch of the view that is in force", GAUGE, |p| p.epoch.0),
     ("proxy_roles_epoch", "The epoch of the replication roles that are in force", GAUGE, |p| p.roles_epoch.0),
-    ("proxy_ready", "1 while clients of a cluster are served", GAUGE, |p| u64::from(p.ready)),
+    ("proxy_ready", "1 while clients of a cluster are served", GAUGE, |p| u64::from(p.is_ready())),
 ];
 
 const NODES: &[Row<NodeStatus>] = &[
@@ -174,9 +174,9 @@ fn nodes(encoder: &mut DescriptorEncoder<'_>, picture: &Picture) -> fmt::Result 
 }
 
 fn commands(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, picture: &Picture) -> fmt::Result {
-    let name = |id: usize| match id < picture.table.len() {
+    let name = |id: usize| match id < picture.shared.table.len() {
         true => u16::try_from(id)
-            .map_or("other", |id| &*picture.table.by_id(proxy_core::command::CommandId(id)).name),
+            .map_or("other", |id| &*picture.shared.table.by_id(proxy_core::command::CommandId(id)).name),
         false => "other",
     };
     let used: Vec<_> =
@@ -231,10 +231,23 @@ fn seconds(us: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use proxy_core::command::CommandTable;
+    use proxy_core::engine::{Shared, WriteFences};
+    use proxy_core::settings::Settings;
     use service::metrics::Metrics;
 
     use super::*;
     use crate::control::nodes::Health;
+
+    fn shared(table: Arc<CommandTable>) -> Shared {
+        Shared {
+            table,
+            settings: Arc::new(Settings::new("127.0.0.1:1".parse().unwrap())),
+            backend_password: None,
+            server_version: "7.0.15".into(),
+            view: None,
+            fences: WriteFences::default(),
+        }
+    }
 
     #[test]
     fn a_scrape_shows_what_was_counted() {
@@ -247,7 +260,7 @@ mod tests {
         stats.command(get).record(3_000_000_000);
         stats.count_error(b"-MOVED 1 a:1\r\n");
         stats.add_backend("10.0.0.1:6379".parse().unwrap(), 3).bytes_in.add(9);
-        let mut picture = Picture::new(table);
+        let mut picture = Picture::new(shared(table));
         picture.epoch = model::Epoch(7);
         let up = NodeStatus { offset: 42, ..NodeStatus::default() };
         picture.nodes = vec![

@@ -1,16 +1,24 @@
-//! The control thread of a server proxy: metadata, settings, the watch over its nodes, questions that one worker
-//! cannot answer, the admin HTTP server, and the ending of it all. Ordinary tokio beside the workers; no request for
-//! data passes through here.
+//! The control side of a server proxy, ordinary tokio beside the workers; no request for data passes through here.
+//!
+//! Two threads. The *control thread* has metadata, roles, leases, settings, the watch over the nodes, and the ending of
+//! it all. The *questions' thread* answers what clients ask that one worker cannot know, and HTTP. So what clients ask,
+//! and however much of it, delays no lease and no view.
 //!
 //! ```text
-//!  workers ──ControlMessage──▶ thread ──WorkerMessage──▶ workers
-//!                                │ ▲
-//!                   tasks ◀──────┘ └── Event (nodes seen, metadata in force)
+//!  workers ──UMCTL──────────────▶ control thread ──orders──▶ workers
+//!     │      control port ─Order─▶  │ ▲  ▲
+//!     │                    tasks ◀──┘ │  └─Order─┐
+//!     │                      └─Event──┘          │
+//!     └──Inquiry──▶ questions' thread (desk, HTTP)┘ ──errands──▶ workers
+//!                       ▲ Picture, DeskCall from the control thread
 //! ```
 
 mod admin;
+mod authority;
 mod clean;
+mod control_port;
 mod event;
+mod fair_queue;
 mod fence;
 mod from_config;
 mod health;
@@ -20,14 +28,19 @@ mod machine_memory;
 mod metadata;
 mod metrics;
 mod node_client;
+mod node_report;
 mod node_status;
 mod node_watch;
 mod nodes;
+mod orders;
 mod picture;
 mod port_claim;
 mod process;
 mod questions;
+mod readiness;
+mod reply_to;
 mod report;
+mod settings;
 mod state;
 mod stopping;
 mod texts;
@@ -35,6 +48,7 @@ mod thread;
 mod umctl;
 mod workers;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use proxy_core::command::CommandTable;
@@ -42,14 +56,19 @@ use proxy_core::engine::{Shared, WriteFences};
 use service::logging::LogControl;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::unbounded_channel;
-use tracing::info;
+use tokio::sync::oneshot;
+use tracing::{info, warn};
 
-use self::metrics::ProxyCollector;
+use self::admin::AdminStart;
+use self::control_port::ControlPort;
 use self::port_claim::PortClaim;
-use self::thread::{Control, Start, VERSION_UNKNOWN};
+use self::process::ProcessFacts;
+use self::questions::{Desk, DeskStart, desk_line};
+use self::thread::{Control, Queues, Start, VERSION_UNKNOWN};
 use self::workers::Workers;
 use crate::RunError;
 use crate::config::ProxyConfig;
+use crate::worker::ControlLine;
 
 /// Runs a server proxy on the calling thread and on threads of its own, until `shutdown` asks it to end and it has
 /// finished what was in flight.
@@ -65,14 +84,17 @@ pub fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), RunError> {
 /// # Errors
 /// As [`run`].
 pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogControl>) -> Result<(), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(RunError::system("starting the control thread's runtime"))?;
+    let control_runtime = runtime()?;
+    let questions_runtime = runtime()?;
     let claim = PortClaim::take(config.address)?;
-    let admin = config.admin_address.map(admin::bind).transpose()?;
-    let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
-    let settings = from_config::settings(&config, claim.address(), admin_address);
+    let admin = config.admin_address.map(bind).transpose()?;
+    let control_port = config.control_address.map(bind).transpose()?;
+    let bound = from_config::Bound {
+        clients: claim.address(),
+        admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+        control: control_port.as_ref().and_then(|listener| listener.local_addr().ok()),
+    };
+    let settings = from_config::settings(&config, &bound);
     let backend_password = from_config::backend_password(&config);
     let shared = Shared {
         table: Arc::new(CommandTable::builtin()),
@@ -83,34 +105,82 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         fences: WriteFences::default(),
     };
     let (asks_sender, asks) = unbounded_channel();
+    let (inquiries_sender, inquiries) = unbounded_channel();
+    let control_line = ControlLine { orders: asks_sender, questions: inquiries_sender };
     let threads = config.thread_number.unsigned();
-    let workers = Workers::start(&claim, &shared, from_config::policy(&config), &asks_sender)?;
+    let workers = Workers::start(&claim, &shared, from_config::policy(&config), &control_line)?;
     info!(
         address = %claim.address(),
         announced = %settings.announce_address,
-        admin = admin_address.map(tracing::field::display),
+        admin = bound.admin.map(tracing::field::display),
+        control = bound.control.map(tracing::field::display),
         workers = threads,
         "serving"
     );
     drop(claim);
+    let process = Arc::new(ProcessFacts::gather());
+    let (desk, calls) = desk_line();
+    let (orders, orders_queue) = orders::queue();
+    let control_password = settings.control_password.clone();
     let start = Start {
         settings,
         node_addresses: config.node_addresses.into_iter().map(|node| node.0).collect(),
-        backend_password,
+        backend_password: backend_password.clone(),
         shared,
         workers,
-        shutdown,
+        shutdown: shutdown.clone(),
         shutdown_timeout: config.shutdown_timeout_ms.duration(),
         log,
+        process: process.clone(),
+        desk: desk.clone(),
     };
-    let stats = start.workers.stats();
-    runtime.block_on(async {
+    let (stats, line) = (start.workers.stats(), start.workers.line());
+    control_runtime.block_on(async {
         let (events_sender, events) = unbounded_channel();
         let (control, picture) = Control::new(start, events_sender);
-        if let Some(listener) = admin {
-            tokio::spawn(admin::serve(listener, ProxyCollector { stats, picture }));
+        if let Some(listener) = control_port {
+            let port = ControlPort { password: control_password.clone(), orders: orders.clone() };
+            tokio::spawn(port.serve(listener));
         }
-        control.run(asks, events).await;
+        let admin = admin.map(|listener| AdminStart {
+            listener,
+            stats: stats.clone(),
+            picture: picture.clone(),
+            line: line.clone(),
+            orders: orders.clone(),
+            desk,
+            shutdown: shutdown.clone(),
+        });
+        let desk = Desk::new(DeskStart { line, stats, picture, orders, process, backend_password, shutdown });
+        let (end, ended) = oneshot::channel();
+        let questions = std::thread::Builder::new().name("questions".to_owned()).spawn(move || {
+            questions_runtime.block_on(async {
+                if let Some(admin) = admin {
+                    tokio::spawn(admin.serve());
+                }
+                desk.run(inquiries, calls, ended).await;
+            });
+        });
+        let questions = questions.map_err(RunError::system("starting the questions' thread"))?;
+        control.run(Queues { events, orders: orders_queue, asks }).await;
+        drop(end);
+        if questions.join().is_err() {
+            warn!("the questions' thread ended by a panic");
+        }
+        Ok(())
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(RunError::system("starting the control side's runtime"))
+}
+
+/// Binds a listener of the control side.
+fn bind(address: SocketAddr) -> Result<TcpListener, RunError> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
     });
-    Ok(())
+    bound.map_err(|error| RunError::Listen(address, error))
 }

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError, NodeReply};
+use super::node_report::NodeReport;
 use super::node_status::{NodeRole, NodeStatus};
 use super::state::{DesiredRole, Order};
 
@@ -27,19 +28,6 @@ const ROLE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const SECTIONS: [&[u8]; 4] = [b"server", b"persistence", b"replication", b"keyspace"];
 /// A node that does not answer for so long is reported as down.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-
-/// What is seen of a node.
-#[derive(Debug)]
-pub(super) enum NodeReport {
-    /// It answers; with the number of the look that was asked for last when this one began.
-    Up(NodeStatus, u64),
-    /// It does not, for this reason.
-    Down(String),
-    /// So many databases it has.
-    Databases(u32),
-    /// Its reply to COMMAND.
-    Commands(NodeReply),
-}
 
 /// What the watch is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

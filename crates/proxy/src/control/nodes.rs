@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::event::Event;
 use super::node_status::NodeStatus;
 use super::node_watch::{NodeWatch, Wanted};
+use super::readiness::Look;
 use super::state::Order;
 
 /// How a node is.
@@ -149,12 +150,14 @@ impl Nodes {
         !self.nodes.values().any(is_due)
     }
 
-    /// Whether all that answer are what they were told to be, but for those that started anew and stay out of service.
+    /// Whether each has been looked at, and all that answer are what they were told to be, but for those that started
+    /// anew and stay out of service.
     pub(super) fn all_in_role(&self, order: impl Fn(&Address) -> Option<Order>) -> bool {
         self.nodes.iter().all(|(address, node)| match (&node.health, order(address)) {
             (Health::Up(status), Some(order)) => {
                 status.restarted || status.loading || status.has_role(&order.role)
             }
+            (Health::Unknown, _) => false,
             _ => true,
         })
     }
@@ -164,6 +167,16 @@ impl Nodes {
         self.nodes
             .iter()
             .map(|(address, node)| (address, Seen { health: &node.health, answered: node.answered }))
+    }
+
+    /// What a look at a node showed.
+    pub(super) fn look_at(&self, address: &Address, now: Instant) -> Look {
+        match self.nodes.get(address) {
+            Some(Node { health: Health::Up(status), answered, .. }) if !status.loading => {
+                Look::Answered(now.saturating_duration_since(*answered))
+            }
+            _ => Look::Silent,
+        }
     }
 
     /// Notes how many databases a node has.

@@ -40,11 +40,6 @@ impl ProcessFacts {
         let started_us = unix_us();
         ProcessFacts { os, run_id: run_id(started_us), started_ms: started_us / 1000 }
     }
-
-    /// Unix time in µs.
-    pub(super) fn now_us(&self) -> u64 {
-        unix_us()
-    }
 }
 
 impl ProcessUse {
@@ -74,7 +69,8 @@ fn cpu_us() -> Option<(u64, u64)> {
     Some((ticks.next()?? * TICK_US, ticks.next()?? * TICK_US))
 }
 
-fn unix_us() -> u64 {
+/// Unix time in µs.
+pub(super) fn unix_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -6,11 +6,12 @@ use proxy_core::stats::Snapshot;
 
 use super::node_status::{NodeLink, NodeRole};
 use super::nodes::{Health, Nodes};
+use super::readiness::Readiness;
 use super::state::ClusterState;
 
 /// Cluster, replication and migration.
-pub(super) fn all(cluster: &ClusterState, nodes: &Nodes) -> String {
-    let mut text = clusters(cluster);
+pub(super) fn all(cluster: &ClusterState, nodes: &Nodes, readiness: &Readiness) -> String {
+    let mut text = clusters(cluster, readiness);
     text += "\r\n";
     text += &replication(cluster, nodes);
     text += "\r\n# Migration\r\n";
@@ -22,9 +23,9 @@ pub(super) fn all(cluster: &ClusterState, nodes: &Nodes) -> String {
     text
 }
 
-fn clusters(cluster: &ClusterState) -> String {
+fn clusters(cluster: &ClusterState, readiness: &Readiness) -> String {
     let mut text = "# Cluster\r\n".to_owned();
-    line(&mut text, "ready", &u8::from(cluster.is_ready()));
+    line(&mut text, "ready", &u8::from(readiness.is_ready()));
     line(&mut text, "epoch", &cluster.epoch());
     if let Some(view) = cluster.view() {
         line(&mut text, "name", &view.cluster);

@@ -175,6 +175,11 @@ impl ClusterState {
         self.view.as_deref()
     }
 
+    /// View and roles that were accepted last, to be kept.
+    pub(super) fn accepted(&self) -> (Option<Arc<View>>, Option<Arc<SetRepl>>) {
+        (self.view.clone(), self.roles.clone())
+    }
+
     /// The roles that were accepted last.
     pub(super) fn roles(&self) -> Option<&SetRepl> {
         self.roles.as_deref()
@@ -190,10 +195,18 @@ impl ClusterState {
         union(local)
     }
 
-    /// What the workers need of the accepted metadata; until when they hold what waits for another owner.
-    pub(super) fn worker_view(&self, settings: &Settings, hold_until_us: u64) -> Option<Arc<WorkerView>> {
+    /// What the workers need of the accepted metadata; until when they hold what waits for another owner, and which
+    /// nodes do not answer.
+    pub(super) fn worker_view(
+        &self,
+        settings: &Settings,
+        hold_until_us: u64,
+        silent: &[Address],
+    ) -> Option<Arc<WorkerView>> {
         let (view, roles) = (self.view()?, self.roles());
-        let replies = Arc::new(ClusterReplies::new(view, roles, &self.announced, settings));
+        let mut replies = ClusterReplies::new(view, roles, &self.announced, settings);
+        replies.set_slots_failing(self.slots_of(silent));
+        let replies = Arc::new(replies);
         let mut routes = RouteTable::new(view, roles);
         if !self.held.is_empty() {
             routes.hold(&self.held);
@@ -224,6 +237,14 @@ impl ClusterState {
         let told = self.roles()?.roles.iter().find(|role| role.node == *node)?;
         let peer = told.peers.first().map(|peer| peer.node.clone());
         Some(Order { role, cluster: told.cluster.clone(), peer, forced: self.forced })
+    }
+
+    /// How many slots these nodes own.
+    fn slots_of(&self, nodes: &[Address]) -> usize {
+        let Some(view) = self.view() else { return 0 };
+        let owned =
+            view.local.iter().filter(|node| nodes.contains(&node.address)).flat_map(|node| &node.slots);
+        union(owned).iter().map(|range| range.last().index() - range.first().index() + 1).sum()
     }
 
     /// The nodes beside this proxy that own slots.

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use model::Address;
 use proxy_core::settings::Secret;
 use resp::Value;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError};
-use super::thread::Control;
-use super::workers::{ReplyTo, WorkersLine};
+use super::reply_to::ReplyTo;
+use super::workers::WorkersLine;
 
 /// How long requests in flight are waited for before they are answered with an error. A node that lives answers
 /// within a few milliseconds.
@@ -50,77 +51,85 @@ pub(super) struct Settling {
     stopped: BTreeMap<Address, bool>,
 }
 
+/// What settling needs of the control thread.
+#[derive(Debug)]
+pub(super) struct SettleTools {
+    /// Where its tasks report.
+    pub(super) events: UnboundedSender<Event>,
+    /// The workers.
+    pub(super) line: WorkersLine,
+    /// The nodes' password.
+    pub(super) password: Option<Secret>,
+}
+
 impl Settling {
     /// Whether this node has lost its slots, and a replica had acknowledged everything after that.
     pub(super) fn is_replicated(&self, node: &Address) -> bool {
         self.stopped.get(node).copied().unwrap_or(false)
     }
-}
 
-impl Control {
-    /// Metadata is in force: who sent it is answered when the nodes show it.
-    pub(super) fn settle(&mut self, to: ReplyTo, reply: Vec<u8>) {
-        let owners = self.cluster.owners();
-        let before = std::mem::replace(&mut self.settling.owners, owners.clone());
-        self.settling.stopped.retain(|node, _| !owners.contains(node));
-        let lost: Vec<Address> = before.into_iter().filter(|node| !owners.contains(node)).collect();
-        self.settling.waiting.push((to, reply));
-        self.settling.serial += 1;
-        let (events, serial) = (self.events.clone(), self.settling.serial);
+    /// Whether primaries are still being stopped.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping > 0
+    }
+
+    /// Metadata is in force by which `owners` have slots: whoever sent it is answered when the nodes show it. Primaries
+    /// that have lost theirs are stopped; false if there is none.
+    pub(super) fn begin(
+        &mut self,
+        owners: Vec<Address>,
+        answer: (ReplyTo, Vec<u8>),
+        tools: SettleTools,
+    ) -> bool {
+        self.stopped.retain(|node, _| !owners.contains(node));
+        let before = std::mem::replace(&mut self.owners, owners);
+        let lost: Vec<Address> = before.into_iter().filter(|node| !self.owners.contains(node)).collect();
+        self.waiting.push(answer);
+        self.serial += 1;
+        let (events, serial) = (tools.events.clone(), self.serial);
         tokio::spawn(async move {
             tokio::time::sleep(SETTLE_MAX).await;
             // The control thread outlives its tasks.
             let _ = events.send(Event::SettledAnyway(serial));
         });
         if lost.is_empty() {
-            return self.nodes.look();
+            return false;
         }
-        self.settling.stopping += 1;
-        let stop =
-            Stop { nodes: lost.into(), line: self.workers.line(), password: self.backend_password.clone() };
-        let events = self.events.clone();
+        self.stopping += 1;
+        let SettleTools { events, line, password } = tools;
+        let stop = Stop { nodes: lost.into(), line, password };
         tokio::spawn(async move {
             let stopped = stop.run().await;
             let _ = events.send(Event::Stopped(stopped));
         });
+        true
     }
 
     /// Primaries were stopped.
     pub(super) fn note_stopped(&mut self, stopped: BTreeMap<Address, bool>) {
-        self.settling.stopping -= 1;
-        let owners = &self.settling.owners;
-        self.settling.stopped.extend(stopped.into_iter().filter(|(node, _)| !owners.contains(node)));
-        self.nodes.look();
-    }
-
-    /// Coordinators hear of metadata when primaries have stopped and all nodes were looked at under it.
-    pub(super) fn tell_epochs(&mut self) {
-        if self.settling.stopping > 0 || !self.nodes.all_looked() {
-            return;
-        }
-        self.told_epochs = (self.cluster.epoch(), self.cluster.roles_epoch());
-        if self.nodes.all_in_role(|node| self.cluster.order(node)) {
-            self.answer_settled();
-        }
+        self.stopping -= 1;
+        let owners = &self.owners;
+        self.stopped.extend(stopped.into_iter().filter(|(node, _)| !owners.contains(node)));
     }
 
     /// What was waited for takes too long; whoever waits may ask how it is.
-    pub(super) fn settled_anyway(&mut self, serial: u64) {
-        if serial == self.settling.serial {
-            self.answer_settled();
+    pub(super) fn answer_anyway(&mut self, serial: u64) {
+        if serial == self.serial {
+            self.answer();
         }
     }
 
-    fn answer_settled(&mut self) {
-        for (to, reply) in self.settling.waiting.drain(..) {
+    /// Answers everybody who waits.
+    pub(super) fn answer(&mut self) {
+        for (to, reply) in self.waiting.drain(..) {
             to.send(reply);
         }
     }
+}
 
-    /// Until when clients wait for slots that have no owner from now on.
-    pub(super) fn hold_from_now(&mut self) {
-        self.hold_until = Some(Instant::now() + HOLD);
-    }
+/// Until when clients wait for slots that have no owner from now on.
+pub(super) fn hold_from_now() -> Instant {
+    Instant::now() + HOLD
 }
 
 /// The stopping of some primaries.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::Address;
 
+use super::authority::Lack;
 use super::node_client::NodeError;
 
 /// A scan for the keys of a slot found too many of them.
@@ -42,4 +43,18 @@ pub(super) fn wait_failed(node: &Address, error: &NodeError) -> String {
 /// SETCLUSTER was carried out, but for these settings.
 pub(super) fn ignored_config(fields: &[String]) -> String {
     format!("OK, but unknown CONFIG fields were ignored: {}", fields.join(", "))
+}
+
+/// More operators ask at a time than are answered.
+pub(super) const TOO_MANY_CALLS: &str = "ERR too many operators are asking at a time; ask again";
+
+/// Another command than the control port knows.
+pub(super) const NOT_ON_CONTROL_PORT: &str =
+    "ERR the control port knows AUTH, PING and UMCTL only; clients' commands go to the proxy's `address`";
+/// A request that is longer than the control port takes.
+pub(super) const CONTROL_REQUEST_TOO_LARGE: &str = "ERR the request is longer than the control port takes";
+
+/// Something that only operators may do, asked for by somebody else.
+pub(super) fn not_an_operator(what: &str, lack: Lack) -> String {
+    format!("NOPERM {what} is for operators: {lack}")
 }

@@ -3,41 +3,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use model::{Address, Epoch};
 use proxy_core::engine::{Question, Shared};
 use proxy_core::routing::WorkerView;
 use proxy_core::settings::{Secret, Settings};
-use proxy_core::slowlog::SlowLog;
 use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
+use super::authority::{self, Lack};
 use super::event::Event;
-use super::fence::{Attachments, monotonic_us};
+use super::fair_queue::FairQueue;
+use super::fence::{Fences, monotonic_us};
 use super::heartbeat::Heartbeat;
 use super::lease::Lease;
 use super::node_client::NodeReply;
-use super::node_watch::NodeReport;
+use super::node_report::NodeReport;
 use super::nodes::{Health, Nodes};
+use super::orders::Order;
 use super::picture::Picture;
 use super::process::ProcessFacts;
-use super::questions::counts::Counts;
-use super::questions::slot_keys::SCANS_MAX;
-use super::questions::wait::Waits;
+use super::questions::DeskLine;
+use super::readiness::{Look, Readiness};
 use super::state::ClusterState;
-use super::stopping::Settling;
+use super::stopping::{SettleTools, Settling};
 use super::workers::{Answers, Workers};
-use crate::worker::ControlMessage;
+use crate::worker::SessionAsk;
 
-/// Between two readings of the workers' counters, for rates.
-const READING_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks at whether the nodes have answered lately.
+const READINESS_INTERVAL: Duration = Duration::from_millis(100);
 /// While draining: between two looks at whether the workers have ended.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// The version that clients are told before a node has said its own: that of the built-in command table.
@@ -53,6 +53,25 @@ pub(super) struct Start {
     pub(super) shutdown: Shutdown,
     pub(super) shutdown_timeout: Duration,
     pub(super) log: Option<LogControl>,
+    pub(super) process: Arc<ProcessFacts>,
+    pub(super) desk: DeskLine,
+}
+
+/// What is asked of the control thread and what it is told, each in a queue of its own.
+pub(super) struct Queues {
+    /// What its own tasks tell it: leases and views depend on that.
+    pub(super) events: UnboundedReceiver<Event>,
+    /// Orders of operators who do not ask through a worker.
+    pub(super) orders: Receiver<Order>,
+    /// UMCTL of sessions.
+    pub(super) asks: UnboundedReceiver<SessionAsk>,
+}
+
+/// UMCTL of sessions that waits: operators' before everybody else's, and of each one session after the other.
+#[derive(Default)]
+struct Lanes {
+    operators: FairQueue<SessionAsk>,
+    others: FairQueue<SessionAsk>,
 }
 
 /// A heartbeat that ends when it is dropped.
@@ -73,25 +92,22 @@ pub(super) struct Control {
     pub(super) shared: Shared,
     pub(super) workers: Workers,
     pub(super) nodes: Nodes,
-    pub(super) slowlog: SlowLog,
-    pub(super) counts: Counts,
-    pub(super) process: ProcessFacts,
     pub(super) shutdown: Shutdown,
     pub(super) log: Option<LogControl>,
-    /// Permits for scans of whole nodes.
-    pub(super) scans: Arc<Semaphore>,
-    pub(super) waits: Waits,
+    pub(super) desk: DeskLine,
+    pub(super) readiness: Readiness,
+    /// `settings`, for onlookers.
+    pub(super) shown_settings: Arc<Settings>,
     pub(super) backend_password: Option<Secret>,
     pub(super) events: UnboundedSender<Event>,
     pub(super) lease: Lease,
-    pub(super) attachments: Attachments,
     /// Of each primary that has slots here.
     heartbeats: BTreeMap<Address, HeartbeatTask>,
     /// The epochs of view and roles that coordinators are told: all nodes were looked at since these were in force.
     pub(super) told_epochs: (Epoch, Epoch),
     pub(super) settling: Settling,
-    /// Until when each node that has slots takes writes, as the workers see it.
-    pub(super) fences: BTreeMap<Address, Arc<AtomicU64>>,
+    /// Until when each node that has slots takes writes.
+    pub(super) fences: Fences,
     /// Until when clients wait for slots that have no owner; none where there are none.
     pub(super) hold_until: Option<Instant>,
     node_addresses: BTreeSet<Address>,
@@ -103,30 +119,26 @@ impl Control {
     /// A control thread that watches the nodes it is told of beforehand; and the picture that it keeps current for
     /// those who only look. To be called inside the runtime.
     pub(super) fn new(start: Start, events: UnboundedSender<Event>) -> (Control, watch::Receiver<Picture>) {
-        let (picture, onlookers) = watch::channel(Picture::new(start.shared.table.clone()));
-        let process = ProcessFacts::gather();
+        let (picture, onlookers) = watch::channel(Picture::new(start.shared.clone()));
         let mut control = Control {
             cluster: ClusterState::new(start.settings.announce_address.clone()),
             nodes: Nodes::new(start.backend_password.clone(), events.clone()),
+            shown_settings: Arc::new(start.settings.clone()),
             settings: start.settings,
             shared: start.shared,
             workers: start.workers,
-            slowlog: SlowLog::default(),
-            counts: Counts::default(),
             shutdown: start.shutdown,
             log: start.log,
-            scans: Arc::new(Semaphore::new(SCANS_MAX)),
-            waits: Waits::default(),
+            desk: start.desk,
+            readiness: Readiness::NoCluster,
             backend_password: start.backend_password,
             events,
-            attachments: Attachments::default(),
             heartbeats: BTreeMap::new(),
-            lease: Lease::new(&process.run_id, Instant::now()),
+            lease: Lease::new(&start.process.run_id, Instant::now()),
             told_epochs: (Epoch::default(), Epoch::default()),
             settling: Settling::default(),
-            fences: BTreeMap::new(),
+            fences: Fences::default(),
             hold_until: None,
-            process,
             node_addresses: start.node_addresses,
             shutdown_timeout: start.shutdown_timeout,
             picture,
@@ -137,27 +149,32 @@ impl Control {
     }
 
     /// Serves until told to end and the workers have ended.
-    pub(super) async fn run(
-        mut self,
-        mut asks: UnboundedReceiver<ControlMessage>,
-        mut events: UnboundedReceiver<Event>,
-    ) {
+    ///
+    /// What its tasks tell it comes first, because fences follow from it and it is little; then orders from beside the
+    /// workers; then UMCTL of operators' sessions, and when there is none of that, what others ask. After each question
+    /// of a session the tasks get their turn.
+    pub(super) async fn run(mut self, mut queues: Queues) {
         let shutdown = self.shutdown.clone();
-        let mut readings = interval(READING_INTERVAL);
+        let mut readiness_looks = interval(READINESS_INTERVAL);
         let mut looks = interval(DRAIN_LOOK_INTERVAL);
+        let mut lanes = Lanes::default();
         let mut deadline = None;
         loop {
+            while let Ok(asked) = queues.asks.try_recv() {
+                self.sort(asked, &mut lanes);
+            }
             tokio::select! {
-                Some(message) = asks.recv() => self.asked(message),
-                Some(event) = events.recv() => self.happened(event),
-                _ = readings.tick() => self.counts.read(&self.workers.snapshot(), self.process.now_us() / 1000),
+                biased;
+                Some(event) = queues.events.recv() => self.happened(event),
+                Some(order) = queues.orders.recv() => self.ordered(order),
+                () = shutdown.reached(Phase::Stopping), if deadline.is_some() => break,
                 () = shutdown.reached(Phase::Draining), if deadline.is_none() => {
                     info!(within = ?self.shutdown_timeout, "draining");
                     deadline = Some(Instant::now() + self.shutdown_timeout);
                     self.workers.drain();
                     self.publish();
                 }
-                () = shutdown.reached(Phase::Stopping), if deadline.is_some() => break,
+                _ = readiness_looks.tick() => self.look_at_readiness(),
                 _ = looks.tick(), if deadline.is_some() => {
                     if self.workers.have_ended() {
                         break;
@@ -167,6 +184,11 @@ impl Control {
                         break;
                     }
                 }
+                Some(asked) = lanes.next() => {
+                    self.asked(asked);
+                    tokio::task::yield_now().await;
+                }
+                Some(asked) = queues.asks.recv() => self.sort(asked, &mut lanes),
             }
         }
         self.workers.stop();
@@ -174,18 +196,63 @@ impl Control {
         info!("stopped");
     }
 
-    fn asked(&mut self, message: ControlMessage) {
-        let (worker, ask) = match message {
-            ControlMessage::Ask { worker, ask } => (worker, *ask),
-            ControlMessage::Slow(entry) => return self.slowlog.push(*entry, self.settings.slowlog_len),
+    fn sort(&self, asked: SessionAsk, lanes: &mut Lanes) {
+        let lane = match self.authority(&asked) {
+            Ok(()) => &mut lanes.operators,
+            Err(_) => &mut lanes.others,
         };
-        let to = self.workers.reply_to(worker, ask.place);
-        match ask.question {
-            Question::Umctl(args) => self.answer_umctl(&args, to),
-            Question::Local(request) => self.answer_local(*request, &ask.profile, to),
-            Question::CountKeysInSlot(slot) => self.count_keys_in_slot(slot, ask.profile.db, to),
-            Question::KeysInSlot { slot, count } => self.keys_in_slot(slot, count, ask.profile.db, to),
+        lane.push(asked.ask.profile.id, asked);
+    }
+
+    fn authority(&self, asked: &SessionAsk) -> Result<(), Lack> {
+        authority::of_session(&asked.ask.profile, self.settings.control_password.as_ref())
+    }
+
+    fn asked(&mut self, asked: SessionAsk) {
+        let authority = self.authority(&asked);
+        let to = self.workers.line().order_reply_to(asked.worker, asked.ask.place);
+        match asked.ask.question {
+            Question::Umctl(args) => self.answer_umctl(&args, authority, to),
+            Question::Local(_) | Question::CountKeysInSlot(_) | Question::KeysInSlot { .. } => {
+                unreachable!("clients' questions go to the questions' thread")
+            }
         }
+    }
+
+    fn ordered(&mut self, order: Order) {
+        match order {
+            Order::Umctl(args, to) => self.answer_umctl(&args, Ok(()), to),
+            Order::Settings(pairs, to) => self.set_settings(&pairs, to),
+        }
+    }
+
+    /// Tells the workers when the nodes that own slots stop answering, and when they begin again.
+    fn look_at_readiness(&mut self) {
+        if self.readiness_changes() {
+            self.publish();
+        }
+    }
+
+    fn readiness_changes(&mut self) -> bool {
+        let (owners, now) = (self.cluster.owners(), Instant::now());
+        let lease = self.lease.limit();
+        let look = |owner: &Address| match self.fences.attachments.is_stopped(owner, lease, now) {
+            true => Look::Fenced,
+            false => self.nodes.look_at(owner, now),
+        };
+        let looks = owners.iter().map(|owner| (owner, look(owner)));
+        let readiness = Readiness::of(self.cluster.is_ready(), looks);
+        if readiness == self.readiness {
+            return false;
+        }
+        let told = self.readiness.unserved() != readiness.unserved();
+        info!(from = %self.readiness, to = %readiness, "readiness");
+        self.readiness = readiness;
+        if told {
+            self.shared.view = self.worker_view();
+            self.workers.update(&self.shared);
+        }
+        true
     }
 
     fn happened(&mut self, event: Event) {
@@ -194,18 +261,27 @@ impl Control {
                 self.cluster.applied();
                 self.follow_primaries();
                 info!(epoch = %self.cluster.epoch(), roles = %self.cluster.roles_epoch(), "metadata is in force");
-                self.settle(to, reply);
+                let owners = self.cluster.owners();
+                let tools = SettleTools {
+                    events: self.events.clone(),
+                    line: self.workers.line(),
+                    password: self.backend_password.clone(),
+                };
+                if !self.settling.begin(owners, (to, reply), tools) {
+                    self.nodes.look();
+                }
                 self.tell_epochs();
             }
             Event::Acknowledged(primary, asked) => {
-                self.attachments.acknowledged(&primary, asked);
+                self.fences.attachments.acknowledged(&primary, asked);
                 return self.set_fence();
             }
             Event::Stopped(stopped) => {
-                self.note_stopped(stopped);
+                self.settling.note_stopped(stopped);
+                self.nodes.look();
                 self.tell_epochs();
             }
-            Event::SettledAnyway(serial) => return self.settled_anyway(serial),
+            Event::SettledAnyway(serial) => return self.settling.answer_anyway(serial),
             Event::Node(address, report) => self.node_reported(&address, report),
         }
         self.publish();
@@ -225,6 +301,22 @@ impl Control {
             });
         }
         self.set_fence();
+    }
+
+    /// Coordinators hear of metadata when primaries have stopped and all nodes were looked at under it.
+    fn tell_epochs(&mut self) {
+        if self.settling.is_stopping() || !self.nodes.all_looked() {
+            return;
+        }
+        self.told_epochs = (self.cluster.epoch(), self.cluster.roles_epoch());
+        if self.nodes.all_in_role(|node| self.cluster.order(node)) {
+            self.settling.answer();
+        }
+    }
+
+    /// Gives the workers the time until which each primary may be written to.
+    pub(super) fn set_fence(&mut self) {
+        self.fences.set(self.cluster.owners(), self.lease.limit());
     }
 
     fn node_reported(&mut self, address: &Address, report: NodeReport) {
@@ -277,22 +369,27 @@ impl Control {
     pub(super) fn push_metadata(&mut self) -> Answers<()> {
         self.follow_nodes();
         self.set_fence();
-        self.shared.fences = self.write_fences();
+        self.shared.fences = self.fences.for_workers();
         self.shared.view = self.worker_view();
+        self.publish();
         self.workers.update(&self.shared)
     }
 
-    /// Settings or what is known of the nodes changed: the workers get it.
+    /// Settings or what is known of the nodes changed: the workers get it. The view stays what it is: the form of
+    /// addresses in it is the only setting that it depends on.
     pub(super) fn push_settings(&mut self) -> Answers<()> {
         let settings = Settings { databases: self.databases(), ..self.settings.clone() };
+        let other_form = settings.cluster_nodes_version != self.shared.settings.cluster_nodes_version;
         self.shared.settings = Arc::new(settings);
-        self.shared.view = self.worker_view();
+        if other_form {
+            self.shared.view = self.worker_view();
+        }
         self.workers.update(&self.shared)
     }
 
     fn worker_view(&self) -> Option<Arc<WorkerView>> {
         let hold_until_us = self.hold_until.map_or(0, monotonic_us);
-        self.cluster.worker_view(&self.shared.settings, hold_until_us)
+        self.cluster.worker_view(&self.shared.settings, hold_until_us, &self.readiness.unserved())
     }
 
     fn follow_nodes(&mut self) {
@@ -302,16 +399,31 @@ impl Control {
     }
 
     /// Shows the onlookers what there is now.
-    pub(super) fn publish(&self) {
-        let draining = self.shutdown.phase() >= Phase::Draining;
+    pub(super) fn publish(&mut self) {
+        self.readiness_changes();
+        let (view, roles) = self.cluster.accepted();
         self.picture.send_replace(Picture {
             epoch: self.cluster.epoch(),
             roles_epoch: self.cluster.roles_epoch(),
-            ready: self.cluster.is_ready() && !draining,
-            draining,
-            table: self.shared.table.clone(),
+            readiness: self.readiness.clone(),
+            draining: self.shutdown.phase() >= Phase::Draining,
+            shared: self.shared.clone(),
+            settings: self.shown_settings.clone(),
+            view,
+            roles,
             nodes: self.nodes.iter().map(|(address, health)| (address.clone(), health.clone())).collect(),
+            primaries: self.cluster.primaries(),
         });
+    }
+}
+
+impl Lanes {
+    /// The next question; waits for ever where there is none.
+    async fn next(&mut self) -> Option<SessionAsk> {
+        match self.operators.pop().or_else(|| self.others.pop()) {
+            Some(asked) => Some(asked),
+            None => std::future::pending().await,
+        }
     }
 }
 

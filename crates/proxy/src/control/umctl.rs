@@ -65,6 +65,8 @@ pub(super) enum UmctlError {
 /// The reply to UMCTL HELP.
 pub(super) const HELP: &[&str] = &[
     "UMCTL <subcommand> [<arg> ...]. Subcommands are:",
+    "AUTH <control password>",
+    "    Say that this connection is an operator's, who may use what changes something.",
     "SETCLUSTER v2 <epoch> <flags> <cluster> [<node> <slots>]... [PEER [<proxy> <slots>]...] [CONFIG <field> <value>...]",
     "    Replace this proxy's view of its cluster.",
     "SETREPL <epoch> <flags> (master|replica <cluster> <node> <n> (<peer node> <peer proxy>)*n)...",
@@ -161,6 +163,30 @@ fn slowlog(sub: &[u8], rest: &[&[u8]]) -> Result<Umctl, UmctlError> {
         _ => return Err(UmctlError::Unknown(sub.to_vec())),
     };
     Ok(Umctl::Slowlog(request))
+}
+
+impl Umctl {
+    /// What of it only operators may ask for, by its name: whatever changes something.
+    pub(super) fn operators_part(&self) -> Option<&'static str> {
+        match self {
+            Umctl::SetCluster(_) => Some("UMCTL SETCLUSTER"),
+            Umctl::SetRepl(_) => Some("UMCTL SETREPL"),
+            Umctl::Health(Some(_)) => Some("UMCTL HEALTH LEASE"),
+            Umctl::Clean(_) => Some("UMCTL CLEAN"),
+            Umctl::Slowlog(SlowlogRequest::Reset) => Some("UMCTL SLOWLOG RESET"),
+            Umctl::Shutdown => Some("UMCTL SHUTDOWN"),
+            Umctl::ListCluster
+            | Umctl::GetEpoch
+            | Umctl::Info
+            | Umctl::InfoRepl
+            | Umctl::InfoMgr
+            | Umctl::Health(None)
+            | Umctl::Stats
+            | Umctl::Ready
+            | Umctl::Slowlog(SlowlogRequest::Get(_) | SlowlogRequest::Len)
+            | Umctl::Help => None,
+        }
+    }
 }
 
 impl UmctlError {

@@ -1,4 +1,4 @@
-//! All workers together: what the control thread says to each of them.
+//! All workers together: what the control side says to each of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,15 +6,15 @@ use std::time::Duration;
 use model::Address;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
-use proxy_core::stats::{Snapshot, WorkerStats};
-use tokio::sync::mpsc::UnboundedSender;
+use proxy_core::stats::WorkerStats;
 use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::port_claim::PortClaim;
+use super::reply_to::ReplyTo;
 use crate::RunError;
 use crate::worker::{
-    ControlMessage, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage, WorkerStart,
+    ControlLine, Errand, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage, WorkerStart,
 };
 
 /// A worker that has not answered for so long is taken for stuck, and its part of an answer is left out.
@@ -41,27 +41,54 @@ impl WorkersLine {
         self.ask(|answer| WorkerMessage::CutOff(nodes.clone(), answer))
     }
 
+    /// The sessions of all workers, asked for piece by piece, so that no worker is held up by many of them. Those of a
+    /// worker that is stuck are left out.
+    pub(super) async fn sessions(&self) -> Vec<SessionLine> {
+        let mut lines = Vec::new();
+        for mailbox in &self.0 {
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let (answer, answered) = oneshot::channel();
+                mailbox.run(Errand::List(place, answer));
+                let Ok(Ok(piece)) = tokio::time::timeout(ANSWER_LIMIT, answered).await else { break };
+                lines.extend(piece.lines);
+                from = piece.next;
+            }
+        }
+        lines
+    }
+
+    /// Closes the sessions that the filter picks; the client `asker` gets its replies first.
+    pub(super) fn kill(&self, asker: Option<u64>, filter: &SessionFilter) -> Answers<usize> {
+        self.each(|mailbox, answer| mailbox.run(Errand::Kill { filter: filter.clone(), asker, answer }))
+    }
+
+    /// Sets or ends a pause.
+    pub(super) fn pause(&self, pause: Option<Pause>) {
+        self.0.iter().for_each(|mailbox| mailbox.send(WorkerMessage::Pause(pause)));
+    }
+
+    /// Where an answer to UMCTL goes: it is delivered before anything that clients ask for.
+    pub(super) fn order_reply_to(&self, worker: usize, place: ReplyPlace) -> ReplyTo {
+        ReplyTo::Operator(self.0[worker].clone(), place)
+    }
+
+    /// Where an answer to a client's question goes.
+    pub(super) fn reply_to(&self, worker: usize, place: ReplyPlace) -> ReplyTo {
+        ReplyTo::Client(self.0[worker].clone(), place)
+    }
+
     fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Answers<T> {
+        self.each(|mailbox, answer| mailbox.send(message(answer)))
+    }
+
+    fn each<T>(&self, send: impl Fn(&Mailbox, oneshot::Sender<T>)) -> Answers<T> {
         let ask = |mailbox: &Mailbox| {
             let (answer, answered) = oneshot::channel();
-            mailbox.send(message(answer));
+            send(mailbox, answer);
             answered
         };
         Answers(self.0.iter().map(ask).collect())
-    }
-}
-
-/// Where the answer to a question goes.
-#[derive(Debug, Clone)]
-pub(super) struct ReplyTo {
-    mailbox: Mailbox,
-    place: ReplyPlace,
-}
-
-impl ReplyTo {
-    /// Sends the answer. If the worker has ended, so has the session that asked.
-    pub(super) fn send(&self, reply: Vec<u8>) {
-        self.mailbox.send(WorkerMessage::Reply(self.place, reply));
     }
 }
 
@@ -99,7 +126,7 @@ impl Workers {
         claim: &PortClaim,
         shared: &Shared,
         policy: Policy,
-        control: &UnboundedSender<ControlMessage>,
+        control: &ControlLine,
     ) -> Result<Workers, RunError> {
         let totals = Arc::new(Totals::default());
         let mut started = Workers { workers: Vec::new() };
@@ -136,39 +163,14 @@ impl Workers {
         self.workers.iter().map(|worker| worker.stats.clone()).collect()
     }
 
-    /// The counters of all, now.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot::of(self.workers.iter().map(|worker| &*worker.stats))
-    }
-
     /// A line to all of them.
     pub(super) fn line(&self) -> WorkersLine {
         WorkersLine(self.workers.iter().map(|worker| worker.mailbox.clone()).collect())
     }
 
-    /// Where an answer to this worker's question goes.
-    pub(super) fn reply_to(&self, worker: usize, place: ReplyPlace) -> ReplyTo {
-        ReplyTo { mailbox: self.workers[worker].mailbox.clone(), place }
-    }
-
     /// Gives all of them new shared state. States are taken over in the order in which they were sent.
     pub(super) fn update(&self, shared: &Shared) -> Answers<()> {
-        self.ask(|answer| WorkerMessage::Update(shared.clone(), answer))
-    }
-
-    /// Their sessions.
-    pub(super) fn sessions(&self) -> Answers<Vec<SessionLine>> {
-        self.ask(WorkerMessage::List)
-    }
-
-    /// Closes the sessions that the filter picks; the client `asker` gets its replies first.
-    pub(super) fn kill(&self, asker: u64, filter: &SessionFilter) -> Answers<usize> {
-        self.ask(|answer| WorkerMessage::Kill { filter: filter.clone(), asker, answer })
-    }
-
-    /// Sets or ends a pause.
-    pub(super) fn pause(&self, pause: Option<Pause>) {
-        self.tell(|| WorkerMessage::Pause(pause));
+        self.line().ask(|answer| WorkerMessage::Update(shared.clone(), answer))
     }
 
     /// No more clients; each worker ends when its last session has what is due to it.
@@ -197,10 +199,6 @@ impl Workers {
         for worker in &self.workers {
             worker.mailbox.send(message());
         }
-    }
-
-    fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> WorkerMessage) -> Answers<T> {
-        self.line().ask(message)
     }
 }
 

@@ -57,6 +57,6 @@ impl EventLoop {
         if self.sessions.len() <= id.index() {
             self.sessions.resize_with(id.index() + 1, || None);
         }
-        self.sessions[id.index()] = Some(SessionSocket { id, socket, unread: false });
+        self.sessions[id.index()] = Some(SessionSocket { id, socket, unread: false, ended: false });
     }
 }

@@ -3,11 +3,12 @@
 use std::sync::atomic::Ordering;
 
 use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
+use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::event_loop::{BackendSocket, EventLoop};
 use super::registration::{Source, register};
-use super::{ControlMessage, sockets};
+use super::{SessionAsk, sockets};
 
 impl EventLoop {
     pub(super) fn act(&mut self) {
@@ -32,13 +33,11 @@ impl EventLoop {
                         self.again.push(Source::Session(id));
                     }
                 }
-                // The control thread outlives the workers.
                 Action::Control(ask) => {
-                    let _ = self.control.send(ControlMessage::Ask { worker: self.index, ask });
+                    let left = ask.question.takes_long().then(|| self.patience(ask.place.session));
+                    self.control.ask(SessionAsk { worker: self.index, ask, left });
                 }
-                Action::Slow(entry) => {
-                    let _ = self.control.send(ControlMessage::Slow(entry));
-                }
+                Action::Slow(entry) => self.control.slow(entry),
             }
         }
     }
@@ -104,6 +103,24 @@ impl EventLoop {
         }
     }
 
+    /// What ends when the session's client leaves. A session waits for one such answer at a time.
+    fn patience(&mut self, id: SessionId) -> oneshot::Receiver<()> {
+        let (patience, left) = oneshot::channel();
+        let stays = self.session_socket(id).is_some_and(|session| !session.ended);
+        if stays {
+            self.patient.insert(id, patience);
+        }
+        left
+    }
+
+    /// The client has closed its end, or the connection broke: it waits for nothing any more.
+    pub(super) fn client_left(&mut self, id: SessionId) {
+        if let Some(session) = self.session_socket(id) {
+            session.ended = true;
+            self.patient.remove(&id);
+        }
+    }
+
     pub(super) fn drop_session(&mut self, id: SessionId) {
         if self.close_session_socket(id) {
             self.engine.session_closed(id);
@@ -112,6 +129,7 @@ impl EventLoop {
 
     /// Closes a client's socket; false if it was closed before.
     fn close_session_socket(&mut self, id: SessionId) -> bool {
+        self.patient.remove(&id);
         let closed = self.session_socket(id).is_some();
         if closed {
             self.sessions[id.index()] = None;

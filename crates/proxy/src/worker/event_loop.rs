@@ -3,6 +3,7 @@
 //! Sockets are edge-triggered; a read that comes back short is taken for the last, which saves a system call for each.
 //! It decides nothing: what to hold, whom to close and where to connect is the engine's.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
@@ -13,14 +14,14 @@ use proxy_core::engine::{BackendId, Engine, EngineStart, Moment, SessionId};
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::clock::moment;
 use super::mailbox::Inbox;
 use super::messages::OwedAsk;
 use super::registration::{Bound, LISTENER, MAILBOX, Source, index_of, is_backend};
-use super::{ControlMessage, Totals, WorkerStart};
+use super::{ControlLine, Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -31,6 +32,8 @@ pub(super) struct SessionSocket {
     pub(super) socket: OwnedFd,
     /// Readable, but the engine does not want more now.
     pub(super) unread: bool,
+    /// The client sends nothing any more.
+    pub(super) ended: bool,
 }
 
 /// A backend's socket.
@@ -53,7 +56,9 @@ pub(super) struct EventLoop {
     pub(super) listener: Option<socket2::Socket>,
     pub(super) address: SocketAddr,
     pub(super) inbox: Inbox,
-    pub(super) control: UnboundedSender<ControlMessage>,
+    pub(super) control: ControlLine,
+    /// Sessions whose client waits for an answer that takes long: dropping the sender ends it.
+    pub(super) patient: HashMap<SessionId, oneshot::Sender<()>>,
     pub(super) totals: Arc<Totals>,
     pub(super) stats: Arc<WorkerStats>,
     pub(super) engine: Engine,
@@ -96,6 +101,7 @@ impl EventLoop {
             listener: Some(bound.listener),
             inbox,
             control: start.control,
+            patient: HashMap::new(),
             totals: start.totals,
             stats: start.stats,
             engine,
@@ -213,6 +219,9 @@ impl EventLoop {
             }
             _ => {
                 let Some(id) = self.session_of(token) else { return };
+                if ends {
+                    self.client_left(id);
+                }
                 if writable {
                     self.engine.session_writable(id);
                 }

@@ -1,7 +1,10 @@
-//! Messages between the control thread and a worker.
+//! Messages between the control side and a worker.
 //!
-//! To a worker: a channel, and an eventfd that wakes its event loop. From a worker: an unbounded channel, bounded
-//! in fact by what each session may have outstanding.
+//! To a worker: orders and errands, each in a channel of their own, and an eventfd that wakes its event loop. All
+//! orders are taken at the beginning of a turn; of errands, which clients cause, only so many as their limit allows.
+//! From a worker: UMCTL goes to the control thread, everything else that clients ask to the questions' thread, so that
+//! neither waits for the other. These channels are bounded by what each session may have asked
+//! ([`proxy_core::engine::QUESTIONS_PENDING_MAX`]).
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -9,10 +12,11 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use model::Address;
 use proxy_core::command::CommandId;
-use proxy_core::engine::{Ask, Pause, ReplyPlace, Shared};
+use proxy_core::engine::{Ask, Pause, Question, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
 use proxy_core::slowlog::SlowEntry;
 use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 /// Picks the sessions that CLIENT KILL closes.
@@ -28,11 +32,19 @@ pub(crate) struct SessionLine {
     pub(crate) output_bytes: usize,
 }
 
-/// What the control thread tells a worker.
+/// Some of a worker's sessions.
+#[derive(Debug)]
+pub(crate) struct SessionsPiece {
+    pub(crate) lines: Vec<SessionLine>,
+    /// Where the next piece begins; `None` after the last.
+    pub(crate) next: Option<u32>,
+}
+
+/// What a worker does before anything else in a turn.
 pub(crate) enum WorkerMessage {
     /// New shared state: a view, settings, the command table. Answered when it holds.
     Update(Shared, oneshot::Sender<()>),
-    /// The answer to a request.
+    /// The answer to UMCTL.
     Reply(ReplyPlace, Vec<u8>),
     /// How many replies of these nodes are due to clients.
     Owed(Arc<[Address]>, oneshot::Sender<usize>),
@@ -40,51 +52,101 @@ pub(crate) enum WorkerMessage {
     CutOff(Arc<[Address]>, oneshot::Sender<()>),
     /// CLIENT PAUSE or UNPAUSE.
     Pause(Option<Pause>),
-    /// CLIENT LIST.
-    List(oneshot::Sender<Vec<SessionLine>>),
-    /// CLIENT KILL by the client `asker`; answered with how many were closed.
-    Kill { filter: SessionFilter, asker: u64, answer: oneshot::Sender<usize> },
     /// Accept no more clients, and end when those connected have their replies.
     Drain,
     /// End now.
     Stop,
 }
 
-/// What a worker tells the control thread.
-pub(crate) enum ControlMessage {
+/// What a worker does for clients that ask about other clients: a bounded part of it in each turn.
+pub(crate) enum Errand {
+    /// The answer to a question; several sessions may get the same one.
+    Reply(ReplyPlace, Arc<[u8]>),
+    /// CLIENT LIST: the sessions from this place on, one piece.
+    List(u32, oneshot::Sender<SessionsPiece>),
+    /// CLIENT KILL, by the client `asker` where one asks; answered with how many were closed.
+    Kill { filter: SessionFilter, asker: Option<u64>, answer: oneshot::Sender<usize> },
+}
+
+/// A question of a session.
+#[derive(Debug)]
+pub(crate) struct SessionAsk {
+    /// The worker that the session belongs to.
+    pub(crate) worker: usize,
+    /// What is asked.
+    pub(crate) ask: Box<Ask>,
+    /// Ends when the client leaves; only for questions that take long.
+    pub(crate) left: Option<oneshot::Receiver<()>>,
+}
+
+/// What goes to the questions' thread.
+#[derive(Debug)]
+pub(crate) enum Inquiry {
     /// A question to be answered.
-    Ask { worker: usize, ask: Box<Ask> },
+    Ask(SessionAsk),
     /// A request that took too long.
     Slow(Box<SlowEntry>),
 }
 
-/// The control thread's end.
+/// A worker's line to the control side. Its threads outlive the workers.
+#[derive(Debug, Clone)]
+pub(crate) struct ControlLine {
+    /// UMCTL.
+    pub(crate) orders: UnboundedSender<SessionAsk>,
+    /// Everything else.
+    pub(crate) questions: UnboundedSender<Inquiry>,
+}
+
+impl ControlLine {
+    /// Passes a question on to the thread that answers its kind.
+    pub(super) fn ask(&self, ask: SessionAsk) {
+        let is_order = matches!(ask.ask.question, Question::Umctl(_));
+        let _ = match is_order {
+            true => self.orders.send(ask).is_ok(),
+            false => self.questions.send(Inquiry::Ask(ask)).is_ok(),
+        };
+    }
+
+    /// Hands in an entry of the slow log.
+    pub(super) fn slow(&self, entry: Box<SlowEntry>) {
+        let _ = self.questions.send(Inquiry::Slow(entry));
+    }
+}
+
+/// The control side's end.
 #[derive(Debug, Clone)]
 pub(crate) struct Mailbox {
-    sender: Sender<WorkerMessage>,
+    orders: Sender<WorkerMessage>,
+    errands: Sender<Errand>,
     wake: Arc<OwnedFd>,
 }
 
 /// The worker's end.
 pub(super) struct Inbox {
-    pub(super) receiver: Receiver<WorkerMessage>,
+    pub(super) orders: Receiver<WorkerMessage>,
+    pub(super) errands: Receiver<Errand>,
     pub(super) wake: Arc<OwnedFd>,
 }
 
 /// A mailbox and its inbox.
 pub(super) fn pair() -> std::io::Result<(Mailbox, Inbox)> {
-    let (sender, receiver) = channel();
+    let ((orders, orders_inbox), (errands, errands_inbox)) = (channel(), channel());
     let wake = Arc::new(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?);
-    Ok((Mailbox { sender, wake: wake.clone() }, Inbox { receiver, wake }))
+    let inbox = Inbox { orders: orders_inbox, errands: errands_inbox, wake: wake.clone() };
+    Ok((Mailbox { orders, errands, wake }, inbox))
 }
 
 impl Mailbox {
-    /// Sends a message. False if the worker has ended.
-    pub(crate) fn send(&self, message: WorkerMessage) -> bool {
-        let sent = self.sender.send(message).is_ok();
-        // A full counter means that the worker is woken already.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
-        sent
+    /// Sends an order. Nothing happens if the worker has ended.
+    pub(crate) fn send(&self, message: WorkerMessage) {
+        let _ = self.orders.send(message);
+        wake(&self.wake);
+    }
+
+    /// Sends an errand. Nothing happens if the worker has ended.
+    pub(crate) fn run(&self, errand: Errand) {
+        let _ = self.errands.send(errand);
+        wake(&self.wake);
     }
 }
 
@@ -94,4 +156,14 @@ impl Inbox {
         let mut count = [0u8; 8];
         let _ = rustix::io::read(&self.wake, &mut count);
     }
+
+    /// Wakes the worker in its next turn: messages were left.
+    pub(super) fn again(&self) {
+        wake(&self.wake);
+    }
+}
+
+/// A full counter means that the worker is woken already.
+fn wake(eventfd: &OwnedFd) {
+    let _ = rustix::io::write(eventfd, &1u64.to_ne_bytes());
 }

@@ -1,4 +1,4 @@
-//! What the control thread asks of a worker.
+//! What the control side asks of a worker.
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -8,8 +8,19 @@ use proxy_core::engine::SessionSketch;
 use tokio::sync::oneshot;
 
 use super::event_loop::EventLoop;
+use super::mailbox::{Errand, SessionsPiece};
 use super::registration::Source;
 use super::{SessionLine, WorkerMessage};
+
+/// Sessions in one piece of CLIENT LIST: as many as a worker looks at in one turn.
+const SESSIONS_PER_PIECE_MAX: usize = 512;
+/// What errands may cost in one turn, in bytes of replies, so that requests for data do not wait for them: copying that
+/// much takes some tens of microseconds. One errand is always carried out.
+const ERRANDS_PER_TURN_BYTES: usize = 256 * 1024;
+/// What looking at one session costs, in the same measure.
+const SESSION_LOOK_BYTES: usize = 512;
+/// What the smallest errand costs.
+const ERRAND_BYTES_MIN: usize = 256;
 
 /// The question how many replies of some nodes are due to clients.
 pub(super) struct OwedAsk {
@@ -27,42 +38,69 @@ impl EventLoop {
         }
     }
 
+    /// Carries out every order, and as many errands as their limit allows.
     pub(super) fn take_messages(&mut self) {
         self.inbox.clear();
-        while let Ok(message) = self.inbox.receiver.try_recv() {
-            match message {
-                WorkerMessage::Update(shared, done) => {
-                    self.maxclients = shared.settings.maxclients as usize;
-                    self.authenticated = shared.settings.password.is_none();
-                    self.engine.update(shared);
-                    let _ = done.send(());
-                }
-                WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
-                WorkerMessage::Owed(nodes, answer) => self.owed_asks.push(OwedAsk { nodes, answer }),
-                WorkerMessage::CutOff(nodes, answer) => {
-                    nodes.iter().for_each(|node| self.engine.cut_off(node));
-                    let _ = answer.send(());
-                }
-                WorkerMessage::Pause(pause) => self.engine.pause(pause),
-                WorkerMessage::List(answer) => {
-                    let _ = answer.send(self.session_lines());
-                }
-                WorkerMessage::Kill { filter, asker, answer } => {
-                    let _ = answer.send(self.engine.kill_sessions(Some(asker), |profile| filter(profile)));
-                }
-                WorkerMessage::Drain => {
-                    self.listener = None;
-                    self.draining = true;
-                    // What clients have sent already is still read and answered.
-                    let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
-                    self.again.extend(open);
-                }
-                WorkerMessage::Stop => self.running = false,
+        while let Ok(message) = self.inbox.orders.try_recv() {
+            self.obey(message);
+        }
+        let mut spent = 0;
+        while spent < ERRANDS_PER_TURN_BYTES {
+            let Ok(errand) = self.inbox.errands.try_recv() else { return };
+            spent += ERRAND_BYTES_MIN + self.run_errand(errand);
+        }
+        self.inbox.again();
+    }
+
+    fn obey(&mut self, message: WorkerMessage) {
+        match message {
+            WorkerMessage::Update(shared, done) => {
+                self.maxclients = shared.settings.maxclients as usize;
+                self.authenticated = shared.settings.password.is_none();
+                self.engine.update(shared);
+                let _ = done.send(());
+            }
+            WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
+            WorkerMessage::Owed(nodes, answer) => self.owed_asks.push(OwedAsk { nodes, answer }),
+            WorkerMessage::CutOff(nodes, answer) => {
+                nodes.iter().for_each(|node| self.engine.cut_off(node));
+                let _ = answer.send(());
+            }
+            WorkerMessage::Pause(pause) => self.engine.pause(pause),
+            WorkerMessage::Drain => {
+                self.listener = None;
+                self.draining = true;
+                // What clients have sent already is still read and answered.
+                let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
+                self.again.extend(open);
+            }
+            WorkerMessage::Stop => self.running = false,
+        }
+    }
+
+    /// What it cost. Who asked may have ended.
+    fn run_errand(&mut self, errand: Errand) -> usize {
+        match errand {
+            Errand::Reply(place, reply) => {
+                self.engine.control_replied(place, &reply);
+                reply.len()
+            }
+            Errand::List(from, answer) => {
+                let piece = self.sessions_from(from);
+                let cost = piece.lines.len() * SESSION_LOOK_BYTES;
+                let _ = answer.send(piece);
+                cost
+            }
+            Errand::Kill { filter, asker, answer } => {
+                let cost = self.engine.session_count() * SESSION_LOOK_BYTES;
+                let _ = answer.send(self.engine.kill_sessions(asker, |profile| filter(profile)));
+                cost
             }
         }
     }
 
-    fn session_lines(&self) -> Vec<SessionLine> {
+    /// A session that lives while all pieces are made is in one of them: its place does not change.
+    fn sessions_from(&self, from: u32) -> SessionsPiece {
         let line = |sketch: SessionSketch<'_>| SessionLine {
             profile: sketch.profile.clone(),
             command: sketch.command,
@@ -70,6 +108,9 @@ impl EventLoop {
             input_bytes: sketch.input_bytes,
             output_bytes: sketch.output_bytes,
         };
-        self.engine.session_sketches().map(line).collect()
+        let mut sketches =
+            self.engine.session_sketches().skip_while(|sketch| sketch.id.index() < from as usize);
+        let lines = sketches.by_ref().take(SESSIONS_PER_PIECE_MAX).map(line).collect();
+        SessionsPiece { lines, next: sketches.next().map(|sketch| sketch.id.index() as u32) }
     }
 }

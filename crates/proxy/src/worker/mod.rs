@@ -13,7 +13,9 @@ mod registration;
 mod sockets;
 mod transfers;
 
-pub(crate) use mailbox::{ControlMessage, Mailbox, SessionFilter, SessionLine, WorkerMessage};
+pub(crate) use mailbox::{
+    ControlLine, Errand, Inquiry, Mailbox, SessionAsk, SessionFilter, SessionLine, WorkerMessage,
+};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +25,6 @@ use std::thread::JoinHandle;
 use proxy_core::engine::memory::MemoryShare;
 use proxy_core::engine::{Policy, Shared};
 use proxy_core::stats::WorkerStats;
-use tokio::sync::mpsc::UnboundedSender;
 
 use self::event_loop::EventLoop;
 use self::registration::Bound;
@@ -47,7 +48,7 @@ pub(crate) struct WorkerStart {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) memory: MemoryShare,
     pub(crate) totals: Arc<Totals>,
-    pub(crate) control: UnboundedSender<ControlMessage>,
+    pub(crate) control: ControlLine,
 }
 
 /// A running worker as the control thread holds it.

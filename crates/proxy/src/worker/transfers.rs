@@ -34,7 +34,11 @@ impl EventLoop {
                 }
             }
             Read::Nothing => {}
-            Read::End => self.engine.session_ended(id),
+            Read::End => {
+                session.ended = true;
+                self.patient.remove(&id);
+                self.engine.session_ended(id);
+            }
             Read::Broken => self.drop_session(id),
         }
     }

@@ -18,7 +18,7 @@ fn request(address: SocketAddr, request: &str) -> std::io::Result<String> {
 }
 
 fn get(address: SocketAddr, path: &str) -> String {
-    request(address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).unwrap()
+    request(address, &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")).unwrap()
 }
 
 /// The value of a line of metrics.

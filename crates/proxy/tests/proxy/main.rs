@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 mod admin;
+mod authority;
 mod clients;
 mod ending;
 mod fixture;
 mod health;
+mod http;
+mod lane;
 mod large_values;
 mod learning;
 mod metadata;
+mod readiness;
 mod slot_keys;
 mod wait;

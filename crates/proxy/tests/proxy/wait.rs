@@ -152,3 +152,28 @@ fn a_wait_without_an_end_does_not_hold_up_the_end_of_the_proxy() {
     }
     proxy.join().unwrap();
 }
+
+#[test]
+fn who_leaves_waits_no_longer() {
+    let node = RedisServer::start(RedisOptions::default()).unwrap();
+    let proxy = Proxy::serving(&node, |_| {});
+    let mut bystander = proxy.connect();
+    // As many as may wait at a time: some break the connection, some close their end and still read.
+    let leaving: Vec<Connection> = (0..256).map(|_| proxy.connect()).collect();
+    let mut half_open = Vec::new();
+    for (number, mut client) in leaving.into_iter().enumerate() {
+        send(&mut client, "WAIT 9 0");
+        if number % 2 == 0 {
+            half_open.push(client);
+        }
+    }
+    for client in &mut half_open {
+        client.finish_sending().unwrap();
+        client.set_reply_limit(LIMIT).unwrap();
+        assert_eq!(client.read().unwrap().bytes(), b":0\r\n");
+    }
+    ask_until(&mut bystander, "INFO clients", |info| {
+        info.contains("blocked_clients:0\r\n") && info.contains("connected_clients:1\r\n")
+    });
+    assert_eq!(ask(&mut bystander, "WAIT 1 10"), ":0", "there is room for others");
+}

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::options::ManagedOptions;
+use super::options::{CONTROL_PASSWORD, ManagedOptions, needs_control_password};
 use super::service::{Place, Recipe, Service};
 use crate::relay::Relay;
 
@@ -48,6 +48,9 @@ impl Host {
         let mut relay = None;
         let proxy = Service::start("proxy", &directory, place, |address, _| {
             let mut recipe = Recipe::undermoon("proxy")?.with("address", &address.to_string());
+            if needs_control_password(place, options) {
+                recipe = recipe.with("control_password", CONTROL_PASSWORD);
+            }
             if options.relays {
                 let started = Relay::start(address)?;
                 recipe = recipe.with("announce_address", &started.address().to_string());

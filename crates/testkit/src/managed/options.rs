@@ -67,3 +67,11 @@ impl ManagedOptions {
         self
     }
 }
+
+/// What coordinators give to proxies on other machines.
+pub(super) const CONTROL_PASSWORD: &str = "the coordinators' own";
+
+/// Whether coordinators are on another machine than a host: its proxy takes orders by a password then.
+pub(super) fn needs_control_password(host: &Place, options: &ManagedOptions) -> bool {
+    host.ip != options.control.ip
+}

@@ -36,6 +36,8 @@ pub(crate) struct Programs {
     pub workers: u16,
     /// The password that the proxies ask for, from the environment.
     pub password: Option<String>,
+    /// The control password of the proxies, from the environment.
+    pub control_password: Option<String>,
 }
 
 /// What people call a Redis server.
@@ -95,6 +97,7 @@ pub(crate) fn proxies(layout: &Layout, programs: &Programs, directory: &Director
             ("UNDERMOON_ADDRESS", address.to_string()),
             ("UNDERMOON_ANNOUNCE_ADDRESS", String::new()),
             ("UNDERMOON_ADMIN_ADDRESS", admin),
+            ("UNDERMOON_CONTROL_ADDRESS", String::new()),
             ("UNDERMOON_NODE_ADDRESSES", nodes),
             ("UNDERMOON_THREAD_NUMBER", programs.workers.to_string()),
         ];
@@ -123,6 +126,9 @@ pub(crate) fn control(
     environment.push(("UNDERMOON_STORE".into(), Some("embedded".into())));
     environment.push(("UNDERMOON_META_FILENAME".into(), Some(store.into())));
     environment.push(("UNDERMOON_PROXY_PASSWORD".into(), programs.password.clone().map(OsString::from)));
+    let control_password = programs.control_password.clone().map(OsString::from);
+    environment.push(("UNDERMOON_PROXY_CONTROL_PASSWORD".into(), control_password));
+    environment.push(("UNDERMOON_PROXY_CONTROL_PORT_OFFSET".into(), None));
     let [broker, coordinator] =
         [layout.broker_port, layout.coordinator_port].map(|port| local(port).to_string());
     let arguments = ["control", "--broker-address", &broker, "--coordinator-address", &coordinator];

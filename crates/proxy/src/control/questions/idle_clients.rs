@@ -5,23 +5,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use model::Address;
 
-use crate::control::node_client::NodeClient;
+use super::super::node_client::NodeClient;
 
 /// Connections kept to one node.
 const IDLE_PER_NODE_MAX: usize = 8;
 
 /// Connections that nobody uses, by their node. Each owes no reply.
 #[derive(Debug, Default)]
-pub(in crate::control) struct IdleClients(Mutex<BTreeMap<Address, Vec<NodeClient>>>);
+pub(super) struct IdleClients(Mutex<BTreeMap<Address, Vec<NodeClient>>>);
 
 impl IdleClients {
     /// One to this node. It may have been closed by the node in the meantime.
-    pub(in crate::control) fn take(&self, node: &Address) -> Option<NodeClient> {
+    pub(super) fn take(&self, node: &Address) -> Option<NodeClient> {
         self.lock().get_mut(node)?.pop()
     }
 
     /// Keeps one for later, or closes it where there are enough.
-    pub(in crate::control) fn put(&self, node: Address, client: NodeClient) {
+    pub(super) fn put(&self, node: Address, client: NodeClient) {
         let mut nodes = self.lock();
         let clients = nodes.entry(node).or_default();
         if clients.len() < IDLE_PER_NODE_MAX {
@@ -30,7 +30,7 @@ impl IdleClients {
     }
 
     /// Closes those to other nodes.
-    pub(in crate::control) fn keep_only(&self, nodes: &[Address]) {
+    pub(super) fn keep_only(&self, nodes: &[Address]) {
         self.lock().retain(|node, _| nodes.contains(node));
     }
 

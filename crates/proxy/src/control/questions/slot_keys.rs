@@ -13,13 +13,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::control::node_client::{NodeClient, NodeError};
-use crate::control::texts;
-use crate::control::thread::Control;
-use crate::control::workers::ReplyTo;
+use super::super::node_client::{NodeClient, NodeError};
+use super::super::picture::Picture;
+use super::super::reply_to::ReplyTo;
+use super::super::texts;
 
 /// Scans that run at once; more wait, within their time.
-pub(in crate::control) const SCANS_MAX: usize = 4;
+const SCANS_MAX: usize = 4;
 /// Keys asked for with each step.
 const SCAN_COUNT: &[u8] = b"2000";
 /// Bytes of keys that one scan may collect.
@@ -47,29 +47,41 @@ enum ScanError {
     Node(Address, NodeError),
 }
 
-impl Control {
-    /// CLUSTER COUNTKEYSINSLOT of a session in database `db`.
-    pub(in crate::control) fn count_keys_in_slot(&self, slot: Slot, db: u32, to: ReplyTo) {
-        let scan = self.scan(slot, db, u64::MAX);
-        self.answer_scan(scan, to, |keys, out| encode::integer(out, keys.len() as i64));
+/// All scans.
+#[derive(Debug)]
+pub(super) struct Scans {
+    permits: Arc<Semaphore>,
+    password: Option<Secret>,
+}
+
+impl Scans {
+    /// None yet.
+    pub(super) fn new(password: Option<Secret>) -> Scans {
+        Scans { permits: Arc::new(Semaphore::new(SCANS_MAX)), password }
     }
 
-    /// CLUSTER GETKEYSINSLOT of a session in database `db`.
-    pub(in crate::control) fn keys_in_slot(&self, slot: Slot, count: u64, db: u32, to: ReplyTo) {
-        let scan = self.scan(slot, db, count);
-        self.answer_scan(scan, to, |keys, out| {
+    /// CLUSTER COUNTKEYSINSLOT in a slot of a database.
+    pub(super) fn count(&self, picture: &Picture, place: (Slot, u32), to: ReplyTo) {
+        let scan = self.scan(picture, place, u64::MAX);
+        self.start(picture, scan, to, |keys, out| encode::integer(out, keys.len() as i64));
+    }
+
+    /// CLUSTER GETKEYSINSLOT in a slot of a database.
+    pub(super) fn keys(&self, picture: &Picture, place: (Slot, u32), count: u64, to: ReplyTo) {
+        let scan = self.scan(picture, place, count);
+        self.start(picture, scan, to, |keys, out| {
             encode::array(out, keys.len());
             keys.iter().for_each(|key| encode::bulk(out, key));
         });
     }
 
-    fn scan(&self, slot: Slot, db: u32, keys_max: u64) -> Scan {
-        let limit = Duration::from_millis(self.shared.settings.backend_timeout_ms);
-        Scan { slot, db, keys_max, password: self.backend_password.clone(), limit }
+    fn scan(&self, picture: &Picture, (slot, db): (Slot, u32), keys_max: u64) -> Scan {
+        let limit = Duration::from_millis(picture.shared.settings.backend_timeout_ms);
+        Scan { slot, db, keys_max, password: self.password.clone(), limit }
     }
 
-    fn answer_scan(&self, scan: Scan, to: ReplyTo, write: fn(&[Box<[u8]>], &mut Vec<u8>)) {
-        let (nodes, permits) = (self.cluster.primaries(), self.scans.clone());
+    fn start(&self, picture: &Picture, scan: Scan, to: ReplyTo, write: Write) {
+        let (nodes, permits) = (picture.primaries.clone(), self.permits.clone());
         tokio::spawn(async move {
             let mut reply = Vec::new();
             match collect(&scan, nodes, &permits).await {
@@ -80,6 +92,9 @@ impl Control {
         });
     }
 }
+
+/// How the keys become a reply.
+type Write = fn(&[Box<[u8]>], &mut Vec<u8>);
 
 /// The keys of the slot on all these nodes.
 async fn collect(

@@ -22,21 +22,23 @@ use proxy_core::errors;
 use proxy_core::local::{WaitGoal, WaitRequest};
 use proxy_core::settings::Secret;
 use service::shutdown::{Phase, Shutdown};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use self::reached::{Reached, request};
+use super::super::node_client::{NodeClient, NodeError};
+use super::super::picture::Picture;
+use super::super::reply_to::ReplyTo;
+use super::super::texts;
 use super::idle_clients::IdleClients;
-use crate::control::node_client::{NodeClient, NodeError};
-use crate::control::texts;
-use crate::control::thread::Control;
-use crate::control::workers::ReplyTo;
 
 /// Waits at once, each with a connection to every primary; one more is refused.
 const WAITS_MAX: usize = 256;
 /// The longest wait, also of those that state no end: what a client that left does not need any more is given back.
 const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
+/// A client that has closed its end may still read: it is waited for this much longer.
+const LEFT_MAX: Duration = Duration::from_millis(500);
 /// A node is asked to wait for no longer than this at a time, so that one that hangs is noticed.
 const PIECE_MAX: Duration = Duration::from_secs(10);
 /// The shortest time that WAIT can state; 0 would be for ever.
@@ -44,23 +46,65 @@ const PIECE_MIN: Duration = Duration::from_millis(1);
 /// A channel without subscribers. Sharded, because no pattern sees it.
 const CHANNEL: &[u8] = b"__undermoon:wait";
 
-/// What all waits share.
+/// All waits.
 #[derive(Debug)]
-pub(in crate::control) struct Waits {
+pub(super) struct Waits {
     permits: Arc<Semaphore>,
     idle: Arc<IdleClients>,
-}
-
-impl Default for Waits {
-    fn default() -> Waits {
-        Waits { permits: Arc::new(Semaphore::new(WAITS_MAX)), idle: Arc::default() }
-    }
+    password: Option<Secret>,
+    shutdown: Shutdown,
 }
 
 impl Waits {
+    /// Nobody waits yet.
+    pub(super) fn new(password: Option<Secret>, shutdown: Shutdown) -> Waits {
+        Waits { permits: Arc::new(Semaphore::new(WAITS_MAX)), idle: Arc::default(), password, shutdown }
+    }
+
     /// Clients that wait now.
-    pub(in crate::control) fn running(&self) -> usize {
+    pub(super) fn running(&self) -> usize {
         WAITS_MAX - self.permits.available_permits()
+    }
+
+    /// WAIT or WAITAOF. It ends when the client leaves, too: `left` ends then.
+    pub(super) fn start(
+        &self,
+        picture: &Picture,
+        request: WaitRequest,
+        to: ReplyTo,
+        left: Option<oneshot::Receiver<()>>,
+    ) {
+        // Without a view there are no nodes that clients could have written to.
+        let addresses = picture.primaries.clone();
+        self.idle.keep_only(&addresses);
+        let refusal = |to: ReplyTo, error| {
+            let mut reply = Vec::new();
+            errors::write(&mut reply, error);
+            to.send(reply);
+        };
+        if addresses.is_empty() {
+            return refusal(to, errors::CLUSTER_NOT_FOUND);
+        }
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            return refusal(to, errors::TOO_MANY_WAITS);
+        };
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let wait = Wait {
+            goal: request.goal,
+            deadline: Instant::now() + if timeout.is_zero() { WAIT_MAX } else { timeout.min(WAIT_MAX) },
+            endless: timeout.is_zero(),
+            nodes: NodesAsked {
+                addresses,
+                password: self.password.clone(),
+                limit: Duration::from_millis(picture.shared.settings.backend_timeout_ms),
+                idle: self.idle.clone(),
+            },
+            shutdown: self.shutdown.clone(),
+        };
+        tokio::spawn(async move {
+            wait.answer(to, left).await;
+            drop(permit);
+        });
     }
 }
 
@@ -71,7 +115,6 @@ struct Wait {
     /// Whether the client stated no end.
     endless: bool,
     nodes: NodesAsked,
-    to: ReplyTo,
     shutdown: Shutdown,
 }
 
@@ -102,56 +145,21 @@ struct Waiter {
     client: NodeClient,
 }
 
-impl Control {
-    /// WAIT or WAITAOF.
-    pub(in crate::control) fn wait(&self, request: WaitRequest, to: ReplyTo) {
-        let addresses = self.cluster.primaries();
-        self.waits.idle.keep_only(&addresses);
-        let refusal = |error| {
-            let mut reply = Vec::new();
-            errors::write(&mut reply, error);
-            to.send(reply);
-        };
-        if addresses.is_empty() {
-            return refusal(errors::CLUSTER_NOT_FOUND);
-        }
-        let Ok(permit) = self.waits.permits.clone().try_acquire_owned() else {
-            return refusal(errors::TOO_MANY_WAITS);
-        };
-        let timeout = Duration::from_millis(request.timeout_ms);
-        let wait = Wait {
-            goal: request.goal,
-            deadline: Instant::now() + if timeout.is_zero() { WAIT_MAX } else { timeout.min(WAIT_MAX) },
-            endless: timeout.is_zero(),
-            nodes: NodesAsked {
-                addresses,
-                password: self.backend_password.clone(),
-                limit: Duration::from_millis(self.shared.settings.backend_timeout_ms),
-                idle: self.waits.idle.clone(),
-            },
-            to,
-            shutdown: self.shutdown.clone(),
-        };
-        tokio::spawn(async move {
-            wait.answer().await;
-            drop(permit);
-        });
-    }
-}
-
 impl Wait {
-    async fn answer(self) {
+    async fn answer(self, to: ReplyTo, left: Option<oneshot::Receiver<()>>) {
         let mut reply = Vec::new();
         let outcome = tokio::select! {
             outcome = self.run() => outcome,
-            // Whoever waits without an end would hold up the end of the proxy.
+            // Who waits without an end would hold up the end of the proxy.
             () = self.shutdown.reached(Phase::Draining), if self.endless => Err(WaitError::ShuttingDown),
+            // The connections on which nodes still wait are closed with this.
+            () = gone(left) => Ok(Reached::NOTHING),
         };
         match outcome {
             Ok(reached) => reached.write(self.goal, &mut reply),
             Err(error) => errors::write(&mut reply, &error.to_string()),
         }
-        self.to.send(reply);
+        to.send(reply);
     }
 
     /// What was reached when the wait ended.
@@ -216,6 +224,14 @@ impl NodesAsked {
         publish(&mut client).await?;
         Ok(client)
     }
+}
+
+/// Ends when the client has left, and what it may still read has had its time; never where nobody tells.
+async fn gone(left: Option<oneshot::Receiver<()>>) {
+    let Some(left) = left else { return std::future::pending().await };
+    // The worker only ever drops its end.
+    let _ = left.await;
+    tokio::time::sleep(LEFT_MAX).await;
 }
 
 /// Moves the connection's own place in the replication stream behind all that was written so far.

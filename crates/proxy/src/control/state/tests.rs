@@ -93,10 +93,10 @@ fn an_empty_view_leaves_the_cluster() {
     check(&[Cluster(ONE), Applied, Cluster("v2 2 NOFLAGS mydb"), Applied], Ok(()), 2, 0, false);
     let mut state = proxy();
     take(&mut state, &Cluster(ONE)).unwrap();
-    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0).is_some());
+    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0, &[]).is_some());
     take(&mut state, &Applied).unwrap();
     take(&mut state, &Cluster("v2 2 NOFLAGS mydb")).unwrap();
-    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0).is_none());
+    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0, &[]).is_none());
     assert!(state.nodes().is_empty());
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proxy_core::local::WaitGoal;
 use resp::{Value, encode};
 
-use crate::control::node_client::NodeError;
+use super::super::super::node_client::NodeError;
 
 /// Who has the writes of a node; of several nodes, the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub(super) struct Reached {
 impl Reached {
     /// More than any node can say.
     pub(super) const ALL: Reached = Reached { local: i64::MAX, replicas: i64::MAX };
+
+    /// As much as is certain without asking.
+    pub(super) const NOTHING: Reached = Reached { local: 0, replicas: 0 };
 
     /// From the reply to WAIT, a number, or WAITAOF, two.
     ///

@@ -1,0 +1,71 @@
+//! Connections of the HTTP server, and their limits.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tracing::{debug, error, warn};
+
+use super::access::Ends;
+
+/// Connections at a time; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 64;
+/// A request's line and headers must be here within this time, and the next request within it too.
+const HEADER_LIMIT: Duration = Duration::from_secs(10);
+/// A request's line and headers take no more than this.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// A connection this old is closed behind the response that is on its way.
+const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(300);
+/// How long that response may still take.
+const LAST_RESPONSE_LIMIT: Duration = Duration::from_secs(10);
+/// After accepting failed, as it does when descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until it is aborted.
+pub(super) async fn serve(listener: TcpListener, router: Router) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return error!(%error, "the admin server cannot listen"),
+    };
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = permits.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let Ok(local) = stream.local_addr() else { continue };
+                let router = router.clone().layer(Extension(Ends { peer, local }));
+                tokio::spawn(async move {
+                    serve_connection(stream, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                warn!(%error, "the admin server cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router) {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).max_buf_size(HEADER_BYTES_MAX);
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = tokio::time::sleep(CONNECTION_LIFE_MAX) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LAST_RESPONSE_LIMIT, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = outcome {
+        debug!(%error, "an admin connection ended");
+    }
+}
