@@ -210,7 +210,8 @@ impl Engine {
     #[inline]
     fn must_wait(&mut self, id: SessionId) -> bool {
         let Some(session) = self.sessions.get_mut(id) else { return true };
-        if session.phase == Phase::Taking && session.outstanding() >= self.policy.outstanding_max {
+        if session.phase == Phase::Taking && session.outstanding() >= self.policy.outstanding_max_of(session)
+        {
             session.phase = Phase::Waiting(WaitFor::Room);
         }
         session.phase != Phase::Taking

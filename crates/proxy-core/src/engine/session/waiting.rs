@@ -64,7 +64,9 @@ impl Engine {
         match session.phase {
             Phase::Taking | Phase::Waiting(WaitFor::Held) | Phase::Over => {}
             Phase::Waiting(WaitFor::Replies) if session.outstanding() == 0 => self.resume(id),
-            Phase::Waiting(WaitFor::Room) if session.outstanding() < self.policy.outstanding_max / 2 => {
+            Phase::Waiting(WaitFor::Room)
+                if session.outstanding() <= self.policy.outstanding_max_of(session) / 2 =>
+            {
                 self.resume(id);
             }
             Phase::Waiting(WaitFor::Replies | WaitFor::Room) => {}

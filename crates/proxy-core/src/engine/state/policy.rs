@@ -1,5 +1,6 @@
 //! The engine's limits and batching rules, each with its unit.
 
+use super::session::Session;
 use crate::settings::Settings;
 
 /// Numbers that decide when to write, when to wait and when to give up.
@@ -22,8 +23,13 @@ pub struct Policy {
     pub backend_timeout_us: u64,
     /// Connections of one worker to one node, for database 0.
     pub connections_per_node: u32,
-    /// Replies that a session may be owed before no more of its requests are taken.
+    /// Replies that a session may be owed before no more of its requests are taken. What others ask of the same node
+    /// comes after them.
     pub outstanding_max: u32,
+    /// The same for a session whose client is far behind with reading: its replies are large.
+    pub outstanding_behind_max: u32,
+    /// With this much unwritten output a client is far behind, bytes.
+    pub behind_bytes: usize,
     /// With this much unwritten output a backend takes no more requests.
     pub backend_output_bytes: usize,
 }
@@ -38,7 +44,9 @@ impl Default for Policy {
             nap_reads_min: 2.5,
             backend_timeout_us: 3_000_000,
             connections_per_node: 1,
-            outstanding_max: 16_384,
+            outstanding_max: 1024,
+            outstanding_behind_max: 16,
+            behind_bytes: 1024 * 1024,
             backend_output_bytes: 16 * 1024 * 1024,
         }
     }
@@ -51,6 +59,15 @@ impl Policy {
         let connections = u32::from(settings.backend_conn_num).clamp(1, super::nodes::CONNECTIONS_MAX as u32);
         self.backend_timeout_us = settings.backend_timeout_ms * 1000;
         self.connections_per_node = connections;
+    }
+
+    /// Replies that this session may be owed before no more of its requests are taken.
+    #[inline]
+    pub(in crate::engine) fn outstanding_max_of(&self, session: &Session) -> u32 {
+        match session.out.len() >= self.behind_bytes {
+            true => self.outstanding_max.min(self.outstanding_behind_max),
+            false => self.outstanding_max,
+        }
     }
 
     /// The same limits with no batching rule: every turn writes what it has.
