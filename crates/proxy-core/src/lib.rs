@@ -13,7 +13,7 @@ pub mod info;
 pub mod local;
 pub mod merge;
 pub mod profile;
-pub mod routing;
+pub mod route;
 pub mod settings;
 pub mod slowlog;
 pub mod stats;

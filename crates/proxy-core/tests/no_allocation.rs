@@ -17,7 +17,7 @@ use proxy_core::engine::{
     Action, BackendId, Engine, EngineStart, Moment, Policy, SessionId, Shared, WriteFences,
 };
 use proxy_core::profile::Profile;
-use proxy_core::routing::{RouteTable, WorkerView};
+use proxy_core::route::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
 use proxy_core::stats::WorkerStats;
 

@@ -10,7 +10,7 @@ use super::state::ids::SessionId;
 use crate::command::CommandTable;
 use crate::local;
 use crate::profile::Profile;
-use crate::routing::WorkerView;
+use crate::route::WorkerView;
 use crate::settings::{Secret, Settings};
 use crate::slowlog::SlowEntry;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{SetCluster, Slot};
 use proxy_core::cluster_replies::ClusterReplies;
-use proxy_core::routing::{RouteTable, WorkerView};
+use proxy_core::route::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
 
 /// The addresses of the two nodes.

@@ -16,7 +16,7 @@ use proxy_core::engine::{
     Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, Policy, Shared, WriteFences,
 };
 use proxy_core::profile::Profile;
-use proxy_core::routing::WorkerView;
+use proxy_core::route::WorkerView;
 use proxy_core::settings::Settings;
 use proxy_core::stats::WorkerStats;
 

@@ -17,7 +17,7 @@ use model::{
 };
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::errors;
-use proxy_core::routing::{RouteTable, WorkerView};
+use proxy_core::route::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
 
 /// Why metadata was not accepted. `Display` is the error reply.

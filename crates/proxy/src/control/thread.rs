@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use model::{Address, Epoch};
 use proxy_core::engine::{Question, Shared};
-use proxy_core::routing::WorkerView;
+use proxy_core::route::WorkerView;
 use proxy_core::settings::{Secret, Settings};
 use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};

@@ -10,7 +10,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::nodes::{Node, NodeKind};
 use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
-use crate::routing::{Target, TargetIndex, WorkerView};
+use crate::route::{Target, TargetIndex, WorkerView};
 
 /// Unused connections kept for each node, for sessions that need one of their own.
 const IDLE_MAX: usize = 8;

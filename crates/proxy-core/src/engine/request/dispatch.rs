@@ -10,7 +10,7 @@ use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::Phase;
 use crate::errors;
-use crate::routing::{Target, TargetIndex};
+use crate::route::{Target, TargetIndex};
 use model::Slot;
 
 /// Whether a request was taken.

@@ -9,7 +9,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::order::ReplySlot;
 use crate::errors;
 use crate::merge::{SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
-use crate::routing::TargetIndex;
+use crate::route::TargetIndex;
 
 impl Engine {
     pub(in crate::engine) fn fan_out(

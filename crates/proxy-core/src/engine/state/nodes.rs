@@ -5,7 +5,7 @@ use resp::Protocol;
 
 use super::ids::{BackendId, NodeKey, SessionId};
 use super::slab::Slab;
-use crate::routing::TargetIndex;
+use crate::route::TargetIndex;
 
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
 pub const CONNECTIONS_MAX: usize = 4;

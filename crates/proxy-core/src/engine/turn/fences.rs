@@ -24,7 +24,7 @@ use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::nodes::NodeKind;
 use crate::engine::state::session::Session;
-use crate::routing::Target;
+use crate::route::Target;
 
 /// Why connections to a fenced node are given up.
 const CUT_OFF: &str = "another node may be the primary of its slots by now";

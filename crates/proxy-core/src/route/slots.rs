@@ -1,10 +1,6 @@
 //! Which node or proxy a slot's commands go to: one look-up table made from a view.
 
-use std::sync::Arc;
-
 use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotRanges, SlotTag, View};
-
-use crate::cluster_replies::ClusterReplies;
 
 /// Index into [`RouteTable::targets`].
 pub(crate) type TargetIndex = u16;
@@ -17,7 +13,7 @@ pub enum Target {
     /// No proxy owns the slot.
     Nowhere,
     /// A node beside this proxy owned the slot, and it is about to have another owner: requests wait for that, up to
-    /// [`WorkerView::hold_until_us`], and after that it is as [`Target::Nowhere`].
+    /// [`super::WorkerView::hold_until_us`], and after that it is as [`Target::Nowhere`].
     Held,
     /// A node beside this proxy.
     Local(Address),
@@ -176,15 +172,4 @@ fn unambiguous_replicas(roles: &SetRepl) -> Vec<(Address, Address)> {
         .collect();
     let is_alone = |proxy: &Address| replicas.iter().filter(|(_, other)| other == proxy).count() == 1;
     replicas.iter().filter(|(_, proxy)| is_alone(proxy)).cloned().collect()
-}
-
-/// All that a worker needs of one view; shared by the workers of a proxy.
-#[derive(Debug)]
-pub struct WorkerView {
-    /// Where commands go.
-    pub routes: RouteTable,
-    /// The answers to CLUSTER commands, encoded once.
-    pub replies: Arc<ClusterReplies>,
-    /// Until when requests for slots that are [`Target::Held`] wait: `Moment::us`.
-    pub hold_until_us: u64,
 }
