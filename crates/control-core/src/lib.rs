@@ -18,6 +18,7 @@ mod diagnose;
 mod error;
 mod explain;
 mod foresee;
+mod lease;
 mod observed;
 pub mod query;
 mod reconcile;
@@ -32,6 +33,10 @@ pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_conditio
 pub use error::ApplyError;
 pub use explain::explain;
 pub use foresee::foresee;
+pub use lease::{
+    Grant, LeaseTerms, Moment, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch,
+    pause_after_reading,
+};
 pub use observed::{
     FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation,
     ReplicaSeen, Timing,
@@ -44,4 +49,4 @@ pub use state::{
     ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table,
 };
 pub use time::TimeMs;
-pub use views::{POOL_CLUSTER, desired_view, lease_epoch};
+pub use views::{POOL_CLUSTER, desired_view};

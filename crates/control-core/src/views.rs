@@ -1,7 +1,7 @@
 //! What each proxy should have: its view of its cluster, and the roles of its nodes.
 
 use model::{
-    Address, ClusterName, Epoch, LocalNode, NodeRole, PeerProxy, ReplPeer, Role, SetCluster, SetRepl,
+    Address, ClusterName, LocalNode, NodeRole, PeerProxy, ReplPeer, Role, SetCluster, SetRepl,
     SlotAssignment, SlotTag, View,
 };
 
@@ -24,33 +24,6 @@ pub fn desired_view(state: &State, proxy: &Address) -> Option<(SetRepl, SetClust
         Some(cluster_view(name, cluster, HalfPlace { chunk: place, half }))
     });
     Some(in_cluster.unwrap_or_else(|| pool_view(record)))
-}
-
-/// The epoch that a proxy's view must have for a coordinator that has this state to grant its primaries a lease;
-/// none while none may be granted: one of them is being taken out of service, and the one who promotes waits for the
-/// last lease to run out.
-///
-/// For that wait to be enough, a lease must end at most its length after the state was read that allowed
-/// it, however long the granting coordinator then slept. So it counts from when the proxy issued the token
-/// that the grant carries back, and the state must have been read after that token came.
-///
-/// ```text
-///   proxy         token t ─────────┐                        lease ends at t + lease_ms at the latest
-///   coordinator A                  └─▶ reads state (no fence) ─── sleeps ─── grants t
-///   coordinator B                               fence committed ───── lease_ms ─────▶ promotes
-/// ```
-///
-/// And after the promotion there is no fence any more, but a proxy that has not heard of it would still serve what it
-/// had: so a lease is only for the view that this state gives it, or a newer one.
-#[must_use]
-pub fn lease_epoch(state: &State, proxy: &Address) -> Option<Epoch> {
-    let record = state.proxies.get(proxy)?;
-    let cluster = record.cluster.as_ref().and_then(|name| state.clusters.get(name))?;
-    let (place, half) = cluster.place_of(proxy)?;
-    let chunk = &cluster.chunks[place];
-    let is_free = record.failed_since.is_none()
-        && chunk.primaries_in(half).all(|shard| !chunk.is_lease_kept_back(shard));
-    is_free.then_some(cluster.epoch)
 }
 
 #[derive(Clone, Copy)]

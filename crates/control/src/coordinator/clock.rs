@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use control_core::TimeMs;
+use control_core::{Moment, TimeMs};
 
 /// Counts from the machine's time when it was made.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,11 @@ impl Clock {
     /// The time.
     pub(crate) fn now(&self) -> TimeMs {
         self.at(Instant::now())
+    }
+
+    /// An instant as leases count it: exact.
+    pub(crate) fn moment(&self, instant: Instant) -> Moment {
+        Moment(instant.saturating_duration_since(self.started))
     }
 
     /// The time at an instant since this clock was made.

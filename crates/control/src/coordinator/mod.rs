@@ -16,7 +16,6 @@ mod admin;
 mod clock;
 mod config;
 mod health;
-mod leases;
 mod link;
 mod local;
 mod metadata;
@@ -32,7 +31,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use control_core::{Observed, ReporterId};
+use control_core::{LeaseTerms, Observed, ReporterId};
 use model::Address;
 use service::shutdown::{Phase, Shutdown};
 use tokio::net::TcpListener;
@@ -44,7 +43,6 @@ use self::admin::Admin;
 use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
 pub(crate) use self::health::Answer;
-use self::leases::Leases;
 use self::link::ProxyAccess;
 pub(crate) use self::link::{Link, LinkError, within};
 pub use self::local::LocalBroker;
@@ -88,21 +86,21 @@ pub async fn run<M: MetadataSource>(
     let (interval, timing) = (config.probe_interval_ms.duration(), config.timing());
     let (pace_sender, pace) = watch::channel(Pace::of(0, interval, timing));
     let (readings_sender, readings) = watch::channel(None);
-    let (leases_sender, leases) = watch::channel(Leases::none());
+    let (terms_sender, terms) = watch::channel(LeaseTerms::none());
     let (seen_sender, seen) = mpsc::channel(SEEN_MAX);
-    let read_now = Arc::new(Notify::new());
+    let (read_now, clock) = (Arc::new(Notify::new()), Clock::new());
     let reader = Reader {
         metadata: metadata.clone(),
         interval,
         timing,
         now: read_now.clone(),
         readings: readings_sender,
-        leases: leases_sender,
+        terms: terms_sender,
+        clock,
         pace: pace_sender,
     };
     tasks.spawn(Reader::follow_changes(metadata.clone(), read_now.clone()));
     tasks.spawn(reader.run());
-    let clock = Clock::new();
     let mut observed = Observed::new(ReporterId(reporter), timing, clock.now());
     observed.may_fail_over = !config.disable_failover;
     let access = ProxyAccess {
@@ -124,7 +122,8 @@ pub async fn run<M: MetadataSource>(
             proxy: proxy.clone(),
             access: probe_access.clone(),
             pace: probe_pace.clone(),
-            leases: leases.clone(),
+            terms: terms.clone(),
+            clock,
             now,
             seen: seen_sender.clone(),
         }),

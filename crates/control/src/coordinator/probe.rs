@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control_core::ProxyHealth;
-use model::{Address, Epoch};
+use control_core::{LeaseTerms, Moment, ProbeAnswer, ProxyHealth, Tokens};
+use model::Address;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::{debug, info, warn};
 
+use super::clock::Clock;
 use super::health::Answer;
-use super::leases::{Leases, grantable};
 use super::link::{Link, LinkError, ProxyAccess, within};
 use super::pace::Pace;
 
@@ -41,7 +41,9 @@ pub(crate) struct Probe {
     /// How often.
     pub(crate) pace: watch::Receiver<Pace>,
     /// Who may be granted a lease.
-    pub(crate) leases: watch::Receiver<Leases>,
+    pub(crate) terms: watch::Receiver<LeaseTerms>,
+    /// What tells of tokens and readings which was first.
+    pub(crate) clock: Clock,
     /// Asks for a probe at once.
     pub(crate) now: Arc<Notify>,
     /// Where the answers go.
@@ -53,8 +55,10 @@ impl Probe {
     pub(crate) async fn run(mut self, phase: Duration) {
         tokio::time::sleep(phase).await;
         let mut failed = 0;
+        // They outlive a connection: the process that issued them may be the same.
+        let mut tokens = Tokens::new(self.proxy.clone());
         loop {
-            match self.follow(&mut failed).await {
+            match self.follow(&mut failed, &mut tokens).await {
                 Ok(never) => match never {},
                 Err(LinkError::Refused(error)) => {
                     warn!(proxy = %self.proxy, error, "a proxy refuses to be probed");
@@ -72,19 +76,21 @@ impl Probe {
     }
 
     /// From connecting until the connection fails; with each answer nothing has failed any more.
-    async fn follow(&mut self, failed: &mut u32) -> Result<std::convert::Infallible, LinkError> {
+    async fn follow(
+        &mut self,
+        failed: &mut u32,
+        tokens: &mut Tokens,
+    ) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
         let mut link = Link::connect_as(&self.access, &self.proxy, deadline).await?;
-        let mut token: Option<(Vec<u8>, Instant, Epoch)> = None;
+        tokens.reconnected();
         loop {
-            let lease = token.as_ref().and_then(|(token, at, epoch)| {
-                let for_ms = self.leases.borrow().grant(&self.proxy, *at, *epoch)?;
-                Some((token.as_slice(), for_ms.to_string()))
-            });
             let (asked, deadline) = (Instant::now(), within(self.limit()));
-            let answer = match &lease {
-                Some((token, for_ms)) => {
-                    let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", token, for_ms.as_bytes()];
+            let grant = tokens.grant(&self.terms.borrow(), self.clock.moment(asked));
+            let answer = match grant {
+                Some(grant) => {
+                    let for_ms = grant.for_ms.to_string();
+                    let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", &grant.token, for_ms.as_bytes()];
                     link.ask(&words, deadline, Answer::read).await?
                 }
                 None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, Answer::read).await?,
@@ -93,17 +99,21 @@ impl Probe {
             if std::mem::take(failed) > 0 {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }
-            let (had_lease, epoch) = (lease.is_some(), answer.health.view_epoch);
-            token = Some((answer.token, at, epoch));
+            tokens.answered(ProbeAnswer {
+                token: answer.token,
+                asked: self.clock.moment(asked),
+                came: self.clock.moment(at),
+                view_epoch: answer.health.view_epoch,
+            });
             let seen = Seen { proxy: self.proxy.clone(), asked, at, health: answer.health };
             // The receiver lives as long as this task is wanted.
             let _ = self.seen.send(seen).await;
-            let interval = self.pace.borrow().interval;
+            let next = Instant::now() + self.pace.borrow().interval;
             tokio::select! {
-                () = tokio::time::sleep(interval) => {}
+                () = tokio::time::sleep_until(next.into()) => {}
                 () = self.now.notified() => {}
                 // One that has just got its view may have nothing else to serve by.
-                () = grantable(&mut self.leases, &self.proxy, (at, epoch)), if !had_lease => {}
+                () = urgent(&mut self.terms, tokens, self.clock.moment(next)) => {}
                 // A proxy that ended is looked for again at once: it may be back, and has nothing.
                 error = link.broken() => return Err(error),
             }
@@ -112,5 +122,15 @@ impl Probe {
 
     fn limit(&self) -> Duration {
         (self.pace.borrow().interval * INTERVALS_MAX).max(PROBE_LIMIT_MIN)
+    }
+}
+
+/// Waits until a reading lets a lease be granted that must not wait for the next probe.
+async fn urgent(terms: &mut watch::Receiver<LeaseTerms>, tokens: &Tokens, next: Moment) {
+    while !tokens.hurries(&terms.borrow_and_update(), next) {
+        if terms.changed().await.is_err() {
+            // Nobody reads any more: this coordinator ends.
+            std::future::pending::<()>().await;
+        }
     }
 }

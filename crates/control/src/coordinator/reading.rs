@@ -3,24 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use control_core::Timing;
+use control_core::{LeaseTerms, READ_INTERVAL, Timing, pause_after_reading};
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-use super::leases::Leases;
+use super::clock::Clock;
 use super::metadata::{MetadataSource, Reading};
 use super::pace::Pace;
 
-/// Between two readings.
-const READ_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two questions for a change.
 const CHANGE_PAUSE: Duration = Duration::from_millis(5);
 /// The same when no broker answers.
 const CHANGE_RETRY_PAUSE: Duration = Duration::from_millis(200);
-/// A reading takes at most this share of the time, one in so many parts, where leases allow that.
-const SHARE: u32 = 4;
-/// A pause takes at most this part of a lease, so that one that was granted is renewed before it ends.
-const LEASE_PART: u32 = 2;
 
 /// The task's equipment.
 pub(crate) struct Reader<M> {
@@ -31,7 +25,8 @@ pub(crate) struct Reader<M> {
     /// Asks for a reading at once.
     pub(crate) now: Arc<Notify>,
     pub(crate) readings: watch::Sender<Option<Reading>>,
-    pub(crate) leases: watch::Sender<Leases>,
+    pub(crate) terms: watch::Sender<LeaseTerms>,
+    pub(crate) clock: Clock,
     pub(crate) pace: watch::Sender<Pace>,
 }
 
@@ -48,7 +43,7 @@ impl<M: MetadataSource> Reader<M> {
                     }
                     let took = reading.at.elapsed();
                     self.publish(reading);
-                    pause = pause_after(took, self.pace.borrow().timing.lease_ms);
+                    pause = pause_after_reading(took, self.pace.borrow().timing.lease_ms);
                 }
                 // No lease is granted by what was read before: those who have one keep it till it ends.
                 Err(error) if !is_cut_off => {
@@ -82,21 +77,15 @@ impl<M: MetadataSource> Reader<M> {
         let is_same =
             self.readings.borrow().as_ref().is_some_and(|before| Arc::ptr_eq(&before.state, &reading.state));
         let lease_ms = pace.timing.lease_ms;
-        let leases = match is_same {
-            true => self.leases.borrow().again(lease_ms, reading.at),
-            false => Leases::of(&reading.state, lease_ms, reading.at),
+        let read_at = self.clock.moment(reading.at);
+        let terms = match is_same {
+            true => self.terms.borrow().again(lease_ms, read_at),
+            false => LeaseTerms::of(&reading.state, lease_ms, read_at),
         };
-        self.leases.send_replace(leases);
+        self.terms.send_replace(terms);
         self.pace.send_if_modified(|current| std::mem::replace(current, pace) != pace);
         self.readings.send_replace(Some(reading));
     }
-}
-
-/// How long to wait after a reading that took so long. Most of that may have been waiting for a broker that hung, so it
-/// says little about what reading costs.
-fn pause_after(took: Duration, lease_ms: u64) -> Duration {
-    let longest = Duration::from_millis(lease_ms) / LEASE_PART;
-    took.saturating_mul(SHARE).min(longest).max(READ_INTERVAL)
 }
 
 #[cfg(test)]
@@ -111,22 +100,6 @@ mod tests {
 
     /// How long the broker hangs with the first reading.
     const HANGING: Duration = Duration::from_millis(500);
-
-    #[test]
-    fn pauses() {
-        for (took_ms, lease_ms, expected_ms) in [
-            (0, 400, 50),
-            (12, 400, 50),
-            (20, 400, 80),
-            (60, 400, 200),
-            (4_000, 400, 200),
-            (200, 1_300, 650),
-            (90, 60, 50),
-        ] {
-            let pause = pause_after(Duration::from_millis(took_ms), lease_ms);
-            assert_eq!(pause, Duration::from_millis(expected_ms), "{took_ms} {lease_ms}");
-        }
-    }
 
     /// Metadata whose first reading hangs and then fails or not.
     #[derive(Clone)]
@@ -176,7 +149,8 @@ mod tests {
                 timing,
                 now: Arc::default(),
                 readings,
-                leases: watch::channel(Leases::none()).0,
+                terms: watch::channel(LeaseTerms::none()).0,
+                clock: Clock::new(),
                 pace: watch::channel(Pace::of(1, interval, timing)).0,
             };
             let begun = Instant::now();

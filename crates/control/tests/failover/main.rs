@@ -2,9 +2,9 @@
 //! nothing, and what comes back takes no write that it must not take.
 //!
 //! The short form is part of every test run. The long forms: `FAILOVER_RUNS=20` (how often each fault is tried),
-//! `HANDOVER_RUNS=20`, `ALONE_SECONDS=60` (how long the control plane is dead), `PARTITION_RUNS=50`, `HANG_RUNS=10`. Only
-//! these hold bounds of time; what needs a machine that does not stall is tried again where it did, see
-//! `testkit::stalls`.
+//! `HANDOVER_RUNS=20`, `ALONE_SECONDS=60` (how long the control plane is dead), `PARTITION_RUNS=50`, `HANG_RUNS=10`,
+//! `SURVIVOR_SECONDS=600`. Only these hold bounds of time; what needs a machine that does not stall is tried again where
+//! it did, see `testkit::stalls`.
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot go on ends the test")]
 
 mod fixture;
@@ -24,3 +24,4 @@ mod partition;
 mod restart;
 mod several;
 mod stale;
+mod survivor;

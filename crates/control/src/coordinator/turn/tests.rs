@@ -1,8 +1,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use control_core::{NewProxy, ReporterId, Timing, apply};
+use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
 
-use super::super::leases::Leases;
 use super::super::link::ProxyAccess;
 use super::*;
 
@@ -60,8 +59,8 @@ async fn answers_without_end_keep_no_turn_away() {
         probe: Box::new(move |proxy: &Address, now| {
             turned.store(true, Relaxed);
             let (pace, seen) = (probe_pace.clone(), probes_seen.clone());
-            let leases = watch::channel(Leases::none()).1;
-            Probe { proxy: proxy.clone(), access: ProxyAccess::default(), pace, leases, now, seen }
+            let terms = watch::channel(LeaseTerms::none()).1;
+            Probe { proxy: proxy.clone(), access: ProxyAccess::default(), pace, terms, clock, now, seen }
         }),
         readings,
         read_now: Arc::new(Notify::new()),

@@ -1,0 +1,47 @@
+//! Granting leases: which proxies may have one, by which of their tokens, and when it is due. No clock and no IO: a shell
+//! says when something happened.
+//!
+//! A lease ends at most its length after the metadata were read that allowed it, however long the granting
+//! coordinator then slept. So it counts from when the proxy issued the token that the grant carries back, and the
+//! reading must have begun after that token came.
+//!
+//! ```text
+//!   proxy         token t ─────────┐                        lease ends at t + lease_ms at the latest
+//!   coordinator A                  └─▶ reads state (no fence) ─── sleeps ─── grants t
+//!   coordinator B                               fence committed ───── lease_ms ─────▶ promotes
+//! ```
+//!
+//! And after the promotion there is no fence any more, but a proxy that has not heard of it would still serve what it
+//! had: so a lease is only for the view that this state gives it, or a newer one.
+//!
+//! **Contract.** A shell has one [`Tokens`] for each proxy, for as long as it probes that proxy, and one [`LeaseTerms`]
+//! for each reading of the metadata. For each probe it calls [`Tokens::grant`] before it sends the probe, and
+//! [`Tokens::answered`] when an answer has come. Between two probes it calls [`Tokens::hurries`] at each new
+//! reading. A probe and a reading may overlap in any way: several tokens are held, so it does not matter which of the two
+//! is ahead.
+
+mod cadence;
+mod terms;
+mod tokens;
+
+use std::time::Duration;
+
+pub use cadence::{READ_INTERVAL, pause_after_reading};
+pub use terms::{LeaseTerms, lease_epoch};
+pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
+
+/// A moment on the monotonic clock of one coordinator: how long it has run. Exact, because the order of a token and a
+/// reading decides who may write. It must never be compared with another process's moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// This much later.
+    #[must_use]
+    pub const fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! Which proxies may be granted a lease, by one reading of the metadata.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use model::{Address, Epoch};
+
+use super::Moment;
+use crate::state::{Chunk, Half, State};
+
+/// The epoch that a proxy's view must have for a coordinator that has this state to grant its primaries a lease;
+/// none while none may be granted: one of them is being taken out of service, and the coordinator that promotes waits
+/// for the last lease to run out.
+#[must_use]
+pub fn lease_epoch(state: &State, proxy: &Address) -> Option<Epoch> {
+    let record = state.proxies.get(proxy)?;
+    let cluster = record.cluster.as_ref().and_then(|name| state.clusters.get(name))?;
+    let (place, half) = cluster.place_of(proxy)?;
+    may_have_one(state, &cluster.chunks[place], half).then_some(cluster.epoch)
+}
+
+fn may_have_one(state: &State, chunk: &Chunk, half: Half) -> bool {
+    let proxy = chunk.proxy(half);
+    !state.is_failed(proxy) && chunk.primaries_in(half).all(|shard| !chunk.is_lease_kept_back(shard))
+}
+
+/// One reading of the metadata, as far as leases go. A copy costs little.
+#[derive(Clone, Debug)]
+pub struct LeaseTerms {
+    /// When the reading began: what it says was true then or later.
+    pub(super) read_at: Moment,
+    /// How long a lease lasts, in milliseconds.
+    pub(super) lease_ms: u64,
+    /// Who may have one, with the epoch that its view must have.
+    proxies: Arc<HashMap<Address, Epoch>>,
+}
+
+impl LeaseTerms {
+    /// Nobody may have one: nothing has been read yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { read_at: Moment::default(), lease_ms: 0, proxies: Arc::default() }
+    }
+
+    /// The proxies of a state that may have one, as [`lease_epoch`] says of each, found in one walk. `read_at`: when
+    /// the reading began.
+    #[must_use]
+    pub fn of(state: &State, lease_ms: u64, read_at: Moment) -> Self {
+        let mut proxies = HashMap::new();
+        for cluster in state.clusters.values() {
+            for chunk in &cluster.chunks {
+                let granted = Half::BOTH.into_iter().filter(|half| may_have_one(state, chunk, *half));
+                proxies.extend(granted.map(|half| (chunk.proxy(half).clone(), cluster.epoch)));
+            }
+        }
+        Self { read_at, lease_ms, proxies: Arc::new(proxies) }
+    }
+
+    /// The same, read again and found unchanged.
+    #[must_use]
+    pub fn again(&self, lease_ms: u64, read_at: Moment) -> Self {
+        Self { read_at, lease_ms, proxies: self.proxies.clone() }
+    }
+
+    /// The epoch that the view of a proxy must have; none if it may not have a lease.
+    #[must_use]
+    pub fn epoch_for(&self, proxy: &Address) -> Option<Epoch> {
+        self.proxies.get(proxy).copied()
+    }
+
+    /// How many proxies may have one.
+    #[must_use]
+    pub fn proxy_count(&self) -> usize {
+        self.proxies.len()
+    }
+}
