@@ -150,12 +150,15 @@ pub enum Command {
         /// When.
         now: TimeMs,
     },
-    /// A proxy that was reported or had failed is well, with all its nodes.
+    /// A proxy that was reported or had failed is well, with all its nodes. Where others report it, this vouches for it.
     ProxyReturned {
         /// The proxy.
         proxy: Address,
         /// Who says so.
         reporter: ReporterId,
+        /// When.
+        #[serde(default)]
+        now: TimeMs,
     },
     /// Takes a failed proxy out of service: replicas take over from its primaries, and a proxy of the pool
     /// takes its place.
@@ -230,6 +233,43 @@ pub enum Command {
 }
 
 impl Command {
+    /// Puts the time of the broker that makes the change into a command: the clocks of callers do not count.
+    pub fn stamp(&mut self, time: TimeMs) {
+        match self {
+            Self::CreateCluster { now, .. }
+            | Self::AddNodes { now, .. }
+            | Self::GrowTo { now, .. }
+            | Self::Scale { now, .. }
+            | Self::Balance { now, .. }
+            | Self::ReportFailure { now, .. }
+            | Self::ProxyReturned { now, .. }
+            | Self::FailOverProxy { now, .. }
+            | Self::FenceShard { now, .. }
+            | Self::FailOverShard { now, .. } => *now = time,
+            Self::Configure(_)
+            | Self::SetReplicaAddresses(_)
+            | Self::DeleteCluster { .. }
+            | Self::RemoveFreeNodes { .. }
+            | Self::Expand { .. }
+            | Self::Shrink { .. }
+            | Self::ContinueScaling { .. }
+            | Self::CommitMigration { .. }
+            | Self::RestartMigration { .. }
+            | Self::PauseMigrations { .. }
+            | Self::ResumeMigrations { .. }
+            | Self::CancelMigrations { .. }
+            | Self::SetConfig { .. }
+            | Self::RegisterProxy(_)
+            | Self::RemoveProxy { .. }
+            | Self::ProxyCleaned { .. }
+            | Self::LiftFence { .. }
+            | Self::SetReplicaSync { .. }
+            | Self::RaiseEpoch { .. }
+            | Self::RecoverEpoch { .. }
+            | Self::Restore(_) => {}
+        }
+    }
+
     /// Whether a shard that is without service is served again when this is done, and its proxy knows.
     #[must_use]
     pub const fn ends_an_outage(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::time::TimeMs;
 /// What is the matter with a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyCondition {
-    /// It has not been watched long enough to say.
+    /// It has not been watched long enough to say, or cannot be asked.
     Unknown,
     /// It answers.
     Alive,
@@ -46,6 +46,9 @@ pub enum NodeCondition {
 #[must_use]
 pub fn proxy_condition(observed: &Observed, proxy: &Address, now: TimeMs) -> ProxyCondition {
     let Some(seen) = observed.proxies.get(proxy) else { return ProxyCondition::Unknown };
+    if seen.is_unaskable {
+        return ProxyCondition::Unknown;
+    }
     // Silence before the watch began says nothing.
     let heard = seen.answered.map_or(seen.watched_since, |answered| answered.max(seen.watched_since));
     if now.since(heard) >= observed.timing.proxy_dead_ms {

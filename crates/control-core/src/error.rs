@@ -2,7 +2,7 @@
 
 use model::{Address, ClusterName, ConfigError, Epoch};
 
-use crate::state::{EPOCH_GIVEN_MAX, StateFault};
+use crate::state::{EPOCH_GIVEN_MAX, StateFault, UNCLEANED_NODES_MAX};
 
 /// Why a command was refused. The state is as it was before.
 ///
@@ -65,6 +65,12 @@ pub enum ApplyError {
     /// The proxy serves a cluster.
     #[error("proxy {0} is in use")]
     InUse(Address),
+    /// Too many proxies were removed before their nodes had been emptied.
+    #[error(
+        "the nodes of proxy {0} are not empty, and {UNCLEANED_NODES_MAX} such nodes are remembered already: wait until \
+         a coordinator has emptied them, or register removed proxies again to have theirs emptied"
+    )]
+    TooManyUncleaned(Address),
     /// The pool has not enough proxies.
     #[error("{needed} proxies are needed and {free} are free")]
     NoAvailableResource {
@@ -143,7 +149,7 @@ impl ApplyError {
             Self::MigrationTaskNotFound(_) => ("MIGRATION_TASK_NOT_FOUND", 404),
             Self::JobNotFound(_) => ("JOB_NOT_FOUND", 404),
             Self::AlreadyExisted(_) => ("ALREADY_EXISTED", 409),
-            Self::InUse(_) => ("IN_USE", 409),
+            Self::InUse(_) | Self::TooManyUncleaned(_) => ("IN_USE", 409),
             Self::NoAvailableResource { .. } => ("NO_AVAILABLE_RESOURCE", 409),
             Self::ResourceNotBalance { .. } => ("RESOURCE_NOT_BALANCE", 409),
             Self::MigrationRunning(_) => ("MIGRATION_RUNNING", 409),

@@ -40,6 +40,15 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
                     let what = if new.failed_since.is_some() { "counts as failed" } else { "is well again" };
                     words.push(format!("proxy {address} {what}"));
                 }
+                match (&old.vouched, &new.vouched) {
+                    (None, Some(vouch)) => {
+                        words.push(format!("proxy {address} is heard by {}, and not given up", vouch.by));
+                    }
+                    (Some(before), Some(vouch)) if before.by != vouch.by => {
+                        words.push(format!("proxy {address} is heard by {}, too", vouch.by));
+                    }
+                    _ => {}
+                }
                 if old.dirty && !new.dirty {
                     words.push(format!("proxy {address} is empty and ready"));
                 }
@@ -49,7 +58,8 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
     }
     for Difference { key: address, before, after } in &proxies {
         if let (None, Some(new)) = (before, after) {
-            words.push(format!("proxy {address} on host {} joins the pool", new.host));
+            let dirty = if new.dirty { ", and is emptied first" } else { "" };
+            words.push(format!("proxy {address} on host {} joins the pool{dirty}", new.host));
         }
     }
     words

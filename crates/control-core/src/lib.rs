@@ -38,15 +38,15 @@ pub use lease::{
     pause_after_reading,
 };
 pub use observed::{
-    FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth, ProxyObservation,
-    ReplicaSeen, Timing,
+    DatedSeen, FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth,
+    ProxyObservation, ReplicaSeen, ReportsSeen, Timing,
 };
 pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
     CHUNK_NODES, Chunk, Cluster, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
     FinishedMigration, Half, HostName, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId,
-    ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table,
+    ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;
 pub use views::{POOL_CLUSTER, desired_view};

@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
 
-use crate::state::{Half, ReporterId, State, SyncState};
+use crate::state::{Chunk, Half, ReporterId, Shard, State, SyncState};
 use crate::time::TimeMs;
+
+/// How long it counts that a coordinator hears a proxy which others report. It says so again in time while that is so;
+/// where it died with the proxy, the proxy is given up after this.
+pub(crate) const VOUCHED_MS: u64 = 5_000;
 
 /// All that one coordinator has seen. It is memory only: a coordinator that starts anew knows nothing, and
 /// does nothing about a proxy until it has watched it long enough.
@@ -24,6 +28,9 @@ pub struct Observed {
     pub fences: BTreeMap<Epoch, FenceSeen>,
     /// What it saw in the metadata of each replica.
     pub replicas: HashMap<Address, ReplicaSeen>,
+    /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
+    /// when it first saw what another clock has dated.
+    pub reports: HashMap<Address, ReportsSeen>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
     /// When it last heard of any proxy.
@@ -35,13 +42,40 @@ pub struct Observed {
 pub struct FenceSeen {
     /// When it was first seen in the metadata.
     pub since: TimeMs,
-    /// When the replica was first seen to have let go of its primary.
+    /// When the replica was first seen to have let go of its primary: it was asked after the order, and said so.
     pub detached: Option<TimeMs>,
+}
+
+/// What the metadata say of who hears a proxy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportsSeen {
+    /// Who reports it as failed.
+    pub reports: BTreeMap<ReporterId, DatedSeen>,
+    /// That somebody hears it all the same.
+    pub vouch: Option<DatedSeen>,
+}
+
+/// Something in the metadata with a date by another's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatedSeen {
+    /// The date: it tells this from what is said later.
+    pub at: TimeMs,
+    /// When it was first seen, by the own clock.
+    pub since: TimeMs,
+}
+
+impl DatedSeen {
+    /// The same if it has the same date, else seen now for the first time.
+    fn follow(before: Option<Self>, at: TimeMs, now: TimeMs) -> Self {
+        before.filter(|seen| seen.at == at).unwrap_or(Self { at, since: now })
+    }
 }
 
 /// What the metadata say of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaSeen {
+    /// When the roles of its shard were last changed.
+    pub changed: DatedSeen,
     /// Whether it has its primary's data.
     pub sync: SyncState,
     /// When they were first seen to say so.
@@ -100,12 +134,16 @@ pub struct ProxyObservation {
     pub health: Option<ProxyHealth>,
     /// When it was first seen in the metadata that it has failed; none if it has not.
     pub failed_seen: Option<TimeMs>,
+    /// This coordinator could not ask it when it last tried: it was not let in, or its own network failed it. That says
+    /// nothing about the proxy.
+    pub is_unaskable: bool,
 }
 
 impl ProxyObservation {
     fn new(has_failed: bool, now: TimeMs) -> Self {
         let failed_seen = has_failed.then_some(now);
-        Self { watched_since: now, asked: None, answered: None, health: None, failed_seen }
+        let (asked, answered, health, is_unaskable) = (None, None, None, false);
+        Self { watched_since: now, asked, answered, health, failed_seen, is_unaskable }
     }
 }
 
@@ -157,8 +195,11 @@ pub struct NodeHealth {
     /// It was a primary and has stopped, with nothing under way any more; and a replica has acknowledged all that it
     /// had then.
     pub replicated: bool,
-    /// It is a primary, and a replica has acknowledged what it wrote a moment ago.
+    /// It is a primary, and the replica that the metadata names has acknowledged what it wrote a moment ago.
     pub attached: bool,
+    /// The epoch of the roles under which it was last seen, asked after they had come, to be what they say. None where its
+    /// proxy is of a version that does not tell.
+    pub role_epoch: Option<Epoch>,
 }
 
 /// Whether a node answers its proxy.
@@ -200,6 +241,7 @@ impl Observed {
             proxies: HashMap::new(),
             fences: BTreeMap::new(),
             replicas: HashMap::new(),
+            reports: HashMap::new(),
             last_turn: now,
             last_answer: now,
         }
@@ -225,30 +267,67 @@ impl Observed {
         let mut fences = BTreeMap::new();
         for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
             for shard in Half::BOTH {
-                self.note_replica(chunk.replica(shard), chunk.shard(shard).replica, now);
+                self.note_replica(chunk.replica(shard), chunk.shard(shard), now);
                 if let Some(fence) = chunk.shard(shard).fence {
-                    fences
-                        .insert(fence.epoch, self.fence_seen(fence.epoch, chunk.detaching_proxy(shard), now));
+                    fences.insert(fence.epoch, self.fence_seen(fence.epoch, chunk, shard, now));
                 }
             }
         }
         self.fences = fences;
         self.replicas.retain(|_, seen| seen.last == now);
+        self.note_reports(state, now);
     }
 
-    fn note_replica(&mut self, replica: &Address, sync: SyncState, now: TimeMs) {
-        match self.replicas.get_mut(replica) {
-            Some(seen) if seen.sync == sync => seen.last = now,
-            Some(seen) => *seen = ReplicaSeen { sync, since: now, last: now },
-            None => drop(self.replicas.insert(replica.clone(), ReplicaSeen { sync, since: now, last: now })),
+    fn note_replica(&mut self, replica: &Address, shard: &Shard, now: TimeMs) {
+        let sync = shard.replica;
+        let Some(seen) = self.replicas.get_mut(replica) else {
+            let changed = DatedSeen { at: shard.changed, since: now };
+            self.replicas.insert(replica.clone(), ReplicaSeen { changed, sync, since: now, last: now });
+            return;
+        };
+        let since = if seen.sync == sync { seen.since } else { now };
+        let changed = DatedSeen::follow(Some(seen.changed), shard.changed, now);
+        *seen = ReplicaSeen { changed, sync, since, last: now };
+    }
+
+    fn note_reports(&mut self, state: &State, now: TimeMs) {
+        let mut before = std::mem::take(&mut self.reports);
+        for (proxy, reports) in &state.failures {
+            let known = before.remove(proxy).unwrap_or_default();
+            let follow = |(reporter, at): (&ReporterId, &TimeMs)| {
+                let seen = known.reports.get(reporter).copied();
+                (reporter.clone(), DatedSeen::follow(seen, *at, now))
+            };
+            let vouch = state.proxies.get(proxy).and_then(|record| record.vouched.as_ref());
+            let vouch = vouch.map(|vouch| DatedSeen::follow(known.vouch, vouch.at, now));
+            let reports = reports.iter().map(follow).collect();
+            self.reports.insert(proxy.clone(), ReportsSeen { reports, vouch });
         }
     }
 
-    fn fence_seen(&self, fence: Epoch, detaching_proxy: &Address, now: TimeMs) -> FenceSeen {
+    /// How long ago the roles of a replica's shard were changed, as far as this coordinator has watched.
+    pub(crate) fn roles_settled_ms(&self, replica: &Address, now: TimeMs) -> u64 {
+        self.replicas.get(replica).map_or(0, |seen| now.since(seen.changed.since))
+    }
+
+    /// Whether enough coordinators report a proxy, and nobody hears it.
+    pub(crate) fn is_reported(&self, state: &State, proxy: &Address, now: TimeMs) -> bool {
+        let Some(seen) = self.reports.get(proxy) else { return false };
+        let counts = |report: &&DatedSeen| now.since(report.since) <= state.settings.failure_ttl_ms;
+        let is_heard = seen.vouch.is_some_and(|vouch| now.since(vouch.since) <= VOUCHED_MS);
+        seen.reports.values().filter(counts).count() >= state.settings.failure_quorum.max(1) && !is_heard
+    }
+
+    fn fence_seen(&self, fence: Epoch, chunk: &Chunk, shard: Half, now: TimeMs) -> FenceSeen {
         let held = self.fences.get(&fence).copied().unwrap_or(FenceSeen { since: now, detached: None });
-        let health = self.proxies.get(detaching_proxy).and_then(|seen| seen.health.as_ref());
-        let has_roles = health.is_some_and(|health| health.roles_epoch >= fence);
-        FenceSeen { detached: held.detached.or(has_roles.then_some(now)), ..held }
+        let health = self.proxies.get(chunk.detaching_proxy(shard)).and_then(|seen| seen.health.as_ref());
+        let has_let_go = health.is_some_and(|health| {
+            let node = health.nodes.iter().find(|node| node.address == *chunk.detaching_node(shard));
+            // That its proxy has the roles is not enough: a node that hangs has not heard of them.
+            let told = node.and_then(|node| node.role_epoch).unwrap_or(health.roles_epoch);
+            told >= fence
+        });
+        FenceSeen { detached: held.detached.or(has_let_go.then_some(now)), ..held }
     }
 
     /// Notes a proxy's answer that has come now, and when the probe that it answers had been sent.
@@ -261,8 +340,18 @@ impl Observed {
         self.last_answer = now;
         if let Some(seen) = self.proxies.get_mut(proxy) {
             (seen.asked, seen.answered) = (Some(asked), Some(now));
-            seen.health = Some(health);
+            (seen.health, seen.is_unaskable) = (Some(health), false);
         }
+    }
+
+    /// Notes that a proxy gave no answer: because it is silent, or because this coordinator cannot ask it. From the
+    /// last time that it could not, silence begins to count.
+    pub fn note_no_answer(&mut self, proxy: &Address, could_ask: bool, now: TimeMs) {
+        let Some(seen) = self.proxies.get_mut(proxy) else { return };
+        if !could_ask {
+            seen.watched_since = now;
+        }
+        seen.is_unaskable = !could_ask;
     }
 
     /// What was silent until now is not dead for that.

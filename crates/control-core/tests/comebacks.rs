@@ -48,6 +48,10 @@ fn decided(state: &State, proxy: &Address) -> Command {
             (seen.answered, seen.health) = (Some(NOW), Some(control_core::ProxyHealth::default()));
         }
     }
+    // It has looked all the while, and sees the report now.
+    observed.last_turn = NOW;
+    observed.reports.clear();
+    observed.note_state(state, NOW);
     let fail_over = |action: control_core::Action| match action {
         control_core::Action::Apply(command @ Command::FailOverProxy { .. }) => Some(command),
         _ => None,
@@ -61,13 +65,14 @@ fn a_decision_is_about_the_proxy_as_it_was() {
     let returned = |host: usize, who: &str| Command::ProxyReturned {
         proxy: address(host, 5299),
         reporter: ReporterId(who.to_owned()),
+        now: NOW,
     };
     let reported_again =
         Command::ReportFailure { proxy: address(pool, 5299), reporter: reporter(), now: NOW };
     for (case, between, is_done) in [
         ("nothing happens", vec![], true),
         ("another proxy comes back", vec![returned(1, "first")], true),
-        ("one that had not reported it finds it well", vec![returned(pool, "third")], true),
+        ("one that had not reported it finds it well", vec![returned(pool, "third")], false),
         ("it is reported once more", vec![reported_again.clone()], true),
         ("it comes back", vec![returned(pool, "first")], false),
         ("it is registered again", vec![registration(pool)], false),
@@ -93,7 +98,8 @@ fn a_decision_is_about_the_proxy_as_it_was() {
 #[test]
 fn an_operator_need_not_know_of_comebacks() {
     let (mut state, proxy) = (reported(1), address(1, 5299));
-    apply(&mut state, Command::ProxyReturned { proxy: proxy.clone(), reporter: reporter() }).unwrap();
+    apply(&mut state, Command::ProxyReturned { proxy: proxy.clone(), reporter: reporter(), now: NOW })
+        .unwrap();
     let now = NOW;
     let fail = Command::FailOverProxy { proxy: proxy.clone(), force: false, decided_after: None, now };
     apply(&mut state, fail).unwrap();

@@ -89,7 +89,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         }
         18 => Command::Balance { cluster, now },
         19 | 20 => Command::ReportFailure { proxy, reporter, now },
-        21 => Command::ProxyReturned { proxy, reporter },
+        21 => Command::ProxyReturned { proxy, reporter, now },
         22 => Command::FailOverProxy { proxy, force: draft.number == 0, decided_after: None, now },
         23 => {
             let reason =

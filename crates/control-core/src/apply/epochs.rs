@@ -1,6 +1,6 @@
 //! Raising all epochs at once, and replacing the whole state.
 
-use model::Epoch;
+use model::{Address, Epoch};
 
 use super::migrations::schedule;
 use crate::command::Reply;
@@ -65,6 +65,11 @@ pub(super) fn restore(state: &mut State, dump: State) -> Result<Reply, ApplyErro
     if given < current {
         return Err(ApplyError::EpochSmallerThanCurrent { given, current });
     }
+    // What is known of nodes that went away with keys is true whatever else is put back.
+    let registered = |node: &Address| dump.proxies.values().any(|proxy| proxy.nodes.contains(node));
+    let uncleaned: Vec<Address> =
+        state.uncleaned_nodes.iter().filter(|node| !registered(node)).cloned().collect();
     *state = dump;
+    state.uncleaned_nodes.extend(uncleaned);
     Ok(Reply::Epoch(given))
 }

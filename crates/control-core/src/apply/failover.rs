@@ -101,6 +101,7 @@ pub(super) fn proxy(
 fn mark_failed(state: &mut State, proxy: &Address, now: TimeMs) {
     if let Some(record) = state.proxies.get_mut(proxy) {
         record.failed_since = record.failed_since.or(Some(now));
+        record.vouched = None;
     }
     state.failures.remove(proxy);
 }

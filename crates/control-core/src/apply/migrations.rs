@@ -15,7 +15,7 @@ use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use crate::command::Reply;
 use crate::error::ApplyError;
 use crate::state::{
-    Cluster, FINISHED_MIGRATIONS_MAX, FinishedMigration, Migration, MigrationOutcome, ShardId, State,
+    Cluster, FINISHED_MIGRATIONS_KEPT, FinishedMigration, Migration, MigrationOutcome, ShardId, State,
 };
 
 /// Gives waiting migrations their turn, as far as the limit for each proxy allows, and shows the change to
@@ -144,8 +144,8 @@ pub(super) fn cancel(state: &mut State, name: &ClusterName) -> Result<Reply, App
 }
 
 fn remember(cluster: &mut Cluster, finished: FinishedMigration) {
-    if cluster.finished.len() >= FINISHED_MIGRATIONS_MAX {
-        cluster.finished.remove(0);
-    }
+    // Coordinators read them with every change, and know of more only where a proxy lags that far behind.
+    let forgotten = (cluster.finished.len() + 1).saturating_sub(FINISHED_MIGRATIONS_KEPT);
+    cluster.finished.drain(..forgotten);
     cluster.finished.push(finished);
 }

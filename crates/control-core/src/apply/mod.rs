@@ -53,7 +53,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::RemoveProxy { proxy } => proxies::remove(state, &proxy),
         Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),
         Command::ReportFailure { proxy, reporter, now } => failures::report(state, &proxy, reporter, now),
-        Command::ProxyReturned { proxy, reporter } => failures::returned(state, &proxy, &reporter),
+        Command::ProxyReturned { proxy, reporter, now } => failures::returned(state, &proxy, reporter, now),
         Command::FailOverProxy { proxy, force, decided_after, now } => {
             failover::proxy(state, &proxy, (decided_after, force), now)
         }

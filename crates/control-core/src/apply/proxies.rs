@@ -4,7 +4,7 @@ use model::{Address, Epoch};
 
 use crate::command::{NewProxy, Reply};
 use crate::error::ApplyError;
-use crate::state::{Comebacks, HostName, Proxy, State};
+use crate::state::{Comebacks, HostName, Proxy, State, UNCLEANED_NODES_MAX};
 
 /// Registers a proxy; one that is registered has its failure cleared instead.
 pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyError> {
@@ -16,12 +16,16 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         let had_reports = state.failures.remove(&address).is_some();
         if record.failed_since.take().is_some() || had_reports {
             record.comebacks = record.comebacks.next();
+            record.vouched = None;
         }
         return Ok(Reply::AlreadyExisted);
     }
     let nodes = check_nodes(state, &address, nodes)?;
     let host = host.unwrap_or_else(|| HostName(address.host().to_owned()));
     let epoch = state.next_epoch();
+    // Another tenant's keys may still be there.
+    let dirty = nodes.iter().any(|node| state.uncleaned_nodes.contains(node));
+    state.uncleaned_nodes.retain(|node| !nodes.contains(node));
     let proxy = Proxy {
         nodes,
         host,
@@ -29,8 +33,9 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         cluster: None,
         epoch,
         failed_since: None,
-        dirty: false,
+        dirty,
         comebacks: Comebacks::default(),
+        vouched: None,
     };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
@@ -57,10 +62,18 @@ fn check_nodes(state: &State, proxy: &Address, nodes: Vec<Address>) -> Result<[A
     Ok([first, second])
 }
 
-/// Forgets a proxy of the pool.
+/// Forgets a proxy of the pool, but not which of its nodes may hold the keys of a cluster.
 pub(super) fn remove(state: &mut State, address: &Address) -> Result<Reply, ApplyError> {
-    if state.proxy(address)?.cluster.is_some() {
+    let record = state.proxy(address)?;
+    if record.cluster.is_some() {
         return Err(ApplyError::InUse(address.clone()));
+    }
+    if record.dirty {
+        let nodes = record.nodes.clone();
+        if state.uncleaned_nodes.len() + nodes.len() > UNCLEANED_NODES_MAX {
+            return Err(ApplyError::TooManyUncleaned(address.clone()));
+        }
+        state.uncleaned_nodes.extend(nodes);
     }
     state.proxies.remove(address);
     state.failures.remove(address);

@@ -100,11 +100,18 @@ impl Findings<'_> {
 
     fn proxy(&mut self, proxy: &Address, side: Side) {
         let reporters = self.state.reports(proxy, self.now);
+        let vouched = self.state.proxies.get(proxy).and_then(|record| record.vouched.as_ref());
         if self.state.is_failed(proxy) {
             self.add(side.loss(), format!("the {}'s proxy {proxy} counts as failed", side.word()));
         } else if reporters > 0 {
             let text = format!("the {}'s proxy {proxy} is reported as failed by {reporters}", side.word());
-            self.add(Level::Degraded, text);
+            // Nobody else hears it, so its clients hardly do.
+            let is_gone = reporters >= self.state.settings.failure_quorum.max(1) && vouched.is_none();
+            let level = if is_gone { side.loss() } else { Level::Degraded };
+            self.add(
+                level,
+                text + &vouched.map_or_else(String::new, |vouch| format!(", and heard by {}", vouch.by)),
+            );
         }
     }
 

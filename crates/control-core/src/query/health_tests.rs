@@ -40,7 +40,8 @@ fn cluster() -> State {
 fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
     let (state, restarted, replicated, attached) = (NodeState::Up, false, false, false);
-    NodeHealth { address, state, restarted, role, primary, link, offset: 7, replicated, attached }
+    let (offset, role_epoch) = (7, None);
+    NodeHealth { address, state, restarted, role, primary, link, offset, replicated, attached, role_epoch }
 }
 
 /// Both proxies answer, and all is well.
@@ -88,7 +89,13 @@ fn by_the_metadata() {
         let reporter = ReporterId("c".to_owned());
         Command::ReportFailure { proxy: address(host, 5299), reporter, now: NOW }
     };
-    with(report(1), Level::Degraded, &["primary's proxy 10.0.0.1:5299 is reported as failed by 1"]);
+    with(report(1), Level::Down, &["primary's proxy 10.0.0.1:5299 is reported as failed by 1"]);
+    // One that another coordinator hears may serve all the same.
+    let mut heard = cluster();
+    apply(&mut heard, report(1)).unwrap();
+    let (proxy, reporter) = (address(1, 5299), ReporterId("d".to_owned()));
+    apply(&mut heard, Command::ProxyReturned { proxy, reporter, now: NOW }).unwrap();
+    check(&heard, &none, Level::Degraded, &["is reported as failed by 1, and heard by d"]);
     with(report(2), Level::Degraded, &["replica's proxy 10.0.0.2:5299 is reported"]);
     // The other half takes over; what is left is without a replica.
     let fail = |host| Command::FailOverProxy {

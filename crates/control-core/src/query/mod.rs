@@ -5,9 +5,11 @@ mod health;
 mod page;
 mod proxy;
 mod resources;
+mod unserved;
 
 pub use cluster::{ClusterInfo, ClusterMeta, NodeMeta, ReplMeta, cluster_info, cluster_meta};
 pub use health::{Asked, Level, ShardCondition, answered, shard_condition};
 pub use page::{Page, cluster_names, failed_proxies, proxy_addresses, reported_proxies};
 pub use proxy::{PeerMeta, ProxyMeta, proxy_meta};
 pub use resources::hosts_cannot_fail;
+pub use unserved::{Unserved, unserved};

@@ -6,31 +6,44 @@ use super::action::Action;
 use super::watch::Watch;
 use crate::command::Command;
 use crate::diagnose::{ProxyCondition, proxy_health};
-use crate::observed::NodeState;
+use crate::observed::{DatedSeen, NodeState, ReportsSeen, VOUCHED_MS};
 
 /// Adds what there is to report.
 pub(super) fn detect(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (proxy, record) in &watch.state.proxies {
-        let reporter = &watch.observed.coordinator;
-        let mine = watch.state.failures.get(proxy).and_then(|reports| reports.get(reporter));
+        let (reporter, now) = (&watch.observed.coordinator, watch.now);
+        let reports = watch.observed.reports.get(proxy);
+        let mine = reports.and_then(|seen| seen.reports.get(reporter));
         match watch.proxy(proxy) {
             ProxyCondition::Dead if record.failed_since.is_none() => {
                 // Said again in time, so that it does not lapse while it is true.
-                let is_fresh = |at| watch.now.since(at) <= watch.state.settings.failure_ttl_ms / 2;
-                if !mine.copied().is_some_and(is_fresh) {
-                    let (proxy, reporter, now) = (proxy.clone(), reporter.clone(), watch.now);
+                let renewed_ms = watch.state.settings.failure_ttl_ms / 2;
+                if mine.is_none_or(|mine| now.since(mine.since) > renewed_ms) {
+                    let (proxy, reporter) = (proxy.clone(), reporter.clone());
                     actions.push(Action::Apply(Command::ReportFailure { proxy, reporter, now }));
                 }
             }
             ProxyCondition::Alive
-                if (mine.is_some() || is_back(watch, proxy)) && has_all_nodes(watch, proxy) =>
+                if (mine.is_some()
+                    || is_back(watch, proxy)
+                    || is_to_be_vouched_for(watch, proxy, reports))
+                    && has_all_nodes(watch, proxy) =>
             {
                 let (proxy, reporter) = (proxy.clone(), reporter.clone());
-                actions.push(Action::Apply(Command::ProxyReturned { proxy, reporter }));
+                actions.push(Action::Apply(Command::ProxyReturned { proxy, reporter, now }));
             }
             _ => {}
         }
     }
+}
+
+/// Whether others report a proxy that was heard after that, and nobody has said so lately.
+fn is_to_be_vouched_for(watch: &Watch<'_>, proxy: &Address, reports: Option<&ReportsSeen>) -> bool {
+    let Some(seen) = reports else { return false };
+    // Reports that are too old to count go with it.
+    let is_wrong = |report: &DatedSeen| watch.is_newer(proxy, report.since);
+    let is_vouched = seen.vouch.is_some_and(|vouch| watch.now.since(vouch.since) <= VOUCHED_MS / 2);
+    seen.reports.values().any(is_wrong) && !is_vouched
 }
 
 /// Whether a proxy that has failed was heard after that.

@@ -95,11 +95,16 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
     Some(Late { rank, proxy, makes_do })
 }
 
+/// How long ago the roles of a shard were changed.
+fn settled_ms(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> u64 {
+    watch.observed.roles_settled_ms(chunk.replica(shard), watch.now)
+}
+
 /// Whether the half has become the primary of a shard not long ago, or has a primary that still follows another node.
 fn has_taken_over(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
     chunk.primaries_in(half).any(|shard| {
         let held = chunk.shard(shard);
-        let has_moved = held.replica == SyncState::OutOfSync && watch.now.since(held.changed) < TAKER_MS;
+        let has_moved = held.replica == SyncState::OutOfSync && settled_ms(watch, chunk, shard) < TAKER_MS;
         has_moved
             || matches!(
                 watch.primary(chunk, shard),
@@ -111,13 +116,14 @@ fn has_taken_over(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
 /// Whether the other half has just taken over a shard and does not know yet. This half holds its clients back; if it
 /// sent them there now, they would be sent back.
 fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) -> bool {
-    let taker = chunk.proxy(half.other());
+    let lags = |half: Half| held_epoch(watch, chunk.proxy(half)).is_some_and(|has| has < cluster.epoch);
     // A shard that waits until this half has stopped must not wait for it to be told.
     let has_changed = |shard: Half| {
-        watch.now.since(chunk.shard(shard).changed) < TAKER_FIRST_MS && chunk.shard(shard).deposed.is_none()
+        settled_ms(watch, chunk, shard) < TAKER_FIRST_MS && chunk.shard(shard).deposed.is_none()
     };
-    chunk.primaries_in(half.other()).any(has_changed)
-        && held_epoch(watch, taker).is_some_and(|has| has < cluster.epoch)
+    let is_taker = |half: Half| lags(half) && chunk.primaries_in(half).any(has_changed);
+    // If each waited for the other, neither would be served.
+    is_taker(half.other()) && !is_taker(half)
 }
 
 /// Whether a primary behind the proxy started anew and has to serve with what it has, because no replica is

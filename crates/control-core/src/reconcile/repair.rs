@@ -51,9 +51,14 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
     }
     // A dead proxy of the pool must not be given to anybody.
-    let reported = watch.state.reported(watch.now);
-    for proxy in reported.iter().filter(|proxy| watch.state.proxies[*proxy].cluster.is_none()) {
-        actions.push(Action::Apply(fail_over(watch, proxy)));
+    let is_free = |proxy: &&Address| {
+        let record = watch.state.proxies.get(proxy);
+        record.is_some_and(|record| record.cluster.is_none() && record.failed_since.is_none())
+    };
+    for proxy in watch.state.failures.keys().filter(is_free) {
+        if watch.observed.is_reported(watch.state, proxy, watch.now) {
+            actions.push(Action::Apply(fail_over(watch, proxy)));
+        }
     }
 }
 
@@ -142,12 +147,17 @@ impl Place<'_> {
 
     fn is_given_up(&self, proxy: &Address) -> bool {
         let state = self.watch.state;
-        state.is_failed(proxy) || state.reports(proxy, self.watch.now) >= state.settings.failure_quorum.max(1)
+        state.is_failed(proxy) || self.watch.observed.is_reported(state, proxy, self.watch.now)
     }
 
     /// Whether the replica has the data and lives. A link that broke is what a dead primary leaves behind;
     /// and behind a fence it may have let go already.
     fn can_promote(&self, shard: Half) -> bool {
+        if self.was_never_served(shard) {
+            let empty = self.watch.replica(self.chunk, shard);
+            return matches!(empty, NodeCondition::Syncing | NodeCondition::LinkBroken { .. })
+                || (empty == NodeCondition::Primary && self.chunk.shard(shard).fence.is_some());
+        }
         let lives = match self.watch.replica(self.chunk, shard) {
             NodeCondition::Following | NodeCondition::LinkBroken { .. } => true,
             NodeCondition::Primary => self.chunk.shard(shard).fence.is_some(),
@@ -156,11 +166,19 @@ impl Place<'_> {
         lives && self.chunk.shard(shard).replica == SyncState::InSync
     }
 
+    /// Whether the primary was dead on arrival: nobody has seen its replica in sync or it serve without, and this
+    /// coordinator has never had an answer from its proxy. Then there are no data that the replica could lack.
+    fn was_never_served(&self, shard: Half) -> bool {
+        let proxy = self.chunk.primary_proxy(shard);
+        self.chunk.shard(shard).replica == SyncState::Fresh
+            && self.watch.observed.proxies.get(proxy).is_some_and(|seen| seen.health.is_none())
+    }
+
     /// Whether the replica is known not to have the data. One that is only not heard for a moment may have it, and
     /// must not be made to follow its primary again: that may have lost its memory by now, and the replica would lose
     /// it, too.
     fn is_unfit(&self, shard: Half) -> bool {
-        self.chunk.shard(shard).replica != SyncState::InSync
+        self.chunk.shard(shard).replica != SyncState::InSync && !self.was_never_served(shard)
     }
 
     /// Whether the fenced primary cannot take writes any more, whatever became of it.
@@ -245,8 +263,9 @@ impl Place<'_> {
         if primaries.peek().is_some() {
             let can_move = |shard: &Half| {
                 let held = self.chunk.shard(*shard);
-                let is_quiet =
-                    self.watch.now.since(held.changed) >= self.watch.observed.timing.balance_quiet_ms;
+                let settled_ms =
+                    self.watch.observed.roles_settled_ms(self.chunk.replica(*shard), self.watch.now);
+                let is_quiet = settled_ms >= self.watch.observed.timing.balance_quiet_ms;
                 held.fence.is_none()
                     && is_quiet
                     && self.can_promote(*shard)

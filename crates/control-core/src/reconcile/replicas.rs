@@ -9,6 +9,9 @@ use crate::diagnose::{NodeCondition, node_health};
 use crate::observed::NodeState;
 use crate::state::{Chunk, Half, SyncState};
 
+/// How long a new replica may take until it follows before its primary counts as serving without it.
+const FRESH_MS_MAX: u64 = 1_000;
+
 /// Adds what has changed.
 pub(super) fn follow(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (name, cluster) in &watch.state.clusters {
@@ -21,10 +24,16 @@ pub(super) fn follow(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 }
 
 fn changed(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
-    let seen = sync_state(watch, chunk, shard)?;
+    let seen = sync_state(watch, chunk, shard).or_else(|| serves_alone(watch, chunk, shard))?;
     let held = chunk.shard(shard);
     // Between fence and promotion nobody becomes fit to be promoted.
     if seen == held.replica || (seen == SyncState::InSync && held.fence.is_some()) {
+        return None;
+    }
+    // There is nothing yet that it could lack.
+    let has_begun =
+        || node_health(watch.observed, chunk.primary_proxy(shard), chunk.primary(shard)).is_some();
+    if held.replica == SyncState::Fresh && seen == SyncState::OutOfSync && !has_begun() {
         return None;
     }
     let noted = watch.observed.replicas.get(chunk.replica(shard))?.since;
@@ -48,6 +57,9 @@ fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState
         // nobody unfit: its primary may lose its memory in just that moment.
         NodeCondition::Dead => (down_ms(watch, chunk, shard) >= watch.observed.timing.link_broken_ms)
             .then_some(SyncState::OutOfSync),
+        // To a primary without slots nobody writes, nor does its proxy have it send anything: its link is silent for as long
+        // as Redis itself is, which is no sign that it is broken.
+        NodeCondition::LinkBroken { .. } if chunk.shard(shard).slots.is_empty() => None,
         // A link breaks when the primary dies, and that is when the replica is needed. Only while the
         // primary lives and takes writes does a replica without it fall behind.
         NodeCondition::LinkBroken { for_ms } if for_ms >= watch.observed.timing.link_broken_ms => {
@@ -56,6 +68,16 @@ fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState
         }
         _ => None,
     }
+}
+
+/// A primary that serves before its replica was ever seen in sync has what the replica lacks.
+fn serves_alone(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState> {
+    let proxy = chunk.primary_proxy(shard);
+    let serves = watch.primary(chunk, shard) == NodeCondition::Primary
+        && watch.view_epoch(proxy).is_some_and(|epoch| epoch > model::Epoch(0));
+    let is_fresh = chunk.shard(shard).replica == SyncState::Fresh;
+    let has_settled = watch.observed.roles_settled_ms(chunk.replica(shard), watch.now) >= FRESH_MS_MAX;
+    (is_fresh && serves && has_settled).then_some(SyncState::OutOfSync)
 }
 
 /// How long the replica has not answered its proxy, in milliseconds.

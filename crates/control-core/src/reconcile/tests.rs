@@ -77,6 +77,7 @@ impl Scene {
                     offset: 7,
                     replicated: false,
                     attached: is_primary,
+                    role_epoch: Some(cluster.epoch),
                 }
             };
             let health = ProxyHealth {
@@ -157,6 +158,59 @@ fn who_has_taken_over_is_told_first() {
     }
 }
 
+#[test]
+fn a_silent_link_is_broken_only_where_something_should_come() {
+    for has_slots in [true, false] {
+        let mut scene = Scene::new();
+        if !has_slots {
+            scene.shard(1, Half::First).slots = model::SlotRanges::new();
+        }
+        scene.now = TimeMs(scene.now.0 + 50);
+        scene.hear_all();
+        let chunk = scene.chunk(1);
+        let replica = chunk.replica(Half::First).clone();
+        let health = scene.health(chunk.replica_proxy(Half::First));
+        let node = health.nodes.iter_mut().find(|node| node.address == replica).unwrap();
+        node.link = Some(LinkState::Down { for_ms: 6_000 });
+        let is_lost = |action: &Action| {
+            matches!(action, Action::Apply(Command::SetReplicaSync { sync: SyncState::OutOfSync, .. }))
+        };
+        assert_eq!(scene.actions().iter().any(is_lost), has_slots);
+    }
+}
+
+#[test]
+fn a_replica_lets_go_when_it_says_so_itself() {
+    for (told, expected) in [(None, true), (Some(0), false), (Some(1), true)] {
+        let mut scene = Scene::new();
+        let silent = scene.chunk(2).proxies[0].clone();
+        scene.observed.proxies.get_mut(&silent).unwrap().watched_since = TimeMs(1);
+        scene.observed.proxies.get_mut(&silent).unwrap().answered = None;
+        let (proxy, reporter, now) = (silent.clone(), ReporterId("me".to_owned()), scene.now);
+        scene.apply(Command::ReportFailure { proxy, reporter, now });
+        scene.fence(2, FenceReason::Dead);
+        let fence = scene.chunk(2).shard(Half::First).fence.unwrap().epoch;
+        // The replica's proxy has the order. The replica itself hangs, or has done as it was told.
+        let (replica, partner) =
+            (scene.chunk(2).replica(Half::First).clone(), scene.chunk(2).proxies[1].clone());
+        let mut is_promoted = false;
+        for _ in 0..20 {
+            scene.now = TimeMs(scene.now.0 + 50);
+            let health = scene.health(&partner);
+            (health.view_epoch, health.roles_epoch) = (fence, fence);
+            let node = health.nodes.iter_mut().find(|node| node.address == replica).unwrap();
+            node.role_epoch = told.map(|told| Epoch(fence.0 - 1 + told));
+            for proxy in scene.state.proxies.keys().filter(|proxy| **proxy != silent) {
+                scene.observed.proxies.get_mut(proxy).unwrap().answered = Some(scene.now);
+            }
+            scene.observed.note_state(&scene.state, scene.now);
+            let promotes = |action: &Action| matches!(action, Action::Apply(Command::FailOverShard { .. }));
+            is_promoted |= scene.actions().iter().any(promotes);
+        }
+        assert_eq!(is_promoted, expected, "{told:?}");
+    }
+}
+
 /// What is the matter, whether a primary goes home then, and how it comes about.
 type Case<'a> = (&'a str, bool, &'a dyn Fn(&mut Scene));
 
@@ -166,6 +220,8 @@ fn primaries_go_home_only_when_nothing_else_is_to_be_done() {
         let mut scene = Scene::new();
         let home = Half::First;
         scene.shard(1, home).primary = home.other();
+        scene.hear_all();
+        scene.now = TimeMs(scene.now.0 + scene.observed.timing.balance_quiet_ms);
         scene.hear_all();
         prepare(&mut scene);
         let handover = |action: &Action| {

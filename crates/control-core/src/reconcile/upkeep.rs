@@ -102,7 +102,8 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
             shard.primary != *home
                 && !shard.stays
                 && shard.replica == SyncState::InSync
-                && watch.now.since(shard.changed) >= watch.observed.timing.balance_quiet_ms
+                && watch.observed.roles_settled_ms(chunk.replica(*home), watch.now)
+                    >= watch.observed.timing.balance_quiet_ms
                 && watch.replica(chunk, *home) == NodeCondition::Following
                 && watch.primary(chunk, *home) == NodeCondition::Primary
                 && watch.is_attached(chunk, *home)
@@ -131,7 +132,10 @@ fn is_calm(watch: &Watch<'_>, cluster: &Cluster) -> bool {
         let follows = |shard| {
             let is_failed = watch.state.is_failed(chunk.replica_proxy(shard));
             let is_fit = chunk.shard(shard).replica == SyncState::InSync;
-            is_failed || !is_fit || watch.replica(chunk, shard) == NodeCondition::Following
+            is_failed
+                || !is_fit
+                || chunk.shard(shard).slots.is_empty()
+                || watch.replica(chunk, shard) == NodeCondition::Following
         };
         let is_well = |shard| serves(shard) && follows(shard);
         chunk.proxies.iter().all(is_settled) && Half::BOTH.into_iter().all(is_well)

@@ -57,6 +57,10 @@ impl State {
                 return fault(address, "has a node that is listed twice");
             }
         }
+        let registered = self.uncleaned_nodes.iter().find(|node| nodes.contains(node));
+        if let Some(node) = registered {
+            return fault(node, "is remembered as a node of no proxy, and belongs to one");
+        }
         match self.failures.keys().find(|address| !self.proxies.contains_key(*address)) {
             Some(address) => fault(address, "has failure reports and is not registered"),
             None => Ok(()),

@@ -200,6 +200,15 @@ impl Chunk {
         }
     }
 
+    /// The node that a fence has let go of the primary that is to stop.
+    #[must_use]
+    pub fn detaching_node(&self, shard: Half) -> &Address {
+        match self.shard(shard).deposed {
+            Some(_) => self.primary(shard),
+            None => self.replica(shard),
+        }
+    }
+
     /// Whether a fence keeps leases from the proxy of the shard's primary. One that has taken over from a primary which
     /// may not have stopped has a view without the slots, and needs its lease for its other shard.
     #[must_use]

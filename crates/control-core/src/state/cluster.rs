@@ -7,6 +7,8 @@ use super::chunk::{CHUNK_NODES, Chunk, Half, Shard};
 use crate::time::TimeMs;
 
 /// How many finished migrations a cluster remembers.
+pub(crate) const FINISHED_MIGRATIONS_KEPT: usize = 16;
+/// How many it may have: earlier versions have remembered more.
 pub(crate) const FINISHED_MIGRATIONS_MAX: usize = 128;
 
 /// A cluster.

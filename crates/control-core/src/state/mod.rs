@@ -12,12 +12,12 @@ mod table;
 mod version;
 
 pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
-pub(crate) use cluster::FINISHED_MIGRATIONS_MAX;
+pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
 pub use names::{HostName, ReporterId};
-pub use proxy::{Comebacks, Proxy};
+pub use proxy::{Comebacks, Proxy, Vouch};
 pub use settings::Settings;
-pub use store::State;
+pub use store::{State, UNCLEANED_NODES_MAX};
 pub use table::{Difference, Table};
 pub use version::{EPOCH_GIVEN_MAX, META_VERSION};

@@ -3,7 +3,7 @@
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 
-use super::names::HostName;
+use super::names::{HostName, ReporterId};
 use crate::time::TimeMs;
 
 /// A registered proxy with its two nodes.
@@ -27,6 +27,19 @@ pub struct Proxy {
     /// How often it has come back.
     #[serde(default)]
     pub comebacks: Comebacks,
+    /// Set while others report it and a coordinator hears it all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched: Option<Vouch>,
+}
+
+/// A coordinator hears a proxy that others report. One that is heard is not given up: it may serve, and is granted
+/// leases.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vouch {
+    /// Who hears it.
+    pub by: ReporterId,
+    /// When it last said so, by the broker's clock. Coordinators judge its age by when they first saw it.
+    pub at: TimeMs,
 }
 
 /// How often a proxy was well again after it had been reported or had failed. Who decides that it is to be given up

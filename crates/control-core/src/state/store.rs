@@ -14,6 +14,9 @@ use super::version::META_VERSION;
 use crate::error::ApplyError;
 use crate::time::TimeMs;
 
+/// How many nodes are remembered that went away with keys; then proxies that are not empty cannot be removed any more.
+pub const UNCLEANED_NODES_MAX: usize = 1024;
+
 /// The whole of the metadata. Changed by [`crate::apply`] only. A copy costs little: it shares what does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -32,6 +35,10 @@ pub struct State {
     pub failures: Table<Address, BTreeMap<ReporterId, TimeMs>>,
     /// Other brokers that are given a copy of the metadata.
     pub replica_addresses: Vec<String>,
+    /// Nodes of proxies that were removed before their nodes had been emptied, at most [`UNCLEANED_NODES_MAX`]. They may
+    /// still hold the keys of an earlier cluster, under which proxy ever they come back.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub uncleaned_nodes: BTreeSet<Address>,
 }
 
 impl Default for State {
@@ -44,6 +51,7 @@ impl Default for State {
             proxies: Table::default(),
             failures: Table::default(),
             replica_addresses: Vec::new(),
+            uncleaned_nodes: BTreeSet::new(),
         }
     }
 }
@@ -79,6 +87,15 @@ impl State {
     #[must_use]
     pub fn is_failed(&self, proxy: &Address) -> bool {
         self.proxies.get(proxy).is_some_and(|record| record.failed_since.is_some())
+    }
+
+    /// Whether a proxy counts as failed, or enough coordinators report it and none hears it. It has not failed where its
+    /// shards have nowhere to go.
+    #[must_use]
+    pub fn is_gone(&self, proxy: &Address) -> bool {
+        let reporters = self.failures.get(proxy).map_or(0, BTreeMap::len);
+        let is_heard = self.proxies.get(proxy).is_some_and(|record| record.vouched.is_some());
+        self.is_failed(proxy) || (reporters >= self.settings.failure_quorum.max(1) && !is_heard)
     }
 
     /// How many reports of a proxy's failure still count.

@@ -3,7 +3,7 @@
 use control_core::{Command, Half};
 use model::Address;
 
-use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, check_fault, check_slow_fault, primary};
+use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, check_fault, check_slow_fault, primary, slot};
 use crate::world::{STEP_MS, World, cluster, host_of};
 
 #[test]
@@ -131,4 +131,35 @@ fn both_halves_dead_and_back() {
     for slot in world.slots() {
         assert!(world.lost(slot) <= 1, "slot {slot}");
     }
+}
+
+#[test]
+fn a_proxy_that_is_dead_on_arrival_is_replaced() {
+    for both in [false, true] {
+        let mut world = World::unwatched(3, 2, 2, 2);
+        let dead = world.state.clusters[&cluster()].chunks[0].proxies[0].clone();
+        world.kill_proxy(&dead);
+        if both {
+            let nodes: Vec<_> = world.proxies[&dead].nodes.iter().map(|node| node.address.clone()).collect();
+            nodes.iter().for_each(|node| world.kill_node(node));
+        }
+        world.run_until(FAILOVER_MS_MAX, World::is_served);
+        world.run_until(HEAL_MS_MAX, World::is_healed);
+        assert!(world.state.clusters[&cluster()].place_of(&dead).is_none(), "it has its place still");
+    }
+}
+
+#[test]
+fn a_primary_that_has_served_alone_is_waited_for() {
+    let mut world = World::unwatched(3, 2, 1, 1);
+    let node = primary(&world, 0, Half::First);
+    let replica = world.state.clusters[&cluster()].chunks[0].replica(Half::First).clone();
+    world.kill_node(&replica);
+    world.run(3_000);
+    assert!(!world.written[&slot(&world, 0, Half::First)].is_empty(), "it has served");
+    world.kill_node(&node);
+    world.kill_proxy(&world.proxy_of(&node).clone());
+    world.start_node(&replica, false);
+    world.run(5_000);
+    assert_eq!(primary(&world, 0, Half::First), node, "its replica has nothing");
 }

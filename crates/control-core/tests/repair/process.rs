@@ -152,6 +152,7 @@ impl SimProxy {
             offset: node.data.last().copied().unwrap_or(0),
             replicated: false,
             attached: now.since(node.replica_heard) < LAG_MS_MAX,
+            role_epoch: Some(self.roles_epoch),
         });
         let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
         ProxyHealth {

@@ -124,3 +124,70 @@ fn a_view_from_before_makes_nobody_serve() {
     world.coordinators[0].push_delay_ms = 0;
     world.run_until(HEAL_MS_MAX, World::is_healed);
 }
+
+#[test]
+fn one_of_two_that_does_not_hear_makes_no_storm() {
+    let mut world = World::new(3, 2, 2, 2);
+    let proxy = world.proxy_of(&primary(&world, 0, Half::First));
+    let before = world.commands.len();
+    world.deaf.insert((1, proxy.clone()));
+    world.run(40_000);
+    let commands = &world.commands[before..];
+    let failed = |command: &&Command| matches!(command, Command::FailOverProxy { .. });
+    assert!(commands.iter().filter(failed).count() <= 1, "{commands:#?}");
+    // The deaf one says so, the other vouches every few seconds; and there may be one failover and the way back.
+    assert!(commands.len() <= 40, "{}: {commands:#?}", commands.len());
+    assert!(world.is_served(), "{commands:#?}\n{:#?}", world.state);
+    world.deaf.clear();
+    world.run_until(HEAL_MS_MAX, World::is_healed);
+    world.run_until(1_000, |world| world.state.failures.is_empty());
+}
+
+#[test]
+fn a_proxy_that_dies_while_others_disagree_is_replaced() {
+    let mut world = World::new(3, 2, 2, 2);
+    world.deaf.insert((1, world.proxy_of(&primary(&world, 0, Half::First))));
+    world.run(10_000);
+    let node = primary(&world, 0, Half::First);
+    let proxy = world.proxy_of(&node);
+    world.deaf = [(1, proxy.clone())].into();
+    world.run(10_000);
+    assert_eq!(primary(&world, 0, Half::First), node, "it is heard by one");
+    world.kill_proxy(&proxy);
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+}
+
+#[test]
+fn a_clock_that_is_wrong_changes_nothing() {
+    for (coordinators, ahead_ms) in [(1, 90_000), (2, 90_000), (2, 3_600_000)] {
+        let mut world = World::unwatched(3, 2, 2, coordinators);
+        world.coordinators[0].set_ahead(ahead_ms);
+        world.run(1_000);
+        let before = world.commands.len();
+        let node = primary(&world, 0, Half::First);
+        world.kill_proxy(&world.proxy_of(&node).clone());
+        world.run_until(FAILOVER_MS_MAX, |world| !world.is_served());
+        world.run_until(FAILOVER_MS_MAX, World::is_served);
+        world.run(10_000);
+        let commands = &world.commands[before..];
+        assert!(commands.len() < 40, "{ahead_ms}: {}: {commands:#?}", commands.len());
+    }
+}
+
+#[test]
+fn an_earlier_dispute_does_not_delay_a_failover() {
+    let mut world = World::new(3, 2, 2, 2);
+    let node = primary(&world, 0, Half::First);
+    let proxy = world.proxy_of(&node);
+    // One that does not hear dies after it has said so.
+    world.deaf.insert((1, proxy.clone()));
+    world.run(2_000);
+    world.coordinators[1].is_running = false;
+    world.deaf.clear();
+    world.run(120_000);
+    assert!(world.state.failures.is_empty(), "{:?}", world.state.failures);
+    let proxy = world.proxy_of(&primary(&world, 0, Half::First));
+    world.kill_proxy(&proxy);
+    world.run_until(FAILOVER_MS_MAX, |world| !world.is_served());
+    world.run_until(FAILOVER_MS_MAX, World::is_served);
+}

@@ -41,12 +41,28 @@ pub(crate) struct Coordinator {
     /// It is stopped in the middle of what it does: what it was about to send goes out when it goes on.
     pub(crate) is_frozen: bool,
     observed: Observed,
+    /// How far its clock is ahead.
+    ahead_ms: u64,
     /// How long its actions take to arrive.
     pub(crate) delay_ms: u64,
     /// How much longer its pushes take.
     pub(crate) push_delay_ms: u64,
     /// What it has sent and has not arrived.
     sent: Vec<(TimeMs, Sent)>,
+}
+
+impl Coordinator {
+    /// Sets its clock, before it has looked at anything.
+    pub(crate) fn set_ahead(&mut self, ahead_ms: u64) {
+        self.ahead_ms = ahead_ms;
+        let Observed { coordinator, timing, last_turn, .. } = self.observed.clone();
+        self.observed = Observed::new(coordinator, timing, TimeMs(last_turn.0 + ahead_ms));
+    }
+
+    /// What its clock shows.
+    fn clock(&self, now: TimeMs) -> TimeMs {
+        TimeMs(now.0 + self.ahead_ms)
+    }
 }
 
 enum Sent {
@@ -97,6 +113,7 @@ impl World {
             world.coordinators.push(Coordinator {
                 is_running: true,
                 is_frozen: false,
+                ahead_ms: 0,
                 observed,
                 delay_ms: 0,
                 push_delay_ms: 0,
@@ -108,8 +125,9 @@ impl World {
 
     pub(crate) fn apply(
         &mut self,
-        command: Command,
+        mut command: Command,
     ) -> Result<control_core::Reply, control_core::ApplyError> {
+        command.stamp(self.now);
         let reply = apply(&mut self.state, command.clone());
         if reply.is_ok() {
             self.commands.push(command);
@@ -310,8 +328,9 @@ impl World {
         let (now, mut has_heard) = (self.now, false);
         for (place, (proxy, sim)) in self.proxies.iter().enumerate() {
             if self.is_due(2 * number + place) && self.can_hear(number, proxy) {
-                let (observed, health) = (&mut self.coordinators[number].observed, sim.health(now));
-                observed.note_answer(proxy, health, now, now);
+                let (coordinator, health) = (&mut self.coordinators[number], sim.health(now));
+                let own = coordinator.clock(now);
+                coordinator.observed.note_answer(proxy, health, own, own);
                 has_heard = true;
             }
         }
@@ -325,7 +344,8 @@ impl World {
             self.proxies.keys().filter(|proxy| self.can_hear(number, proxy)).cloned().collect();
         let arrives = TimeMs(now.0 + self.coordinators[number].delay_ms);
         let coordinator = &mut self.coordinators[number];
-        coordinator.observed.note_state(&self.state, now);
+        let own = coordinator.clock(now);
+        coordinator.observed.note_state(&self.state, own);
         let has_view = |proxy: &Address| {
             lease_epoch(&self.state, proxy).is_some_and(|epoch| self.proxies[proxy].view_epoch >= epoch)
         };
@@ -335,7 +355,7 @@ impl World {
             coordinator.sent.push((arrives, Sent::Lease { proxy, token, until }));
         }
         let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
-        for action in reconcile(&self.state, &coordinator.observed, now) {
+        for action in reconcile(&self.state, &coordinator.observed, own) {
             let Action::Push { proxy, makes_do, .. } = action else {
                 coordinator.sent.push((arrives, Sent::Action(action)));
                 continue;

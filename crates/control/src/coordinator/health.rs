@@ -6,7 +6,7 @@
 //! token <text> epoch <n> roles_epoch <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
-//!           replicated 0|1 attached 0|1
+//!           replicated 0|1 attached 0|1 role_epoch <n>
 //!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
 //!           target_node
 //! ```
@@ -85,6 +85,7 @@ fn node(value: &Value<'_>) -> Result<NodeHealth, LinkError> {
         offset: fields.number("offset")?,
         replicated: fields.number("replicated")? != 0,
         attached: fields.number("attached")? != 0,
+        role_epoch: fields.find("role_epoch").is_ok().then(|| fields.epoch("role_epoch")).transpose()?,
     })
 }
 

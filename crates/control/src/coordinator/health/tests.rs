@@ -46,7 +46,9 @@ fn whole_answers() {
     let node = &answer.health.nodes[0];
     assert_eq!((node.state, node.role, node.offset), (NodeState::Up, Role::Primary, 42));
     assert_eq!((node.primary.clone(), node.link, node.restarted), (None, None, false));
-    assert_eq!((node.replicated, node.attached), (false, true));
+    assert_eq!((node.replicated, node.attached, node.role_epoch), (false, true, None));
+    let newer = text.replace("attached 1", "attached 1 role_epoch 5");
+    assert_eq!(read(&newer).unwrap().health.nodes[0].role_epoch, Some(Epoch(5)));
 }
 
 #[test]
