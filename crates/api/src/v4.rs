@@ -3,6 +3,7 @@
 mod broker_health;
 mod failover;
 mod health;
+mod observations;
 
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ pub use health::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,
 };
+pub use observations::{Observations, UnservedShard};
 
 /// Something that changed, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,7 +1,12 @@
-//! Reading JSON in which nothing may be passed over: what a person wrote, and what is kept in a store.
+//! Reading JSON of which no field may get lost: what a person wrote, where a field that is not known is refused, and what
+//! is kept in a store, where it is a newer version's and is kept as it is.
 //!
 //! The types of the metadata themselves pass over fields that they do not know, so that a coordinator can read the
 //! answers of a newer broker. Where a field that is lost would be missed, they are read through this.
+
+mod kept;
+
+pub(crate) use kept::{Kept, from_slice_keeping, to_value_with};
 
 use serde::Deserializer;
 use serde::de::DeserializeOwned;
@@ -26,6 +31,7 @@ pub(crate) fn with_unknown<'de, T: DeserializeOwned, D: Deserializer<'de>>(
 ///
 /// # Errors
 /// What is wrong with it, in words; a field that is not known, too.
+#[cfg(test)]
 pub(crate) fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let (value, unknown) = with_unknown(&mut reader).map_err(|error| error.to_string())?;

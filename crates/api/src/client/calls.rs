@@ -14,8 +14,8 @@ use crate::v3::{
     MigrationTask, Names, NewProxy, NodeNumber, Proxy, ProxyAnswer,
 };
 use crate::v4::{
-    ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Overview, Plan,
-    PlannedChange, StateAnswer, StateMark,
+    ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Observations,
+    Overview, Plan, PlannedChange, StateAnswer, StateMark,
 };
 use crate::{V3, V4};
 
@@ -277,5 +277,10 @@ impl BrokerClient {
         let answer =
             self.call::<CommandAnswer<R>>(Method::POST, &format!("{V4}/commands"), Some(command)).await;
         answer.map(|answer| answer.reply)
+    }
+
+    /// Tells a broker what a coordinator sees.
+    pub async fn observe(&self, seen: &Observations) -> Answer<()> {
+        self.give(Method::POST, format!("{V4}/observations"), seen).await
     }
 }

@@ -85,6 +85,13 @@ pub trait Store: Send + 'static {
         update: &Update,
     ) -> impl Future<Output = Result<Base, StoreError>> + Send;
 
+    /// Whether a batch could be written now: writes something that means nothing, as durably. To be asked after a commit
+    /// failed, so that the end of the trouble is noticed before somebody wants a change.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] or [`StoreError::Unknown`].
+    fn check_writing(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Tells, with ever new values, when somebody else may have changed something.
     fn changes(&self) -> watch::Receiver<u64>;
 }

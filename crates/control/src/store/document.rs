@@ -8,9 +8,10 @@
 //! ```
 //! Every change writes the head, so the head's revision guards the whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
+use std::sync::Arc;
 
 use control_core::{Cluster, Difference, META_VERSION, Proxy, ReporterId, Settings, State, Table, TimeMs};
 use flate2::Compression;
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{HistoryId, PartKey, Parts};
-use crate::strict_json;
+use crate::strict_json::{Kept, from_slice_keeping, to_value_with};
 
 /// Over how many documents the proxies are spread. Part of the stored form.
 const PROXY_BUCKETS: u64 = 64;
@@ -36,7 +37,7 @@ const WRITERS_MAX: usize = 32;
 /// What a compressed document begins with; JSON never does.
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-const HEAD: &str = "head";
+pub(super) const HEAD: &str = "head";
 
 /// How a stored document cannot be understood.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +62,6 @@ pub(super) struct WriterId(pub(super) u64);
 
 /// What a writer wrote last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Written {
     /// The writer's own number of its batch.
     pub(super) batch: u64,
@@ -70,7 +70,6 @@ pub(super) struct Written {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Head {
     version: String,
     #[serde(default)]
@@ -80,18 +79,18 @@ struct Head {
     global_epoch: Epoch,
     settings: Settings,
     replica_addresses: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    uncleaned_nodes: BTreeSet<Address>,
     writers: BTreeMap<WriterId, Written>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ProxyBucket {
     proxies: BTreeMap<Address, Proxy>,
     failures: BTreeMap<Address, BTreeMap<ReporterId, TimeMs>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ClusterBucket {
     clusters: BTreeMap<ClusterName, Cluster>,
 }
@@ -109,12 +108,15 @@ pub(super) struct Document {
     pub(super) next_event: u64,
     /// What each writer wrote last; a bounded number of them.
     pub(super) writers: BTreeMap<WriterId, Written>,
+    /// Fields of a newer version, by document: written back where they were.
+    kept: BTreeMap<PartKey, Arc<Vec<Kept>>>,
 }
 
 impl Default for Document {
     fn default() -> Self {
         let history = HistoryId::default();
-        Self { state: State::default(), history, change: 0, next_event: 1, writers: BTreeMap::new() }
+        let (writers, kept) = (BTreeMap::new(), BTreeMap::new());
+        Self { state: State::default(), history, change: 0, next_event: 1, writers, kept }
     }
 }
 
@@ -123,9 +125,12 @@ impl Document {
     pub(super) fn absorb(&mut self, parts: &Parts) -> Result<(), DocumentError> {
         for (key, bytes) in parts {
             match key.0.split_once('/') {
-                None if key.0 == HEAD => self.absorb_head(decode(key, bytes)?)?,
+                None if key.0 == HEAD => {
+                    let head = self.read(key, bytes)?;
+                    self.absorb_head(head)?;
+                }
                 Some(("proxies", bucket)) => {
-                    let new: ProxyBucket = decode(key, bytes)?;
+                    let new: ProxyBucket = self.read(key, bytes)?;
                     let (mut of, bucket) = (ProxyBuckets::default(), bucket_number(key, bucket)?);
                     self.state.proxies.retain(|address, _| of.number(address) != bucket);
                     self.state.failures.retain(|address, _| of.number(address) != bucket);
@@ -133,7 +138,7 @@ impl Document {
                     self.state.failures.extend(new.failures);
                 }
                 Some(("clusters", bucket)) => {
-                    let new: ClusterBucket = decode(key, bytes)?;
+                    let new: ClusterBucket = self.read(key, bytes)?;
                     let bucket = bucket_number(key, bucket)?;
                     self.state.clusters.retain(|name, _| cluster_bucket(name) != bucket);
                     self.state.clusters.extend(new.clusters);
@@ -147,6 +152,43 @@ impl Document {
         Ok(())
     }
 
+    /// Reads a document, and keeps what in it a newer version has written.
+    fn read<T: DeserializeOwned>(&mut self, key: &PartKey, bytes: &[u8]) -> Result<T, DocumentError> {
+        let (part, kept) = decode(key, bytes)?;
+        match kept.is_empty() {
+            true => drop(self.kept.remove(key)),
+            false => drop(self.kept.insert(key.clone(), Arc::new(kept))),
+        }
+        Ok(part)
+    }
+
+    /// Forgets a newer version's fields of records that `before` has and this has not: one that comes back under the same
+    /// name is another.
+    pub(super) fn forget_removed(&mut self, before: &Self) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let clusters = before.state.clusters.differences(&self.state.clusters);
+        let clusters = clusters.into_iter().filter(|found| found.after.is_none());
+        let proxies = before.state.proxies.differences(&self.state.proxies);
+        let proxies = proxies.into_iter().filter(|found| found.after.is_none());
+        let removed: Vec<(&str, String)> = clusters
+            .map(|found| ("clusters", found.key.to_string()))
+            .chain(proxies.map(|found| ("proxies", found.key.to_string())))
+            .collect();
+        let is_removed = |field: &Kept| removed.iter().any(|(table, record)| field.is_in(table, record));
+        for kept in self.kept.values_mut() {
+            if kept.iter().any(is_removed) {
+                *kept = Arc::new(kept.iter().filter(|field| !is_removed(field)).cloned().collect());
+            }
+        }
+    }
+
+    /// Forgets all of them: everything is replaced.
+    pub(super) fn forget_kept(&mut self) {
+        self.kept.clear();
+    }
+
     fn absorb_head(&mut self, head: Head) -> Result<(), DocumentError> {
         if head.version != META_VERSION {
             return Err(DocumentError::Version(head.version));
@@ -158,6 +200,7 @@ impl Document {
         self.state.global_epoch = head.global_epoch;
         self.state.settings = head.settings;
         self.state.replica_addresses = head.replica_addresses;
+        self.state.uncleaned_nodes = head.uncleaned_nodes;
         Ok(())
     }
 
@@ -193,9 +236,12 @@ impl Document {
             global_epoch: state.global_epoch,
             settings: state.settings.clone(),
             replica_addresses: state.replica_addresses.clone(),
+            uncleaned_nodes: state.uncleaned_nodes.clone(),
             writers: next.writers.clone(),
         };
-        parts.insert(PartKey(HEAD.to_owned()), encode(&head));
+        let key = PartKey(HEAD.to_owned());
+        let written = next.encode(&key, &head);
+        parts.insert(key, written);
         let mut of = ProxyBuckets::default();
         let mut proxies: BTreeMap<u64, ProxyBucket> = changed(&self.state.proxies, &state.proxies)
             .chain(changed(&self.state.failures, &state.failures))
@@ -224,9 +270,25 @@ impl Document {
             }
         }
         let key = |folder: &str, bucket: u64| PartKey(format!("{folder}/{}", bucket_name(bucket)));
-        parts.extend(proxies.iter().map(|(bucket, part)| (key("proxies", *bucket), encode(part))));
-        parts.extend(clusters.iter().map(|(bucket, part)| (key("clusters", *bucket), encode(part))));
+        for (bucket, part) in &proxies {
+            let key = key("proxies", *bucket);
+            let written = next.encode(&key, part);
+            parts.insert(key, written);
+        }
+        for (bucket, part) in &clusters {
+            let key = key("clusters", *bucket);
+            let written = next.encode(&key, part);
+            parts.insert(key, written);
+        }
         parts
+    }
+
+    fn encode(&self, key: &PartKey, part: &impl Serialize) -> Vec<u8> {
+        let plain = match self.kept.get(key) {
+            None => serde_json::to_vec(part),
+            Some(kept) => to_value_with(part, kept).and_then(|value| serde_json::to_vec(&value)),
+        };
+        compressed(plain.expect("metadata has only text for keys, and no value that JSON lacks"))
     }
 }
 
@@ -266,9 +328,7 @@ fn bucket_name(bucket: u64) -> String {
     format!("{bucket:02x}")
 }
 
-fn encode(part: &impl Serialize) -> Vec<u8> {
-    let plain =
-        serde_json::to_vec(part).expect("metadata has only text for keys, and no value that JSON lacks");
+fn compressed(plain: Vec<u8>) -> Vec<u8> {
     if plain.len() < COMPRESS_FROM_BYTES {
         return plain;
     }
@@ -277,15 +337,15 @@ fn encode(part: &impl Serialize) -> Vec<u8> {
     packed.expect("writing to memory does not fail")
 }
 
-fn decode<T: DeserializeOwned>(key: &PartKey, bytes: &[u8]) -> Result<T, DocumentError> {
+fn decode<T: DeserializeOwned>(key: &PartKey, bytes: &[u8]) -> Result<(T, Vec<Kept>), DocumentError> {
     let unreadable = |reason: String| DocumentError::Unreadable { key: key.0.clone(), reason };
     if !bytes.starts_with(&GZIP_MAGIC) {
-        return strict_json::from_slice(bytes).map_err(unreadable);
+        return from_slice_keeping(bytes).map_err(unreadable);
     }
     let mut plain = Vec::new();
     let mut decoder = GzDecoder::new(bytes).take(DOCUMENT_BYTES_MAX);
     decoder.read_to_end(&mut plain).map_err(|error| unreadable(error.to_string()))?;
-    strict_json::from_slice(&plain).map_err(unreadable)
+    from_slice_keeping(&plain).map_err(unreadable)
 }
 
 #[cfg(test)]

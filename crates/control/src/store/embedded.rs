@@ -2,27 +2,56 @@
 //!
 //! A commit is one transaction of redb, synced to the disk before it is answered: a process or machine that
 //! dies at any instant leaves either all of a batch or nothing of it. One process at a time has the file.
+//!
+//! After any error of the disk redb refuses everything until the file is opened anew. So it is closed then, and opened
+//! by whatever is wanted next; what it holds says whether the batch that failed was written after all.
 
+use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use api::v4::Event;
-use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use tokio::sync::watch;
 
-use super::document::DocumentError;
+use super::document::{DocumentError, HEAD};
 use super::{Base, Loaded, PartKey, Store, StoreError, Update};
 
 const PARTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("parts");
+/// What is written only to see whether it can be: as much as a change may need, so that a disk with room for less counts
+/// as full.
+const CHECKS: TableDefinition<'_, (), &[u8]> = TableDefinition::new("checks");
+const CHECK: [u8; 64 * 1024] = [0; 64 * 1024];
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 
 /// The metadata in one file.
-#[derive(Debug)]
 pub struct Embedded {
-    database: Arc<Database>,
+    path: PathBuf,
+    open: Open,
+    /// None after an error, until it is opened anew.
+    database: Option<Arc<Database>>,
+    /// A commit has failed since the file was read last: it may have been made.
+    is_doubtful: bool,
+    /// When that was last tried in vain, and what was said.
+    failed: Option<(Instant, String)>,
+    /// The head document as it was read or written last.
+    head: Option<Vec<u8>>,
     /// Nobody else has the file, so nothing is ever sent.
     silence: watch::Sender<u64>,
+}
+
+/// Between two attempts to open a file that could not be opened, however often it is to be read.
+const OPEN_PAUSE: Duration = Duration::from_millis(200);
+
+/// How the file is opened.
+type Open = fn(&Path) -> Result<Database, DatabaseError>;
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 impl Embedded {
@@ -31,22 +60,45 @@ impl Embedded {
     /// # Errors
     /// [`StoreError::Unavailable`] when it cannot be read or written, or another process has it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let named = |error: String| StoreError::Unavailable(format!("{}: {error}", path.display()));
-        let database = Database::create(path).map_err(|error| named(error.to_string()))?;
-        sync_folder(path).map_err(|error| named(error.to_string()))?;
-        Ok(Self { database: Arc::new(database), silence: watch::Sender::new(0) })
+        Self::open_with(path, |path| Database::create(path))
+    }
+
+    fn open_with(path: &Path, open: Open) -> Result<Self, StoreError> {
+        let database = Some(open_file(path, open)?);
+        let (failed, head, silence) = (None, None, watch::Sender::new(0));
+        Ok(Self { path: path.to_owned(), open, database, is_doubtful: false, failed, head, silence })
     }
 
     async fn blocking<T: Send + 'static>(
-        &self,
+        &mut self,
         work: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let database = Arc::clone(&self.database);
-        match tokio::task::spawn_blocking(move || work(&database)).await {
-            Ok(done) => done,
+        let (known, path, open) = (self.database.take(), self.path.clone(), self.open);
+        let done = tokio::task::spawn_blocking(move || {
+            let database = match known {
+                Some(database) => database,
+                None => open_file(&path, open)?,
+            };
+            let done = work(&database)?;
+            Ok((database, done))
+        });
+        match done.await {
+            Ok(Ok((database, done))) => {
+                (self.database, self.failed) = (Some(database), None);
+                Ok(done)
+            }
+            // The file is closed by now.
+            Ok(Err(error)) => Err(error),
             Err(error) => Err(StoreError::Unknown(error.to_string())),
         }
     }
+}
+
+fn open_file(path: &Path, open: Open) -> Result<Arc<Database>, StoreError> {
+    let named = |error: String| StoreError::Unavailable(format!("{}: {error}", path.display()));
+    let database = open(path).map_err(|error| named(error.to_string()))?;
+    sync_folder(path).map_err(|error| named(error.to_string()))?;
+    Ok(Arc::new(database))
 }
 
 impl Store for Embedded {
@@ -54,11 +106,44 @@ impl Store for Embedded {
     const IS_SHARED: bool = false;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
-        self.blocking(read_all).await
+        let loaded = self.blocking(read_all).await?;
+        self.is_doubtful = false;
+        self.head = loaded.parts.get(&PartKey(HEAD.to_owned())).cloned();
+        Ok(loaded)
     }
 
     async fn newer(&mut self, base: Base) -> Result<Loaded, StoreError> {
-        Ok(Loaded { base, ..Loaded::default() })
+        if self.database.is_some() && !self.is_doubtful {
+            return Ok(Loaded { base, ..Loaded::default() });
+        }
+        if let Some((_, error)) = self.failed.as_ref().filter(|(at, _)| at.elapsed() < OPEN_PAUSE) {
+            return Err(StoreError::Unavailable(error.clone()));
+        }
+        let known = self.head.clone();
+        let loaded = match self.load().await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                self.failed = Some((Instant::now(), error.to_string()));
+                return Err(error);
+            }
+        };
+        if self.head == known {
+            return Ok(Loaded { base, ..Loaded::default() });
+        }
+        // The batch whose commit failed is there all the same.
+        Ok(Loaded { base: Base { read: base.read + 1, head: base.head + 1 }, ..loaded })
+    }
+
+    async fn check_writing(&mut self) -> Result<(), StoreError> {
+        let sealed = |database: &Database| {
+            let mut transaction = database.begin_write().map_err(unavailable)?;
+            transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
+            let mut table = transaction.open_table(CHECKS).map_err(unavailable)?;
+            table.insert((), CHECK.as_slice()).map_err(unavailable)?;
+            drop(table);
+            transaction.commit().map_err(unavailable)
+        };
+        self.blocking(sealed).await
     }
 
     async fn commit(&mut self, base: Base, update: &Update) -> Result<Base, StoreError> {
@@ -69,6 +154,8 @@ impl Store for Embedded {
             .map(|event| Ok((event.number, serde_json::to_vec(event).map_err(unavailable)?)))
             .collect::<Result<_, StoreError>>()?;
         let from = update.events_from;
+        let head = parts.get(&PartKey(HEAD.to_owned())).cloned();
+        self.is_doubtful = true;
         self.blocking(move |database| {
             let mut transaction = database.begin_write().map_err(unavailable)?;
             transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
@@ -87,6 +174,8 @@ impl Store for Embedded {
             transaction.commit().map_err(|error| StoreError::Unknown(error.to_string()))
         })
         .await?;
+        self.is_doubtful = false;
+        self.head = head.or(self.head.take());
         Ok(Base { read: base.read + 1, head: base.head + 1 })
     }
 
@@ -127,3 +216,6 @@ fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.map_or_else(|| PathBuf::from("."), Path::to_path_buf))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

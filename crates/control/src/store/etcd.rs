@@ -3,6 +3,7 @@
 //! ```text
 //!   <prefix>parts/head          written by every change; its revision guards all the rest
 //!   <prefix>parts/proxies/..    <prefix>parts/clusters/..
+//!   <prefix>check               written only to see whether etcd takes writes
 //!   <prefix>events/<number>     the events of one change; the key's number is that of the first of them
 //! ```
 //! Why one guard and not one for each cluster: all clusters share the global epoch and the pool, so hardly any
@@ -32,6 +33,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 /// The codes with which gRPC says that nothing was done: INVALID_ARGUMENT, PERMISSION_DENIED,
 /// RESOURCE_EXHAUSTED, UNAUTHENTICATED.
 const REFUSALS: [i32; 4] = [3, 7, 8, 16];
+/// The key, after the prefix, that is written only to see whether it can be.
+const CHECK: &str = "check";
 /// Answers up to this size are read.
 const ANSWER_BYTES_MAX: usize = 512 * 1024 * 1024;
 
@@ -113,6 +116,11 @@ impl Store for Etcd {
         let header =
             answer.header().ok_or_else(|| StoreError::Unknown("an answer without a header".into()))?;
         Ok(Base { read: header.revision(), head: header.revision() })
+    }
+
+    async fn check_writing(&mut self) -> Result<(), StoreError> {
+        let put = self.kv.put(format!("{}{CHECK}", self.prefix), "", None).await;
+        put.map(drop).map_err(unavailable)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -7,6 +7,26 @@ use api::v4::{Event, EventPage};
 /// How many events are kept.
 pub const EVENTS_MAX: u64 = 4096;
 
+/// How many sentences an event has at most, the last of which says how many more there were. A restored dump changes
+/// everything, and etcd takes a bounded request.
+const WORDS_MAX: usize = 100;
+/// The longest sentence, in bytes.
+const SENTENCE_BYTES_MAX: usize = 500;
+
+/// What an event says, within limits.
+pub(super) fn bounded(mut words: Vec<String>) -> Vec<String> {
+    if words.len() > WORDS_MAX {
+        let more = words.len() - (WORDS_MAX - 1);
+        words.truncate(WORDS_MAX - 1);
+        words.push(format!("and {more} more changes"));
+    }
+    for sentence in words.iter_mut().filter(|sentence| sentence.len() > SENTENCE_BYTES_MAX) {
+        sentence.truncate(sentence.floor_char_boundary(SENTENCE_BYTES_MAX));
+        sentence.push('…');
+    }
+    words
+}
+
 /// The last events, without gaps.
 #[derive(Debug, Default)]
 pub(super) struct EventLog {
@@ -40,12 +60,22 @@ impl EventLog {
 
 #[cfg(test)]
 mod tests {
-    use super::{EVENTS_MAX, EventLog};
+    use super::{EVENTS_MAX, EventLog, SENTENCE_BYTES_MAX, WORDS_MAX, bounded};
     use api::v4::Event;
 
     fn event(number: u64) -> Event {
         let kind = "Test".to_owned();
         Event { number, at_ms: 0, kind, cluster: None, address: None, words: Vec::new() }
+    }
+
+    #[test]
+    fn events_are_bounded() {
+        let few = vec!["a".to_owned(); WORDS_MAX];
+        assert_eq!(bounded(few.clone()), few);
+        let many = bounded(vec!["a".to_owned(); WORDS_MAX + 1]);
+        assert_eq!((many.len(), many.last().unwrap().as_str()), (WORDS_MAX, "and 2 more changes"));
+        let long = bounded(vec!["ä".repeat(SENTENCE_BYTES_MAX)]);
+        assert!(long[0].len() <= SENTENCE_BYTES_MAX + '…'.len_utf8() && long[0].ends_with('…'));
     }
 
     #[test]

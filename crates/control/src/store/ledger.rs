@@ -18,15 +18,15 @@ use api::v4::Event;
 use control_core::{ApplyError, Command, Reply, TimeMs, apply, explain};
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::change_error::ChangeError;
 use super::document::{Document, WriterId};
-use super::event_log::{EVENTS_MAX, EventLog};
+use super::event_log::{EVENTS_MAX, EventLog, bounded};
 use super::history::{HistoryId, begins_history};
 use super::snapshot::Snapshot;
-use super::subject::{remarks, stamp, subject};
+use super::subject::{remarks, subject};
 use super::{Base, Store, StoreError, Update};
 use crate::wall_clock;
 
@@ -36,6 +36,8 @@ const BATCH_MAX: usize = 64;
 const CONFLICTS_MAX: usize = 64;
 /// How long a store may be away before those who wait for a change are told.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is seen whether a store takes changes again that has not.
+const WRITE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The first pause after the store failed; each one is twice as long as the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause.
@@ -81,6 +83,10 @@ pub(super) struct Ledger<S> {
     events: Arc<Mutex<EventLog>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     problem: watch::Sender<Option<String>>,
+    /// Why the last commit failed, until one succeeds or it is seen that one would.
+    write_problem: Option<String>,
+    /// Why the store could not be read.
+    read_problem: Option<String>,
 }
 
 type Opened<S> = (Ledger<S>, watch::Receiver<Arc<Snapshot>>, watch::Receiver<Option<String>>);
@@ -101,7 +107,20 @@ impl<S: Store> Ledger<S> {
         let writer = WriterId(rand::rng().random());
         let (base, clock) = (loaded.base, TimeMs::default());
         info!(store = S::NAME, change = document.change, epoch = %document.state.global_epoch, "metadata read");
-        let ledger = Self { store, base, document, writer, batch: 0, clock, events, snapshots, problem };
+        let (write_problem, read_problem) = (None, None);
+        let ledger = Self {
+            store,
+            base,
+            document,
+            writer,
+            batch: 0,
+            clock,
+            events,
+            snapshots,
+            problem,
+            write_problem,
+            read_problem,
+        };
         Ok((ledger, snapshots_seen, problem_seen))
     }
 
@@ -109,8 +128,11 @@ impl<S: Store> Ledger<S> {
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
         let mut changes = self.store.changes();
         let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut check = tokio::time::interval(WRITE_CHECK_INTERVAL);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = check.tick(), if self.has_problem() => self.check_writing().await,
                 count = requests.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
                         return;
@@ -143,11 +165,34 @@ impl<S: Store> Ledger<S> {
         }
     }
 
+    /// Whether something is wrong that nobody else may notice the end of.
+    const fn has_problem(&self) -> bool {
+        self.write_problem.is_some() || self.read_problem.is_some()
+    }
+
+    /// Sees whether changes can be made again that could not.
+    async fn check_writing(&mut self) {
+        match self.store.check_writing().await {
+            Ok(()) => {
+                info!("the store takes changes again");
+                self.write_problem = None;
+                // What was not known to be committed may be there.
+                self.follow().await;
+            }
+            Err(error) => {
+                self.write_problem = Some(error.to_string());
+                self.note_problem();
+            }
+        }
+    }
+
     async fn confirm(&mut self, confirmations: Vec<Confirmation>) {
         let read = self.read_newer().await;
         let said = match read {
-            Ok(_) => Ok(Arc::clone(&self.snapshots.borrow())),
-            Err(error) => Err(ChangeError::Unavailable(error.to_string())),
+            Err(error) if S::IS_SHARED => Err(ChangeError::Unavailable(error.to_string())),
+            // Nobody else changes what only this process has, whether or not its disk can be read at the moment; and what
+            // was not answered to anybody binds nobody.
+            Ok(_) | Err(_) => Ok(Arc::clone(&self.snapshots.borrow())),
         };
         for confirmation in confirmations {
             // Whoever asked may have given up.
@@ -157,7 +202,7 @@ impl<S: Store> Ledger<S> {
 
     async fn make(&mut self, mut commands: Vec<Command>, answers: Vec<Answer>) {
         let now = self.now();
-        commands.iter_mut().for_each(|command| stamp(command, now));
+        commands.iter_mut().for_each(|command| command.stamp(now));
         self.batch += 1;
         match self.commit(&commands, now).await {
             Ok(replies) => {
@@ -192,6 +237,8 @@ impl<S: Store> Ledger<S> {
                     Ok(base) => {
                         self.base = base;
                         self.publish(applied.next, applied.events);
+                        (self.write_problem, self.read_problem) = (None, None);
+                        self.note_problem();
                         return Ok(applied.replies);
                     }
                     Err(failure) => Some(failure),
@@ -200,7 +247,16 @@ impl<S: Store> Ledger<S> {
             if let Some(StoreError::Unknown(reason)) = &failure {
                 lost = Some(reason.clone());
             }
+            if let Some(failure) = failure.as_ref().filter(|failure| !matches!(failure, StoreError::Conflict))
+            {
+                self.write_problem = Some(failure.to_string());
+                self.note_problem();
+            }
             let changed = self.catch_up(lost.as_deref()).await?;
+            if !changed && !S::IS_SHARED {
+                // Nobody else could have made a change, so what was read is the whole truth: it was not made.
+                lost = None;
+            }
             if changed && let Some(reason) = lost.take() {
                 match self.document.holds(self.writer, self.batch) {
                     Some(true) => return Ok(applied.replies),
@@ -242,16 +298,21 @@ impl<S: Store> Ledger<S> {
                 let mut words = explain(&before, &next.state);
                 words.extend(remarks(command, reply));
                 let kind = about.kind.to_owned();
-                let (cluster, address) = (about.cluster, about.address);
+                let (cluster, address, words) = (about.cluster, about.address, bounded(words));
                 events.push(Event { number: next.next_event, at_ms: now.0, kind, cluster, address, words });
                 next.next_event += 1;
             }
             replies.push(reply);
         }
         let is_anew = |(command, reply): (&Command, &Result<_, _>)| begins_history(command) && reply.is_ok();
-        if self.document.history == HistoryId::default() || commands.iter().zip(&replies).any(is_anew) {
+        let begins = commands.iter().zip(&replies).any(is_anew);
+        if self.document.history == HistoryId::default() || begins {
             next.history = HistoryId::random();
         }
+        if commands.iter().any(|command| matches!(command, Command::Restore(_))) {
+            next.forget_kept();
+        }
+        next.forget_removed(&self.document);
         next.sign(self.writer, self.batch);
         Applied { next, replies, events }
     }
@@ -302,7 +363,8 @@ impl<S: Store> Ledger<S> {
             self.base = loaded.base;
             Ok(changed)
         });
-        self.note_problem(newer.as_ref().err().map(ToString::to_string));
+        self.read_problem = newer.as_ref().err().map(ToString::to_string);
+        self.note_problem();
         newer
     }
 
@@ -313,10 +375,10 @@ impl<S: Store> Ledger<S> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
         self.document = next;
         self.snapshots.send_replace(Arc::new(snapshot(&self.document)));
-        self.note_problem(None);
     }
 
-    fn note_problem(&self, problem: Option<String>) {
+    fn note_problem(&self) {
+        let problem = self.write_problem.clone().or_else(|| self.read_problem.clone());
         self.problem.send_if_modified(|known| {
             let is_new = *known != problem;
             *known = problem;

@@ -12,6 +12,7 @@ use super::change_error::ChangeError;
 use super::event_log::EventLog;
 use super::history::Mark;
 use super::ledger::{Ledger, Request};
+use super::observations::ObservationBoard;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};
 
@@ -25,6 +26,7 @@ pub struct Metadata {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     problem: watch::Receiver<Option<String>>,
     events: Arc<Mutex<EventLog>>,
+    board: Arc<ObservationBoard>,
     store_name: &'static str,
 }
 
@@ -45,7 +47,7 @@ impl Metadata {
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
         let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events)).await?;
         tokio::spawn(ledger.run(requests));
-        Ok(Self { queue, snapshots, problem, events, store_name: S::NAME })
+        Ok(Self { queue, snapshots, problem, events, board: Arc::default(), store_name: S::NAME })
     }
 
     /// The metadata as it is known here: after this process's own changes, and a moment behind those of others.
@@ -100,6 +102,12 @@ impl Metadata {
     #[must_use]
     pub fn events(&self, after: u64, limit: usize) -> EventPage {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).page(after, limit)
+    }
+
+    /// What coordinators have told this process; it is not in the store.
+    #[must_use]
+    pub fn board(&self) -> &ObservationBoard {
+        &self.board
     }
 
     /// What keeps the store from being used, if anything does.

@@ -1,6 +1,6 @@
-//! What a command is about, for the record of events; and the broker's time in commands that carry one.
+//! What a command is about, for the record of events.
 
-use control_core::{Command, Reply, TimeMs};
+use control_core::{Command, Reply};
 use model::{Address, ClusterName};
 
 /// What a command is about.
@@ -78,41 +78,4 @@ pub(super) fn remarks(command: &Command, reply: &Reply) -> Vec<String> {
         _ => {}
     }
     words
-}
-
-/// Puts the broker's time into a command: the clocks of those who call do not count.
-pub(super) fn stamp(command: &mut Command, time: TimeMs) {
-    match command {
-        Command::CreateCluster { now, .. }
-        | Command::AddNodes { now, .. }
-        | Command::GrowTo { now, .. }
-        | Command::Scale { now, .. }
-        | Command::Balance { now, .. }
-        | Command::ReportFailure { now, .. }
-        | Command::FailOverProxy { now, .. }
-        | Command::FenceShard { now, .. }
-        | Command::FailOverShard { now, .. } => *now = time,
-        Command::Configure(_)
-        | Command::SetReplicaAddresses(_)
-        | Command::DeleteCluster { .. }
-        | Command::RemoveFreeNodes { .. }
-        | Command::Expand { .. }
-        | Command::Shrink { .. }
-        | Command::ContinueScaling { .. }
-        | Command::CommitMigration { .. }
-        | Command::RestartMigration { .. }
-        | Command::PauseMigrations { .. }
-        | Command::ResumeMigrations { .. }
-        | Command::CancelMigrations { .. }
-        | Command::SetConfig { .. }
-        | Command::RegisterProxy(_)
-        | Command::RemoveProxy { .. }
-        | Command::ProxyCleaned { .. }
-        | Command::ProxyReturned { .. }
-        | Command::LiftFence { .. }
-        | Command::SetReplicaSync { .. }
-        | Command::RaiseEpoch { .. }
-        | Command::RecoverEpoch { .. }
-        | Command::Restore(_) => {}
-    }
 }

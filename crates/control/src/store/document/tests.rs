@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use control_core::{Command, NewProxy, TimeMs, apply};
+use serde_json::{Value, json};
 
 use super::{Document, DocumentError, WriterId};
 use crate::store::{PartKey, Parts};
@@ -95,6 +96,84 @@ fn what_cannot_be_read() {
     check("head", b"{}", "missing field");
     check("head", b"\x1f\x8bnot gzip", "'head'");
     check("proxies/00", b"[1]", "'proxies/00'");
-    check("clusters/00", b"{\"clusters\":{},\"more\":1}", "more");
     check("other", b"{}", "no such document");
+}
+
+/// Puts a field that nobody knows into every object of a document but those that hold any number of records.
+fn add_everywhere(value: &mut Value, is_table: bool) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| add_everywhere(item, false)),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                add_everywhere(field, ["proxies", "clusters", "failures", "writers"].contains(&&**name));
+            }
+            if !is_table {
+                fields.insert("added_later".to_owned(), json!({"with": ["more"]}));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn added(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(added).sum(),
+        Value::Object(fields) => {
+            usize::from(fields.contains_key("added_later")) + fields.values().map(added).sum::<usize>()
+        }
+        _ => 0,
+    }
+}
+
+#[test]
+fn fields_of_a_newer_version_are_kept_where_they_are() {
+    let mut document = Document::default();
+    for command in (1..=4).map(register).chain([create("a", 4), report(2)]) {
+        apply(&mut document.state, command).unwrap();
+    }
+    document.sign(WriterId(7), 1);
+    let mut newer = Document::default().differences(&document);
+    for bytes in newer.values_mut() {
+        let mut value: Value = serde_json::from_slice(bytes).unwrap();
+        // A report is a name and a time, with no room for more.
+        add_everywhere(&mut value, false);
+        if let Some(failures) = value.get_mut("failures").and_then(Value::as_object_mut) {
+            failures.values_mut().filter_map(Value::as_object_mut).for_each(|reports| {
+                reports.remove("added_later");
+            });
+        }
+        *bytes = value.to_string().into_bytes();
+    }
+    let mut older = Document::default();
+    older.absorb(&newer).unwrap();
+    assert_eq!(older.state, document.state);
+
+    // What it writes has the fields still; those of what it removes go with it.
+    let mut next = older.clone();
+    let fields = BTreeMap::from([("migration_max_migration_time".to_owned(), "7".to_owned())]);
+    apply(&mut next.state, Command::SetConfig { cluster: "a".parse().unwrap(), fields }).unwrap();
+    apply(&mut next.state, report(3)).unwrap();
+    let remove = Command::RemoveProxy { proxy: "10.0.0.4:5299".parse().unwrap() };
+    apply(&mut next.state, remove).unwrap();
+    next.sign(WriterId(8), 1);
+    next.forget_removed(&older);
+    let written = older.differences(&next);
+    for (key, bytes) in &written {
+        let (before, after): (Value, Value) =
+            (serde_json::from_slice(&newer[key]).unwrap(), serde_json::from_slice(bytes).unwrap());
+        let removed = before.pointer("/proxies/10.0.0.4:5299").map_or(0, added);
+        assert_eq!(added(&after), added(&before) - removed, "{key:?}: {after}");
+    }
+    let mut again = Document::default();
+    newer.extend(written);
+    again.absorb(&newer).unwrap();
+    assert_eq!(again.state, next.state);
+    // The record that comes back under a name is another.
+    let mut back = again.clone();
+    apply(&mut back.state, register(4)).unwrap();
+    back.sign(WriterId(9), 1);
+    let parts = again.differences(&back);
+    let texts = parts.values().map(|bytes| serde_json::from_slice::<Value>(bytes).unwrap());
+    let record = texts.filter_map(|value| value.pointer("/proxies/10.0.0.4:5299").cloned()).next().unwrap();
+    assert_eq!(added(&record), 0, "{record}");
 }

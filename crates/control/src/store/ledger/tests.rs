@@ -96,6 +96,10 @@ impl Store for Faulty {
         }
     }
 
+    async fn check_writing(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
     }

@@ -1,0 +1,32 @@
+//! What coordinators see at the moment. It is not kept: it is true for as long as it is said.
+
+use model::{Address, ClusterName};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Body of POST `observations`: what one coordinator sees now. It replaces what that one said before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Observations {
+    /// What the coordinator calls itself.
+    pub coordinator: String,
+    /// Tells its process from another of the same name.
+    pub process: u64,
+    /// Shards that nobody serves.
+    pub unserved: Vec<UnservedShard>,
+    /// Proxies that it cannot ask how they are, for a reason of its own.
+    #[schema(value_type = Vec<String>)]
+    pub unaskable: Vec<Address>,
+}
+
+/// A shard that nobody serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnservedShard {
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// The node that the metadata has as the primary.
+    #[schema(value_type = String)]
+    pub primary: Address,
+    /// Why it does not serve, in words.
+    pub why: String,
+}
