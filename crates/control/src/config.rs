@@ -121,7 +121,7 @@ service::settings! {
         pub proxy_password: Option<Secret> = None,
         /// The largest body of a request.
         pub body_bytes_max: Bytes<1024, 1_073_741_824> = Bytes::of(67_108_864),
-        /// How many requests are answered at a time; more are refused with BUSY.
+        /// How many requests are answered at a time, beside as many that wait for a change; more are refused with BUSY.
         pub requests_max: Count<1, 100_000> = Count::of(1024),
         /// How long a request may take.
         pub request_timeout_ms: Milliseconds<1, DAY_MS> = Milliseconds::of(35_000),

@@ -6,6 +6,7 @@
 
 mod address;
 mod assignment;
+mod attached;
 mod cluster_name;
 mod config;
 mod crc16;
@@ -21,6 +22,7 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use assignment::{MigrationMeta, SlotAssignment, SlotTag};
+pub use attached::ATTACHED_FOR_MS;
 pub use cluster_name::{ClusterName, ClusterNameError};
 pub use config::{ClusterConfig, CompressionStrategy, ConfigError, ConfigField};
 pub use crc16::crc16;

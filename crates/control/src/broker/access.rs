@@ -3,7 +3,9 @@
 //! The token for changes also reads. Where only that one is set, reading is open; where only the one for reading
 //! is set, configuration refuses. Tokens are compared without telling by the time it takes how much was right.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -19,6 +21,11 @@ const OPEN: [&str; 2] = ["/api/openapi.json", "/api/v4/health"];
 /// POST calls that change nothing.
 const READS_BY_POST: [&str; 2] = ["/api/v3/resources/failures/check", "/api/v4/plan"];
 
+/// The call by which coordinators change the metadata.
+const COMMANDS: &str = "/api/v4/commands";
+/// How long a refusal counts as a problem: coordinators try again more often.
+const DENIAL_KEPT: Duration = Duration::from_secs(20);
+
 /// The tokens that are accepted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tokens {
@@ -26,12 +33,53 @@ pub(super) struct Tokens {
     pub(super) read: Option<Secret>,
 }
 
+/// Coordinators whose commands were refused because they did not have the token for changes: they can fail nobody over.
+#[derive(Debug, Default)]
+pub(super) struct DeniedCommands {
+    last: Mutex<Option<Instant>>,
+    count: AtomicU64,
+}
+
+impl DeniedCommands {
+    fn note(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong, if there was one lately.
+    pub(super) fn problem(&self) -> Option<String> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.filter(|last| last.elapsed() <= DENIAL_KEPT).map(|last| {
+            let ago = last.elapsed().as_secs();
+            format!(
+                "a coordinator was refused a change {ago} s ago because it lacks the write token: it fails nobody over; \
+                 set its broker_token"
+            )
+        })
+    }
+}
+
+/// Who may call, and who was refused.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) tokens: Tokens,
+    pub(super) denied: Arc<DeniedCommands>,
+}
+
 /// Lets pass who may.
-pub(super) async fn check(State(tokens): State<Arc<Tokens>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let reads = is_read(request.method(), request.uri().path());
-    match permit(&tokens, reads, request.uri().path(), bearer(request.headers())) {
+    match permit(&access.tokens, reads, request.uri().path(), bearer(request.headers())) {
         Ok(()) => next.run(request).await,
         Err(error) => {
+            if request.uri().path() == COMMANDS {
+                access.denied.note();
+            }
             let mut response = error.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
                 response

@@ -15,7 +15,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::access::{self, Tokens};
+use super::access::{self, Access};
 use super::error::ApiError;
 use super::limits::{self, Limits};
 use super::shared::{Broker, Shared};
@@ -29,14 +29,14 @@ pub fn document() -> OpenApi {
 }
 
 /// Everything that the server answers.
-pub(super) fn app(broker: Arc<Broker>, tokens: Tokens, limits: Limits, body_bytes_max: usize) -> Router {
+pub(super) fn app(broker: Arc<Broker>, access: Access, limits: Limits, body_bytes_max: usize) -> Router {
     let (router, document) = routes().split_for_parts();
     router
         .route("/api/openapi.json", get(async move || axum::Json(document)))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes_max))
-        .layer(from_fn_with_state(Arc::new(tokens), access::check))
+        .layer(from_fn_with_state(Arc::new(access), access::check))
         .layer(from_fn_with_state(Arc::new(limits), limits::hold))
         .with_state(broker)
 }
@@ -68,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(v4::plan::plan))
         .routes(routes!(v4::state::state))
         .routes(routes!(v4::state::command))
+        .routes(routes!(v4::observations::observe))
         .routes(routes!(scrape))
 }
 

@@ -11,19 +11,28 @@ use control_core::{Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
 use model::{Address, ClusterName, SLOT_COUNT};
 
 use super::shapes;
+use crate::store::Seen;
 
 /// How many problems an overview lists; the clusters have all of theirs.
 const PROBLEMS_MAX: usize = 50;
+
+/// What clusters are judged by, beside the metadata.
+pub(super) struct Evidence<'a> {
+    /// What proxies have just answered.
+    pub(super) asked: &'a Asked,
+    /// What coordinators see.
+    pub(super) seen: &'a Seen,
+    pub(super) now: TimeMs,
+}
 
 /// `clusters/{cluster}/health`.
 pub(super) fn cluster(
     state: &State,
     (name, cluster): (&ClusterName, &Cluster),
-    asked: &Asked,
-    now: TimeMs,
+    evidence: &Evidence<'_>,
 ) -> ClusterHealth {
     let shards: Vec<ShardHealth> =
-        cluster.shard_ids().map(|id| shard(state, cluster, id, asked, now)).collect();
+        cluster.shard_ids().map(|id| shard(state, (name, cluster), id, evidence)).collect();
     let lost: usize = shards.iter().filter(|shard| shard.level == Level::Down).map(|s| s.slot_count).sum();
     ClusterHealth {
         name: name.clone(),
@@ -34,10 +43,20 @@ pub(super) fn cluster(
     }
 }
 
-fn shard(state: &State, cluster: &Cluster, id: ShardId, asked: &Asked, now: TimeMs) -> ShardHealth {
+fn shard(
+    state: &State,
+    (name, cluster): (&ClusterName, &Cluster),
+    id: ShardId,
+    &Evidence { asked, seen, now }: &Evidence<'_>,
+) -> ShardHealth {
     let chunk = &cluster.chunks[id.chunk];
     let held = chunk.shard(id.shard);
-    let condition = shard_condition(state, cluster, id, asked, now);
+    let mut condition = shard_condition(state, cluster, id, asked, now);
+    // The metadata say nothing of what nobody can do anything about.
+    if let Some(why) = seen.unserved(name, chunk.primary(id.shard)) {
+        condition.level = query::Level::Down;
+        condition.problems.push(format!("nobody serves it: of primary {}: {why}", chunk.primary(id.shard)));
+    }
     let place = |node: &Address, proxy: &Address| NodePlace {
         node: node.clone(),
         proxy: proxy.clone(),
@@ -85,12 +104,12 @@ const fn level(level: query::Level) -> Level {
 }
 
 /// `overview`.
-pub(super) fn overview(state: &State, broker: Health, now: TimeMs) -> Overview {
-    let asked = Asked::new();
+pub(super) fn overview(state: &State, broker: Health, seen: &Seen, now: TimeMs) -> Overview {
+    let evidence = Evidence { asked: &Asked::new(), seen, now };
     let mut problems: Vec<String> = broker.problem.clone().into_iter().collect();
     let mut clusters = Vec::with_capacity(state.clusters.len());
     for (name, held) in &state.clusters {
-        let health = cluster(state, (name, held), &asked, now);
+        let health = cluster(state, (name, held), &evidence);
         let of_shard = |shard: &ShardHealth| {
             let number = shard.shard;
             shard

@@ -13,6 +13,10 @@ use tokio::time::timeout;
 
 use super::error::ApiError;
 
+/// The call that can wait, and its parameter that says so.
+const STATE: &str = "/api/v4/state";
+const WAIT: &str = "wait_ms=";
+
 /// How many requests were answered, by the hundreds of their status.
 #[derive(Debug, Default)]
 pub(super) struct RequestCounts {
@@ -25,20 +29,30 @@ pub(super) struct RequestCounts {
 #[derive(Debug)]
 pub(super) struct Limits {
     permits: Semaphore,
+    /// Calls that only wait for a change take none of the others' permits: anybody who may read can make many of them.
+    waiting: Semaphore,
     time: Duration,
     counts: Arc<RequestCounts>,
 }
 
 impl Limits {
-    /// Limits the number of requests at a time, and the duration of each.
+    /// Limits the number of requests at a time, of those that only wait separately, and the duration of each.
     pub(super) fn new(requests_max: usize, time: Duration, counts: Arc<RequestCounts>) -> Self {
-        Self { permits: Semaphore::new(requests_max), time, counts }
+        let permits = || Semaphore::new(requests_max);
+        Self { permits: permits(), waiting: permits(), time, counts }
     }
+}
+
+/// Whether a request may be answered only after a while, when something has changed.
+fn waits(request: &Request) -> bool {
+    let names_a_wait = |query: &str| query.split('&').any(|pair| pair.starts_with(WAIT));
+    request.uri().path() == STATE && request.uri().query().is_some_and(names_a_wait)
 }
 
 /// Refuses what is too much, and ends what takes too long.
 pub(super) async fn hold(State(limits): State<Arc<Limits>>, request: Request, next: Next) -> Response {
-    let response = match limits.permits.try_acquire() {
+    let permits = if waits(&request) { &limits.waiting } else { &limits.permits };
+    let response = match permits.try_acquire() {
         Ok(_permit) => match timeout(limits.time, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {

@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use service::metrics::Metrics;
 
+use super::access::DeniedCommands;
 use super::limits::RequestCounts;
 use crate::store::Metadata;
 
@@ -18,12 +19,17 @@ use crate::store::Metadata;
 struct BrokerCollector {
     metadata: Metadata,
     requests: Arc<RequestCounts>,
+    denied: Arc<DeniedCommands>,
 }
 
 /// The registry of a broker.
-pub(super) fn metrics(metadata: &Metadata, requests: Arc<RequestCounts>) -> Metrics {
+pub(super) fn metrics(
+    metadata: &Metadata,
+    requests: Arc<RequestCounts>,
+    denied: Arc<DeniedCommands>,
+) -> Metrics {
     let mut metrics = Metrics::new();
-    let collector = BrokerCollector { metadata: metadata.clone(), requests };
+    let collector = BrokerCollector { metadata: metadata.clone(), requests, denied };
     metrics.registry().register_collector(Box::new(collector));
     metrics
 }
@@ -67,6 +73,11 @@ impl Collector for BrokerCollector {
         let changes = ConstCounter::new(snapshot.change);
         let help = "Changes of the metadata, made by all brokers";
         changes.encode(encoder.encode_descriptor("broker_changes", help, None, changes.metric_type())?)?;
+        let denied = ConstCounter::new(self.denied.count());
+        let help =
+            "Commands of coordinators that were refused because the token for changes was missing or wrong";
+        let name = "broker_commands_denied";
+        denied.encode(encoder.encode_descriptor(name, help, None, denied.metric_type())?)?;
         let mut family = encoder.encode_descriptor(
             "broker_requests",
             "HTTP requests, by their outcome",

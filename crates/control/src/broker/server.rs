@@ -10,7 +10,7 @@ use hyper_util::rt::TokioTimer;
 use service::shutdown::{Phase, Shutdown};
 use tracing::info;
 
-use super::access::Tokens;
+use super::access::{Access, DeniedCommands, Tokens};
 use super::app::app;
 use super::limits::{Limits, RequestCounts};
 use super::open::open_metadata;
@@ -73,14 +73,16 @@ pub async fn serve(
         Limits::new(config.requests_max.size(), config.request_timeout_ms.duration(), Arc::clone(&counts));
     let pace = Arc::new(Mutex::new(Pace::default()));
     let watching = tokio::spawn(pace::follow(metadata.clone(), Arc::clone(&pace)));
+    let denied = Arc::new(DeniedCommands::default());
     let broker = Broker {
         pace,
         metadata: metadata.clone(),
         proxy_password: config.proxy_password.clone(),
-        metrics: metrics::metrics(&metadata, counts),
+        metrics: metrics::metrics(&metadata, counts, Arc::clone(&denied)),
+        denied: Arc::clone(&denied),
     };
     let tokens = Tokens { write: config.write_token.clone(), read: config.read_token.clone() };
-    let app = app(Arc::new(broker), tokens, limits, config.body_bytes_max.size());
+    let app = app(Arc::new(broker), Access { tokens, denied }, limits, config.body_bytes_max.size());
     let copies = tokio::spawn(replicas::follow(metadata, config.write_token.clone()));
     let handle = Handle::new();
     let ending = tokio::spawn(end(handle.clone(), shutdown, config.shutdown_timeout_ms.duration()));

@@ -7,6 +7,7 @@ use control_core::Command;
 use service::config::Secret;
 use service::metrics::Metrics;
 
+use super::access::DeniedCommands;
 use super::error::ApiError;
 use super::pace::Pace;
 use crate::store::Metadata;
@@ -18,6 +19,7 @@ pub(super) struct Broker {
     pub(super) proxy_password: Option<Secret>,
     pub(super) metrics: Metrics,
     pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) denied: Arc<DeniedCommands>,
 }
 
 /// How handlers are given it.

@@ -11,6 +11,9 @@ use service::logging::{LogFormat, LogLevel};
 /// The port of a coordinator, unless configured otherwise.
 pub const DEFAULT_PORT: u16 = 6699;
 
+/// No lease is shorter than the time for which a replica that has acknowledged counts as attached: after a replica has let
+/// go, a lease is what is waited for.
+const ATTACHED_MS: i64 = model::ATTACHED_FOR_MS.cast_signed();
 /// The longest time-out that makes sense here.
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
@@ -49,10 +52,14 @@ pub struct ReporterName(pub String);
 
 /// The longest name of a reporter.
 const REPORTER_BYTES_MAX: usize = 64;
+/// What such a name may have beside letters and digits.
+const REPORTER_MARKS: &[u8] = b".:_-";
+/// Where Linux tells a host's name.
+const HOST_NAME_FILE: &str = "/proc/sys/kernel/hostname";
 
 impl Setting for ReporterName {
     fn from_text(text: &str) -> Result<Self, BadValue> {
-        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".:_-".contains(&byte);
+        let is_good = |byte: u8| byte.is_ascii_alphanumeric() || REPORTER_MARKS.contains(&byte);
         if text.is_empty() || text.len() > REPORTER_BYTES_MAX || !text.bytes().all(is_good) {
             return Err(BadValue::new("not a name that can stand in a URL"));
         }
@@ -77,7 +84,8 @@ service::settings! {
         pub broker_address: Vec<BrokerAddress> = vec![BrokerAddress("127.0.0.1:7799".to_owned())],
         /// The token that brokers want for writes; none when not set.
         pub broker_token: Option<Secret> = None,
-        /// What this coordinator calls itself in failure reports: different for each; its address when not set.
+        /// What this coordinator calls itself in failure reports: different for each. Its host's name and its address
+        /// when not set.
         pub reporter_id: Option<ReporterName> = None,
         /// Threads.
         pub thread_number: Count<1, 64> = Count::of(2),
@@ -97,7 +105,7 @@ service::settings! {
         pub node_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
         /// How long a primary that has no replica attached serves writes after its proxy last heard of a
         /// coordinator. Must be the same for all coordinators: it is waited out before a replica is promoted.
-        pub lease_ms: Milliseconds<100, HOUR_MS> = Milliseconds::of(400),
+        pub lease_ms: Milliseconds<ATTACHED_MS, HOUR_MS> = Milliseconds::of(400),
         /// A node that has been dead that long behind a living proxy is replaced, with its proxy.
         pub node_replace_ms: Milliseconds<1_000, HOUR_MS> = Milliseconds::of(30_000),
         /// After roles have changed, primaries are brought home when nothing happened for that long.
@@ -119,7 +127,9 @@ impl CoordinatorConfig {
     /// The name under which this coordinator reports failures.
     #[must_use]
     pub fn reporter(&self) -> String {
-        self.reporter_id.as_ref().map_or_else(|| self.address.to_string(), |name| name.0.clone())
+        self.reporter_id
+            .as_ref()
+            .map_or_else(|| reporter_on(&host_name(), self.address), |name| name.0.clone())
     }
 
     /// How far the proxies' control ports are above their ports for clients.
@@ -140,6 +150,22 @@ impl CoordinatorConfig {
             ..Timing::default()
         }
     }
+}
+
+/// The name that a coordinator has by default: the same after a restart, and another on another host, where the address may
+/// be the same.
+fn reporter_on(host: &str, address: SocketAddr) -> String {
+    let text = format!("{host}-{address}");
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || REPORTER_MARKS.contains(&byte);
+    let bytes = text.bytes().map(|byte| if allowed(byte) { char::from(byte) } else { '-' });
+    // The end tells those on one host apart, and the beginning of a long host name is what its siblings share.
+    let skipped = text.len().saturating_sub(REPORTER_BYTES_MAX);
+    bytes.skip(skipped).collect()
+}
+
+/// The name of this host; empty where the system does not say.
+fn host_name() -> String {
+    std::fs::read_to_string(HOST_NAME_FILE).map_or_else(|_| String::new(), |name| name.trim().to_owned())
 }
 
 impl Configuration for CoordinatorConfig {
@@ -175,6 +201,28 @@ mod tests {
         for (text, good) in [("a-1.b:2_c", true), ("", false), ("a/b", false), ("a b", false)] {
             assert_eq!(ReporterName::from_text(text).is_ok(), good, "{text}");
         }
+    }
+
+    #[test]
+    fn default_names_differ_between_hosts_and_between_addresses() {
+        let here = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT);
+        let there = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT + 1);
+        let long = "coordinator-".repeat(20);
+        let mut names: Vec<String> = [("a", here), ("b", here), ("a", there), ("", here), (&*long, here)]
+            .into_iter()
+            .chain([("a", "[::1]:6699".parse().unwrap()), ("ä b", here)])
+            .map(|(host, address)| reporter_on(host, address))
+            .collect();
+        for name in &names {
+            assert!(ReporterName::from_text(name).is_ok(), "{name}");
+        }
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+        let config = CoordinatorConfig::default();
+        assert_eq!(config.reporter(), config.reporter());
+        assert_ne!(config.reporter(), config.address.to_string());
     }
 
     #[test]

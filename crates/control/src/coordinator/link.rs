@@ -1,13 +1,14 @@
 //! A connection to a proxy that asks one thing at a time, each within a time limit.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::Address;
 use resp::{ReplyError, ReplyScanner, ReplyStep, Value, encode, parse_value};
 use service::config::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 /// The longest reply that is taken: a proxy's answer to a probe has a line for each node and each import.
@@ -21,6 +22,9 @@ pub(crate) enum LinkError {
     /// No connection, or it broke.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// Its name stands for no address.
+    #[error("its name cannot be resolved: {0}")]
+    Unresolved(io::Error),
     /// Nothing came in time.
     #[error("no answer in time")]
     TimedOut,
@@ -38,6 +42,28 @@ pub(crate) enum LinkError {
     Unexpected(&'static str),
 }
 
+/// Errors of the machine that asks: out of addresses, its interface down, or forbidden to connect. That a network cannot be
+/// reached is none: a router on the way to a dead host says so, too.
+const OWN_FAULTS: [io::ErrorKind; 3] =
+    [io::ErrorKind::AddrNotAvailable, io::ErrorKind::NetworkDown, io::ErrorKind::PermissionDenied];
+/// EMFILE and ENFILE of Linux: too many open files, of the process and of the machine. No kind stands for them.
+const TOO_MANY_FILES: [i32; 2] = [24, 23];
+
+impl LinkError {
+    /// Whether the proxy may be as well as can be: it answered, though not what was asked for, or this side could not ask.
+    /// What is no reply at all comes from another program in the proxy's place.
+    pub(crate) fn says_nothing(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Unexpected(_) | Self::Unresolved(_) => true,
+            Self::TimedOut | Self::Malformed(_) | Self::TooLong => false,
+            Self::Io(error) => {
+                let is_full = error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code));
+                is_full || OWN_FAULTS.contains(&error.kind())
+            }
+        }
+    }
+}
+
 /// How a coordinator reaches proxies, and what it says who it is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProxyAccess {
@@ -51,7 +77,7 @@ pub(crate) struct ProxyAccess {
 
 impl ProxyAccess {
     /// Where a proxy answers UMCTL.
-    fn place<'a>(&self, proxy: &'a Address) -> (&'a str, u16) {
+    pub(crate) fn place<'a>(&self, proxy: &'a Address) -> (&'a str, u16) {
         // The configuration says that the offset fits the ports of its proxies.
         (proxy.host(), proxy.port().saturating_add(self.control_port_offset))
     }
@@ -88,7 +114,17 @@ impl Link {
         proxy: &Address,
         deadline: Instant,
     ) -> Result<Self, LinkError> {
-        let mut link = Self::open(access.place(proxy), deadline).await?;
+        let found = timeout_at(deadline, resolve(access.place(proxy))).await;
+        Self::connect_to(access, &found.map_err(|_| LinkError::TimedOut)??, deadline).await
+    }
+
+    /// The same, at addresses that were found before.
+    pub(crate) async fn connect_to(
+        access: &ProxyAccess,
+        found: &[SocketAddr],
+        deadline: Instant,
+    ) -> Result<Self, LinkError> {
+        let mut link = Self::open(found, deadline).await?;
         access.introduce(&mut link, deadline).await?;
         Ok(link)
     }
@@ -99,15 +135,16 @@ impl Link {
         password: Option<&Secret>,
         deadline: Instant,
     ) -> Result<Self, LinkError> {
-        let mut link = Self::open((proxy.host(), proxy.port()), deadline).await?;
+        let found = timeout_at(deadline, resolve((proxy.host(), proxy.port()))).await;
+        let mut link = Self::open(&found.map_err(|_| LinkError::TimedOut)??, deadline).await?;
         if let Some(password) = password {
             link.ask(&[b"AUTH", password.expose().as_bytes()], deadline, |_| Ok(())).await?;
         }
         Ok(link)
     }
 
-    async fn open(place: (&str, u16), deadline: Instant) -> Result<Self, LinkError> {
-        let connecting = TcpStream::connect(place);
+    async fn open(found: &[SocketAddr], deadline: Instant) -> Result<Self, LinkError> {
+        let connecting = TcpStream::connect(found);
         let stream = timeout_at(deadline, connecting).await.map_err(|_| LinkError::TimedOut)??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::new(), request: Vec::new() })
@@ -152,6 +189,12 @@ impl Link {
             }
         }
     }
+}
+
+/// The addresses that a host's name stands for, with its port.
+pub(crate) async fn resolve(place: (&str, u16)) -> Result<Vec<SocketAddr>, LinkError> {
+    let found = lookup_host(place).await.map_err(LinkError::Unresolved)?;
+    Ok(found.collect())
 }
 
 /// Reads until the buffer begins with a whole reply; its length.

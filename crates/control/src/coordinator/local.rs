@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use api::v4::Observations;
 use control_core::{Command, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource, Reading};
@@ -60,6 +61,11 @@ impl MetadataSource for LocalBroker {
             ChangeError::Refused(error) => MetadataError::Refused(error.to_string()),
             other => MetadataError::Unreachable(other.to_string()),
         })
+    }
+
+    async fn observe(&self, seen: Observations) {
+        // Only one coordinator is in this process, so there is room for it.
+        self.metadata.board().note(seen);
     }
 
     fn brokers(&self) -> Vec<String> {

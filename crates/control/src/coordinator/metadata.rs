@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use api::v4::Observations;
 use control_core::{Command, Reply, State};
 
 /// Why the metadata could not be read or changed.
@@ -14,6 +15,10 @@ pub enum MetadataError {
     /// be sent again as it is.
     #[error("the broker refuses: {0}")]
     Refused(String),
+    /// The broker does not let this coordinator change anything: its token is missing or wrong. To be tried again, because
+    /// an operator may set that right at either end, and to be said loudly.
+    #[error("the broker does not let this coordinator change anything, see broker_token: {0}")]
+    NotAllowed(String),
     /// No broker answered in time, or none in a way that makes sense. To be tried again.
     #[error("no broker answers: {0}")]
     Unreachable(String),
@@ -40,6 +45,9 @@ pub trait MetadataSource: Clone + Send + Sync + 'static {
 
     /// Applies a command. When it answers, it is lasting.
     fn apply(&self, command: Command) -> impl Future<Output = Result<Reply, MetadataError>> + Send;
+
+    /// Tells every broker what this coordinator sees now. Whoever does not hear it is told again soon.
+    fn observe(&self, seen: Observations) -> impl Future<Output = ()> + Send;
 
     /// The brokers' addresses, as `CONFIG GET brokers` shows them.
     fn brokers(&self) -> Vec<String>;

@@ -1,22 +1,33 @@
 //! Probing one proxy again and again: one task for each, with a connection that stays open.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control_core::{LeaseTerms, Moment, ProbeAnswer, ProxyHealth, Tokens};
 use model::Address;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout_at;
 use tracing::{debug, info, warn};
 
 use super::clock::Clock;
 use super::health::Answer;
-use super::link::{Link, LinkError, ProxyAccess, within};
+use super::link::{Link, LinkError, ProxyAccess, resolve, within};
 use super::pace::Pace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
 const INTERVALS_MAX: u32 = 4;
 /// But it is given at least this time: a proxy that is busy for a moment should not be connected to anew.
 const PROBE_LIMIT_MIN: Duration = Duration::from_millis(200);
+
+/// What came of a probe.
+#[derive(Debug)]
+pub(crate) enum Probed {
+    /// An answer.
+    Answered(Seen),
+    /// None; and whether the proxy could be asked at all.
+    Unanswered { proxy: Address, could_ask: bool, at: Instant },
+}
 
 /// An answer that came.
 #[derive(Debug)]
@@ -47,7 +58,7 @@ pub(crate) struct Probe {
     /// Asks for a probe at once.
     pub(crate) now: Arc<Notify>,
     /// Where the answers go.
-    pub(crate) seen: mpsc::Sender<Seen>,
+    pub(crate) seen: mpsc::Sender<Probed>,
 }
 
 impl Probe {
@@ -57,15 +68,19 @@ impl Probe {
         let mut failed = 0;
         // They outlive a connection: the process that issued them may be the same.
         let mut tokens = Tokens::new(self.proxy.clone());
+        // A dead proxy's name may be gone with it: its last addresses tell whether it is dead.
+        let mut found = Vec::new();
         loop {
-            match self.follow(&mut failed, &mut tokens).await {
-                Ok(never) => match never {},
-                Err(LinkError::Refused(error)) => {
-                    warn!(proxy = %self.proxy, error, "a proxy refuses to be probed");
-                }
-                Err(error) if failed == 0 => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
-                Err(error) => debug!(proxy = %self.proxy, %error, "still no answer"),
+            let Err(error) = self.follow(&mut failed, &mut tokens, &mut found).await;
+            let could_ask = !error.says_nothing();
+            match (failed, could_ask) {
+                (0, false) => warn!(proxy = %self.proxy, %error, "a proxy cannot be asked how it is"),
+                (0, true) => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
+                _ => debug!(proxy = %self.proxy, %error, "still no answer"),
             }
+            let (proxy, at) = (self.proxy.clone(), Instant::now());
+            // The receiver lives as long as this task is wanted.
+            let _ = self.seen.send(Probed::Unanswered { proxy, could_ask, at }).await;
             failed = failed.saturating_add(1);
             let pause = self.pace.borrow().retry_after(failed);
             tokio::select! {
@@ -80,9 +95,16 @@ impl Probe {
         &mut self,
         failed: &mut u32,
         tokens: &mut Tokens,
+        found: &mut Vec<SocketAddr>,
     ) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
-        let mut link = Link::connect_as(&self.access, &self.proxy, deadline).await?;
+        match timeout_at(deadline, resolve(self.access.place(&self.proxy))).await {
+            Ok(Ok(now)) => *found = now,
+            Ok(Err(error)) if found.is_empty() => return Err(error),
+            Ok(Err(_)) => {}
+            Err(_) => return Err(LinkError::TimedOut),
+        }
+        let mut link = Link::connect_to(&self.access, found, deadline).await?;
         tokens.reconnected();
         loop {
             let (asked, deadline) = (Instant::now(), within(self.limit()));
@@ -107,7 +129,7 @@ impl Probe {
             });
             let seen = Seen { proxy: self.proxy.clone(), asked, at, health: answer.health };
             // The receiver lives as long as this task is wanted.
-            let _ = self.seen.send(seen).await;
+            let _ = self.seen.send(Probed::Answered(seen)).await;
             let next = Instant::now() + self.pace.borrow().interval;
             tokio::select! {
                 () = tokio::time::sleep_until(next.into()) => {}

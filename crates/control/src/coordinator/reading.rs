@@ -128,6 +128,8 @@ mod tests {
             Err(MetadataError::Unreachable("not asked for".to_owned()))
         }
 
+        async fn observe(&self, _: api::v4::Observations) {}
+
         fn brokers(&self) -> Vec<String> {
             Vec::new()
         }

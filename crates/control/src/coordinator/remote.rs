@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use api::v4::{StateAnswer, StateMark};
+use api::v4::{Observations, StateAnswer, StateMark};
 use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
 use control_core::{Command, Reply, State};
 use service::config::Secret;
@@ -23,6 +23,8 @@ const PATIENCE_READINGS: u32 = 4;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);
+/// How long one broker may take to hear what is seen.
+const OBSERVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long connecting to one broker may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -128,11 +130,23 @@ impl MetadataSource for RemoteBroker {
         let client = self.client();
         let client = if client.knows_several() { client.within(COMMAND_TIMEOUT) } else { client };
         client.command(&command).await.map_err(|error| match error {
+            ClientError::Refused { .. } if matches!(error.code(), Some("UNAUTHORIZED" | "FORBIDDEN")) => {
+                MetadataError::NotAllowed(error.to_string())
+            }
             ClientError::Refused { .. } if !is_of_the_store(&error) => {
                 MetadataError::Refused(error.to_string())
             }
             other => unreachable(other),
         })
+    }
+
+    async fn observe(&self, seen: Observations) {
+        let options = ClientOptions { timeout: OBSERVE_TIMEOUT, ..self.shared.options.clone() };
+        for broker in self.brokers() {
+            let Ok(client) = client(&[broker], &options) else { continue };
+            // One that is away, or older than this call, hears nothing.
+            let _ = client.observe(&seen).await;
+        }
     }
 
     fn brokers(&self) -> Vec<String> {

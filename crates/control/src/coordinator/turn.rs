@@ -2,17 +2,21 @@
 //! and has it done. It waits for nothing but the next event; what takes time is a task.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use control_core::{Action, Command, Observed, ProxyHealth, State, desired_view, reconcile};
+use api::v4::{Observations, UnservedShard};
+use control_core::query::{Unserved, unserved};
+use control_core::{Action, Command, Observed, ProxyHealth, State, TimeMs, desired_view, reconcile};
 use model::{Address, Epoch, SetCluster, SetRepl};
+use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::clock::{Clock, whole_ms};
 use super::metadata::{MetadataError, MetadataSource, Reading};
 use super::pace::Pace;
-use super::probe::{Probe, Seen};
+use super::probe::{Probe, Probed, Seen};
 use super::proxies::Proxies;
 use super::push::Pusher;
 
@@ -22,6 +26,12 @@ pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);
 const TURN_INTERVAL_MIN: Duration = Duration::from_millis(2);
 /// Turns take at most one in so many parts of the time.
 const TURN_SHARE: u32 = 3;
+/// Between two words to the brokers on what is seen.
+const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
+/// How many shards and how many proxies are told of at most.
+const SEEN_MAX: usize = 1_000;
+/// How long nothing is sent to a broker that does not let this coordinator change anything.
+const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// How many pushes are on their way at a time: of those that are urgent, and of the others.
 const PUSHES_MAX: usize = 64;
 
@@ -30,8 +40,8 @@ const PUSHES_MAX: usize = 64;
 pub(crate) enum Finished {
     /// A shard has a primary that may serve, and more commands are on their way.
     Promotion,
-    /// All commands of a turn were sent.
-    Commands,
+    /// All commands of a turn were sent; and why the broker did not let this coordinator change anything, if so.
+    Commands { denied: Option<String> },
     /// A push or a cleaning ended.
     Proxy { proxy: Address, succeeded: bool },
 }
@@ -55,7 +65,7 @@ pub(crate) struct Turns<M> {
     pub(crate) readings: watch::Receiver<Option<Reading>>,
     pub(crate) read_now: Arc<Notify>,
     pub(crate) pace: watch::Receiver<Pace>,
-    pub(crate) seen: mpsc::Receiver<Seen>,
+    pub(crate) seen: mpsc::Receiver<Probed>,
 }
 
 /// What changes from turn to turn.
@@ -66,6 +76,8 @@ struct Progress {
     is_applying: bool,
     /// When the last commands came to an end: the metadata from before does not have them.
     applied: Option<Instant>,
+    /// Until then no command is tried, because the broker did not let this coordinator change anything.
+    denied_until: Option<Instant>,
     /// When the last promotion was committed, until the metadata that have it have been read.
     promoted: Option<Instant>,
     /// Pushes that are urgent do not wait for those that are not: these may all be stuck.
@@ -73,6 +85,11 @@ struct Progress {
     others: Arc<Semaphore>,
     /// How long the last turn and the pause after it took.
     own_pause: Duration,
+    /// When the brokers were last told what is seen, and whether that is still under way.
+    observed_at: Option<Instant>,
+    is_observing: Arc<AtomicBool>,
+    /// Tells this process from others of its name.
+    process: u64,
     /// That somebody grants longer leases has been said.
     has_warned: bool,
     /// Probes of new proxies begin one after the other, so that they stay spread over the interval.
@@ -89,10 +106,14 @@ impl<M: MetadataSource> Turns<M> {
             finished,
             is_applying: false,
             applied: None,
+            denied_until: None,
             promoted: None,
             urgent: permits(),
             others: permits(),
             own_pause: Duration::ZERO,
+            observed_at: None,
+            is_observing: Arc::default(),
+            process: rand::rng().random(),
             has_warned: false,
             started: 0,
         };
@@ -143,8 +164,14 @@ impl<M: MetadataSource> Turns<M> {
     }
 
     /// Notes an answer; whether it says something new that a turn should not wait for.
-    fn note(&mut self, progress: &mut Progress, seen: Seen) -> bool {
-        let Seen { proxy, asked, at, health } = seen;
+    fn note(&mut self, progress: &mut Progress, probed: Probed) -> bool {
+        let Seen { proxy, asked, at, health } = match probed {
+            Probed::Answered(seen) => seen,
+            Probed::Unanswered { proxy, could_ask, at } => {
+                self.observed.note_no_answer(&proxy, could_ask, self.clock.at(at));
+                return false;
+            }
+        };
         let (granted, own) = (health.lease_longest_ms, self.pace.borrow().timing.lease_ms);
         if granted > own && !std::mem::replace(&mut progress.has_warned, true) {
             warn!(%proxy, granted, own, "another coordinator grants longer leases: lease_ms should be the same for all");
@@ -162,8 +189,9 @@ impl<M: MetadataSource> Turns<M> {
                 progress.promoted = Some(Instant::now());
                 self.read_now.notify_one();
             }
-            Finished::Commands => {
+            Finished::Commands { denied } => {
                 progress.is_applying = false;
+                note_denial(progress, denied.as_deref());
                 progress.applied = Some(Instant::now());
                 self.read_now.notify_one();
             }
@@ -188,10 +216,40 @@ impl<M: MetadataSource> Turns<M> {
                 other => self.send(progress, &state, &other),
             }
         }
-        if !commands.is_empty() && !progress.is_applying && progress.applied.is_none() {
+        self.observe(progress, &state, now);
+        let is_denied = progress.denied_until.is_some_and(|until| Instant::now() < until);
+        if !commands.is_empty() && !progress.is_applying && progress.applied.is_none() && !is_denied {
             progress.is_applying = true;
             tokio::spawn(apply_all(self.metadata.clone(), commands, progress.finished.clone()));
         }
+    }
+
+    /// Tells the brokers what is seen, now and then.
+    fn observe(&self, progress: &mut Progress, state: &State, now: TimeMs) {
+        if progress.observed_at.is_some_and(|at| at.elapsed() < OBSERVE_INTERVAL)
+            || progress.is_observing.load(Ordering::Acquire)
+        {
+            return;
+        }
+        progress.observed_at = Some(Instant::now());
+        let shard = |shard: Unserved| UnservedShard {
+            cluster: shard.cluster,
+            primary: shard.primary,
+            why: shard.why,
+        };
+        let unaskable = self.observed.proxies.iter().filter(|(_, seen)| seen.is_unaskable);
+        let seen = Observations {
+            coordinator: self.observed.coordinator.0.clone(),
+            process: progress.process,
+            unserved: unserved(state, &self.observed, now).into_iter().take(SEEN_MAX).map(shard).collect(),
+            unaskable: unaskable.map(|(proxy, _)| proxy.clone()).take(SEEN_MAX).collect(),
+        };
+        let (metadata, is_observing) = (self.metadata.clone(), Arc::clone(&progress.is_observing));
+        is_observing.store(true, Ordering::Release);
+        tokio::spawn(async move {
+            metadata.observe(seen).await;
+            is_observing.store(false, Ordering::Release);
+        });
     }
 
     fn follow(&self, progress: &mut Progress, state: &State) {
@@ -246,8 +304,7 @@ impl<M: MetadataSource> Turns<M> {
                 Sent::Clean(epoch) => match pusher.clean(&proxy, *epoch).await {
                     Ok(()) => {
                         let cleaned = Command::ProxyCleaned { proxy: proxy.clone(), epoch: *epoch };
-                        apply_one(&metadata, cleaned).await;
-                        true
+                        apply_one(&metadata, cleaned).await.is_ok()
                     }
                     Err(error) => {
                         info!(%proxy, %error, "emptying its nodes failed and is tried again");
@@ -261,15 +318,33 @@ impl<M: MetadataSource> Turns<M> {
     }
 }
 
+/// A coordinator that may not change anything fails nobody over: that is said again and again.
+fn note_denial(progress: &mut Progress, denied: Option<&str>) {
+    match denied {
+        Some(reason) => {
+            error!(reason, "this coordinator may change nothing, so it promotes nobody and reports nobody");
+            progress.denied_until = Some(Instant::now() + DENIED_PAUSE);
+        }
+        None if progress.denied_until.take().is_some() => info!("this coordinator may change things again"),
+        None => {}
+    }
+}
+
 /// Sends commands one after the other: each may decide what becomes of the next.
 async fn apply_all<M: MetadataSource>(
     metadata: M,
     commands: Vec<Command>,
     finished: mpsc::UnboundedSender<Finished>,
 ) {
+    let mut denied = None;
     for command in commands {
         let ends_an_outage = command.ends_an_outage();
-        if !apply_one(&metadata, command).await {
+        let outcome = apply_one(&metadata, command).await;
+        if let Err(error) = outcome {
+            denied = match error {
+                MetadataError::NotAllowed(reason) => Some(reason),
+                MetadataError::Refused(_) | MetadataError::Unreachable(_) => None,
+            };
             break;
         }
         if ends_an_outage {
@@ -277,21 +352,21 @@ async fn apply_all<M: MetadataSource>(
             let _ = finished.send(Finished::Promotion);
         }
     }
-    let _ = finished.send(Finished::Commands);
+    let _ = finished.send(Finished::Commands { denied });
 }
 
-/// Sends a command; false if nobody answers and more of them need not be tried.
-async fn apply_one<M: MetadataSource>(metadata: &M, command: Command) -> bool {
+/// Sends a command; an error if it is of no use to send more of them. That it is not wanted any more is none.
+async fn apply_one<M: MetadataSource>(metadata: &M, command: Command) -> Result<(), MetadataError> {
     let told = format!("{command:?}");
     match metadata.apply(command).await {
         Ok(reply) => info!(command = told, ?reply, "done"),
         Err(error @ MetadataError::Refused(_)) => debug!(command = told, %error, "not wanted any more"),
-        Err(error @ MetadataError::Unreachable(_)) => {
+        Err(error) => {
             warn!(command = told, %error, "not done, and tried again");
-            return false;
+            return Err(error);
         }
     }
-    true
+    Ok(())
 }
 
 /// Whether two answers differ in more than what always differs: offsets and durations.

@@ -187,10 +187,13 @@ async fn too_many_and_too_long() {
         })
         .collect();
     eventually("a refusal", || async {
-        let (status, answer) = broker.call("GET", "/api/v3/epoch", Value::Null).await;
+        let (status, answer) = broker.call("GET", &wait, Value::Null).await;
         (status == 503 && answer["error"] == "BUSY").then_some(())
     })
     .await;
+    // Those that wait keep nobody else from being answered.
+    broker.get("/api/v4/state").await;
+    broker.get("/api/v3/epoch").await;
     for call in waiting {
         let (status, answer) = call.await.unwrap();
         assert_eq!((status, &answer["error"]), (504, &json!("EXTERNAL_TIMEOUT")), "{answer}");

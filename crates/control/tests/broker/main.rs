@@ -7,6 +7,7 @@
 
 mod condition;
 mod crash;
+mod denied;
 mod document;
 mod errors;
 mod failover;

@@ -57,6 +57,7 @@ const CALLS: &[(&str, &str)] = &[
     ("post", "/api/v4/clusters/{cluster}/failover"),
     ("get", "/api/v4/state"),
     ("post", "/api/v4/commands"),
+    ("post", "/api/v4/observations"),
     ("get", "/metrics"),
 ];
 

@@ -20,7 +20,7 @@ fn answers_to_operators() {
         assert!(reply.starts_with(expected), "{request}: {reply}");
         assert!(reply.ends_with("+OK\r\n"), "{request}: {reply}");
     };
-    let reporter = address.to_string();
+    let reporter = fixture.config.reporter();
     check("PING", "+PONG\r\n+OK\r\n");
     check("CONFIG GET brokers", "*2\r\n$7\r\nbrokers\r\n$14\r\n127.0.0.1:7799\r\n");
     check("*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$7\r\nbrokers", "*2\r\n$7\r\nbrokers\r\n");

@@ -82,6 +82,11 @@ impl Crowd {
         self.order("break-node", proxy);
     }
 
+    /// Has a proxy want another password.
+    pub(crate) fn refuse(&self, proxy: &Address) {
+        self.order("refuse", proxy);
+    }
+
     fn order(&self, word: &str, proxy: &Address) {
         assert_eq!(self.ask(&format!("{word} {}", place(proxy))), "ok");
     }

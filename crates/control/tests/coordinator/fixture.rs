@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use api::v4::Observations;
 use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource, Reading};
 use control_core::{Command, NewProxy, Reply, State, SyncState, TimeMs, apply};
 use model::Address;
@@ -28,6 +29,8 @@ pub(crate) struct InMemory {
     /// Whether commands after the first promotion are held back.
     pub(crate) holds_after_promotion: Arc<AtomicBool>,
     is_holding: Arc<AtomicBool>,
+    /// What the coordinator said last that it sees.
+    pub(crate) seen: Arc<Mutex<Option<Observations>>>,
 }
 
 impl InMemory {
@@ -64,6 +67,10 @@ impl MetadataSource for InMemory {
         outcome
     }
 
+    async fn observe(&self, seen: Observations) {
+        *self.seen.lock().unwrap() = Some(seen);
+    }
+
     fn brokers(&self) -> Vec<String> {
         vec!["127.0.0.1:7799".to_owned()]
     }
@@ -95,6 +102,7 @@ impl Fixture {
             state: Arc::new(Mutex::new(Arc::new(registered(count, spare, crowd.port)))),
             holds_after_promotion: Arc::default(),
             is_holding: Arc::default(),
+            seen: Arc::default(),
         };
         let admin = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut config = CoordinatorConfig { address: admin, ..CoordinatorConfig::default() };

@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(crate) struct Imitated {
     pub(crate) is_alive: bool,
+    /// Whether it wants another password than it is given.
+    pub(crate) refuses: bool,
     /// Whether its first node is down, and has been for long.
     pub(crate) node_is_down: bool,
     pub(crate) probes: u64,
@@ -26,6 +28,7 @@ impl Imitated {
     pub(crate) fn new(nodes: [Address; 2]) -> Self {
         Self {
             is_alive: true,
+            refuses: false,
             node_is_down: false,
             probes: 0,
             leases: 0,
@@ -62,6 +65,9 @@ impl Imitated {
 
 /// Answers what a coordinator may ask.
 pub(crate) fn answer(proxy: &mut Imitated, words: &[&[u8]], reply: &mut Vec<u8>) {
+    if proxy.refuses {
+        return encode::error(reply, "NOAUTH Authentication required.");
+    }
     assert_eq!(words[0], b"UMCTL");
     let (view, roles) = proxy.epochs();
     match words[1] {

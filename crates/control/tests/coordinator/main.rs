@@ -8,4 +8,5 @@ mod imitated;
 
 mod admin;
 mod many;
+mod refused;
 mod takeover;

@@ -9,6 +9,7 @@ use control_core::ApplyError;
 use control_core::query::Asked;
 use service::build_info::BUILD;
 
+use super::super::condition::Evidence;
 use super::super::error::ApiError;
 use super::super::input::{Parameters, cluster_name, parameter};
 use super::super::shared::{Broker, Shared};
@@ -63,12 +64,16 @@ pub(crate) async fn cluster_health(
     } else {
         Asked::new()
     };
-    Ok(Json(condition::cluster(state, (&name, cluster), &asked, wall_clock::now())))
+    let (seen, now) = (broker.metadata.board().now(), wall_clock::now());
+    Ok(Json(condition::cluster(state, (&name, cluster), &Evidence { asked: &asked, seen: &seen, now })))
 }
 
 /// Everything in short: what is wrong, each cluster, each host.
 #[utoipa::path(get, path = "/api/v4/overview", tag = "broker", responses((status = 200, body = Overview)))]
 pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
     let snapshot = broker.metadata.snapshot();
-    Json(condition::overview(&snapshot.state, of_broker(&broker), wall_clock::now()))
+    let seen = broker.metadata.board().now();
+    let mut overview = condition::overview(&snapshot.state, of_broker(&broker), &seen, wall_clock::now());
+    overview.problems.extend(broker.denied.problem().into_iter().chain(seen.problems()));
+    Json(overview)
 }

@@ -5,5 +5,6 @@ pub(super) mod events;
 pub(super) mod failover;
 pub(super) mod health;
 pub(super) mod jobs;
+pub(super) mod observations;
 pub(super) mod plan;
 pub(super) mod state;

@@ -22,6 +22,8 @@ impl MetadataSource for Unread {
         Err(MetadataError::Unreachable("not asked for".to_owned()))
     }
 
+    async fn observe(&self, _: Observations) {}
+
     fn brokers(&self) -> Vec<String> {
         Vec::new()
     }
@@ -71,7 +73,7 @@ async fn answers_without_end_keep_no_turn_away() {
         loop {
             let one = || {
                 let at = Instant::now();
-                Seen { proxy: proxy.clone(), asked: at, at, health: ProxyHealth::default() }
+                Probed::Answered(Seen { proxy: proxy.clone(), asked: at, at, health: ProxyHealth::default() })
             };
             while seen_sender.try_send(one()).is_ok() {}
             tokio::task::yield_now().await;
