@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use control_core::ShardId;
 use testkit::connection::Connection;
 use testkit::frame::Frame;
-use testkit::managed::shard::ShardPlace;
+use testkit::managed::shard::{NodePlace, ShardPlace};
 use testkit::managed::{ManagedCluster, ManagedOptions};
+use testkit::redis_server::{RedisOptions, RedisServer};
 use testkit::wait::{Deadline, retry_until};
 
 /// The cluster of every test here.
@@ -73,6 +74,25 @@ pub(crate) fn wait_attached(cluster: &ManagedCluster) {
         reply(&mut connection, &format!("SET {key} 1")).expect_ok().unwrap();
         wait_replicated(&mut connection);
     }
+}
+
+/// The Redis server at a place.
+pub(crate) fn node_at(cluster: &ManagedCluster, place: NodePlace) -> SocketAddr {
+    cluster.hosts[place.host].nodes[place.node].address()
+}
+
+/// A server that replicates a node on its own account, as a backup does, and has all its data.
+pub(crate) fn start_backup(primary: SocketAddr) -> RedisServer {
+    let backup = RedisServer::start(RedisOptions::default()).unwrap();
+    let order = format!("REPLICAOF {} {}", primary.ip(), primary.port());
+    backup.connect().unwrap().say(&order).unwrap().expect_ok().unwrap();
+    let is_linked = || {
+        let info = backup.connect()?.say("INFO replication")?.text()?;
+        anyhow::ensure!(info.contains("master_link_status:up"), "{info}");
+        Ok(())
+    };
+    retry_until(Deadline::within(HEAL_LIMIT), "the backup has everything", is_linked).unwrap();
+    backup
 }
 
 /// Waits until a replica has all that this connection has written.

@@ -8,7 +8,9 @@ use testkit::managed::shard::{NodePlace, ShardPlace};
 use testkit::managed::{ManagedCluster, ManagedOptions};
 use testkit::stalls::{StallWatch, unless_stalled};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, find, four_of, from_environment, reply, shard_on};
+use crate::fixture::{
+    CLUSTER, HEAL_LIMIT, find, four_of, from_environment, node_at, reply, shard_on, start_backup,
+};
 use crate::load::{Load, Written, check_nothing_failed, longest_gap};
 use crate::times::Times;
 
@@ -56,6 +58,43 @@ fn there_and_back(stalls: &mut StallWatch) -> Result<()> {
     let (_, worst) = times.report("planned failover, longest time between two writes of a client");
     ensure!(runs == RUNS_DEFAULT || worst <= STOP_MAX, "{worst:?}");
     Ok(())
+}
+
+/// How long the replica hangs after the order: shorter than it may take until it counts as dead, or a handover is given up.
+const HANGING: Duration = Duration::from_millis(400);
+/// What is written while it hangs: more than it takes in at once when it goes on.
+const WRITES: usize = 1_000;
+const VALUE_BYTES: usize = 10_000;
+
+#[test]
+fn a_backup_completes_no_handover() {
+    unless_stalled(|_| {
+        let mut cluster = four_of(4);
+        let before = shard_on(&cluster, 0);
+        let backup = start_backup(node_at(&cluster, before.primary));
+        // All of one slot.
+        let (tag, value) = (before.key("backup", 0)?, vec![b'x'; VALUE_BYTES]);
+        let key = |number: usize| format!("{number}{tag}");
+        let mut client = cluster.hosts[before.primary.host].proxy.connect()?;
+        cluster.hosts[before.replica.host].nodes[before.replica.node].process().freeze()?;
+        // What the replica lacks, the backup has.
+        for number in 0..WRITES {
+            client.call(&[b"SET", key(number).as_bytes(), &value])?.expect_ok()?;
+        }
+        hand_over(&cluster, before.primary);
+        std::thread::sleep(HANGING);
+        cluster.hosts[before.replica.host].nodes[before.replica.node].process().thaw()?;
+        cluster.wait_whole(CLUSTER)?;
+        let owner = find(&cluster, before.id);
+        let mut client = cluster.hosts[owner.primary.host].proxy.connect()?;
+        let has =
+            |number: &usize| reply(&mut client, &format!("EXISTS {}", key(*number))).integer().unwrap() == 1;
+        let found = (0..WRITES).filter(has).count();
+        assert_eq!(found, WRITES, "acknowledged writes are lost");
+        drop(backup);
+        Ok(())
+    })
+    .unwrap();
 }
 
 /// Waits until the shard's primary is there. A machine that stalls may have a handover given up.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
 
-use crate::fixture::{CLUSTER, first_write, from_environment, staying};
+use crate::fixture::{CLUSTER, first_write, from_environment, node_at, start_backup, staying};
 use crate::writers::{Taken, Writers};
 
 /// Clients that keep writing to the old primary's proxy.
@@ -24,6 +24,8 @@ enum Partition {
     Host,
     /// Nobody but its clients reaches the proxy. It lives, and its primary has a replica.
     Coordinators,
+    /// The same, and a server of somebody else replicates the primary, too, and does not let go.
+    CoordinatorsWithBackup,
 }
 
 impl Partition {
@@ -32,7 +34,7 @@ impl Partition {
         match self {
             Self::Proxy => host.proxy.process().freeze().unwrap(),
             Self::Host => host.freeze().unwrap(),
-            Self::Coordinators => host.relay.as_ref().unwrap().silence(),
+            Self::Coordinators | Self::CoordinatorsWithBackup => host.relay.as_ref().unwrap().silence(),
         }
     }
 
@@ -41,14 +43,19 @@ impl Partition {
         match self {
             Self::Proxy => host.proxy.process().thaw().unwrap(),
             Self::Host => host.thaw().unwrap(),
-            Self::Coordinators => host.relay.as_ref().unwrap().mend(),
+            Self::Coordinators | Self::CoordinatorsWithBackup => host.relay.as_ref().unwrap().mend(),
         }
+    }
+
+    /// Whether the old primary's proxy lives and is cut off.
+    fn is_of_coordinators(self) -> bool {
+        matches!(self, Self::Coordinators | Self::CoordinatorsWithBackup)
     }
 }
 
 fn check(partition: Partition) {
     let mut options = staying(4);
-    options.relays = matches!(partition, Partition::Coordinators);
+    options.relays = partition.is_of_coordinators();
     let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
     let runs = from_environment("PARTITION_RUNS", 2);
     for run in 0..runs {
@@ -56,12 +63,14 @@ fn check(partition: Partition) {
         let old = cluster.hosts[shard.primary.host].proxy.address();
         let new = cluster.hosts[shard.replica.host].proxy.address();
         let keys = (0..WRITERS).map(|number| shard.key("p", run * 100 + number).unwrap());
+        let has_backup = matches!(partition, Partition::CoordinatorsWithBackup);
+        let backup = has_backup.then(|| start_backup(node_at(&cluster, shard.primary)));
         let writers = Writers::start(old, keys);
         writers.wait_taken(WRITES_BEFORE);
         partition.begin(&mut cluster, &shard);
         let took = first_write(new, &shard.key("p", run * 100 + 99).unwrap(), Instant::now());
         let replaced = Instant::now();
-        if matches!(partition, Partition::Coordinators) {
+        if partition.is_of_coordinators() {
             // It has stopped by itself, and not because it heard of anything.
             std::thread::sleep(AFTER);
         }
@@ -76,6 +85,7 @@ fn check(partition: Partition) {
         );
         // Begun before or after, carried out or not: nobody is told OK once another takes writes.
         assert!(late.is_empty(), "{partition:?} {run}: {} late OKs: {late:?}", late.len());
+        drop(backup);
         cluster.wait_whole(CLUSTER).unwrap();
     }
     println!("{partition:?}: {runs} runs, no OK after the replacement took a write");
@@ -101,4 +111,9 @@ fn a_host_that_was_stopped_comes_back() {
 #[test]
 fn a_proxy_that_only_its_clients_reach() {
     check(Partition::Coordinators);
+}
+
+#[test]
+fn a_proxy_that_only_its_clients_reach_with_a_backup_of_its_primary() {
+    check(Partition::CoordinatorsWithBackup);
 }

@@ -1,7 +1,8 @@
 //! Until when this proxy's primaries take writes.
 //!
-//! Each does while a lease of a coordinator lasts, or while it has a replica that has acknowledged lately: a primary
-//! whose replica is attached cannot have been replaced, because promotion detaches the replica first. A proxy that
+//! Each does while a lease of a coordinator lasts, or while the replica that the metadata name has acknowledged lately: a
+//! primary with that one attached cannot have been replaced, because promotion detaches it first. Any other replica, such
+//! as a backup, does not count: nobody tells it to let go. A proxy that
 //! was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who could
 //! replace its primaries.
 
@@ -16,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// A replica that acknowledged that long ago still counts as attached. No longer than a lease, which is what
 /// coordinators wait for after a replica has let go.
-const ATTACHED_FOR: Duration = Duration::from_millis(300);
+const ATTACHED_FOR: Duration = Duration::from_millis(model::ATTACHED_FOR_MS);
 
 /// By so much earlier than they must the workers stop. Before it writes to a client a worker looks at a clock that is
 /// late by up to a tick of the kernel, 10 ms at most, because that clock costs it a quarter of what the exact one does.

@@ -114,7 +114,7 @@ fn node(
             ("replica", primary.unwrap_or_default(), link)
         }
     };
-    encode::array(reply, 22);
+    encode::array(reply, 24);
     text(reply, "address", &address.to_string());
     text(reply, "state", state);
     number(reply, "for_ms", for_ms);
@@ -126,6 +126,7 @@ fn node(
     number(reply, "offset", status.map_or(0, |status| status.offset));
     number(reply, "replicated", u64::from(is_replicated));
     number(reply, "attached", u64::from(is_attached));
+    number(reply, "role_epoch", seen.role_epoch.0);
 }
 
 fn text(reply: &mut Vec<u8>, name: &str, value: &str) {

@@ -13,7 +13,9 @@
 //!                       ▲ Picture, DeskCall from the control thread
 //! ```
 
+mod acknowledge;
 mod admin;
+mod attach;
 mod authority;
 mod clean;
 mod control_port;

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError, NodeReply};
-use super::node_report::NodeReport;
+use super::node_report::{NodeReport, Wanted};
 use super::node_status::{NodeRole, NodeStatus};
 use super::state::{DesiredRole, Order};
 
@@ -28,15 +28,6 @@ const ROLE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 const SECTIONS: [&[u8]; 4] = [b"server", b"persistence", b"replication", b"keyspace"];
 /// A node that does not answer for so long is reported as down.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-
-/// What the watch is told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// What the node is to be; none for whatever it is.
-    pub(super) order: Option<Order>,
-    /// Grows when a look is wanted at once.
-    pub(super) look: u64,
-}
 
 /// Which process of the node was given its role.
 #[derive(Debug, Default)]
@@ -112,7 +103,8 @@ impl NodeWatch {
         let mut client = NodeClient::connect(&self.node, self.password.as_ref(), PROBE_LIMIT).await?;
         let (mut introduced, mut was_wrong, mut takes_several) = (false, false, true);
         loop {
-            let Wanted { order, look } = self.wanted.borrow_and_update().clone();
+            let wanted = self.wanted.borrow_and_update().clone();
+            let order = wanted.order.clone();
             let mut status = NodeStatus::of_info(&info(&mut client, &mut takes_several).await?);
             if std::mem::take(reported_down) {
                 info!(node = %self.node, "a node answers again");
@@ -122,7 +114,7 @@ impl NodeWatch {
             // A primary that lost its memory must not be one again before somebody says so: its replica would
             // copy the loss.
             let wrong = order.filter(|order| !status.has_role(&order.role) && !status.restarted);
-            self.report(NodeReport::Up(status, look));
+            self.report(NodeReport::Up(status, wanted));
             let mut pause = PROBE_INTERVAL;
             let is_wrong = wrong.is_some();
             if let Some(order) = wrong.filter(|_| !loading) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use model::Address;
+use model::{Address, Epoch};
 use proxy_core::settings::Secret;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
@@ -11,7 +11,8 @@ use tokio::task::AbortHandle;
 
 use super::event::Event;
 use super::node_status::NodeStatus;
-use super::node_watch::{NodeWatch, Wanted};
+use super::node_report::Wanted;
+use super::node_watch::NodeWatch;
 use super::readiness::Look;
 use super::state::Order;
 
@@ -54,6 +55,8 @@ pub(super) struct Seen<'a> {
     pub(super) health: &'a Health,
     /// When it last answered; when the watch began if it never did.
     pub(super) answered: Instant,
+    /// The epoch of the roles under which it was last seen to be what they say, by a look that began after they came.
+    pub(super) role_epoch: Epoch,
 }
 
 /// One watched node.
@@ -61,6 +64,7 @@ pub(super) struct Seen<'a> {
 struct Node {
     health: Health,
     answered: Instant,
+    role_epoch: Epoch,
     /// The number of the last look that was asked for and made.
     looked: u64,
     databases: Option<u32>,
@@ -92,28 +96,33 @@ impl Nodes {
 
     /// Watches these nodes and no others, and has each keep the role that `order` gives. To be called inside the
     /// runtime.
-    pub(super) fn follow(&mut self, wanted: &BTreeSet<Address>, order: impl Fn(&Address) -> Option<Order>) {
+    pub(super) fn follow(
+        &mut self,
+        wanted: &BTreeSet<Address>,
+        epoch: Epoch,
+        order: impl Fn(&Address) -> Option<Order>,
+    ) {
         self.nodes.retain(|address, _| wanted.contains(address));
         for address in wanted {
             let order = order(address);
             match self.nodes.get(address) {
                 Some(node) => {
                     node.wanted.send_if_modified(|current| {
-                        let differs = current.order != order;
-                        current.order = order;
+                        let differs = (&current.order, current.epoch) != (&order, epoch);
+                        (current.order, current.epoch) = (order, epoch);
                         differs
                     });
                 }
                 None => {
-                    let node = self.watch(address, order);
+                    let node = self.watch(address, epoch, order);
                     self.nodes.insert(address.clone(), node);
                 }
             }
         }
     }
 
-    fn watch(&self, address: &Address, order: Option<Order>) -> Node {
-        let (wanted, receiver) = watch::channel(Wanted { order, look: self.looks });
+    fn watch(&self, address: &Address, epoch: Epoch, order: Option<Order>) -> Node {
+        let (wanted, receiver) = watch::channel(Wanted { order, epoch, look: self.looks });
         let task = NodeWatch {
             node: address.clone(),
             password: self.password.clone(),
@@ -122,7 +131,16 @@ impl Nodes {
         };
         let task = tokio::spawn(task.run()).abort_handle();
         let (health, answered, looked) = (Health::Unknown, Instant::now(), 0);
-        Node { health, answered, looked, databases: None, wanted, task }
+        Node { health, answered, role_epoch: Epoch(0), looked, databases: None, wanted, task }
+    }
+
+    /// Notes under which roles a node that answers is what they say. One that does not answer says nothing: that it was
+    /// told to let go of its primary is no proof that it has.
+    pub(super) fn note_role(&mut self, address: &Address, status: &NodeStatus, wanted: &Wanted) {
+        let is_in_role = wanted.order.as_ref().is_some_and(|order| status.has_role(&order.role));
+        if let Some(node) = self.nodes.get_mut(address).filter(|_| is_in_role) {
+            node.role_epoch = wanted.epoch;
+        }
     }
 
     /// Notes what a look has shown; false if the node is no longer watched.
@@ -164,9 +182,10 @@ impl Nodes {
 
     /// What is known of each.
     pub(super) fn seen(&self) -> impl Iterator<Item = (&Address, Seen<'_>)> {
-        self.nodes
-            .iter()
-            .map(|(address, node)| (address, Seen { health: &node.health, answered: node.answered }))
+        self.nodes.iter().map(|(address, node)| {
+            let Node { health, answered, role_epoch, .. } = node;
+            (address, Seen { health, answered: *answered, role_epoch: *role_epoch })
+        })
     }
 
     /// What a look at a node showed.
@@ -228,11 +247,11 @@ mod tests {
         let [a, b]: [Address; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap());
         let (role, cluster) = (DesiredRole::Primary, "mydb".parse().unwrap());
         let order = Order { role, cluster, peer: None, forced: 0 };
-        nodes.follow(&BTreeSet::from([a.clone(), b.clone()]), |_| None);
+        nodes.follow(&BTreeSet::from([a.clone(), b.clone()]), Epoch(1), |_| None);
         assert!(nodes.looked(&a, Health::Down("gone".to_owned()), 0));
         nodes.set_databases(&b, 4);
         assert_eq!(nodes.databases_min(), Some(4));
-        nodes.follow(&BTreeSet::from([a.clone()]), |_| Some(order.clone()));
+        nodes.follow(&BTreeSet::from([a.clone()]), Epoch(2), |_| Some(order.clone()));
         assert!(!nodes.looked(&b, Health::Unknown, 0), "no longer watched");
         assert_eq!(nodes.databases_min(), None);
         let kept: Vec<&str> = nodes.iter().map(|(_, health)| health.word()).collect();

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use model::Address;
 use proxy_core::settings::Secret;
-use resp::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::acknowledge::{acknowledges, resolve};
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError};
 use super::reply_to::ReplyTo;
@@ -25,8 +25,8 @@ use super::workers::WorkersLine;
 const DRAIN_MAX: Duration = Duration::from_millis(50);
 /// Between two looks at what is in flight.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// How long the replica may take to acknowledge, as WAIT takes it.
-const ACKNOWLEDGE_MS: &[u8] = b"200";
+/// How long the replica may take to acknowledge.
+const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
 /// How long the node may take for each answer.
 const NODE_LIMIT: Duration = Duration::from_millis(200);
 /// How long whoever sent metadata waits for its effect on the nodes.
@@ -60,6 +60,8 @@ pub(super) struct SettleTools {
     pub(super) line: WorkersLine,
     /// The nodes' password.
     pub(super) password: Option<Secret>,
+    /// The replica of each node here, as far as the metadata name one.
+    pub(super) replica_of: BTreeMap<Address, Address>,
 }
 
 impl Settling {
@@ -96,8 +98,9 @@ impl Settling {
             return false;
         }
         self.stopping += 1;
-        let SettleTools { events, line, password } = tools;
-        let stop = Stop { nodes: lost.into(), line, password };
+        let SettleTools { events, line, password, replica_of } = tools;
+        let replicas = lost.iter().map(|node| replica_of.get(node).cloned()).collect();
+        let stop = Stop { nodes: lost.into(), replicas, line, password };
         tokio::spawn(async move {
             let stopped = stop.run().await;
             let _ = events.send(Event::Stopped(stopped));
@@ -135,6 +138,8 @@ pub(super) fn hold_from_now() -> Instant {
 /// The stopping of some primaries.
 struct Stop {
     nodes: Arc<[Address]>,
+    /// The replica of each, as far as the metadata name one.
+    replicas: Vec<Option<Address>>,
     line: WorkersLine,
     password: Option<Secret>,
 }
@@ -151,19 +156,23 @@ impl Stop {
             tokio::time::sleep(DRAIN_LOOK_INTERVAL).await;
         }
         let mut stopped = BTreeMap::new();
-        for node in self.nodes.iter() {
-            let is_replicated = is_replicated(node, self.password.as_ref()).await;
-            stopped.insert(node.clone(), is_replicated.unwrap_or(false));
+        for (node, replica) in self.nodes.iter().zip(&self.replicas) {
+            let is_replicated = match replica {
+                Some(replica) => is_replicated(node, replica, self.password.as_ref()).await.unwrap_or(false),
+                None => false,
+            };
+            stopped.insert(node.clone(), is_replicated);
         }
         stopped
     }
 }
 
-/// Whether a replica acknowledges what this node has now.
-async fn is_replicated(node: &Address, password: Option<&Secret>) -> Result<bool, NodeError> {
+/// Whether the replica acknowledges what this node has now.
+async fn is_replicated(
+    node: &Address,
+    replica: &Address,
+    password: Option<&Secret>,
+) -> Result<bool, NodeError> {
     let mut client = NodeClient::connect(node, password, NODE_LIMIT).await?;
-    // WAIT speaks of the connection's own last write: this one comes after all others.
-    client.call(&[b"PUBLISH", CHANNEL, b""]).await?;
-    let reply = client.call(&[b"WAIT", b"1", ACKNOWLEDGE_MS]).await?;
-    Ok(matches!(reply.value()?, Value::Integer(replicas) if replicas > 0))
+    acknowledges(&mut client, &resolve(replica).await?, CHANNEL, ACKNOWLEDGE_MAX).await
 }

@@ -102,7 +102,8 @@ pub(super) struct Control {
     pub(super) events: UnboundedSender<Event>,
     pub(super) lease: Lease,
     /// Of each primary that has slots here.
-    heartbeats: BTreeMap<Address, HeartbeatTask>,
+    /// By primary and replica.
+    heartbeats: BTreeMap<(Address, Address), HeartbeatTask>,
     /// The epochs of view and roles that coordinators are told: all nodes were looked at since these were in force.
     pub(super) told_epochs: (Epoch, Epoch),
     pub(super) settling: Settling,
@@ -255,6 +256,12 @@ impl Control {
         true
     }
 
+    /// The replica of each node here, as far as the metadata name one.
+    fn replicas(&self) -> BTreeMap<Address, Address> {
+        let replica = |node: &Address| self.cluster.order(node)?.peer;
+        self.cluster.nodes().into_iter().filter_map(|node| replica(&node).map(|peer| (node, peer))).collect()
+    }
+
     fn happened(&mut self, event: Event) {
         match event {
             Event::MetadataApplied { to, reply } => {
@@ -266,6 +273,7 @@ impl Control {
                     events: self.events.clone(),
                     line: self.workers.line(),
                     password: self.backend_password.clone(),
+                    replica_of: self.replicas(),
                 };
                 if !self.settling.begin(owners, (to, reply), tools) {
                     self.nodes.look();
@@ -293,11 +301,17 @@ impl Control {
         // Without a coordinator nobody is ever replaced, and nobody needs to be asked.
         let is_watched = self.lease.limit().is_some();
         let primaries = if is_watched { self.cluster.owners() } else { Vec::new() };
-        self.heartbeats.retain(|primary, _| primaries.contains(primary));
-        for primary in primaries {
+        let replica = |primary: &Address| self.cluster.order(primary)?.peer;
+        let pairs: Vec<_> = primaries
+            .into_iter()
+            .filter_map(|primary| replica(&primary).map(|peer| (primary, peer)))
+            .collect();
+        self.heartbeats.retain(|pair, _| pairs.contains(pair));
+        for (primary, replica) in pairs {
             let (password, events) = (self.backend_password.clone(), self.events.clone());
-            self.heartbeats.entry(primary.clone()).or_insert_with(|| {
-                HeartbeatTask(tokio::spawn(Heartbeat { primary, password, events }.run()).abort_handle())
+            self.heartbeats.entry((primary.clone(), replica.clone())).or_insert_with(|| {
+                let heartbeat = Heartbeat { primary, replica, password, events };
+                HeartbeatTask(tokio::spawn(heartbeat.run()).abort_handle())
             });
         }
         self.set_fence();
@@ -321,8 +335,9 @@ impl Control {
 
     fn node_reported(&mut self, address: &Address, report: NodeReport) {
         match report {
-            NodeReport::Up(status, look) => {
-                self.nodes.looked(address, Health::Up(status), look);
+            NodeReport::Up(status, wanted) => {
+                self.nodes.note_role(address, &status, &wanted);
+                self.nodes.looked(address, Health::Up(status), wanted.look);
                 self.tell_epochs();
             }
             NodeReport::Down(reason) => {
@@ -395,7 +410,7 @@ impl Control {
     fn follow_nodes(&mut self) {
         let mut wanted = self.cluster.nodes();
         wanted.extend(self.node_addresses.iter().cloned());
-        self.nodes.follow(&wanted, |node| self.cluster.order(node));
+        self.nodes.follow(&wanted, self.cluster.roles_epoch(), |node| self.cluster.order(node));
     }
 
     /// Shows the onlookers what there is now.
