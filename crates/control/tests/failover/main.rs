@@ -23,5 +23,6 @@ mod loading;
 mod partition;
 mod restart;
 mod several;
+mod shown;
 mod stale;
 mod survivor;

@@ -79,7 +79,7 @@ pub(super) fn cluster_line(state: &State, name: &ClusterName, cluster: &Cluster)
         nodes: cluster.node_count(),
         nodes_with_slots: with_slots * control_core::CHUNK_NODES,
         shards: shards.len(),
-        shards_in_sync: shards.iter().filter(|shard| shard.replica == SyncState::InSync).count(),
+        shards_in_sync: cluster.chunks.iter().map(|chunk| shards_in_sync(state, chunk)).sum(),
         primaries_away: shards_with_home(cluster).filter(|(home, shard)| shard.primary != *home).count(),
         slots_moving: slots_moving(cluster),
         epoch: cluster.epoch,
@@ -95,8 +95,16 @@ fn shards_with_home(cluster: &Cluster) -> impl Iterator<Item = (Half, &Shard)> {
     cluster.chunks.iter().flat_map(|chunk| Half::BOTH.map(|home| (home, chunk.shard(home))))
 }
 
+/// How many of a chunk's shards have a replica that could take over now.
+fn shards_in_sync(state: &State, chunk: &Chunk) -> usize {
+    let is_fit = |shard: &Half| {
+        chunk.shard(*shard).replica == SyncState::InSync && !state.is_gone(chunk.replica_proxy(*shard))
+    };
+    Half::BOTH.into_iter().filter(is_fit).count()
+}
+
 fn condition(state: &State, cluster: &Cluster) -> Condition {
-    let is_failed = |proxy: &Address| state.is_failed(proxy);
+    let is_failed = |proxy: &Address| state.is_gone(proxy);
     let is_down = |chunk: &Chunk| {
         Half::BOTH.into_iter().any(|shard| {
             let can_take_over = chunk.shard(shard).replica == SyncState::InSync;
@@ -183,6 +191,17 @@ mod tests {
             |state| {
                 fail(state, &first(state).primary.proxy);
                 fail(state, &first(state).replica.proxy);
+            },
+            Condition::Down,
+        );
+        check(
+            |state| {
+                // Both are dead, and neither has failed because its shards have nowhere to go.
+                for proxy in [first(state).primary.proxy, first(state).replica.proxy] {
+                    let (reporter, now) = (control_core::ReporterId("c".to_owned()), TimeMs(2));
+                    apply(state, Command::ReportFailure { proxy, reporter, now }).unwrap();
+                }
+                assert_eq!(cluster_line(state, &name(), cluster(state)).shards_in_sync, 2);
             },
             Condition::Down,
         );

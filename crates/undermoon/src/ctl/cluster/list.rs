@@ -1,11 +1,13 @@
 //! `undermoon ctl cluster list`.
 
+use api::v4::Level;
 use control_core::State;
+use model::ClusterName;
 use serde::Serialize;
 
 use super::super::context::Context;
 use super::super::error::CtlError;
-use super::super::facts::{ClusterLine, cluster_line};
+use super::super::facts::{ClusterLine, Condition, cluster_line};
 use super::super::output::{Show, print_state, table};
 
 /// Show all clusters, one a line
@@ -21,8 +23,17 @@ pub(in crate::ctl) struct Arguments {
 struct Clusters(Vec<ClusterLine>);
 
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
+    // What coordinators see, which is not in the metadata.
+    let overview = context.client.overview().await?;
+    let is_down = |name: &ClusterName| {
+        let mut down = overview.clusters.iter().filter(|cluster| cluster.level == Level::Down);
+        !arguments.watch && down.any(|cluster| cluster.name == *name)
+    };
     let look = |state: &State| {
-        let line = |(name, cluster)| cluster_line(state, name, cluster);
+        let line = |(name, cluster)| {
+            let line = cluster_line(state, name, cluster);
+            if is_down(name) { ClusterLine { state: Condition::Down, ..line } } else { line }
+        };
         Ok(Clusters(state.clusters.iter().map(line).collect()))
     };
     print_state(&context.client, context.format, arguments.watch, look).await

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use api::v4::ClusterHealth;
+use api::v4::{ClusterHealth, Level};
 use control_core::State;
 use model::ClusterName;
 use serde::Serialize;
@@ -12,7 +12,8 @@ use super::super::connection;
 use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::facts::{
-    ClusterLine, FenceWord, MoveLine, NodePlace, ShardLine, cluster_line, move_lines, settings, shard_lines,
+    ClusterLine, Condition, FenceWord, MoveLine, NodePlace, ShardLine, cluster_line, move_lines, settings,
+    shard_lines,
 };
 use super::super::output::{Show, count, print, print_state, table};
 use super::words::find;
@@ -38,16 +39,16 @@ struct Details {
     config: BTreeMap<String, String>,
     shard_list: Vec<ShardLine>,
     moves: Vec<MoveLine>,
-    /// What is wrong, where the proxies were asked.
+    /// What is wrong, by the metadata, by what coordinators see, and by the proxies where they were asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<String>,
 }
 
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
-    if arguments.live {
+    if !arguments.watch {
         let mut details = look(&connection::state(&context.client).await?, name)?;
-        details.add(context.client.cluster_health(name, true).await?);
+        details.add(context.client.cluster_health(name, arguments.live).await?);
         return print(context.format, &details);
     }
     print_state(&context.client, context.format, arguments.watch, |state| look(state, name)).await
@@ -67,6 +68,9 @@ fn look(state: &State, name: &ClusterName) -> Result<Details, CtlError> {
 impl Details {
     /// Adds what the proxies have said.
     fn add(&mut self, health: ClusterHealth) {
+        if health.level == Level::Down {
+            self.line.state = Condition::Down;
+        }
         for shard in health.shards {
             let number = shard.shard;
             self.problems
