@@ -1,6 +1,8 @@
 //! What a store is asked, and what it answers.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use api::v4::Event;
 use tokio::sync::watch;
@@ -56,6 +58,11 @@ pub enum StoreError {
     Document(#[from] DocumentError),
 }
 
+/// Answers the revision of the last change at some moment while it is asked.
+pub type HeadReader = Arc<dyn Fn() -> ReadingHead + Send + Sync>;
+/// Its answer.
+pub type ReadingHead = Pin<Box<dyn Future<Output = Result<i64, StoreError>> + Send>>;
+
 /// A place where the metadata is kept.
 pub trait Store: Send + 'static {
     /// What it is called in settings and in answers.
@@ -91,6 +98,10 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`].
     fn check_writing(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Asks a shared store for the revision of the last change, beside whatever is being committed: by that it is told
+    /// whether what is known is all. None where that is known without asking, or only by reading.
+    fn head_reader(&self) -> Option<HeadReader>;
 
     /// Tells, with ever new values, when somebody else may have changed something.
     fn changes(&self) -> watch::Receiver<u64>;

@@ -17,13 +17,13 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase as _, ReadableT
 use tokio::sync::watch;
 
 use super::document::{DocumentError, HEAD};
-use super::{Base, Loaded, PartKey, Store, StoreError, Update};
+use super::{Base, HeadReader, Loaded, PartKey, Store, StoreError, Update};
 
 const PARTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("parts");
 /// What is written only to see whether it can be: as much as a change may need, so that a disk with room for less counts
 /// as full.
 const CHECKS: TableDefinition<'_, (), &[u8]> = TableDefinition::new("checks");
-const CHECK: [u8; 64 * 1024] = [0; 64 * 1024];
+static CHECK: [u8; 64 * 1024] = [0; 64 * 1024];
 const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 
 /// The metadata in one file.
@@ -177,6 +177,10 @@ impl Store for Embedded {
         self.is_doubtful = false;
         self.head = head.or(self.head.take());
         Ok(Base { read: base.read + 1, head: base.head + 1 })
+    }
+
+    fn head_reader(&self) -> Option<HeadReader> {
+        None
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

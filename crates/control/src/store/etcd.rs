@@ -18,11 +18,13 @@ mod options;
 mod reader;
 mod watcher;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, KvClient, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, GetOptions, KvClient, Txn, TxnOp};
 use tokio::sync::watch;
 
+use super::contract::HeadReader;
 use super::{Base, Loaded, Store, StoreError, Update};
 use failure::unavailable;
 pub use options::EtcdOptions;
@@ -121,6 +123,19 @@ impl Store for Etcd {
     async fn check_writing(&mut self) -> Result<(), StoreError> {
         let put = self.kv.put(format!("{}{CHECK}", self.prefix), "", None).await;
         put.map(drop).map_err(unavailable)
+    }
+
+    fn head_reader(&self) -> Option<HeadReader> {
+        let (kv, key) = (self.kv.clone(), format!("{}{HEAD}", self.prefix));
+        Some(Arc::new(move || {
+            let (mut kv, key) = (kv.clone(), key.clone());
+            Box::pin(async move {
+                // Answered only when a majority agrees, as `read` is.
+                let found =
+                    kv.get(key, Some(GetOptions::new().with_keys_only())).await.map_err(unavailable)?;
+                Ok(found.kvs().first().map_or(0, etcd_client::KeyValue::mod_revision))
+            })
+        }))
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -102,7 +102,7 @@ impl<S: Store> Ledger<S> {
             document.history = HistoryId::random();
         }
         events.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded.events);
-        let (snapshots, snapshots_seen) = watch::channel(Arc::new(snapshot(&document)));
+        let (snapshots, snapshots_seen) = watch::channel(Arc::new(snapshot(&document, loaded.base)));
         let (problem, problem_seen) = watch::channel(None);
         let writer = WriterId(rand::rng().random());
         let (base, clock) = (loaded.base, TimeMs::default());
@@ -189,10 +189,8 @@ impl<S: Store> Ledger<S> {
     async fn confirm(&mut self, confirmations: Vec<Confirmation>) {
         let read = self.read_newer().await;
         let said = match read {
-            Err(error) if S::IS_SHARED => Err(ChangeError::Unavailable(error.to_string())),
-            // Nobody else changes what only this process has, whether or not its disk can be read at the moment; and what
-            // was not answered to anybody binds nobody.
-            Ok(_) | Err(_) => Ok(Arc::clone(&self.snapshots.borrow())),
+            Ok(_) => Ok(Arc::clone(&self.snapshots.borrow())),
+            Err(error) => Err(ChangeError::Unavailable(error.to_string())),
         };
         for confirmation in confirmations {
             // Whoever asked may have given up.
@@ -297,6 +295,11 @@ impl<S: Store> Ledger<S> {
             {
                 let mut words = explain(&before, &next.state);
                 words.extend(remarks(command, reply));
+                if words.is_empty() {
+                    // Only something that is said again and again has been renewed.
+                    replies.push(Ok(reply.clone()));
+                    continue;
+                }
                 let kind = about.kind.to_owned();
                 let (cluster, address, words) = (about.cluster, about.address, bounded(words));
                 events.push(Event { number: next.next_event, at_ms: now.0, kind, cluster, address, words });
@@ -358,6 +361,7 @@ impl<S: Store> Ledger<S> {
             if changed {
                 let mut next = self.document.clone();
                 next.absorb(&loaded.parts)?;
+                self.base = loaded.base;
                 self.publish(next, loaded.events);
             }
             self.base = loaded.base;
@@ -374,7 +378,7 @@ impl<S: Store> Ledger<S> {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
         self.document = next;
-        self.snapshots.send_replace(Arc::new(snapshot(&self.document)));
+        self.snapshots.send_replace(Arc::new(snapshot(&self.document, self.base)));
     }
 
     fn note_problem(&self) {
@@ -398,8 +402,9 @@ fn refusal(lost: Option<String>, failure: &StoreError) -> ChangeError {
     lost.map_or_else(|| ChangeError::Unavailable(failure.to_string()), ChangeError::Unknown)
 }
 
-fn snapshot(document: &Document) -> Snapshot {
-    Snapshot { history: document.history, change: document.change, state: document.state.clone() }
+fn snapshot(document: &Document, base: Base) -> Snapshot {
+    let (history, change, state) = (document.history, document.change, document.state.clone());
+    Snapshot { history, change, state, head: base.head }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::change_error::ChangeError;
 use super::event_log::EventLog;
 use super::history::Mark;
 use super::ledger::{Ledger, Request};
+use super::contract::HeadReader;
 use super::observations::ObservationBoard;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};
@@ -27,7 +28,20 @@ pub struct Metadata {
     problem: watch::Receiver<Option<String>>,
     events: Arc<Mutex<EventLog>>,
     board: Arc<ObservationBoard>,
+    confirming: Confirming,
     store_name: &'static str,
+}
+
+/// How it is known that what is known is all, without waiting for a change that is being written: a disk may take longer
+/// for that than a lease lasts.
+#[derive(Clone)]
+enum Confirming {
+    /// Nobody else changes anything. What is being written nobody has been told of, so it may come after.
+    Alone,
+    /// The store tells the revision of the last change, beside everything else.
+    ByHead(HeadReader),
+    /// The ledger reads it, when it is its turn.
+    ByLedger,
 }
 
 impl fmt::Debug for Metadata {
@@ -45,9 +59,14 @@ impl Metadata {
     pub async fn open<S: Store>(store: S) -> Result<Self, StoreError> {
         let events = Arc::new(Mutex::new(EventLog::default()));
         let (queue, requests) = mpsc::channel(QUEUE_MAX);
+        let confirming = match store.head_reader() {
+            _ if !S::IS_SHARED => Confirming::Alone,
+            Some(reader) => Confirming::ByHead(reader),
+            None => Confirming::ByLedger,
+        };
         let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events)).await?;
         tokio::spawn(ledger.run(requests));
-        Ok(Self { queue, snapshots, problem, events, board: Arc::default(), store_name: S::NAME })
+        Ok(Self { queue, snapshots, problem, events, board: Arc::default(), confirming, store_name: S::NAME })
     }
 
     /// The metadata as it is known here: after this process's own changes, and a moment behind those of others.
@@ -62,6 +81,18 @@ impl Metadata {
     /// # Errors
     /// [`ChangeError::Busy`] or [`ChangeError::Unavailable`]; nothing can be said then.
     pub async fn confirmed(&self) -> Result<Arc<Snapshot>, ChangeError> {
+        match &self.confirming {
+            Confirming::Alone => return Ok(self.snapshot()),
+            // While something is wrong the ledger reads, and notes when it is over.
+            Confirming::ByHead(read) if self.problem().is_none() => {
+                let head = read().await;
+                let known = self.snapshot();
+                if head.is_ok_and(|head| head == known.head) {
+                    return Ok(known);
+                }
+            }
+            Confirming::ByHead(_) | Confirming::ByLedger => {}
+        }
         let (answer, answered) = oneshot::channel();
         self.send(Request::Confirm(answer))?;
         let closed = |_| Err(ChangeError::Unavailable("the store is closed".to_owned()));

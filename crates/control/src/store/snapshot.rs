@@ -13,6 +13,8 @@ pub struct Snapshot {
     pub change: u64,
     /// The metadata.
     pub state: State,
+    /// The store's revision of that change.
+    pub(super) head: i64,
 }
 
 impl Snapshot {

@@ -2,13 +2,18 @@
 //! change is made once, and whoever is told that it was made finds it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use control_core::{Command, NewProxy, Reply};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::store::{Base, ChangeError, Loaded, Metadata, PartKey, Parts, Store, StoreError, Update};
+use crate::store::{
+    Base, ChangeError, HeadReader, Loaded, Metadata, PartKey, Parts, Store, StoreError, Update,
+};
 
 /// How many changes each ledger makes.
 const CHANGES: u16 = 120;
@@ -100,6 +105,10 @@ impl Store for Faulty {
         Ok(())
     }
 
+    fn head_reader(&self) -> Option<HeadReader> {
+        None
+    }
+
     fn changes(&self) -> watch::Receiver<u64> {
         self.hints.subscribe()
     }
@@ -147,4 +156,72 @@ async fn each_change_is_made_once() {
     );
     assert_eq!(found.state.global_epoch.0, made as u64, "seed {seed}: one epoch for each");
     assert!(shared.lock().unwrap().faults > 20, "seed {seed}: too little went wrong to prove anything");
+}
+
+/// A store that takes long to write, as a disk does that is busy.
+struct Slow<const SHARED: bool> {
+    head: Arc<AtomicI64>,
+    hints: watch::Sender<u64>,
+}
+
+/// How long it takes, and how much less a confirmation takes.
+const WRITING: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+impl<const SHARED: bool> Store for Slow<SHARED> {
+    const NAME: &'static str = "slow";
+    const IS_SHARED: bool = SHARED;
+
+    async fn load(&mut self) -> Result<Loaded, StoreError> {
+        Ok(Loaded::default())
+    }
+
+    async fn newer(&mut self, base: Base) -> Result<Loaded, StoreError> {
+        Ok(Loaded { base, ..Loaded::default() })
+    }
+
+    async fn commit(&mut self, base: Base, _: &Update) -> Result<Base, StoreError> {
+        tokio::time::sleep(WRITING).await;
+        self.head.store(base.head + 1, Ordering::SeqCst);
+        Ok(Base { read: base.read + 1, head: base.head + 1 })
+    }
+
+    async fn check_writing(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn head_reader(&self) -> Option<HeadReader> {
+        let head = Arc::clone(&self.head);
+        let reader: HeadReader = Arc::new(move || {
+            let head = head.load(Ordering::SeqCst);
+            Box::pin(async move { Ok(head) })
+        });
+        SHARED.then_some(reader)
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.hints.subscribe()
+    }
+}
+
+async fn check_confirmed_while_writing<const SHARED: bool>() {
+    let store = Slow::<SHARED> { head: Arc::default(), hints: watch::Sender::new(0) };
+    let metadata = Metadata::open(store).await.unwrap();
+    let writer = metadata.clone();
+    let begun = Instant::now();
+    let writing = tokio::spawn(async move { writer.change(register(0, 1)).await });
+    tokio::task::yield_now().await;
+    // Leases rest on this, and last for less than a busy disk may take.
+    let before = metadata.confirmed().await.unwrap();
+    assert!(begun.elapsed() < AT_ONCE, "{SHARED}: it has waited for what is being written");
+    assert_eq!(before.state.proxies.len(), 0);
+    writing.await.unwrap().unwrap();
+    // What somebody was told is done is known.
+    assert_eq!(metadata.confirmed().await.unwrap().state.proxies.len(), 1, "{SHARED}");
+}
+
+#[tokio::test]
+async fn what_is_being_written_keeps_nobody_from_knowing_what_is_so() {
+    check_confirmed_while_writing::<true>().await;
+    check_confirmed_while_writing::<false>().await;
 }
