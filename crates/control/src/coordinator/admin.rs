@@ -1,17 +1,20 @@
 //! What a coordinator answers to operators, in Redis's protocol: PING, and CONFIG GET and SET of `brokers` and
 //! `reporter_id`.
 
+use std::collections::VecDeque;
+
 use resp::{RequestLimits, RequestParser, RequestStep, encode};
 use service::config::Setting as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tracing::debug;
 
 use super::config::BrokerAddress;
 use super::metadata::MetadataSource;
 
-/// How many clients are served at a time; more wait.
+/// How many clients are connected at a time; for one more the one that has been longest is dropped. So connections that are
+/// left open keep nobody from asking.
 const CLIENTS_MAX: usize = 64;
 /// Requests here are short.
 const LIMITS: RequestLimits =
@@ -31,20 +34,25 @@ pub(crate) struct Admin<M> {
 }
 
 impl<M: MetadataSource> Admin<M> {
-    /// Serves for ever; ends by being aborted.
+    /// Serves until it is aborted.
     pub(crate) async fn serve(self, listener: TcpListener) {
-        let permits = std::sync::Arc::new(Semaphore::new(CLIENTS_MAX));
+        let mut open: VecDeque<AbortHandle> = VecDeque::new();
         loop {
-            let Ok(permit) = permits.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
+                    open.retain(|client| !client.is_finished());
+                    if open.len() >= CLIENTS_MAX
+                        && let Some(oldest) = open.pop_front()
+                    {
+                        oldest.abort();
+                    }
                     let admin = self.clone();
-                    tokio::spawn(async move {
+                    let client = tokio::spawn(async move {
                         if let Err(error) = admin.talk(stream).await {
                             debug!(%error, "an operator's connection broke");
                         }
-                        drop(permit);
                     });
+                    open.push_back(client.abort_handle());
                 }
                 // Out of descriptors, or the client is gone already: neither is helped by spinning.
                 Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,

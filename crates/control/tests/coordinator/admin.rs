@@ -22,6 +22,10 @@ fn answers_to_operators() {
     };
     let reporter = fixture.config.reporter();
     check("PING", "+PONG\r\n+OK\r\n");
+    // More connections that nobody uses than there is room for.
+    let idle: Vec<_> = (0..70).map(|_| TcpStream::connect(address).unwrap()).collect();
+    check("PING", "+PONG\r\n+OK\r\n");
+    drop(idle);
     check("CONFIG GET brokers", "*2\r\n$7\r\nbrokers\r\n$14\r\n127.0.0.1:7799\r\n");
     check("*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$7\r\nbrokers", "*2\r\n$7\r\nbrokers\r\n");
     check(

@@ -10,7 +10,7 @@ use super::state::Order;
 #[derive(Debug)]
 pub(super) enum NodeReport {
     /// It answers; with what was wanted of it when this look began.
-    Up(NodeStatus, Wanted),
+    Up(Box<NodeStatus>, Wanted),
     /// It does not, for this reason.
     Down(String),
     /// So many databases it has.

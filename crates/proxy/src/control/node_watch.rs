@@ -114,7 +114,7 @@ impl NodeWatch {
             // A primary that lost its memory must not be one again before somebody says so: its replica would
             // copy the loss.
             let wrong = order.filter(|order| !status.has_role(&order.role) && !status.restarted);
-            self.report(NodeReport::Up(status, wanted));
+            self.report(NodeReport::Up(Box::new(status), wanted));
             let mut pause = PROBE_INTERVAL;
             let is_wrong = wrong.is_some();
             if let Some(order) = wrong.filter(|_| !loading) {

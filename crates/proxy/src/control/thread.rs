@@ -337,7 +337,7 @@ impl Control {
         match report {
             NodeReport::Up(status, wanted) => {
                 self.nodes.note_role(address, &status, &wanted);
-                self.nodes.looked(address, Health::Up(status), wanted.look);
+                self.nodes.looked(address, Health::Up(*status), wanted.look);
                 self.tell_epochs();
             }
             NodeReport::Down(reason) => {
