@@ -10,7 +10,7 @@ use crate::state::{Chunk, Cluster, Difference, Half, MigrationOutcome, State, Sy
 /// run, apply the command to a copy and explain the difference.
 #[must_use]
 pub fn explain(before: &State, after: &State) -> Vec<String> {
-    let mut words = Vec::new();
+    let mut words = explain_settings(before, after);
     let clusters = before.clusters.differences(&after.clusters);
     for Difference { key: name, before, after } in &clusters {
         match (before, after) {
@@ -61,6 +61,26 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
             let dirty = if new.dirty { ", and is emptied first" } else { "" };
             words.push(format!("proxy {address} on host {} joins the pool{dirty}", new.host));
         }
+    }
+    words
+}
+
+fn explain_settings(before: &State, after: &State) -> Vec<String> {
+    let (old, new) = (&before.settings, &after.settings);
+    let changes = [
+        ("failure_ttl_ms", old.failure_ttl_ms.to_string(), new.failure_ttl_ms.to_string()),
+        ("failure_quorum", old.failure_quorum.to_string(), new.failure_quorum.to_string()),
+        ("migration_limit", old.migration_limit.to_string(), new.migration_limit.to_string()),
+        ("ordered_proxies", old.ordered_proxies.to_string(), new.ordered_proxies.to_string()),
+    ];
+    let changes = changes.into_iter().filter(|(_, was, is)| was != is);
+    let mut words: Vec<String> =
+        changes.map(|(name, was, is)| format!("{name} changes from {was} to {is}")).collect();
+    if before.replica_addresses != after.replica_addresses {
+        words.push(match after.replica_addresses.as_slice() {
+            [] => "no other broker is given a copy any more".to_owned(),
+            brokers => format!("copies go to {}", brokers.join(", ")),
+        });
     }
     words
 }

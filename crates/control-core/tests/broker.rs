@@ -305,6 +305,9 @@ fn changes_in_words() {
         assert_eq!(explain(&before, &state), expected, "{command:?}");
     };
     let cluster = || name.clone();
+    let settings = Settings { failure_quorum: 7, ..Settings::default() };
+    check(Command::Configure(settings), &["failure_quorum changes from 2 to 7"]);
+    check(Command::SetReplicaAddresses(vec!["a:1".to_owned()]), &["copies go to a:1"]);
     check(
         Command::CreateCluster { cluster: cluster(), node_number: 4, config: BTreeMap::new(), now },
         &[
