@@ -45,7 +45,7 @@ pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
     CHUNK_NODES, Chunk, Cluster, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
-    FinishedMigration, Half, HostName, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId,
+    FinishedMigration, Half, HostName, Losses, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId,
     ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;

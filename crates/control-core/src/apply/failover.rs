@@ -13,6 +13,9 @@ use crate::time::TimeMs;
 /// Makes a shard's replica its primary. The old primary, which has stopped, is its replica from now on, of which
 /// `old` is known.
 pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
+    if !shard.fence.is_some_and(|fence| fence.reason.is_handover()) {
+        shard.losses = shard.losses.next(now);
+    }
     shard.primary = shard.primary.other();
     shard.replica = old;
     shard.stays = shard.fence.is_some_and(|fence| fence.reason == FenceReason::Planned);

@@ -4,7 +4,7 @@ use model::{Address, ClusterName, Epoch};
 
 use crate::command::Reply;
 use crate::error::ApplyError;
-use crate::state::{Fence, FenceReason, ShardId, State, SyncState};
+use crate::state::{Fence, FenceReason, Losses, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
 /// Fences a primary: its proxy's next view is without its slots, and it gets no lease any more.
@@ -101,7 +101,7 @@ pub(super) fn balance(state: &mut State, name: &ClusterName, now: TimeMs) -> Res
     let strays = cluster.shard_ids().filter(can_move).collect::<Vec<_>>();
     // Those that cannot move now are brought home later, whoever had put them where they are.
     let shards = state.cluster_mut(name)?.chunks.iter_mut().flat_map(|chunk| &mut chunk.shards);
-    shards.for_each(|shard| shard.stays = false);
+    shards.for_each(|shard| (shard.stays, shard.losses) = (false, Losses::default()));
     for id in strays {
         fence(state, name, id, FenceReason::Handover, now)?;
     }

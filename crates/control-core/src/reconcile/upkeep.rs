@@ -103,7 +103,7 @@ fn bring_home(watch: &Watch<'_>, name: &ClusterName, cluster: &Cluster) -> Optio
                 && !shard.stays
                 && shard.replica == SyncState::InSync
                 && watch.observed.roles_settled_ms(chunk.replica(*home), watch.now)
-                    >= watch.observed.timing.balance_quiet_ms
+                    >= watch.observed.timing.balance_quiet_ms.saturating_mul(shard.losses.patience())
                 && watch.replica(chunk, *home) == NodeCondition::Following
                 && watch.primary(chunk, *home) == NodeCondition::Primary
                 && watch.is_attached(chunk, *home)

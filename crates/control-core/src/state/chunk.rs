@@ -77,10 +77,44 @@ pub struct Shard {
     /// it fails.
     #[serde(default)]
     pub stays: bool,
+    /// How often it has lost its primary lately: one that fails again and again is brought home less and less often.
+    #[serde(default)]
+    pub losses: Losses,
     /// The proxy whose primary was replaced without having been stopped first, as an operator may order. Until it has
     /// stopped, the new primary is fenced and not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deposed: Option<Address>,
+}
+
+/// How often a shard has lost its primary, each time not long after the time before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    /// How often.
+    pub count: u32,
+    /// When last.
+    pub last: TimeMs,
+}
+
+/// A primary that was lost longer ago than this does not count any more.
+const LOSSES_KEPT_MS: u64 = 600_000;
+/// So many losses are borne before the pauses grow.
+const LOSSES_BORNE: u32 = 2;
+/// By what the pause before a primary is brought home grows at most, in powers of two.
+const DOUBLINGS_MAX: u32 = 6;
+
+impl Losses {
+    /// After one more.
+    #[must_use]
+    pub const fn next(self, now: TimeMs) -> Self {
+        let count = if now.since(self.last) > LOSSES_KEPT_MS { 0 } else { self.count };
+        Self { count: count.saturating_add(1), last: now }
+    }
+
+    /// How many times as long as usual it stays away from home.
+    #[must_use]
+    pub fn patience(self) -> u64 {
+        1 << self.count.saturating_sub(LOSSES_BORNE).min(DOUBLINGS_MAX)
+    }
 }
 
 /// What is known of a replica's data.
@@ -132,7 +166,8 @@ impl Shard {
     #[must_use]
     pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
         let (replica, stays) = (SyncState::Fresh, false);
-        Self { slots, primary: home, replica, fence: None, changed: now, stays, deposed: None }
+        let losses = Losses { count: 0, last: TimeMs(0) };
+        Self { slots, primary: home, replica, fence: None, changed: now, stays, losses, deposed: None }
     }
 }
 

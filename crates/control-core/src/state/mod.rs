@@ -11,7 +11,7 @@ mod store;
 mod table;
 mod version;
 
-pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Shard, SyncState};
+pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Losses, Shard, SyncState};
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;

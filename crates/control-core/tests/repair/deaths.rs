@@ -134,6 +134,28 @@ fn both_halves_dead_and_back() {
 }
 
 #[test]
+fn a_node_that_fails_again_and_again_is_promoted_less_and_less_often() {
+    let mut world = World::new(3, 2, 1, 2);
+    let node = primary(&world, 0, Half::First);
+    let begun = world.now;
+    let mut losses = 0;
+    while world.now.since(begun) < 60_000 {
+        if primary(&world, 0, Half::First) == node && world.node(&node).is_running {
+            // It dies a while after it has become the primary, and comes back with what it had.
+            world.run(1_000);
+            world.kill_node(&node);
+            world.run(500);
+            world.start_node(&node, true);
+            losses += 1;
+        }
+        world.run(100);
+    }
+    assert!((2..=6).contains(&losses), "{losses} in a minute");
+    // Left alone, it goes home in the end.
+    world.run_until(120_000, World::is_healed);
+}
+
+#[test]
 fn a_proxy_that_is_dead_on_arrival_is_replaced() {
     for both in [false, true] {
         let mut world = World::unwatched(3, 2, 2, 2);

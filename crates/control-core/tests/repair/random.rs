@@ -112,7 +112,7 @@ proptest! {
             world.run(*pause_ms);
         }
         heal(&mut world);
-        world.run_until(60_000, World::is_healed);
+        world.run_until(600_000, World::is_healed);
         let mut replayed = State::default();
         for command in world.commands.clone() {
             apply(&mut replayed, command).unwrap();
@@ -131,5 +131,5 @@ fn pushes_that_crawl_while_one_coordinator_is_deaf() {
     }
     world.run(900);
     heal(&mut world);
-    world.run_until(60_000, World::is_healed);
+    world.run_until(600_000, World::is_healed);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, first_write, from_environment, reply, shard_on};
+use crate::fixture::{CLUSTER, first_write, from_environment, reply, shard_on};
 use crate::times::Times;
 
 /// What happens to the first host.
@@ -21,6 +21,9 @@ enum Fault {
 /// Time until the first write: the worst that is allowed. Bounds hold in the long form, which needs a machine that has
 /// nothing else to do.
 const WORST_MAX: Duration = Duration::from_millis(2000);
+
+/// How long it takes until primaries are home that have failed in many runs before.
+const HOME_LIMIT: Duration = Duration::from_secs(400);
 
 impl Fault {
     /// The median that is allowed. A node that hangs looks like one that is busy with a slow command, so it is
@@ -91,7 +94,7 @@ fn wait_home(cluster: &ManagedCluster) {
         anyhow::ensure!((0..4).all(at_home), "{shards:?}");
         Ok(())
     };
-    cluster.wait_for(HEAL_LIMIT, "each host has one primary again", all_at_home).unwrap();
+    cluster.wait_for(HOME_LIMIT, "each host has one primary again", all_at_home).unwrap();
     cluster.wait_whole(CLUSTER).unwrap();
 }
 
