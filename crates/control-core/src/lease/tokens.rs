@@ -68,7 +68,7 @@ impl Tokens {
         (until > now).then(|| Grant { token: self.held[0].token.clone(), for_ms: terms.lease_ms })
     }
 
-    /// The connection to the proxy was made anew: what it was granted, another process of it may have been.
+    /// The connection to the proxy is another: what was granted, another process of it may have been granted.
     pub const fn reconnected(&mut self) {
         (self.sent_until, self.granted_until) = (None, None);
     }

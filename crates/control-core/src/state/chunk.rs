@@ -97,7 +97,7 @@ pub struct Losses {
 
 /// A primary that was lost longer ago than this does not count any more.
 const LOSSES_KEPT_MS: u64 = 600_000;
-/// So many losses are borne before the pauses grow.
+/// How many losses are borne before the pauses grow.
 const LOSSES_BORNE: u32 = 2;
 /// By what the pause before a primary is brought home grows at most, in powers of two.
 const DOUBLINGS_MAX: u32 = 6;

@@ -36,7 +36,7 @@ pub struct State {
     /// Other brokers that are given a copy of the metadata.
     pub replica_addresses: Vec<String>,
     /// Nodes of proxies that were removed before their nodes had been emptied, at most [`UNCLEANED_NODES_MAX`]. They may
-    /// still hold the keys of an earlier cluster, under which proxy ever they come back.
+    /// still hold the keys of an earlier cluster, whatever proxy they come back with.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub uncleaned_nodes: BTreeSet<Address>,
 }

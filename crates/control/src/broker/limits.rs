@@ -36,7 +36,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Limits the number of requests at a time, of those that only wait separately, and the duration of each.
+    /// At most `requests_max` requests at a time and as many that only wait, each for `time`.
     pub(super) fn new(requests_max: usize, time: Duration, counts: Arc<RequestCounts>) -> Self {
         let permits = || Semaphore::new(requests_max);
         Self { permits: permits(), waiting: permits(), time, counts }

@@ -46,7 +46,7 @@ pub trait MetadataSource: Clone + Send + Sync + 'static {
     /// Applies a command. When it answers, it is lasting.
     fn apply(&self, command: Command) -> impl Future<Output = Result<Reply, MetadataError>> + Send;
 
-    /// Tells every broker what this coordinator sees now. Whoever does not hear it is told again soon.
+    /// Tells every broker what this coordinator sees now. A broker that does not hear it is told again soon.
     fn observe(&self, seen: Observations) -> impl Future<Output = ()> + Send;
 
     /// The brokers' addresses, as `CONFIG GET brokers` shows them.

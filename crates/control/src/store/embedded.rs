@@ -3,7 +3,7 @@
 //! A commit is one transaction of redb, synced to the disk before it is answered: a process or machine that
 //! dies at any instant leaves either all of a batch or nothing of it. One process at a time has the file.
 //!
-//! After any error of the disk redb refuses everything until the file is opened anew. So it is closed then, and opened
+//! After any error of the disk redb refuses everything until the file is opened again. So it is closed then, and opened
 //! by whatever is wanted next; what it holds says whether the batch that failed was written after all.
 
 use std::fmt;
@@ -30,7 +30,7 @@ const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 pub struct Embedded {
     path: PathBuf,
     open: Open,
-    /// None after an error, until it is opened anew.
+    /// None after an error, until it is opened again.
     database: Option<Arc<Database>>,
     /// A commit has failed since the file was read last: it may have been made.
     is_doubtful: bool,

@@ -17,7 +17,7 @@ pub(crate) struct Kept {
 enum Step {
     /// A field of an object.
     Field(String),
-    /// An element of a list that had so many. In a list of another length it may be another element.
+    /// An element of a list that had `of` elements. In a list of another length it may be another element.
     Element { place: usize, of: usize },
 }
 
