@@ -9,10 +9,10 @@ use control_core::{Command, Reply};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::change_error::ChangeError;
+use super::contract::HeadReader;
 use super::event_log::EventLog;
 use super::history::Mark;
 use super::ledger::{Ledger, Request};
-use super::contract::HeadReader;
 use super::observations::ObservationBoard;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};

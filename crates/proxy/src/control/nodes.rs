@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::event::Event;
-use super::node_status::NodeStatus;
 use super::node_report::Wanted;
+use super::node_status::NodeStatus;
 use super::node_watch::NodeWatch;
 use super::readiness::Look;
 use super::state::Order;
