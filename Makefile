@@ -20,13 +20,13 @@ setup-run:
 	@scripts/install-missing redis-server:redis-server redis-cli:redis-tools
 
 up: setup-run ## Build, and run a self-managing Redis on this machine until Ctrl-C (ARGUMENTS="--chunks 3 --dir ./data")
-	@$(CARGO) build --release --package undermoon --bin undermoon
-	@exec "$${CARGO_TARGET_DIR:-target}/release/undermoon" up $(ARGUMENTS)
+	@$(CARGO) build --profile try --package undermoon --bin undermoon
+	@exec "$${CARGO_TARGET_DIR:-target}/try/undermoon" up $(ARGUMENTS)
 
 server: setup-run ## Build, and run one server proxy on 5299 for the Redis on 127.0.0.1:6379
-	@$(CARGO) build --release --package undermoon --bin undermoon
+	@$(CARGO) build --profile try --package undermoon --bin undermoon
 	@UNDERMOON_ADDRESS=127.0.0.1:5299 UNDERMOON_NODE_ADDRESSES=127.0.0.1:6379 UNDERMOON_CLUSTER_NODES_VERSION=v1 \
-		exec "$${CARGO_TARGET_DIR:-target}/release/undermoon" proxy
+		exec "$${CARGO_TARGET_DIR:-target}/try/undermoon" proxy
 
 test: ## Set up what the tests need, and run all of them (ARGUMENTS="-p model" for some)
 	@scripts/test $(ARGUMENTS)
