@@ -21,27 +21,14 @@
 //! is ahead.
 
 mod cadence;
+mod moment;
 mod terms;
 mod tokens;
 
-use std::time::Duration;
-
 pub use cadence::{READ_INTERVAL, pause_after_reading};
+pub use moment::Moment;
 pub use terms::{LeaseTerms, lease_epoch};
 pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
-
-/// A moment on the monotonic clock of one coordinator: how long it has run. Exact, because the order of a token and a
-/// reading decides who may write. It must never be compared with another process's moments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(pub Duration);
-
-impl Moment {
-    /// This much later.
-    #[must_use]
-    pub const fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
-    }
-}
 
 #[cfg(test)]
 mod tests;

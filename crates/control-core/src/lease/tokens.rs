@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use model::{Address, Epoch};
 
-use super::{LeaseTerms, Moment};
+use super::moment::Moment;
+use super::terms::LeaseTerms;
 
 /// How many tokens of a proxy are held. A reading that began between two of them grants with the older one, so that
 /// dropping one makes a lease end earlier by the time between its neighbours at most.

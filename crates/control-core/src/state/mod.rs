@@ -18,6 +18,6 @@ pub use fault::StateFault;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy, Vouch};
 pub use settings::Settings;
-pub use store::{State, UNCLEANED_NODES_MAX};
+pub use store::State;
 pub use table::{Difference, Table};
-pub use version::{EPOCH_GIVEN_MAX, META_VERSION};
+pub use version::{EPOCH_GIVEN_MAX, META_VERSION, UNCLEANED_NODES_MAX};

@@ -14,9 +14,6 @@ use super::version::META_VERSION;
 use crate::error::ApplyError;
 use crate::time::TimeMs;
 
-/// How many nodes are remembered that went away with keys; then proxies that are not empty cannot be removed any more.
-pub const UNCLEANED_NODES_MAX: usize = 1024;
-
 /// The whole of the metadata. Changed by [`crate::apply`] only. A copy costs little: it shares what does not change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
@@ -35,7 +32,7 @@ pub struct State {
     pub failures: Table<Address, BTreeMap<ReporterId, TimeMs>>,
     /// Other brokers that are given a copy of the metadata.
     pub replica_addresses: Vec<String>,
-    /// Nodes of proxies that were removed before their nodes had been emptied, at most [`UNCLEANED_NODES_MAX`]. They may
+    /// Nodes of proxies that were removed before their nodes had been emptied, at most [`crate::UNCLEANED_NODES_MAX`]. They may
     /// still hold the keys of an earlier cluster, whatever proxy they come back with.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub uncleaned_nodes: BTreeSet<Address>,

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 
 use super::super::error::ApiError;
 use super::super::input::Message;
-use super::super::{Done, Shared};
+use super::super::shared::{Done, Shared};
 
 /// Takes what a coordinator sees at the moment: shown in `health` and `overview` for three seconds, and kept nowhere. A
 /// coordinator says it to every broker.

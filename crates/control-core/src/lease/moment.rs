@@ -1,0 +1,16 @@
+//! When something happened, on the clock of one coordinator.
+
+use std::time::Duration;
+
+/// A moment on the monotonic clock of one coordinator: how long it has run. Exact, because the order of a token and a
+/// reading decides who may write. It must never be compared with another process's moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// This much later.
+    #[must_use]
+    pub const fn plus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
