@@ -28,6 +28,7 @@ use tokio::runtime::Runtime;
 
 use self::host::Host;
 pub use self::options::{Brokers, ManagedOptions};
+use self::options::{CONTROL_PASSWORD, needs_control_password};
 use self::service::{Place, Recipe, Service};
 use self::shard::ShardPlace;
 use crate::wait::{Deadline, retry_until};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use model::Role;
+use model::{Address, ClusterName, Epoch, Role};
 
 use super::*;
 use crate::apply::apply;
-use crate::command::NewProxy;
+use crate::command::{Command, NewProxy};
 use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth, Timing};
-use crate::state::{FenceReason, ReporterId, Shard, SyncState};
+use crate::state::{Chunk, FenceReason, Half, ReporterId, Shard, SyncState};
 
 /// A cluster of three chunks where all is well and was so for long, and who looks at it.
 struct Scene {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::super::*;
 use crate::{Command, FenceReason, NewProxy, State, TimeMs, apply};
 use model::Address;
