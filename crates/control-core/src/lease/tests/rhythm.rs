@@ -1,10 +1,9 @@
 //! A coordinator that probes one proxy and reads the metadata, each in its own rhythm, and a proxy that takes leases.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
-
-use std::time::Duration;
 
 use super::super::*;
 use crate::{Command, FenceReason, NewProxy, State, TimeMs, apply};

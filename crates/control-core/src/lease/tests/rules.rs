@@ -1,6 +1,7 @@
 //! Single rules: who may have a lease, by which token, and when that is urgent.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::super::*;
 use crate::{Command, FenceReason, Half, NewProxy, State, TimeMs, apply};
