@@ -7,11 +7,38 @@ use resp::{encode, reply_length};
 
 use crate::node::made_value;
 
+/// What a reply is compared with.
+#[derive(Debug, Clone)]
+pub(crate) enum Due {
+    /// It is this.
+    Exact(Vec<u8>),
+    /// It begins so.
+    Begins(&'static [u8]),
+    /// It says how often this counter of the client's own was incremented, this time included.
+    Count(Counter),
+}
+
+/// A counter: its database and key.
+pub(crate) type Counter = (u32, Vec<u8>);
+
+/// What a client knows of a counter of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Increments that were acknowledged.
+    pub(crate) acknowledged: i64,
+    /// Increments of which it was told that they may have been executed.
+    pub(crate) unknown: i64,
+    /// The last value that it was told.
+    pub(crate) last: i64,
+}
+
 /// One reply that a client waits for.
 #[derive(Debug, Clone)]
 pub(crate) struct Expected {
     /// The reply.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) due: Due,
+    /// Where in what the client sends its request ends.
+    pub(crate) end: usize,
     /// A node gives it, so a fault there may put an error in its place.
     pub(crate) forwarded: bool,
 }
@@ -23,6 +50,24 @@ pub(crate) struct Allowed {
     pub(crate) failures: bool,
     /// Slots move to other proxies in this run.
     pub(crate) moves: bool,
+    /// Slots have no owner for a while in this run.
+    pub(crate) unowned: bool,
+    /// The time of a primary runs out in this run.
+    pub(crate) fences: bool,
+    /// Memory is so short in this run that a large request is refused.
+    pub(crate) little_memory: bool,
+}
+
+impl Allowed {
+    /// Whether a node's reply may be replaced by this error.
+    fn allows(self, reply: &[u8]) -> bool {
+        let any = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| reply.starts_with(beginning));
+        (self.failures && any(&[b"-ERR backend", b"-CLUSTERDOWN backend"]))
+            || (self.moves && any(&[b"-MOVED ", b"-ERR_TOO_MANY_REDIRECTIONS"]))
+            || (self.unowned && any(&[b"-CLUSTERDOWN Hash slot not served", b"-ERR_CLUSTER_NOT_FOUND"]))
+            || (self.fences && any(&[b"-CLUSTERDOWN This proxy has lost touch", b"-ERR backend"]))
+            || (self.little_memory && any(&[b"-ERR the request is larger than half"]))
+    }
 }
 
 /// One client and its end of the connection.
@@ -51,7 +96,12 @@ pub(crate) struct Client {
     /// Replies as they came, where a test looks at them itself.
     pub(crate) log: Option<Vec<u8>>,
     db: u32,
-    counters: BTreeMap<(u32, Vec<u8>), i64>,
+    /// How often each counter is incremented by what was asked.
+    counters: BTreeMap<Counter, i64>,
+    /// What it was told of its counters.
+    pub(crate) counts: BTreeMap<Counter, Counts>,
+    /// It was told that it was closed for a reason of the test's own.
+    pub(crate) is_broken: bool,
 }
 
 impl Client {
@@ -72,13 +122,20 @@ impl Client {
             log: None,
             db: 0,
             counters: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            is_broken: false,
         }
     }
 
     /// Sends a request that is answered so.
     pub(crate) fn ask(&mut self, words: &[&[u8]], reply: Vec<u8>, forwarded: bool) {
+        self.demand(words, Due::Exact(reply), forwarded);
+    }
+
+    /// Sends a request whose reply is compared with `due`.
+    pub(crate) fn demand(&mut self, words: &[&[u8]], due: Due, forwarded: bool) {
         encode::request(&mut self.outgoing, words);
-        self.expected.push(Expected { bytes: reply, forwarded });
+        self.expected.push(Expected { due, forwarded, end: self.outgoing.len() });
     }
 
     /// A key of this client's own, whose value has `len` bytes.
@@ -119,6 +176,18 @@ impl Client {
         *count += 1;
         let reply = format!(":{count}\r\n").into_bytes();
         self.ask(&[b"INCR", &key], reply, true);
+    }
+
+    /// As [`Client::incr`], where some of the increments may fail.
+    pub(crate) fn count(&mut self, tag: &str) {
+        let key = format!("c:{}{{{tag}}}", self.name).into_bytes();
+        *self.counters.entry((self.db, key.clone())).or_default() += 1;
+        self.demand(&[b"INCR", &key], Due::Count((self.db, key.clone())), true);
+    }
+
+    /// How often a counter is incremented by everything that was asked.
+    pub(crate) fn increments(&self, counter: &Counter) -> i64 {
+        self.counters[counter]
     }
 
     pub(crate) fn select(&mut self, db: u32) {
@@ -163,23 +232,45 @@ impl Client {
     fn check(&mut self, reply: &[u8], allowed: Allowed) {
         let number = self.replies;
         self.replies += 1;
-        let Some(due) = self.expected.get(number) else {
+        let Some(Expected { due, forwarded, .. }) = self.expected.get(number).cloned() else {
             panic!("client {}: reply {number} to no request: {}", self.name, shown(reply))
         };
-        if due.bytes == reply {
-            return;
-        }
-        let failed = reply.starts_with(b"-ERR backend") || reply.starts_with(b"-CLUSTERDOWN backend");
-        let excused = due.forwarded
-            && ((allowed.failures && failed) || (allowed.moves && reply.starts_with(b"-MOVED ")));
+        let is_excused = forwarded && allowed.allows(reply);
+        let is_due = match &due {
+            Due::Exact(bytes) => bytes == reply,
+            Due::Begins(bytes) => reply.starts_with(bytes),
+            Due::Count(counter) => self.counted(counter, reply, is_excused),
+        };
         assert!(
-            excused,
+            is_due || is_excused,
             "client {}: reply {number} is {}, not {}",
             self.name,
             shown(reply),
-            shown(&due.bytes)
+            match &due {
+                Due::Exact(bytes) => shown(bytes),
+                Due::Begins(bytes) => format!("{}...", shown(bytes)),
+                Due::Count(counter) => format!("of {counter:?}: {:?}", self.counts.get(counter)),
+            }
         );
-        self.excused += 1;
+        self.excused += usize::from(!is_due);
+    }
+
+    /// Whether a counter can have this value now: each acknowledged increment is in it, in the order in which they were
+    /// asked for, and beyond them only such as may have been executed.
+    fn counted(&mut self, counter: &Counter, reply: &[u8], is_excused: bool) -> bool {
+        let counts = self.counts.entry(counter.clone()).or_default();
+        if is_excused {
+            counts.unknown += i64::from(reply.starts_with(b"-ERR backend"));
+            return false;
+        }
+        let text = reply.strip_prefix(b":").and_then(|rest| std::str::from_utf8(rest).ok());
+        let Some(value) = text.and_then(|text| text.trim_end().parse::<i64>().ok()) else { return false };
+        let next = counts.acknowledged + 1;
+        let is_possible = value > counts.last && (next..=next + counts.unknown).contains(&value);
+        if is_possible {
+            (counts.acknowledged, counts.last) = (next, value);
+        }
+        is_possible
     }
 }
 

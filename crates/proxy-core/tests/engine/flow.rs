@@ -53,6 +53,11 @@ impl World {
             }
             self.pass(TURN_US);
         }
+        self.stands_still();
+    }
+
+    /// Says who waits for what, and fails.
+    pub(crate) fn stands_still(&self) -> ! {
         for client in self.clients.iter().filter(|client| !client.closed && !client.has_everything()) {
             let (sent, all) = (client.sent, client.outgoing.len());
             let (replies, due) = (client.replies, client.expected.len());

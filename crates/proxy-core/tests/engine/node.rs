@@ -3,7 +3,9 @@
 //! A key that begins with `v:` need not be stored: its value is made of the key, the database and a length that
 //! the key tells, so that a reply shows whose it is.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use resp::{Protocol, RequestLimits, RequestParser, RequestStep, encode};
 
@@ -30,10 +32,14 @@ pub(crate) fn pattern(db: u32, key: &[u8], len: usize) -> Vec<u8> {
     bytes
 }
 
-/// What one node holds.
+/// Keys and values, by database.
+pub(crate) type Store = Rc<RefCell<BTreeMap<(u32, Vec<u8>), Vec<u8>>>>;
+
+/// One node.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
-    store: BTreeMap<(u32, Vec<u8>), Vec<u8>>,
+    /// What it holds: its own, or one that all nodes share, as though data moved with its slot at once.
+    pub(crate) store: Store,
     /// What DBSIZE answers.
     keys: i64,
     /// What came that should not have come.
@@ -42,6 +48,12 @@ pub(crate) struct Node {
     pub(crate) executed: usize,
     /// It executes what it is sent, and says nothing.
     pub(crate) silent: bool,
+    /// It reads nothing that it is sent, until it goes on and executes all of it.
+    pub(crate) is_stopped: bool,
+    /// Connections that were closed while it was stopped: what lies in them is executed all the same.
+    pub(crate) closed: Vec<Peer>,
+    /// No connection to it can be made.
+    pub(crate) is_dead: bool,
     /// The password that a connection has to give.
     pub(crate) password: Option<Vec<u8>>,
 }
@@ -76,6 +88,9 @@ impl Node {
     /// Bytes came over a connection; appends the replies.
     pub(crate) fn received(&mut self, peer: &mut Peer, bytes: &[u8], out: &mut Vec<u8>) {
         peer.unread.extend_from_slice(bytes);
+        if self.is_stopped {
+            return;
+        }
         let mut position = 0;
         loop {
             let rest = &peer.unread[position..];
@@ -140,17 +155,18 @@ impl Node {
                     let key = String::from_utf8_lossy(key);
                     self.complaints.push(format!("SET {key} came with other bytes than were sent"));
                 }
-                self.store.insert((peer.db, key.to_vec()), value.to_vec());
+                self.store.borrow_mut().insert((peer.db, key.to_vec()), value.to_vec());
                 encode::simple(out, "OK");
             }
             ("INCR", [_, key]) => {
-                let held = self.store.entry((peer.db, key.to_vec())).or_insert_with(|| b"0".to_vec());
+                let mut store = self.store.borrow_mut();
+                let held = store.entry((peer.db, key.to_vec())).or_insert_with(|| b"0".to_vec());
                 let next = std::str::from_utf8(held).unwrap().parse::<i64>().unwrap() + 1;
                 *held = next.to_string().into_bytes();
                 encode::integer(out, next);
             }
             ("DEL", [_, key]) => {
-                let had = self.store.remove(&(peer.db, key.to_vec())).is_some();
+                let had = self.store.borrow_mut().remove(&(peer.db, key.to_vec())).is_some();
                 encode::integer(out, i64::from(had));
             }
             // From another proxy.
@@ -159,6 +175,14 @@ impl Node {
                 self.command(peer, &name, &args[2..], out);
             }
             ("DBSIZE", [_]) => encode::integer(out, self.keys),
+            ("KEYS", [_, _]) => {
+                encode::array(out, 1);
+                encode::bulk(out, self.keys.to_string().as_bytes());
+            }
+            ("SCRIPT", [_, _, _]) => {
+                encode::array(out, 1);
+                encode::integer(out, 1);
+            }
             ("SCAN", [_, cursor, ..]) => {
                 // Two steps: 0 leads to 7, 7 to the end.
                 let next: &[u8] = if *cursor == b"0" { b"7" } else { b"0" };
@@ -175,7 +199,7 @@ impl Node {
     }
 
     fn value(&self, peer: &Peer, key: &[u8], out: &mut Vec<u8>) {
-        match self.store.get(&(peer.db, key.to_vec())) {
+        match self.store.borrow().get(&(peer.db, key.to_vec())) {
             _ if key.starts_with(b"v:") => encode::bulk(out, &made_value(peer.db, key)),
             Some(value) => encode::bulk(out, value),
             None => encode::null(out, peer.protocol),

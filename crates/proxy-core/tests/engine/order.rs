@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use crate::client::Allowed;
 use crate::plan::{Kind, Plan, Step, plan, prepare, take};
 use crate::views::BOTH;
+use crate::wild::wild;
 use crate::world::World;
 
 fn play(plan: &Plan, allowed: Allowed) -> World {
@@ -27,12 +28,21 @@ fn play(plan: &Plan, allowed: Allowed) -> World {
     world
 }
 
+/// Few plans in a run of all tests; as many as `PROPTEST_CASES` says where it is set (`make sim CASES=100000`).
+pub(crate) fn config() -> ProptestConfig {
+    const CASES: u32 = 96;
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(CASES),
+    }
+}
+
 fn steps(plan: &Plan, picks: impl Fn(&Step) -> bool) -> usize {
     plan.steps.iter().filter(|step| picks(step)).count()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(config())]
 
     #[test]
     fn nothing_fails(plan in plan(Kind::Calm)) {
@@ -57,5 +67,15 @@ proptest! {
     fn slots_move(plan in plan(Kind::Moving)) {
         let world = play(&plan, Allowed { moves: true, ..Allowed::default() });
         prop_assert!(world.clients.iter().all(|client| !client.closed), "a new view closes no session");
+    }
+
+    #[test]
+    fn everything_at_once(plan in wild(4)) {
+        plan.play();
+    }
+
+    #[test]
+    fn slots_move_all_the_time(plan in wild(1)) {
+        plan.play();
     }
 }

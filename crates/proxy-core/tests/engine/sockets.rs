@@ -58,6 +58,9 @@ impl World {
     /// A connection attempt ends well, where one is under way.
     pub(crate) fn connects(&mut self, link: usize) {
         let Some(Some(open)) = self.links.get_mut(link) else { return };
+        if !open.connected && self.nodes[&open.address].is_dead {
+            return self.engine.backend_failed(open.id, "it cannot be reached");
+        }
         if !open.connected {
             open.connected = true;
             open.peer = Some(self.nodes[&open.address].welcome());

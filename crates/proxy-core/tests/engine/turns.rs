@@ -1,11 +1,13 @@
 //! The end of a turn, as the epoll driver does it: what is marked is written, and what is asked for is done.
 
+use std::collections::BTreeMap;
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 
 use proxy_core::engine::buffers::{OutQueue, SLICES_MAX};
-use proxy_core::engine::{Action, BackendId, SessionId};
+use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
 
+use crate::views::PEER;
 use crate::world::{Link, World};
 
 impl World {
@@ -16,6 +18,9 @@ impl World {
             self.next_tick_us = self.now.us + self.engine.tick_us();
         }
         let (mut sessions, mut backends) = (Vec::new(), Vec::new());
+        let held = self.sessions_held();
+        self.held.retain(|session, _| held.contains_key(session));
+        self.held.iter_mut().for_each(|(session, before)| *before = held[session].min(*before));
         self.engine.end_turn(&mut sessions, &mut backends);
         for id in backends {
             self.write_backend(id);
@@ -27,6 +32,7 @@ impl World {
             }
         }
         self.act();
+        self.held = self.sessions_held();
         if self.is_checked {
             self.check();
         }
@@ -36,6 +42,20 @@ impl World {
     pub(crate) fn check(&self) {
         let live = |ask: &&proxy_core::engine::Ask| self.is_live(ask.place.session);
         assert_eq!(self.engine.check(), self.asks.iter().filter(live).count(), "replies that nobody owes");
+    }
+
+    /// What each session holds, by its number.
+    fn sessions_held(&self) -> BTreeMap<u64, usize> {
+        self.engine.session_sketches().map(|session| (session.profile.id, session.held_bytes)).collect()
+    }
+
+    /// No session that held more when memory was found short, which was at the end of this turn, is still here.
+    fn held_the_most(&self, dropped: &DroppedSession) {
+        let now = self.sessions_held();
+        for (session, &before) in &self.held {
+            let held = now.get(session).copied().unwrap_or(0).min(before);
+            assert!(held <= dropped.held_bytes, "{dropped:?} was dropped, but {session} held {held} bytes");
+        }
     }
 
     fn is_live(&self, id: SessionId) -> bool {
@@ -59,6 +79,9 @@ impl World {
         open.cut = !self.engine.backend_output(id).is_empty();
         if open.cut {
             self.engine.backend_blocked(id);
+        }
+        if self.has_other && open.address.to_string() == PEER {
+            return open.under_way.extend_from_slice(&bytes);
         }
         let node = self.nodes.get_mut(&open.address).unwrap();
         node.received(open.peer.as_mut().unwrap(), &bytes, &mut open.replies);
@@ -103,6 +126,7 @@ impl World {
                         address,
                         connected: false,
                         peer: None,
+                        under_way: Vec::new(),
                         replies: Vec::new(),
                         read: 0,
                         unread: false,
@@ -110,8 +134,12 @@ impl World {
                     });
                 }
                 Action::CloseBackend(id) => {
-                    let closed = self.links[id.index()].take();
-                    assert!(closed.is_some_and(|link| link.id == id), "a closed connection is closed again");
+                    let closed = self.links[id.index()].take().filter(|link| link.id == id);
+                    let Some(link) = closed else { panic!("a closed connection is closed again") };
+                    let node = self.nodes.get_mut(&link.address).unwrap();
+                    if node.is_stopped && !node.is_dead {
+                        node.closed.extend(link.peer);
+                    }
                 }
                 Action::CloseSession(id) => {
                     // The client may have broken the connection after the engine decided.
@@ -131,7 +159,10 @@ impl World {
                         open.unread = false;
                     }
                 }
-                Action::Dropped(dropped) => self.dropped.push(*dropped),
+                Action::Dropped(dropped) => {
+                    self.held_the_most(&dropped);
+                    self.dropped.push(*dropped);
+                }
                 Action::Control(ask) => self.asks.push(*ask),
                 Action::Slow(_) => {}
             }

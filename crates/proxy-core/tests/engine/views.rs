@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{SetCluster, Slot};
+use model::{SetCluster, Slot, SlotRanges};
 use proxy_core::cluster_replies::ClusterReplies;
 use proxy_core::route::{RouteTable, WorkerView};
 use proxy_core::settings::Settings;
@@ -53,13 +53,27 @@ pub(crate) fn slot(tag: &str) -> usize {
 }
 
 pub(crate) fn worker_view(members: &str, epoch: u64, settings: &Settings) -> Arc<WorkerView> {
+    held_view(members, epoch, settings, 0)
+}
+
+/// As [`worker_view`], but slots that nobody owns are held for an owner until then.
+pub(crate) fn held_view(
+    members: &str,
+    epoch: u64,
+    settings: &Settings,
+    hold_until_us: u64,
+) -> Arc<WorkerView> {
     let text = format!("v2 {epoch} NOFLAGS db {members}");
     let args: Vec<&[u8]> = text.split_whitespace().map(str::as_bytes).collect();
     let view = SetCluster::parse(&args).unwrap().view;
+    let mut routes = RouteTable::new(&view, None);
+    if hold_until_us > 0 {
+        routes.hold(&SlotRanges::all());
+    }
     let me = settings.announce_address.clone();
     Arc::new(WorkerView {
-        routes: RouteTable::new(&view, None),
+        routes,
         replies: Arc::new(ClusterReplies::new(&view, None, &me, settings)),
-        hold_until_us: 0,
+        hold_until_us,
     })
 }

@@ -21,8 +21,8 @@ use proxy_core::settings::Settings;
 use proxy_core::stats::WorkerStats;
 
 use crate::client::{Allowed, Client};
-use crate::node::{Node, Peer};
-use crate::views::{NODES, PEER, THIRD, worker_view};
+use crate::node::{Node, Peer, Store};
+use crate::views::{NODES, PEER, THIRD, held_view, worker_view};
 
 /// Some time of the year 2026, Unix time in µs.
 const UNIX_US: u64 = 1_795_000_000_000_000;
@@ -33,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) address: Address,
     pub(crate) connected: bool,
     pub(crate) peer: Option<Peer>,
+    /// What was written to another proxy that is played too, and has not come there.
+    pub(crate) under_way: Vec<u8>,
     /// Replies that the proxy has not read.
     pub(crate) replies: Vec<u8>,
     pub(crate) read: usize,
@@ -54,6 +56,8 @@ pub(crate) struct World {
     pub(crate) is_checked: bool,
     /// Sessions that were closed because memory was short.
     pub(crate) dropped: Vec<DroppedSession>,
+    /// What each session, by its number, held at the end of the turn before, or less.
+    pub(crate) held: BTreeMap<u64, usize>,
     pub(crate) memory: MemoryBudget,
     pub(crate) allowed: Allowed,
     /// Bytes that a node's socket takes at one write.
@@ -67,6 +71,8 @@ pub(crate) struct World {
     pub(crate) until_us: Arc<AtomicU64>,
     /// The process is stopped for so long between deciding what to write to clients and each such write.
     pub(crate) stopped_us: u64,
+    /// The other proxy is played too: what is written to it goes there.
+    pub(crate) has_other: bool,
     /// What was written to clients: to whom, how much, and whether the first node's time was over then.
     pub(crate) deliveries: Vec<(usize, usize, bool)>,
     epoch: u64,
@@ -111,6 +117,7 @@ impl World {
             asks: Vec::new(),
             is_checked: true,
             dropped: Vec::new(),
+            held: BTreeMap::new(),
             memory,
             allowed: Allowed::default(),
             node_window: usize::MAX,
@@ -120,6 +127,7 @@ impl World {
             view,
             until_us: Arc::new(AtomicU64::new(u64::MAX)),
             stopped_us: 0,
+            has_other: false,
             deliveries: Vec::new(),
             epoch: 1,
             chunk,
@@ -152,13 +160,26 @@ impl World {
         self.share();
     }
 
+    /// The proxy is given a view in which slots without an owner wait for one for so long.
+    pub(crate) fn update_holding(&mut self, view: &str, us: u64) {
+        self.epoch += 1;
+        self.view = Some(held_view(view, self.epoch, &self.settings, self.now.us + us));
+        self.share();
+    }
+
+    /// All nodes hold the same from now on, as though a key moved with its slot at once.
+    pub(crate) fn share_store(&mut self, store: &Store) {
+        self.nodes.values_mut().for_each(|node| node.store = store.clone());
+    }
+
     /// From now on connections to nodes begin with this password.
     pub(crate) fn use_backend_password(&mut self, password: &[u8]) {
         self.backend_password = Some(password.to_vec());
         self.share();
     }
 
-    fn share(&mut self) {
+    /// Has the engine take over the present settings and view.
+    pub(crate) fn share(&mut self) {
         let mut shared = shared(&self.settings, self.view.clone(), self.backend_password.as_deref());
         shared.fences = WriteFences::new(vec![(NODES[0].parse().unwrap(), self.until_us.clone())]);
         self.engine.update(shared);

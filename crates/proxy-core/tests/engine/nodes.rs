@@ -1,0 +1,90 @@
+//! What happens to nodes and to the proxy as a whole: they die, stop, go on; and in the end everything is well again.
+
+use model::Address;
+
+use crate::views::BOTH;
+use crate::world::World;
+
+impl World {
+    /// A node dies: its connections break, what lies in them is lost, and no new one can be made.
+    pub(crate) fn dies(&mut self, address: &Address) {
+        let node = self.nodes.get_mut(address).unwrap();
+        node.is_dead = true;
+        node.closed.clear();
+        for link in self.links() {
+            if self.links[link].as_ref().is_some_and(|open| open.address == *address && open.connected) {
+                self.fails(link);
+            }
+        }
+    }
+
+    /// A node that was stopped goes on: it executes what lies in its sockets, also in those that the proxy has closed.
+    pub(crate) fn goes_on(&mut self, address: &Address, closed_first: bool) {
+        let node = self.nodes.get_mut(address).unwrap();
+        if !std::mem::take(&mut node.is_stopped) {
+            return;
+        }
+        let closed = std::mem::take(&mut node.closed);
+        let execute = |closed: Vec<_>, node: &mut crate::node::Node| {
+            closed.into_iter().for_each(|mut peer| node.received(&mut peer, &[], &mut Vec::new()));
+        };
+        let (before, after) = if closed_first { (closed, Vec::new()) } else { (Vec::new(), closed) };
+        execute(before, node);
+        for link in self.links.iter_mut().flatten().filter(|link| link.address == *address) {
+            if let Some(peer) = &mut link.peer {
+                node.received(peer, &[], &mut link.replies);
+            }
+        }
+        execute(after, node);
+    }
+
+    /// The control thread answers what it was asked.
+    pub(crate) fn answer_asks(&mut self) {
+        for ask in std::mem::take(&mut self.asks) {
+            self.engine.control_replied(ask.place, b"+ANSWERED\r\n");
+        }
+    }
+
+    /// Nodes live and answer, slots have owners, nothing is held back.
+    pub(crate) fn heal(&mut self) {
+        let addresses: Vec<Address> = self.nodes.keys().cloned().collect();
+        for address in addresses {
+            self.nodes.get_mut(&address).unwrap().is_dead = false;
+            self.goes_on(&address, true);
+        }
+        self.engine.pause(None);
+        self.limit(u64::MAX);
+        self.update(Some(BOTH));
+    }
+
+    /// Lets everything move until every client has all its replies or is closed. It takes no longer than limits in time
+    /// allow.
+    pub(crate) fn come_to_rest(&mut self) {
+        const TURNS_MAX: usize = 4_000;
+        const TURN_US: u64 = 2_000;
+        for _ in 0..TURNS_MAX {
+            self.end_turn();
+            self.answer_asks();
+            self.flow();
+            if self.clients.iter().all(|client| client.closed || client.has_everything()) {
+                return self.check_nodes();
+            }
+            self.pass(TURN_US);
+        }
+        self.stands_still();
+    }
+
+    /// All clients leave: nothing is held for them any more.
+    pub(crate) fn say_goodbye(&mut self) {
+        const LEFT_BYTES_MAX: usize = 64 * 1024;
+        (0..self.clients.len()).for_each(|client| self.client_breaks(client));
+        for _ in 0..4 {
+            self.flow_nodes();
+            self.pass(2_000);
+        }
+        self.check();
+        assert_eq!(self.engine.session_count(), 0);
+        let left: usize = self.engine.session_sketches().map(|session| session.held_bytes).sum();
+        assert!(left <= LEFT_BYTES_MAX, "{left} bytes are held for nobody");
+    }
+}

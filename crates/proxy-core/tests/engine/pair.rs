@@ -1,0 +1,204 @@
+//! Two proxies that forward to each other, each the other's client, while slots move between them and each hears of it
+//! at a time of its own. Nothing fails: each increment is executed once, in the order of its session.
+
+use std::collections::BTreeMap;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proxy_core::engine::{BackendId, Policy};
+
+use crate::client::Allowed;
+use crate::node::Store;
+use crate::views::{NODES, Owner, PEER, tag};
+use crate::world::World;
+
+const RANGES: [&str; 3] = ["0-5000", "5001-10000", "10001-15000"];
+
+/// One thing that happens at one of the two proxies.
+#[derive(Debug, Clone)]
+enum Step {
+    ClientSends(Index, usize),
+    NodeSends(Index, usize),
+    Connects(Index),
+    Turn(u64),
+    /// It hears that these of the three ranges of slots are its own, and the others are not.
+    View([bool; 3]),
+    /// What it has written to the other comes there.
+    Forwards,
+}
+
+#[derive(Debug, Clone)]
+struct Plan {
+    policy: Policy,
+    /// For each client: at which proxy, and for each of its increments in which range.
+    clients: Vec<(bool, Vec<usize>)>,
+    steps: Vec<(bool, Step)>,
+}
+
+fn plan() -> impl Strategy<Value = Plan> {
+    let bytes = || prop_oneof![1usize..60, 60usize..5_000];
+    let step = prop_oneof![
+        8 => (any::<Index>(), bytes()).prop_map(|(client, bytes)| Step::ClientSends(client, bytes)),
+        8 => (any::<Index>(), bytes()).prop_map(|(link, bytes)| Step::NodeSends(link, bytes)),
+        4 => any::<Index>().prop_map(Step::Connects),
+        8 => (0u64..500).prop_map(Step::Turn),
+        2 => any::<[bool; 3]>().prop_map(Step::View),
+        8 => Just(Step::Forwards),
+    ];
+    let clients = vec((any::<bool>(), vec(0usize..3, 1..20)), 1..5);
+    let outstanding = prop_oneof![Just(2u32), Just(16_384)];
+    (outstanding, clients, vec((any::<bool>(), step), 0..200)).prop_map(
+        |(outstanding_max, clients, steps)| Plan {
+            policy: Policy { outstanding_max, ..Policy::default() },
+            clients,
+            steps,
+        },
+    )
+}
+
+/// The two proxies, and which client of the one is which connection of the other.
+struct Pair {
+    worlds: [World; 2],
+    wires: [BTreeMap<BackendId, usize>; 2],
+}
+
+fn view_of(me: usize, mine: [bool; 3]) -> String {
+    let ranges = |whose: bool| -> Vec<&str> {
+        RANGES.iter().zip(mine).filter(|(_, is_mine)| *is_mine == whose).map(|(range, _)| *range).collect()
+    };
+    let member = |address: &str, ranges: Vec<&str>| match ranges.is_empty() {
+        true => String::new(),
+        false => format!("{address} {} {}", ranges.len(), ranges.join(" ")),
+    };
+    let peer = member(PEER, ranges(false));
+    let peer = if peer.is_empty() { peer } else { format!("PEER {peer}") };
+    format!("{} {peer}", member(NODES[me], ranges(true)))
+}
+
+impl Pair {
+    fn new(policy: Policy) -> Pair {
+        let store = Store::default();
+        let world = |me: usize| {
+            let mine = [me == 0, me == 1, me == 0];
+            let mut world = World::with_settings(Some(&view_of(me, mine)), policy, |settings| {
+                settings.active_redirection = true;
+                // What goes there and back over one connection would wait for itself until it times out.
+                settings.max_redirections = 1;
+            });
+            world.has_other = true;
+            world.allowed = Allowed { moves: true, ..Allowed::default() };
+            world.share_store(&store);
+            world
+        };
+        Pair { worlds: [world(0), world(1)], wires: Default::default() }
+    }
+
+    /// What one proxy has written to the other comes there, and what the other has answered comes back.
+    fn forward(&mut self, me: usize) {
+        let [first, second] = &mut self.worlds;
+        let (here, there) = if me == 0 { (first, second) } else { (second, first) };
+        let wires = &mut self.wires[me];
+        let mut open = Vec::new();
+        for link in here.links.iter_mut().flatten().filter(|link| link.address.to_string() == PEER) {
+            open.push(link.id);
+            if !link.connected {
+                continue;
+            }
+            let client = *wires.entry(link.id).or_insert_with(|| {
+                let client = there.accept();
+                there.clients[client].log = Some(Vec::new());
+                client
+            });
+            let client = &mut there.clients[client];
+            assert!(!client.closed, "a proxy closed the connection of another");
+            client.outgoing.append(&mut link.under_way);
+            link.replies.append(client.log.as_mut().unwrap());
+        }
+        let gone: Vec<BackendId> = wires.keys().filter(|id| !open.contains(id)).copied().collect();
+        for id in gone {
+            there.client_breaks(wires.remove(&id).unwrap());
+        }
+    }
+
+    fn take(&mut self, me: usize, step: &Step) {
+        let world = &mut self.worlds[me];
+        let links = world.links();
+        let link = |index: &Index| links.get(index.index(links.len().max(1))).copied();
+        match step {
+            Step::ClientSends(index, bytes) if !world.clients.is_empty() => {
+                world.client_sends(index.index(world.clients.len()), *bytes);
+            }
+            Step::ClientSends(..) => {}
+            Step::NodeSends(index, bytes) => {
+                if let Some(link) = link(index) {
+                    world.node_sends(link, *bytes);
+                }
+            }
+            Step::Connects(index) => {
+                if let Some(link) = link(index) {
+                    world.connects(link);
+                }
+            }
+            Step::Turn(us) => {
+                world.end_turn();
+                world.pass(*us);
+            }
+            Step::View(mine) => world.update(Some(&view_of(me, *mine))),
+            Step::Forwards => self.forward(me),
+        }
+        self.worlds[me].check();
+    }
+
+    /// Everything moves until all is answered, well before any limit in time.
+    fn come_to_rest(&mut self) {
+        const TURNS_MAX: usize = 400;
+        for (me, mine) in [[true, false, true], [false, true, false]].into_iter().enumerate() {
+            self.worlds[me].update(Some(&view_of(me, mine)));
+        }
+        for _ in 0..TURNS_MAX {
+            for me in 0..2 {
+                self.worlds[me].flow();
+                self.forward(me);
+                self.worlds[me].pass(1_000);
+            }
+            let clients = || self.worlds.iter().flat_map(|world| &world.clients);
+            if clients().all(|client| client.log.is_some() || client.has_everything()) {
+                return;
+            }
+        }
+        self.worlds.iter().for_each(World::check_nodes);
+        self.worlds[0].stands_still();
+    }
+}
+
+proptest! {
+    #![proptest_config(crate::order::config())]
+
+    #[test]
+    fn two_proxies_forward_to_each_other(plan in plan()) {
+        let mut pair = Pair::new(plan.policy);
+        for (number, (at, ranges)) in plan.clients.iter().enumerate() {
+            let world = &mut pair.worlds[usize::from(*at)];
+            let client = world.accept();
+            for range in ranges {
+                let owner = [Owner::First, Owner::Second, Owner::Other][*range];
+                world.clients[client].count(&tag(owner, number));
+            }
+        }
+        for (at, step) in &plan.steps {
+            pair.take(usize::from(*at), step);
+        }
+        pair.come_to_rest();
+        for world in &pair.worlds {
+            let store = world.nodes.values().next().unwrap().store.borrow();
+            for client in world.clients.iter().filter(|client| client.log.is_none()) {
+                prop_assert!(!client.closed, "nobody gave a reason to be closed");
+                for (counter, counts) in &client.counts {
+                    let value = store.get(counter).map_or("0".into(), |value| String::from_utf8_lossy(value));
+                    prop_assert_eq!(value, counts.acknowledged.to_string());
+                }
+            }
+        }
+    }
+}

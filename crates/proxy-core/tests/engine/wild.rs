@@ -1,0 +1,393 @@
+//! Random runs with everything in them: every limit is small enough to be met, nodes die, stop and are slow, clients do
+//! not read, slots move, and memory is short.
+
+use model::Address;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proxy_core::engine::{Pause, Policy};
+
+use crate::client::{Allowed, Client, Due};
+use crate::views::{BOTH, FIRST_ONLY, NODES, ONE, Owner, PEER, SWAPPED, THIRD, THREE, tag};
+use crate::world::World;
+
+/// No time is limited.
+pub(crate) const NEVER: u64 = u64::MAX;
+/// Slots that nobody owns; what the second node and the other proxy have in [`BOTH`].
+const LOST: &str = "127.0.0.1:7001 1 0-5000";
+
+/// One request.
+#[derive(Debug, Clone)]
+enum Ask {
+    Get {
+        tag: usize,
+        len: usize,
+    },
+    Set {
+        tag: usize,
+        len: usize,
+    },
+    Mget {
+        tag: usize,
+        lens: Vec<usize>,
+    },
+    Count {
+        tag: usize,
+    },
+    Select(u32),
+    Hello(&'static [u8]),
+    Echo,
+    /// To all nodes, the replies gathered; and how the reply begins.
+    Everywhere(&'static [&'static [u8]], &'static [u8]),
+    /// Answered by the control thread.
+    Controlled(&'static [&'static [u8]]),
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone)]
+enum Step {
+    ClientSends(Index, usize),
+    ClientSendsAll(Index),
+    ClientTakes(Index, usize),
+    ClientEnds(Index),
+    ClientBreaks(Index),
+    ClientIsKilled(Index),
+    NodeSends(Index, usize),
+    NodeSendsAll,
+    Connects(Index),
+    NodeTakes(Index),
+    NodeWindow(usize),
+    Fails(Index),
+    Dies(Index),
+    Lives(Index),
+    Stops(Index),
+    GoesOn(Index, bool),
+    Turn(u64),
+    View(Index),
+    NoView,
+    Holds(Index, u64),
+    Connections(u16),
+    Pauses(u64, bool),
+    Limit(u64),
+    Control,
+}
+
+/// A whole run.
+#[derive(Debug, Clone)]
+pub(crate) struct Wild {
+    policy: Policy,
+    memory_max_bytes: u64,
+    session_timeout_ms: u64,
+    active_redirection: bool,
+    asks: Vec<Vec<Ask>>,
+    /// Clients that take bytes only when a step says so.
+    slow_clients: bool,
+    steps: Vec<Step>,
+}
+
+fn len() -> impl Strategy<Value = usize> {
+    prop_oneof![
+        12 => 0usize..40,
+        3 => 1_000usize..20_000,
+        2 => 30_000usize..70_000,
+        1 => 250_000usize..400_000,
+    ]
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    const EVERYWHERE: [(&[&[u8]], &[u8]); 4] = [
+        (&[b"DBSIZE"], b":"),
+        (&[b"KEYS", b"*"], b"*"),
+        (&[b"SCAN", b"0"], b"*2\r\n"),
+        (&[b"SCRIPT", b"EXISTS", b"0123456789012345678901234567890123456789"], b"*1\r\n"),
+    ];
+    const CONTROLLED: [&[&[u8]]; 2] = [&[b"WAIT", b"1", b"10"], &[b"CLIENT", b"LIST"]];
+    let tags = 0usize..6;
+    prop_oneof![
+        6 => (tags.clone(), len()).prop_map(|(tag, len)| Ask::Get { tag, len }),
+        4 => (tags.clone(), len()).prop_map(|(tag, len)| Ask::Set { tag, len }),
+        1 => (tags.clone(), vec(0usize..50, 1..5)).prop_map(|(tag, lens)| Ask::Mget { tag, lens }),
+        8 => tags.prop_map(|tag| Ask::Count { tag }),
+        1 => (0u32..3).prop_map(Ask::Select),
+        1 => prop_oneof![Just(b"2".as_slice()), Just(b"3".as_slice())].prop_map(Ask::Hello),
+        1 => Just(Ask::Echo),
+        2 => proptest::sample::select(EVERYWHERE.to_vec())
+            .prop_map(|(words, begins)| Ask::Everywhere(words, begins)),
+        1 => proptest::sample::select(CONTROLLED.to_vec()).prop_map(Ask::Controlled),
+    ]
+}
+
+fn traffic() -> impl Strategy<Value = Step> {
+    let bytes = || prop_oneof![3 => 1usize..60, 2 => 60usize..5_000, 2 => 5_000usize..300_000];
+    let index = any::<Index>;
+    prop_oneof![
+        10 => (index(), bytes()).prop_map(|(client, bytes)| Step::ClientSends(client, bytes)),
+        2 => index().prop_map(Step::ClientSendsAll),
+        6 => (index(), bytes()).prop_map(|(link, bytes)| Step::NodeSends(link, bytes)),
+        3 => Just(Step::NodeSendsAll),
+        4 => index().prop_map(Step::Connects),
+        2 => index().prop_map(Step::NodeTakes),
+        4 => (index(), bytes()).prop_map(|(client, bytes)| Step::ClientTakes(client, bytes)),
+        1 => bytes().prop_map(Step::NodeWindow),
+        10 => (0u64..200).prop_map(Step::Turn),
+        2 => (1_000u64..60_000).prop_map(Step::Turn),
+        1 => Just(Step::Control),
+    ]
+}
+
+fn trouble() -> impl Strategy<Value = Step> {
+    let index = any::<Index>;
+    prop_oneof![
+        2 => index().prop_map(Step::Fails),
+        1 => index().prop_map(Step::Dies),
+        2 => index().prop_map(Step::Lives),
+        2 => index().prop_map(Step::Stops),
+        3 => (index(), any::<bool>()).prop_map(|(node, closed_first)| Step::GoesOn(node, closed_first)),
+        1 => index().prop_map(Step::ClientBreaks),
+        1 => index().prop_map(Step::ClientEnds),
+        1 => index().prop_map(Step::ClientIsKilled),
+        8 => index().prop_map(Step::View),
+        1 => Just(Step::NoView),
+        1 => (index(), 1_000u64..200_000).prop_map(|(view, us)| Step::Holds(view, us)),
+        1 => (1u16..4).prop_map(Step::Connections),
+        2 => (1_000u64..100_000, any::<bool>()).prop_map(|(us, writes)| Step::Pauses(us, writes)),
+        1 => prop_oneof![1 => 0u64..100_000, 2 => Just(NEVER)].prop_map(Step::Limit),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    (
+        prop_oneof![Just(2u32), Just(5), Just(16_384)],
+        prop_oneof![Just(300usize), Just(16 * 1024 * 1024)],
+        1u32..4,
+        prop_oneof![Just(100_000u64), Just(3_000_000)],
+    )
+        .prop_map(|(outstanding_max, backend_output_bytes, connections_per_node, backend_timeout_us)| {
+            Policy {
+                outstanding_max,
+                backend_output_bytes,
+                connections_per_node,
+                backend_timeout_us,
+                ..Policy::default()
+            }
+        })
+}
+
+/// Runs in which trouble is as likely as `trouble` says, of ten.
+pub(crate) fn wild(rate: u32) -> impl Strategy<Value = Wild> {
+    let step = prop_oneof![10 => traffic(), rate => trouble()];
+    let memory = prop_oneof![Just(300_000u64), Just(1_000_000), Just(1 << 30)];
+    let timeout = prop_oneof![3 => Just(0u64), 1 => Just(200)];
+    let asks = vec(vec(ask(), 1..20), 1..6);
+    (policy(), memory, timeout, any::<bool>(), asks, any::<bool>(), vec(step, 0..200)).prop_map(
+        |(policy, memory_max_bytes, session_timeout_ms, active_redirection, asks, slow_clients, steps)| {
+            Wild {
+                policy,
+                memory_max_bytes,
+                session_timeout_ms,
+                active_redirection,
+                asks,
+                slow_clients,
+                steps,
+            }
+        },
+    )
+}
+
+fn tag_of(number: usize) -> String {
+    tag([Owner::First, Owner::Second, Owner::Other][number % 3], number / 3)
+}
+
+fn prepare(client: &mut Client, asks: &[Ask]) {
+    for ask in asks {
+        match ask {
+            Ask::Get { tag, len } => client.get(*len, &tag_of(*tag)),
+            Ask::Set { tag, len } => client.set(*len, &tag_of(*tag)),
+            Ask::Mget { tag, lens } => client.mget(lens, &tag_of(*tag)),
+            Ask::Count { tag } => client.count(&tag_of(*tag)),
+            Ask::Select(db) => client.select(*db),
+            Ask::Hello(version) => {
+                let begins: &[u8] = if *version == b"2" { b"*" } else { b"%" };
+                client.demand(&[b"HELLO", version], Due::Begins(begins), false);
+            }
+            Ask::Echo => client.echo(),
+            Ask::Everywhere(words, begins) => client.demand(words, Due::Begins(begins), true),
+            Ask::Controlled(words) => client.ask(words, b"+ANSWERED\r\n".to_vec(), false),
+        }
+    }
+}
+
+impl Wild {
+    fn has(&self, picks: impl Fn(&Step) -> bool) -> bool {
+        self.steps.iter().any(picks)
+    }
+
+    /// What may come in the place of a reply.
+    fn allowed(&self) -> Allowed {
+        let is_failure = |step: &Step| matches!(step, Step::Fails(_) | Step::Dies(_) | Step::Stops(_));
+        let is_unowned = |step: &Step| matches!(step, Step::NoView | Step::Holds(..));
+        Allowed {
+            failures: self.has(is_failure) || self.policy.backend_timeout_us < 3_000_000,
+            moves: !self.active_redirection || self.has(|step| matches!(step, Step::View(_))),
+            unowned: self.has(is_unowned),
+            fences: self.has(|step| matches!(step, Step::Limit(us) if *us != NEVER)),
+            little_memory: self.memory_max_bytes < 1_000_000,
+        }
+    }
+
+    /// Plays the run to its end and asserts what must hold.
+    pub(crate) fn play(&self) {
+        let mut world = World::with_settings(Some(BOTH), self.policy, |settings| {
+            settings.memory_max_bytes = self.memory_max_bytes;
+            settings.session_timeout_ms = self.session_timeout_ms;
+            settings.active_redirection = self.active_redirection;
+        });
+        world.allowed = self.allowed();
+        world.share_store(&crate::node::Store::default());
+        for asks in &self.asks {
+            let client = world.accept();
+            prepare(&mut world.clients[client], asks);
+            if self.slow_clients {
+                world.clients[client].window = 0;
+            }
+        }
+        for step in &self.steps {
+            take(&mut world, step);
+            world.engine.check();
+        }
+        world.heal();
+        world.come_to_rest();
+        self.judge(&world);
+        world.say_goodbye();
+    }
+
+    /// Each client that is gone is so for a reason, and no acknowledged increment is lost.
+    fn judge(&self, world: &World) {
+        for client in &world.clients {
+            let is_dropped = world.dropped.iter().any(|dropped| dropped.profile.id == client.name as u64 + 1);
+            let allowed = world.allowed;
+            let is_excused = client.is_broken
+                || is_dropped
+                || allowed.failures // in the middle of a reply
+                || allowed.fences
+                || allowed.little_memory
+                || self.session_timeout_ms > 0;
+            if client.closed && !is_excused {
+                assert!(client.ended, "client {} was closed for no reason", client.name);
+                let asked = client.expected.iter().filter(|expected| expected.end <= client.sent).count();
+                assert_eq!(client.replies, asked, "client {} ended, and was not answered all", client.name);
+            }
+            assert!(client.closed || client.partial.is_empty(), "half of a reply is followed by nothing");
+            let store = world.nodes.values().next().unwrap().store.borrow();
+            for (counter, counts) in &client.counts {
+                let value = store
+                    .get(counter)
+                    .map_or(0, |value| std::str::from_utf8(value).unwrap().parse().unwrap());
+                let most = if client.closed {
+                    client.increments(counter) // nobody told it of the last
+                } else {
+                    counts.acknowledged + counts.unknown
+                };
+                assert!(
+                    (counts.acknowledged.max(counts.last)..=most).contains(&value),
+                    "client {}: {counter:?} is {value}: {counts:?}, at most {most}",
+                    client.name
+                );
+            }
+        }
+    }
+}
+
+fn address_of(index: &Index) -> Address {
+    [NODES[0], NODES[1], THIRD, PEER][index.index(4)].parse().unwrap()
+}
+
+fn view_of(index: &Index) -> &'static str {
+    const VIEWS: [&str; 6] = [BOTH, SWAPPED, FIRST_ONLY, THREE, ONE, BOTH];
+    VIEWS[index.index(VIEWS.len())]
+}
+
+/// Carries out one step of a run.
+fn take(world: &mut World, step: &Step) {
+    let client = |world: &World, index: &Index| index.index(world.clients.len());
+    match step {
+        Step::ClientSends(index, bytes) => {
+            world.client_sends(client(world, index), *bytes);
+        }
+        Step::ClientSendsAll(index) => {
+            let client = client(world, index);
+            while world.client_sends(client, usize::MAX) > 0 {}
+        }
+        Step::ClientTakes(index, bytes) => world.client_takes(client(world, index), *bytes),
+        Step::ClientEnds(index) => world.client_ends(client(world, index)),
+        Step::ClientBreaks(index) => {
+            let broken = client(world, index);
+            world.clients[broken].is_broken = true;
+            world.client_breaks(broken);
+            // Another client takes the place, while replies to the first are still on their way.
+            let next = world.accept();
+            let asks = [Ask::Get { tag: 0, len: 7 }, Ask::Count { tag: 1 }, Ask::Get { tag: 1, len: 40_000 }];
+            prepare(&mut world.clients[next], &asks);
+        }
+        Step::ClientIsKilled(index) => {
+            let clients = world.clients.len();
+            let killed = &mut world.clients[index.index(clients)];
+            killed.is_broken = true;
+            let id = killed.name as u64 + 1;
+            world.engine.kill_sessions(None, |profile| profile.id == id);
+        }
+        Step::NodeWindow(bytes) => world.node_window = *bytes,
+        Step::NodeSendsAll => {
+            for link in world.links() {
+                while world.node_sends(link, usize::MAX) > 0 {}
+            }
+        }
+        Step::Turn(us) => {
+            world.end_turn();
+            world.pass(*us);
+        }
+        Step::Control => world.answer_asks(),
+        Step::NodeSends(index, _) | Step::Connects(index) | Step::NodeTakes(index) | Step::Fails(index) => {
+            let links = world.links();
+            let Some(&link) = links.get(index.index(count(links.len()))) else { return };
+            match step {
+                Step::NodeSends(_, bytes) => {
+                    world.node_sends(link, *bytes);
+                }
+                Step::Connects(_) => world.connects(link),
+                Step::NodeTakes(_) => world.node_takes(link),
+                _ => world.fails(link),
+            }
+        }
+        _ => disturb(world, step),
+    }
+}
+
+fn count(items: usize) -> usize {
+    items.max(1)
+}
+
+fn disturb(world: &mut World, step: &Step) {
+    match step {
+        Step::Dies(index) => world.dies(&address_of(index)),
+        Step::Lives(index) => world.nodes.get_mut(&address_of(index)).unwrap().is_dead = false,
+        Step::Stops(index) => world.nodes.get_mut(&address_of(index)).unwrap().is_stopped = true,
+        Step::GoesOn(index, closed_first) => world.goes_on(&address_of(index), *closed_first),
+        Step::View(index) => world.update(Some(view_of(index))),
+        Step::NoView => world.update(None),
+        Step::Holds(index, us) => {
+            let view = [LOST, BOTH, FIRST_ONLY][index.index(3)];
+            world.update_holding(view, *us);
+        }
+        Step::Connections(connections) => {
+            world.settings.backend_conn_num = *connections;
+            world.share();
+        }
+        Step::Pauses(us, writes_only) => {
+            let until_unix_us = world.now.unix_us + us;
+            world.engine.pause(Some(Pause { until_unix_us, writes_only: *writes_only }));
+        }
+        Step::Limit(us) => world.limit(world.now.us.saturating_add(*us)),
+        _ => unreachable!("it is no disturbance: {step:?}"),
+    }
+}
