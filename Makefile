@@ -5,12 +5,14 @@ CARGO ?= cargo
 ARGUMENTS ?=
 # How long each fuzz target runs, in seconds.
 SECONDS_EACH ?= 600
+# How many random plans of each kind `make sim` plays.
+CASES ?= 100000
 # Of `make chaos`: what decides the faults (a new one when empty), and how long they come.
 SEED ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench chaos fuzz clean setup-run
+.PHONY: help up server test lint fmt docs bench chaos sim fuzz clean setup-run
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +53,12 @@ chaos: setup-run ## Break a cluster of real processes for SECONDS, judge what cl
 	@$(CARGO) build --package testkit --bin chaos
 	@UNDERMOON_BIN="$${CARGO_TARGET_DIR:-target}/debug/undermoon" \
 		exec "$${CARGO_TARGET_DIR:-target}/debug/chaos" --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
+
+sim: ## Play CASES random plans of each kind against the engine, checked after each step (SEED=7)
+	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \
+		CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
+		$(CARGO) test --release --package proxy-core --test engine -- order:: --nocapture
 
 fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
 	@fuzz/run $(SECONDS_EACH) $(ARGUMENTS)
