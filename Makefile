@@ -12,7 +12,7 @@ SEED ?=
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench chaos sim fuzz clean setup-run
+.PHONY: help up server test lint fmt docs bench chaos sim planted fuzz clean setup-run
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,10 @@ sim: ## Play CASES random plans of each kind against the engine, checked after e
 	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \
 		CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
-		$(CARGO) test --release --package proxy-core --test engine -- order:: --nocapture
+		$(CARGO) test --release --package proxy-core --test engine -- order:: pair:: --nocapture
+
+planted: ## Plant faults in the engine, and expect its random plans to find each
+	@scripts/planted-faults $(ARGUMENTS)
 
 fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
 	@fuzz/run $(SECONDS_EACH) $(ARGUMENTS)
