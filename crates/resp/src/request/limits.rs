@@ -4,10 +4,8 @@ use super::error::ProtocolError;
 
 /// Redis's `proto-max-bulk-len`.
 const BULK_BYTES_MAX: u32 = 512 * 1024 * 1024;
-/// The most arguments of one request in Redis before 7.0.
-const ARGS_MAX: u32 = 1024 * 1024;
-/// The most that Redis 7.0 takes, which bounds nothing.
-const ARGS_COUNTABLE_MAX: i64 = i32::MAX as i64;
+/// The most arguments of one request in Redis 7: what bounds a request is the memory that it takes.
+const ARGS_MAX: u32 = i32::MAX as u32;
 /// The longest inline request, and the longest header line, in Redis (`PROTO_INLINE_MAX_SIZE`).
 const INLINE_BYTES_MAX: u32 = 64 * 1024;
 /// The most arguments that Redis reads from a client that has not authenticated.
@@ -20,8 +18,8 @@ const UNAUTHENTICATED_BULK_BYTES_MAX: i64 = 16384;
 pub struct RequestLimits {
     /// The longest argument, in bytes.
     pub bulk_bytes_max: u32,
-    /// The most arguments, the command's name included. The default is lower than Redis 7's, which would let
-    /// one request take 16 GiB for the places of its arguments alone.
+    /// The most arguments, the command's name included. Nothing is kept for an argument before it comes, so the
+    /// caller's bound on a request's bytes bounds the memory for their places too.
     pub args_max: u32,
     /// The longest inline request and the longest header line, in bytes before the line's end. A header line
     /// may have 32 bytes even where this is less.
@@ -46,7 +44,7 @@ impl RequestLimits {
     /// Checks the number of arguments, which is positive.
     #[inline]
     pub(super) fn check_args(&self, args: i64) -> Result<(), ProtocolError> {
-        if self.unauthenticated && (UNAUTHENTICATED_ARGS_MAX + 1..=ARGS_COUNTABLE_MAX).contains(&args) {
+        if self.unauthenticated && (UNAUTHENTICATED_ARGS_MAX + 1..=i64::from(ARGS_MAX)).contains(&args) {
             return Err(ProtocolError::UnauthenticatedArrayLength);
         }
         if args > i64::from(self.args_max) {
