@@ -67,6 +67,8 @@ impl Engine {
         if matches!(backend.phase, BackendPhase::Down { .. }) {
             assert!(backend.owed.is_empty() && backend.out.is_empty(), "{id:?} is down and owes something");
         }
+        let is_waited_for = backend.owed.iter().any(|owed| owed.session.is_some());
+        assert!(!backend.is_unreachable() || !is_waited_for, "{id:?} must prove itself and is waited for");
         let reads_slowly = |(_, session): (SessionId, &Session)| session.unread_backend == Some(id);
         assert_eq!(
             backend.left_unread_for.is_some(),

@@ -55,6 +55,7 @@ use self::state::buffers::{BufferPool, OutQueue};
 pub use self::state::fences::WriteFences;
 pub use self::state::ids::BackendId;
 pub use self::state::ids::SessionId;
+pub use self::state::lives::NodeLives;
 use self::state::memory::MemoryShare;
 use self::state::nodes::Nodes;
 pub use self::state::nodes::{CONNECTIONS_MAX, NodeState};

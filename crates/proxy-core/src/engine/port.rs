@@ -7,6 +7,7 @@ use model::Slot;
 use super::state::fences::WriteFences;
 use super::state::ids::BackendId;
 use super::state::ids::SessionId;
+use super::state::lives::NodeLives;
 use crate::command::CommandTable;
 use crate::local;
 use crate::profile::Profile;
@@ -120,6 +121,8 @@ pub struct Shared {
     pub view: Option<Arc<WorkerView>>,
     /// Until when the primaries here take writes.
     pub fences: WriteFences,
+    /// Which nodes are known to live although they do not answer.
+    pub lives: NodeLives,
 }
 
 /// CLIENT PAUSE: commands, or only those that write, wait until a moment.

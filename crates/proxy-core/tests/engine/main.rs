@@ -13,6 +13,7 @@ mod nodes;
 mod order;
 mod pair;
 mod plan;
+mod proof;
 mod replies;
 mod sockets;
 mod streaming;

@@ -54,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) closed: Vec<Peer>,
     /// No connection to it can be made.
     pub(crate) is_dead: bool,
+    /// What it answers to everything, for the moment.
+    pub(crate) refusal: Option<Vec<u8>>,
     /// The password that a connection has to give.
     pub(crate) password: Option<Vec<u8>>,
 }
@@ -119,6 +121,9 @@ impl Node {
 
     fn execute(&mut self, peer: &mut Peer, args: &[&[u8]], out: &mut Vec<u8>) {
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
+        if let Some(refusal) = &self.refusal {
+            return out.extend_from_slice(refusal);
+        }
         match (name.as_str(), args) {
             ("AUTH", [_, password]) => {
                 peer.authenticated = self.password.as_deref() == Some(password);
@@ -138,6 +143,8 @@ impl Node {
                 peer.db = std::str::from_utf8(db).unwrap().parse().unwrap();
                 return encode::simple(out, "OK");
             }
+            // So does a proxy greet a node that has failed.
+            ("PING", [_]) => return encode::simple(out, "PONG"),
             _ => self.executed += 1,
         }
         self.command(peer, &name, args, out);

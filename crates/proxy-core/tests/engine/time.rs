@@ -70,8 +70,8 @@ fn attempts_to_connect_become_rarer() {
     assert!(gaps_ms[0] <= 100, "{gaps_ms:?}");
     assert!(gaps_ms[11] >= 500 && gaps_ms[11] <= 1_050, "{gaps_ms:?}");
     assert!(gaps_ms.windows(3).all(|gaps| gaps[2] + 50 >= gaps[0] || gaps[0] >= 500), "{gaps_ms:?}");
-    world.connects(0);
-    world.end_turn();
+    // It is connected, and has answered a PING.
+    (0..3).for_each(|_| world.flow());
     assert_eq!(world.engine.node_state(&NODES[0].parse().unwrap()), Some(NodeState::Connected));
     world.fails(0);
     let (seen, _) = world.dialogue(b"get a\r\n");
@@ -135,6 +135,27 @@ fn idle_sessions_end_where_a_limit_is_set() {
 }
 
 #[test]
+fn an_upload_that_stops_is_idle() {
+    let mut world =
+        World::with_settings(Some(ONE), Policy::default(), |settings| settings.session_timeout_ms = 5_000);
+    let client = world.accept();
+    world.clients[client].set(1_000_000, "a");
+    world.flow_nodes();
+    let mut sent = 0;
+    while sent < 500_000 {
+        sent += world.client_sends(client, 100_000);
+        world.flow_nodes();
+    }
+    world.clients[client].outgoing.truncate(sent);
+    wait(&mut world, 4_000_000);
+    assert!(!world.clients[client].closed);
+    wait(&mut world, 1_200_000);
+    assert!(world.clients[client].closed);
+    world.flow_nodes();
+    assert_eq!(world.links().len(), 1, "its connection to the node is closed too");
+}
+
+#[test]
 fn a_drain_ends_sessions_when_they_have_been_answered() {
     let mut world = World::new(BOTH, Policy::default());
     let (idle, waiting) = (world.accept(), world.accept());
@@ -185,6 +206,8 @@ fn what_a_refused_connection_still_said_is_forgotten() {
     world.end_turn();
     world.node(NODES[0]).password = Some(b"inner".to_vec());
     wait(&mut world, 200_000);
+    // A connection after a failure proves itself before it is asked.
+    (0..4).for_each(|_| world.flow());
     world.clients[client].log = Some(Vec::new());
     let seen = world.says(client, b"get v:1:{a}\r\n");
     assert!(seen.starts_with("$1\r\n"), "{seen}");

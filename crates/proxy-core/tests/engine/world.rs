@@ -13,7 +13,7 @@ use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{
-    Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, Policy, Shared, WriteFences,
+    Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, Shared, WriteFences,
 };
 use proxy_core::profile::Profile;
 use proxy_core::route::WorkerView;
@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) has_other: bool,
     /// What was written to clients: to whom, how much, and whether the first node's time was over then.
     pub(crate) deliveries: Vec<(usize, usize, bool)>,
+    /// What the control thread sees of nodes that are silent.
+    pub(crate) lives: NodeLives,
     epoch: u64,
     pub(crate) chunk: Chunk,
     pub(crate) chunk_large: Chunk,
@@ -129,11 +131,13 @@ impl World {
             stopped_us: 0,
             has_other: false,
             deliveries: Vec::new(),
+            lives: NodeLives::default(),
             epoch: 1,
             chunk,
             chunk_large,
             next_tick_us: 0,
         };
+        world.share();
         world.act();
         world
     }
@@ -182,6 +186,7 @@ impl World {
     pub(crate) fn share(&mut self) {
         let mut shared = shared(&self.settings, self.view.clone(), self.backend_password.as_deref());
         shared.fences = WriteFences::new(vec![(NODES[0].parse().unwrap(), self.until_us.clone())]);
+        shared.lives = self.lives.clone();
         self.engine.update(shared);
     }
 
@@ -222,5 +227,6 @@ fn shared(settings: &Settings, view: Option<Arc<WorkerView>>, password: Option<&
         server_version: "7.0.15".into(),
         view,
         fences: WriteFences::default(),
+        lives: NodeLives::default(),
     }
 }

@@ -30,6 +30,7 @@ mod machine_memory;
 mod metadata;
 mod metrics;
 mod node_client;
+mod node_life;
 mod node_report;
 mod node_status;
 mod node_watch;
@@ -54,7 +55,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use proxy_core::command::CommandTable;
-use proxy_core::engine::{Shared, WriteFences};
+use proxy_core::engine::{NodeLives, Shared, WriteFences};
 use service::logging::LogControl;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::unbounded_channel;
@@ -105,6 +106,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         server_version: VERSION_UNKNOWN.into(),
         view: None,
         fences: WriteFences::default(),
+        lives: NodeLives::default(),
     };
     let (asks_sender, asks) = unbounded_channel();
     let (inquiries_sender, inquiries) = unbounded_channel();

@@ -98,6 +98,12 @@ impl NodeClient {
         Ok(client)
     }
 
+    /// Whether the node is on this machine: both ends have the same address.
+    pub(super) fn is_near(&self) -> bool {
+        let ends = (self.stream.local_addr(), self.stream.peer_addr());
+        matches!(ends, (Ok(local), Ok(peer)) if local.ip() == peer.ip())
+    }
+
     /// Sends a request and waits for its reply.
     ///
     /// # Errors

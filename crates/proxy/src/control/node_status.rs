@@ -2,6 +2,7 @@
 
 use model::Address;
 
+use super::node_life::NodeProcess;
 use super::state::DesiredRole;
 
 /// A node's replication role, as its INFO tells it.
@@ -44,6 +45,8 @@ pub(crate) struct NodeStatus {
     pub(crate) role: NodeRole,
     /// Names the process: a node that starts anew has another.
     pub(crate) run_id: String,
+    /// The process, by what it says of itself.
+    pub(crate) process: Option<NodeProcess>,
     /// Whether it is another process than the one that was given its role.
     pub(crate) restarted: bool,
     /// Whether it is still loading its data, and so answers hardly anything.
@@ -65,11 +68,14 @@ impl NodeStatus {
         let (mut replica, mut host, mut port, mut link_up) = (false, String::new(), 0, false);
         let (mut syncing, mut down_s) = (false, None);
         let mut replica_offset = None;
+        let (mut pid, mut executable) = (None, String::new());
         for line in info.lines() {
             let Some((field, value)) = line.trim_end().split_once(':') else { continue };
             match field {
                 "redis_version" => status.version = value.to_owned(),
                 "run_id" => status.run_id = value.to_owned(),
+                "process_id" => pid = value.parse().ok(),
+                "executable" => executable = value.to_owned(),
                 "role" => replica = value == "slave",
                 "loading" => status.loading = value == "1",
                 "master_host" => host = value.to_owned(),
@@ -86,6 +92,7 @@ impl NodeStatus {
                 _ => {}
             }
         }
+        status.process = pid.map(|pid| NodeProcess { pid, executable });
         if replica {
             let link = match (link_up, syncing, down_s) {
                 (true, ..) => NodeLink::Up,
@@ -124,7 +131,7 @@ fn is_database(field: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\n# Persistence\r\nloading:0\r\n# Replication\r\n\
+    const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\nprocess_id:21\r\nrun_id:abc\r\nexecutable:/bin/redis-server\r\n# Persistence\r\nloading:0\r\n# Replication\r\n\
         role:master\r\nconnected_slaves:1\r\nmaster_repl_offset:42\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
     const REPLICA: &str = "redis_version:7.2.4\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.2\r\n\
         master_port:6379\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:12\r\nslave_repl_offset:7\r\nmaster_repl_offset:9\r\n";
@@ -134,6 +141,7 @@ mod tests {
         let primary = NodeStatus {
             version: "7.0.15".to_owned(),
             run_id: "abc".to_owned(),
+            process: Some(NodeProcess { pid: 21, executable: "/bin/redis-server".to_owned() }),
             restarted: false,
             role: NodeRole::Primary,
             loading: false,

@@ -3,6 +3,7 @@
 //! One task for each node, with a connection of its own. It decides nothing about the cluster: it reports, and makes
 //! the node what it was told to be.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use model::Address;
@@ -14,6 +15,7 @@ use tracing::{info, warn};
 
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError, NodeReply};
+use super::node_life::NodeLife;
 use super::node_report::{NodeReport, Wanted};
 use super::node_status::{NodeRole, NodeStatus};
 use super::state::{DesiredRole, Order};
@@ -79,11 +81,20 @@ pub(super) struct NodeWatch {
     pub(super) password: Option<Secret>,
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) events: UnboundedSender<Event>,
+    pub(super) life: Arc<NodeLife>,
 }
 
 impl NodeWatch {
     /// Watches for ever; ends by being aborted.
     pub(super) async fn run(mut self) {
+        let life = self.life.clone();
+        tokio::select! {
+            () = self.watch() => {}
+            () = life.run() => {}
+        }
+    }
+
+    async fn watch(&mut self) {
         let mut reported_down = false;
         let mut process = Process::default();
         loop {
@@ -109,6 +120,7 @@ impl NodeWatch {
             if std::mem::take(reported_down) {
                 info!(node = %self.node, "a node answers again");
             }
+            self.life.answered(status.process.clone().filter(|_| client.is_near()));
             let loading = status.loading;
             status.restarted = process.restarted(&status, order.as_ref());
             // A primary that lost its memory must not be one again before somebody says so: its replica would

@@ -1,15 +1,18 @@
 //! The nodes beside this proxy: who is watched, and what is known of each.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use model::{Address, Epoch};
+use proxy_core::engine::NodeLives;
 use proxy_core::settings::Secret;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::event::Event;
+use super::node_life::NodeLife;
 use super::node_report::Wanted;
 use super::node_status::NodeStatus;
 use super::node_watch::NodeWatch;
@@ -86,12 +89,14 @@ pub(super) struct Nodes {
     looks: u64,
     password: Option<Secret>,
     events: UnboundedSender<Event>,
+    /// Where the watches tell the workers that a silent node lives.
+    lives: NodeLives,
 }
 
 impl Nodes {
     /// None yet.
-    pub(super) fn new(password: Option<Secret>, events: UnboundedSender<Event>) -> Nodes {
-        Nodes { nodes: BTreeMap::new(), looks: 0, password, events }
+    pub(super) fn new(password: Option<Secret>, events: UnboundedSender<Event>, lives: NodeLives) -> Nodes {
+        Nodes { nodes: BTreeMap::new(), looks: 0, password, events, lives }
     }
 
     /// Watches these nodes and no others, and has each keep the role that `order` gives. To be called inside the
@@ -128,6 +133,7 @@ impl Nodes {
             password: self.password.clone(),
             wanted: receiver,
             events: self.events.clone(),
+            life: Arc::new(NodeLife::new(address.clone(), self.lives.clone())),
         };
         let task = tokio::spawn(task.run()).abort_handle();
         let (health, answered, looked) = (Health::Unknown, Instant::now(), 0);
@@ -243,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn only_wanted_nodes_are_watched() {
         let (events, _receiver) = tokio::sync::mpsc::unbounded_channel();
-        let mut nodes = Nodes::new(None, events);
+        let mut nodes = Nodes::new(None, events, NodeLives::default());
         let [a, b]: [Address; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap());
         let (role, cluster) = (DesiredRole::Primary, "mydb".parse().unwrap());
         let order = Order { role, cluster, peer: None, forced: 0 };

@@ -123,7 +123,7 @@ impl Control {
         let (picture, onlookers) = watch::channel(Picture::new(start.shared.clone()));
         let mut control = Control {
             cluster: ClusterState::new(start.settings.announce_address.clone()),
-            nodes: Nodes::new(start.backend_password.clone(), events.clone()),
+            nodes: Nodes::new(start.backend_password.clone(), events.clone(), start.shared.lives.clone()),
             shown_settings: Arc::new(start.settings.clone()),
             settings: start.settings,
             shared: start.shared,

@@ -3,6 +3,7 @@
 
 mod admin;
 mod authority;
+mod busy;
 mod clients;
 mod ending;
 mod fixture;

@@ -107,12 +107,19 @@ impl Engine {
             0 => self.main_backend(node, protocol, self.nodes.way(id)),
             db => self.other_backend(node, db, protocol),
         };
-        if matches!(self.backends[backend].phase, Phase::Down { .. }) {
-            let address = self.nodes.nodes[node].address.clone();
-            self.reply_now(id, |out| errors::backend_unreachable(out, &address));
+        if self.backends[backend].is_unreachable() {
+            match self.backends[backend].refusal.clone() {
+                Some(refusal) => self.reply_now(id, |out| out.extend_from_slice(&refusal)),
+                None => self.reply_unreachable(id, node),
+            }
             return None;
         }
         Some(backend)
+    }
+
+    fn reply_unreachable(&mut self, id: SessionId, node: NodeKey) {
+        let address = self.nodes.nodes[node].address.clone();
+        self.reply_now(id, |out| errors::backend_unreachable(out, &address));
     }
 
     fn main_backend(&mut self, node: NodeKey, protocol: Protocol, way: usize) -> BackendId {
@@ -134,8 +141,17 @@ impl Engine {
         opened
     }
 
-    /// A connection that `owner` has to itself until it is given back.
-    pub(in crate::engine) fn dedicated_backend(&mut self, owner: SessionId, node: NodeKey) -> BackendId {
+    /// A connection that `owner` has to itself until it is given back; else the client has been told that the node
+    /// cannot be reached.
+    pub(in crate::engine) fn dedicated_backend(
+        &mut self,
+        owner: SessionId,
+        node: NodeKey,
+    ) -> Option<BackendId> {
+        if self.nodes.nodes[node].doubted {
+            self.reply_unreachable(owner, node);
+            return None;
+        }
         let profile = &self.sessions[owner].profile;
         let (db, protocol) = (profile.db, profile.protocol);
         let fits = |&id: &BackendId| {
@@ -143,20 +159,21 @@ impl Engine {
             backend.purpose.db == db && backend.purpose.protocol == protocol && backend.phase == Phase::Ready
         };
         let place = self.nodes.nodes[node].idle.iter().position(fits);
-        match place {
+        Some(match place {
             Some(place) => {
                 let id = self.nodes.nodes[node].idle.swap_remove(place);
                 self.backends[id].purpose.owner = Some(owner);
                 id
             }
             None => self.open(Purpose { node, db, protocol, owner: Some(owner) }),
-        }
+        })
     }
 
     fn open(&mut self, purpose: Purpose) -> BackendId {
         let node = &mut self.nodes.nodes[purpose.node];
         node.backends += 1;
-        let backend = Backend::new(purpose, self.stats.add_backend(node.address.clone(), purpose.db));
+        let mut backend = Backend::new(purpose, self.stats.add_backend(node.address.clone(), purpose.db));
+        backend.must_prove = node.doubted;
         let id = self.backends.insert(backend);
         self.connect(id);
         id

@@ -4,8 +4,9 @@
 use model::Address;
 use resp::ReplyScanner;
 
-use crate::engine::state::backend::{Owed, Phase, Purpose};
+use crate::engine::state::backend::{Backend, Owed, Phase, Purpose};
 use crate::engine::state::ids::BackendId;
+use crate::engine::state::nodes::NodeKind;
 use crate::engine::{Action, Engine};
 use crate::errors;
 
@@ -13,11 +14,100 @@ use crate::errors;
 const BACKOFF_US_MIN: u64 = 10_000;
 /// The longest waiting time between attempts, µs.
 const BACKOFF_US_MAX: u64 = 1_000_000;
+/// A connection that stood for less and ends is a failure even if nothing was asked on it, µs. The shortest `timeout`
+/// after which a node closes idle connections is a second.
+const STOOD_US_MIN: u64 = 500_000;
+/// A node that is busy with a script is greeted again after this time, µs.
+const BUSY_RETRY_US: u64 = 50_000;
 
 impl Engine {
     /// The connection broke or could not be made. What was in flight has failed with an unknown outcome, what had not
-    /// been sent has failed for certain; both are told so.
+    /// been sent has failed for certain; both are told so. A connection that ends while the node owes nothing is not
+    /// a failure: a node closes those that it thinks idle, and this one is made again at once.
     pub fn backend_failed(&mut self, id: BackendId, why: &str) {
+        match self.ended_in_peace(id) {
+            true => self.reopen(id),
+            false => {
+                self.doubt_node_of(id);
+                self.fail_backend(id, why);
+            }
+        }
+    }
+
+    /// Whether a connection that has ended had no request under way, and stood for long enough that making it again is
+    /// no busy loop.
+    fn ended_in_peace(&self, id: BackendId) -> bool {
+        self.backends.get(id).is_some_and(|backend| {
+            backend.phase == Phase::Ready
+                && backend.in_flight() == 0
+                && !backend.cut
+                && backend.purpose.owner.is_none()
+                && !backend.retired
+                && self.is_shared(id)
+                && self.now.us.saturating_sub(backend.connected_us) >= STOOD_US_MIN
+        })
+    }
+
+    /// Makes a connection again that ended in peace. What was not yet written of is kept for the new one.
+    fn reopen(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
+        backend.partial = Vec::new();
+        backend.scanner = ReplyScanner::default();
+        backend.blocked = false;
+        backend.sent_at_us = None;
+        backend.stats.connected.set(0);
+        backend.stats.reconnects.increment();
+        self.actions.push(Action::CloseBackend(id));
+        self.connect(id);
+        self.recount_backend(id);
+    }
+
+    /// Whether this connection is one of those that sessions share, and is tried again when it fails.
+    fn is_shared(&self, id: BackendId) -> bool {
+        let node = self.backends[id].purpose.node;
+        self.nodes.nodes[node].shared().any(|entry| entry == id)
+    }
+
+    /// From now on a new connection to this one's node has to prove itself before requests are put on it. A shared
+    /// connection that failed is tried until one has.
+    fn doubt_node_of(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get(id) else { return };
+        let node = backend.purpose.node;
+        if self.is_shared(id) {
+            self.nodes.nodes[node].doubted = true;
+        }
+    }
+
+    /// The node does not answer. Connections to it that owe nothing are given up too, or the next request on each of
+    /// them would wait as long again.
+    fn node_is_silent(&mut self, id: BackendId) {
+        self.doubt_node_of(id);
+        let node = self.backends[id].purpose.node;
+        if self.nodes.nodes[node].doubted {
+            let is_idle = |backend: &Backend| {
+                backend.purpose.node == node && backend.phase == Phase::Ready && backend.owed.is_empty()
+            };
+            let why = "its node did not answer in time";
+            self.backends.keys(is_idle).into_iter().for_each(|idle| self.fail_backend(idle, why));
+        }
+        self.fail_backend(id, "it did not answer in time");
+    }
+
+    /// The node says that it is busy and refuses to be greeted: what waits here is answered so, and so is what comes
+    /// until a greeting is answered.
+    pub(in crate::engine) fn backend_is_busy(&mut self, id: BackendId, refusal: &[u8]) {
+        let backend = &mut self.backends[id];
+        backend.refusal = Some(refusal.into());
+        self.fail_backend(id, "it is busy");
+        if let Some(backend) = self.backends.get_mut(id) {
+            backend.failures = 0;
+            backend.refusal = Some(refusal.into());
+            backend.phase = Phase::Down { retry_us: self.now.us + BUSY_RETRY_US };
+        }
+    }
+
+    /// As [`Engine::backend_failed`], where the connection is of no more use.
+    pub(in crate::engine) fn fail_backend(&mut self, id: BackendId, why: &str) {
         let Some(backend) = self.backends.get_mut(id) else { return };
         if matches!(backend.phase, Phase::Down { .. }) {
             return;
@@ -30,6 +120,8 @@ impl Engine {
         let owed = std::mem::take(&mut backend.owed);
         let mut cut_short = std::mem::take(&mut backend.streaming);
         backend.failures += 1;
+        backend.must_prove = true;
+        let refusal = backend.refusal.take();
         backend.batches.clear(&mut self.pool);
         backend.stats.lost.add(owed.len() as u64);
         backend.stats.connected.set(0);
@@ -42,6 +134,7 @@ impl Engine {
         backend.scanner = ReplyScanner::default();
         backend.unsent = 0;
         backend.blocked = false;
+        backend.cut = false;
         backend.sent_at_us = None;
         backend.phase = Phase::Down { retry_us: u64::MAX };
         let waiters = std::mem::take(&mut backend.waiters);
@@ -50,7 +143,10 @@ impl Engine {
             if std::mem::take(&mut cut_short) {
                 self.close_session_of(&owed); // it has received half of a reply
             } else {
-                self.fail_owed(&owed, index < in_flight, &address, why);
+                match &refusal {
+                    Some(refusal) => self.fail_with(&owed, refusal),
+                    None => self.fail_owed(&owed, index < in_flight, &address, why),
+                }
             }
         }
         waiters.into_iter().for_each(|waiter| self.room_again(waiter));
@@ -59,22 +155,24 @@ impl Engine {
     }
 
     fn fail_owed(&mut self, owed: &Owed, in_flight: bool, address: &Address, why: &str) {
-        if owed.session.is_none_or(|session| self.sessions.get(session).is_none()) {
-            return;
-        }
         let mut error = Vec::new();
         match in_flight {
             true => errors::backend_failed(&mut error, address, why),
             false => errors::backend_unreachable(&mut error, address),
         }
-        self.fail_reply(owed, &error);
+        self.fail_with(owed, &error);
+    }
+
+    fn fail_with(&mut self, owed: &Owed, error: &[u8]) {
+        if owed.session.is_some_and(|session| self.sessions.get(session).is_some()) {
+            self.fail_reply(owed, error);
+        }
     }
 
     /// Decides what becomes of a place whose connection failed: a shared one is tried again later.
     fn after_failure(&mut self, id: BackendId) {
-        let Purpose { node, owner, .. } = self.backends[id].purpose;
-        let is_known = self.nodes.nodes[node].shared().any(|entry| entry == id);
-        if is_known && owner.is_none() {
+        let Purpose { owner, .. } = self.backends[id].purpose;
+        if self.is_shared(id) && owner.is_none() {
             let jitter = self.random();
             let backend = &mut self.backends[id];
             let pause = (BACKOFF_US_MIN << backend.failures.clamp(1, 8)).min(BACKOFF_US_MAX);
@@ -93,7 +191,8 @@ impl Engine {
             let Some(backend) = self.backends.get(id) else { continue };
             match backend.phase {
                 Phase::Connecting { deadline_us } if deadline_us <= self.now.us => {
-                    self.backend_failed(id, "connecting took too long");
+                    self.doubt_node_of(id);
+                    self.fail_backend(id, "connecting took too long");
                 }
                 Phase::Down { retry_us } if retry_us <= self.now.us => self.connect(id),
                 Phase::Connecting { .. } | Phase::Down { .. } => {}
@@ -111,8 +210,14 @@ impl Engine {
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));
         let silent = self.now.us.saturating_sub(backend.last_heard_us);
         if waited.min(silent) > self.policy.backend_timeout_us {
+            let node = &self.nodes.nodes[backend.purpose.node];
+            // Slow is not dead: a node that runs a long script answers afterwards.
+            if node.kind == NodeKind::Local && self.shared.lives.is_known_to_live(&node.address, self.now.us)
+            {
+                return;
+            }
             backend.stats.timeouts.increment();
-            self.backend_failed(id, "it did not answer in time");
+            self.node_is_silent(id);
         }
     }
 }

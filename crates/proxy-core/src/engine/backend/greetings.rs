@@ -8,6 +8,9 @@ use crate::engine::state::backend::{Owed, Phase};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::nodes::NodeKind;
 
+/// How a node's reply begins while a script that runs for long keeps it from everything else.
+const BUSY: &[u8] = b"-BUSY ";
+
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
     pub fn backend_connected(&mut self, id: BackendId) {
@@ -34,6 +37,9 @@ impl Engine {
         if backend.purpose.db != 0 {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
         }
+        if backend.must_prove {
+            greet(&[b"PING"]);
+        }
         for _ in 0..due {
             backend.owed.push_front(Owed {
                 session: None,
@@ -46,35 +52,51 @@ impl Engine {
         backend.greeting.copy(&greeting, &mut self.pool);
         self.pool.recycle(greeting);
         backend.last_heard_us = self.now.us;
+        backend.connected_us = self.now.us;
         backend.stats.connected.set(1);
         if backend.failures > 0 {
             backend.stats.reconnects.increment();
         }
-        backend.phase = match due {
-            0 => Phase::Ready,
-            due => Phase::Handshake { due },
-        };
-        backend.failures = if due == 0 { 0 } else { backend.failures };
-        self.mark_backend(id);
+        match due {
+            0 => self.begin_requests(id),
+            due => {
+                backend.phase = Phase::Handshake { due };
+                self.mark_backend(id);
+            }
+        }
     }
 
     /// The node answered a greeting; false if it refused, and the connection has failed.
     pub(in crate::engine) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id];
         let Phase::Handshake { due } = backend.phase else { return false };
-        if reply[0] == b'-' {
+        // Whatever a node answers to a PING, it answers.
+        let is_ping = backend.must_prove && due == 1;
+        if reply[0] == b'-' && !is_ping {
+            if reply.starts_with(BUSY) {
+                self.backend_is_busy(id, reply);
+                return false;
+            }
             let text = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
-            self.backend_failed(id, &format!("it refused the connection: {text}"));
+            self.fail_backend(id, &format!("it refused the connection: {text}"));
             return false;
         }
-        backend.phase = match due {
-            1 => Phase::Ready,
-            due => Phase::Handshake { due: due - 1 },
-        };
-        if backend.phase == Phase::Ready {
-            backend.failures = 0;
-            self.mark_backend(id);
+        match due {
+            1 => self.begin_requests(id),
+            due => backend.phase = Phase::Handshake { due: due - 1 },
         }
         true
+    }
+
+    /// Nothing is left to be said before requests.
+    fn begin_requests(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
+        backend.phase = Phase::Ready;
+        backend.failures = 0;
+        backend.must_prove = false;
+        backend.refusal = None;
+        let node = backend.purpose.node;
+        self.nodes.nodes[node].doubted = false;
+        self.mark_backend(id);
     }
 }

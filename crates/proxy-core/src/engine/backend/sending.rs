@@ -92,7 +92,8 @@ impl Engine {
         if let Some(spent) = backend.out.sent_keeping(bytes, &mut self.pool) {
             backend.batches.written(spent, &mut self.pool);
         }
-        backend.blocked = !backend.out.is_empty();
+        backend.cut = !backend.out.is_empty();
+        backend.blocked = backend.cut;
         self.stats.batches.increment();
         self.stats.batched_requests.add(backend.unsent as u64);
         backend.stats.batches.increment();

@@ -44,7 +44,7 @@ impl Engine {
             false => self.take_replies(id, chunk, 0, len),
         };
         if outcome.is_err() {
-            return self.backend_failed(id, "it sent something that is not a reply");
+            return self.fail_backend(id, "it sent something that is not a reply");
         }
         let Some(backend) = self.backends.get(id) else { return };
         backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);

@@ -265,7 +265,7 @@ impl Engine {
         let view = self.shared.view.as_deref()?;
         let target = view.routes.owner(Slot::of_key(args.get(1)));
         let backend = self.nodes.shared_backend(target, session.profile.protocol, id)?;
-        if self.backends[backend].is_down() {
+        if self.backends[backend].is_unreachable() {
             return None; // the client is told at once
         }
         let command = command.id;

@@ -50,7 +50,7 @@ impl Engine {
         let backend = target
             .ok()
             .and_then(|target| self.nodes.of_target(target))
-            .map(|node| self.dedicated_backend(id, node));
+            .and_then(|node| self.dedicated_backend(id, node));
         let mut stream = Stream::new(backend, bulk.len, parser.declared() - bulk.index - 1);
         let used = bulk.start
             + stream

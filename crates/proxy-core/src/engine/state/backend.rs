@@ -78,11 +78,19 @@ pub(crate) struct Backend {
     pub(crate) phase: Phase,
     /// Failed attempts since the last success.
     pub(crate) failures: u32,
+    /// It failed, or its node did: until it has answered a PING, requests are answered at once with an error.
+    pub(crate) must_prove: bool,
+    /// What the node answers to everything for the moment (`-BUSY …`), in place of the error that it is not reachable.
+    pub(crate) refusal: Option<Box<[u8]>>,
+    /// When the connection was made (worker clock, µs).
+    pub(crate) connected_us: u64,
     /// No new requests: closes once nothing is owed any more.
     pub(crate) retired: bool,
     pub(crate) dirty: bool,
     /// The socket took less than it was given: it tells when it takes more.
     pub(crate) blocked: bool,
+    /// What is in `out` begins in the middle of a request.
+    pub(crate) cut: bool,
     /// What is said on a new connection before any request.
     pub(crate) greeting: OutQueue,
     pub(crate) out: OutQueue,
@@ -114,9 +122,13 @@ impl Backend {
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
             failures: 0,
+            must_prove: false,
+            refusal: None,
+            connected_us: 0,
             retired: false,
             dirty: false,
             blocked: false,
+            cut: false,
             greeting: OutQueue::default(),
             out: OutQueue::default(),
             last_heard_us: 0,
@@ -139,10 +151,10 @@ impl Backend {
         self.owed.len() - self.unsent
     }
 
-    /// Not connected, and no attempt is under way.
+    /// A request is not to wait here: there is no connection, or one that has yet to prove that its node answers.
     #[inline]
-    pub(crate) fn is_down(&self) -> bool {
-        matches!(self.phase, Phase::Down { .. })
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.phase != Phase::Ready && (self.must_prove || matches!(self.phase, Phase::Down { .. }))
     }
 
     /// All the memory that waits here, bytes.

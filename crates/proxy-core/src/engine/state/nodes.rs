@@ -40,6 +40,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) idle: Vec<BackendId>,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
+    /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
+    pub(in crate::engine) doubted: bool,
     /// Connections to it of any kind. A node that no view has is forgotten with its last connection.
     pub(in crate::engine) backends: u32,
 }
@@ -123,6 +125,7 @@ impl Nodes {
             others: Vec::new(),
             idle: Vec::new(),
             current: true,
+            doubted: false,
             backends: 0,
         })
     }

@@ -107,7 +107,7 @@ impl Engine {
             known.kind == NodeKind::Local && known.address == *node && is_in_use
         };
         for id in self.backends.keys(is_its) {
-            self.backend_failed(id, CUT_OFF);
+            self.fail_backend(id, CUT_OFF);
         }
     }
 
