@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::Address;
 use proxy_core::engine::memory::MemoryBudget;
-use proxy_core::engine::{Pause, Policy, ReplyPlace, Shared};
+use proxy_core::engine::{BackendId, Pause, Policy, ReplyPlace, Shared};
 use proxy_core::stats::WorkerStats;
 use tokio::sync::oneshot;
 use tracing::debug;
@@ -34,6 +34,17 @@ impl WorkersLine {
     /// How many replies of these nodes are due to the clients of each.
     pub(super) fn owed(&self, nodes: &Arc<[Address]>) -> Answers<usize> {
         self.ask(|answer| WorkerMessage::Owed(nodes.clone(), answer))
+    }
+
+    /// Looks a node's name up for a worker's connection. To be called inside a runtime.
+    pub(super) fn resolve(&self, worker: usize, backend: BackendId, address: Address) {
+        let mailbox = self.0[worker].clone();
+        tokio::spawn(async move {
+            let found = tokio::net::lookup_host((address.host(), address.port())).await;
+            let none = || std::io::Error::new(std::io::ErrorKind::NotFound, "the host name has no address");
+            let first = found.and_then(|mut all| all.next().ok_or_else(none));
+            mailbox.send(WorkerMessage::Resolved(backend, first));
+        });
     }
 
     /// Has what these nodes owe given up.

@@ -1,5 +1,6 @@
 //! Carrying out what the engine decided: connections opened and closed, reading taken up again, questions passed on.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
@@ -14,7 +15,14 @@ impl EventLoop {
     pub(super) fn act(&mut self) {
         for action in self.engine.take_actions() {
             match action {
-                Action::Connect(id, address) => self.connect(id, &address),
+                Action::Connect(id, address) => match sockets::without_lookup(&address) {
+                    Some(direct) => self.connect(id, direct),
+                    // Looking a name up may take seconds: other threads do that.
+                    None => {
+                        let worker = self.index;
+                        self.control.resolve(worker, id, address);
+                    }
+                },
                 Action::CloseBackend(id) => {
                     if self.backend_socket(id).is_some() {
                         self.backends[id.index()] = None;
@@ -55,7 +63,21 @@ impl EventLoop {
         );
     }
 
-    fn connect(&mut self, id: BackendId, address: &model::Address) {
+    /// A node's name was looked up for this connection, if it is still wanted.
+    pub(super) fn resolved(&mut self, id: BackendId, address: std::io::Result<SocketAddr>) {
+        if !self.engine.is_connecting(id) || self.backend_socket(id).is_some() {
+            return;
+        }
+        match address {
+            Ok(address) => self.connect(id, address),
+            Err(error) => {
+                warn!(worker = self.index, %error, "cannot look up a node's name");
+                self.engine.backend_failed(id, "its name could not be looked up");
+            }
+        }
+    }
+
+    fn connect(&mut self, id: BackendId, address: SocketAddr) {
         let opened = sockets::connect(address).and_then(|socket| {
             register(&self.epoll, &socket, Source::Backend(id).number())?;
             Ok(socket)

@@ -6,13 +6,14 @@
 //! neither waits for the other. These channels are bounded by what each session may have asked
 //! ([`proxy_core::engine::QUESTIONS_PENDING_MAX`]).
 
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use model::Address;
 use proxy_core::command::CommandId;
-use proxy_core::engine::{Ask, Pause, Question, ReplyPlace, Shared};
+use proxy_core::engine::{Ask, BackendId, Pause, Question, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
 use proxy_core::slowlog::SlowEntry;
 use rustix::event::{EventfdFlags, eventfd};
@@ -54,6 +55,8 @@ pub(crate) enum WorkerMessage {
     Pause(Option<Pause>),
     /// Accept no more clients, and end when those connected have their replies.
     Drain,
+    /// What a node's name was found to be.
+    Resolved(BackendId, std::io::Result<SocketAddr>),
     /// End now.
     Stop,
 }
@@ -86,6 +89,8 @@ pub(crate) enum Inquiry {
     Ask(SessionAsk),
     /// A request that took too long.
     Slow(Box<SlowEntry>),
+    /// A node's name is to be looked up, for a connection to it.
+    Resolve { worker: usize, backend: BackendId, address: Address },
 }
 
 /// A worker's line to the control side. Its threads outlive the workers.
@@ -105,6 +110,11 @@ impl ControlLine {
             true => self.orders.send(ask).is_ok(),
             false => self.questions.send(Inquiry::Ask(ask)).is_ok(),
         };
+    }
+
+    /// Has a node's name looked up; the answer is [`WorkerMessage::Resolved`].
+    pub(super) fn resolve(&self, worker: usize, backend: BackendId, address: Address) {
+        let _ = self.questions.send(Inquiry::Resolve { worker, backend, address });
     }
 
     /// Hands in an entry of the slow log.

@@ -74,6 +74,7 @@ impl EventLoop {
                 let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
                 self.again.extend(open);
             }
+            WorkerMessage::Resolved(id, address) => self.resolved(id, address),
             WorkerMessage::Stop => self.running = false,
         }
     }

@@ -1,7 +1,7 @@
 //! Opening sockets: listeners that share a port, connections to nodes.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ pub(super) fn listener(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// The address of a node that is named by its IP address; nothing for a host name, which has to be looked up.
+pub(super) fn without_lookup(address: &Address) -> Option<SocketAddr> {
+    let ip: IpAddr = address.host().parse().ok()?;
+    Some(SocketAddr::new(ip, address.port()))
+}
+
 /// Begins to connect to a node; the event loop is told when that has ended.
-pub(super) fn connect(address: &Address) -> io::Result<OwnedFd> {
-    // Nodes are named by IP address as a rule; a name is looked up here, which may take time, but only when a
-    // connection is opened.
-    let address = (address.host(), address.port())
-        .to_socket_addrs()?
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host name has no address"))?;
+pub(super) fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     prepare(&socket, address)?;

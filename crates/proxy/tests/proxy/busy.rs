@@ -121,3 +121,12 @@ fn youngest(direct: &mut Connection) -> u64 {
     let numbers = list.lines().filter_map(|line| line.split(' ').next()?.strip_prefix("id=")?.parse().ok());
     numbers.max().unwrap()
 }
+
+#[test]
+fn a_node_may_be_named() {
+    let node = redis();
+    let proxy = Proxy::start(|_| {});
+    let line = format!("UMCTL SETCLUSTER v2 1 NOFLAGS mydb localhost:{} 1 0-16383", node.address().port());
+    proxy.connect().say(&line).unwrap().expect_ok().unwrap();
+    ask_until(&mut proxy.connect(), "GET a", |reply| reply == "$-1");
+}

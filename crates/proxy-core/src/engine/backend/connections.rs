@@ -233,6 +233,12 @@ impl Engine {
         }
     }
 
+    /// Whether this connection is to be made, and has not been.
+    #[must_use]
+    pub fn is_connecting(&self, id: BackendId) -> bool {
+        self.backends.get(id).is_some_and(|backend| matches!(backend.phase, Phase::Connecting { .. }))
+    }
+
     /// Whether this worker reaches the node at `address`; none if it is not in the view.
     #[must_use]
     pub fn node_state(&self, address: &Address) -> Option<NodeState> {

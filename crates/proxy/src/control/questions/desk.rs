@@ -157,6 +157,7 @@ impl Desk {
                 let len_max = self.picture.borrow().settings.slowlog_len;
                 self.slowlog.push(*entry, len_max);
             }
+            Inquiry::Resolve { worker, backend, address } => self.line.resolve(worker, backend, address),
         }
     }
 
