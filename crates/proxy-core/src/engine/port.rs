@@ -33,6 +33,8 @@ pub enum Action {
     CloseBackend(BackendId),
     /// Close the connection, if it is still open.
     CloseSession(SessionId),
+    /// Close the connection, if it is still open, so that a client which is still sending reads what was written.
+    EndSession(SessionId),
     /// A session was closed because it held the most when memory was short: for the log.
     Dropped(Box<DroppedSession>),
     /// Read again from a session that was not to be read from.

@@ -141,7 +141,7 @@ impl World {
                         node.closed.extend(link.peer);
                     }
                 }
-                Action::CloseSession(id) => {
+                Action::CloseSession(id) | Action::EndSession(id) => {
                     // The client may have broken the connection after the engine decided.
                     if let Some(client) = self.client_of(id) {
                         self.clients[client].closed = true;

@@ -5,14 +5,38 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use proxy_core::profile::Profile;
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tracing::warn;
 
 use super::event_loop::{EventLoop, SessionSocket};
-use super::registration::{Source, register};
+use super::registration::{LISTENER, Source, register};
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
+
+/// Between two warnings that connections cannot be accepted, µs.
+const WARNING_INTERVAL_US: u64 = 1_000_000;
+
+/// What a worker keeps for when the process has no descriptors left.
+pub(super) struct Spare {
+    /// Given up for a moment to accept and refuse a connection, which else would wait without a word.
+    descriptor: Option<OwnedFd>,
+    /// The listener is not watched until the next tick.
+    rests: bool,
+    next_warning_us: u64,
+}
+
+impl Spare {
+    pub(super) fn new() -> Spare {
+        Spare { descriptor: open_spare(), rests: false, next_warning_us: 0 }
+    }
+}
+
+fn open_spare() -> Option<OwnedFd> {
+    eventfd(0, EventfdFlags::CLOEXEC).ok()
+}
 
 impl EventLoop {
     pub(super) fn accept(&mut self) {
@@ -22,24 +46,71 @@ impl EventLoop {
                 Ok((socket, peer)) => {
                     self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
                 }
-                Err(rustix::io::Errno::AGAIN) => return,
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => {}
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
-                    warn!(worker = self.index, %error, "cannot accept a connection");
-                    return;
+                    self.warn_of_accepting(error);
+                    if error != Errno::MFILE || !self.refuse_with_spare() {
+                        return self.rest_from_accepting();
+                    }
                 }
             }
         }
     }
 
+    fn warn_of_accepting(&mut self, error: Errno) {
+        if self.now.us >= self.spare.next_warning_us {
+            self.spare.next_warning_us = self.now.us + WARNING_INTERVAL_US;
+            warn!(worker = self.index, %error, "cannot accept connections");
+        }
+    }
+
+    /// Accepts a connection in the place of the spare descriptor, tells the client why it is refused, and closes it.
+    fn refuse_with_spare(&mut self) -> bool {
+        if self.spare.descriptor.take().is_none() {
+            return false;
+        }
+        if let Some(Ok((socket, _))) = self
+            .listener
+            .as_ref()
+            .map(|listener| acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC))
+        {
+            self.refuse(&socket);
+        }
+        self.spare.descriptor = open_spare();
+        self.spare.descriptor.is_some()
+    }
+
+    /// A listener that cannot be served would wake the worker without end: it is not watched until the next tick.
+    fn rest_from_accepting(&mut self) {
+        self.spare.rests = self.watch_listener(epoll::EventFlags::empty());
+    }
+
+    /// Looks for connections again after a rest. To be called with each tick.
+    pub(super) fn accept_again(&mut self) {
+        if self.spare.rests {
+            self.spare.rests = false;
+            self.spare.descriptor = self.spare.descriptor.take().or_else(open_spare);
+            self.watch_listener(epoll::EventFlags::IN);
+        }
+    }
+
+    fn watch_listener(&self, flags: epoll::EventFlags) -> bool {
+        let Some(listener) = &self.listener else { return false };
+        epoll::modify(&self.epoll, listener, epoll::EventData::new_u64(LISTENER), flags).is_ok()
+    }
+
+    fn refuse(&self, socket: &OwnedFd) {
+        self.stats.sessions_rejected.increment();
+        let mut refusal = Vec::new();
+        proxy_core::errors::write(&mut refusal, proxy_core::errors::MAX_CLIENTS);
+        let _ = rustix::net::send(socket, &refusal, rustix::net::SendFlags::NOSIGNAL);
+    }
+
     fn welcome(&mut self, socket: OwnedFd, peer: Option<SocketAddr>) {
         if self.totals.sessions.fetch_add(1, Ordering::Relaxed) >= self.maxclients {
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
-            self.stats.sessions_rejected.increment();
-            let mut refusal = Vec::new();
-            proxy_core::errors::write(&mut refusal, proxy_core::errors::MAX_CLIENTS);
-            let _ = rustix::net::send(&socket, &refusal, rustix::net::SendFlags::NOSIGNAL);
-            return;
+            return self.refuse(&socket);
         }
         let local = getsockname(&socket).ok().and_then(|name| SocketAddr::try_from(name).ok());
         let client = self.totals.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;

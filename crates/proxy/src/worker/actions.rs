@@ -1,6 +1,7 @@
 //! Carrying out what the engine decided: connections opened and closed, reading taken up again, questions passed on.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
@@ -35,6 +36,7 @@ impl EventLoop {
                 }
                 // The client may have broken the connection after the engine decided.
                 Action::CloseSession(id) => _ = self.close_session_socket(id),
+                Action::EndSession(id) => self.end_session(id),
                 Action::Dropped(dropped) => self.tell_dropped(&dropped),
                 Action::ReadSession(id) => {
                     if self.session_socket(id).is_some_and(|session| std::mem::take(&mut session.unread)) {
@@ -151,13 +153,16 @@ impl EventLoop {
 
     /// Closes a client's socket; false if it was closed before.
     fn close_session_socket(&mut self, id: SessionId) -> bool {
+        self.take_session_socket(id).is_some()
+    }
+
+    /// A client's socket, which is no longer a session's; nothing if it was closed before.
+    pub(super) fn take_session_socket(&mut self, id: SessionId) -> Option<OwnedFd> {
         self.patient.remove(&id);
-        let closed = self.session_socket(id).is_some();
-        if closed {
-            self.sessions[id.index()] = None;
-            self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
-            self.stats.sessions.subtract(1);
-        }
-        closed
+        self.session_socket(id)?;
+        let session = self.sessions[id.index()].take()?;
+        self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.stats.sessions.subtract(1);
+        Some(session.socket)
     }
 }

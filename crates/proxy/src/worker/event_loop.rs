@@ -17,7 +17,9 @@ use rustix::event::{Timespec, epoll};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::accepting::Spare;
 use super::clock::moment;
+use super::linger::Linger;
 use super::mailbox::Inbox;
 use super::messages::OwedAsk;
 use super::registration::{Bound, LISTENER, MAILBOX, Source, index_of, is_backend};
@@ -68,6 +70,10 @@ pub(super) struct EventLoop {
     pub(super) again: Vec<Source>,
     /// Who asked in this turn what is due to clients.
     pub(super) owed_asks: Vec<OwedAsk>,
+    /// Clients that were refused and may still be sending.
+    pub(super) linger: Linger,
+    /// For the limit of open files.
+    pub(super) spare: Spare,
     pub(super) chunk: Chunk,
     pub(super) chunk_large: Chunk,
     pub(super) now: Moment,
@@ -109,6 +115,8 @@ impl EventLoop {
             backends: Vec::new(),
             again: Vec::new(),
             owed_asks: Vec::new(),
+            linger: Linger::default(),
+            spare: Spare::new(),
             chunk,
             chunk_large,
             now,
@@ -145,7 +153,9 @@ impl EventLoop {
                     Source::Backend(id) => self.read_backend(id, true),
                 }
             }
+            self.drain_lingering();
             if self.now.us >= self.next_tick_us {
+                self.accept_again();
                 if self.draining {
                     self.engine.drain();
                 }
@@ -169,7 +179,7 @@ impl EventLoop {
     /// Lets events gather where the engine thinks that worth it.
     #[inline]
     fn nap(&self) {
-        let nap_us = match self.again.is_empty() {
+        let nap_us = match self.again.is_empty() && !self.linger.is_behind {
             true => self.engine.nap_us(),
             false => 0,
         };
@@ -181,7 +191,7 @@ impl EventLoop {
     }
 
     fn wait(&self, events: &mut Vec<epoll::Event>) {
-        let sleep_us = match self.again.is_empty() {
+        let sleep_us = match self.again.is_empty() && !self.linger.is_behind {
             true => self.engine.sleep_us(),
             false => 0,
         };

@@ -6,6 +6,7 @@ mod actions;
 mod clock;
 mod event_loop;
 mod io;
+mod linger;
 mod low_mark;
 mod mailbox;
 mod messages;

@@ -10,8 +10,13 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// As Redis's `tcp-keepalive`: a dead peer is noticed in about twice this.
+/// As Redis's `tcp-keepalive`: after this much silence the kernel asks whether the peer is there. A dead peer is
+/// noticed in about twice this.
 const KEEPALIVE: Duration = Duration::from_secs(300);
+/// Between two of those questions, of which [`KEEPALIVE_QUESTIONS`] may stay unanswered.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(100);
+/// Questions that may stay unanswered.
+const KEEPALIVE_QUESTIONS: u32 = 3;
 /// The congestion control within one machine. Every Linux has it, and it never paces: what a system's default
 /// may do for the sake of a network (BBR sends by a timer) only costs CPU where there is none.
 const LOOPBACK_CONGESTION_CONTROL: &str = "reno";
@@ -72,5 +77,32 @@ fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         let _ = rustix::net::sockopt::set_tcp_congestion(socket, LOOPBACK_CONGESTION_CONTROL);
     }
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE))
+    // TCP_USER_TIMEOUT is deliberately absent: it would also end a client that lives and reads nothing for that time.
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive.with_retries(KEEPALIVE_QUESTIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_peer_is_noticed_in_ten_minutes() {
+        let listener = listener(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let client = std::net::TcpStream::connect(address).unwrap();
+        // What is accepted inherits what the listener has.
+        let accepted = loop {
+            match listener.accept() {
+                Ok((accepted, _)) => break accepted,
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        };
+        let silence = accepted.tcp_keepalive_time().unwrap();
+        let interval = accepted.tcp_keepalive_interval().unwrap();
+        let questions = accepted.tcp_keepalive_retries().unwrap();
+        assert!(accepted.keepalive().unwrap());
+        assert_eq!(silence + interval * questions, Duration::from_secs(600));
+        drop(client);
+    }
 }

@@ -14,5 +14,6 @@ mod large_values;
 mod learning;
 mod metadata;
 mod readiness;
+mod refused;
 mod slot_keys;
 mod wait;

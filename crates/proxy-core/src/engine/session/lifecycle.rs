@@ -146,7 +146,11 @@ impl Engine {
         let waits = !session.input.is_empty()
             && (matches!(session.phase, Phase::Waiting(_)) || self.resumed.contains(&id));
         if session.is_ending() && session.outstanding() == 0 && session.out.is_empty() && !waits {
-            self.close_session(id);
+            // A client that has sent everything needs no patience.
+            let sends = !session.input_ended;
+            if self.forget_session(id) {
+                self.actions.push(if sends { Action::EndSession(id) } else { Action::CloseSession(id) });
+            }
         }
     }
 
