@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
-use service::config::Milliseconds;
+use proxy::config::HostPort;
+use service::config::{Count, Milliseconds};
 use testkit::connection::Connection;
 use testkit::redis_server::{RedisOptions, RedisServer};
 use testkit::wait::{Deadline, wait_until};
@@ -64,8 +65,13 @@ fn a_node_that_runs_a_script_is_waited_for() {
 #[test]
 fn a_node_that_is_stopped_is_given_up_once() {
     let mut node = redis();
-    let proxy = serving(&node);
+    // Each worker finds out by itself.
+    let proxy = Proxy::serving(&node, |config| {
+        config.thread_number = Count::of(1);
+        config.backend_timeout = Milliseconds::of(1_000);
+    });
     let mut client = proxy.connect();
+    ask_until(&mut client, "GET a", |reply| reply == "$-1");
     client.set_reply_limit(LIMIT).unwrap();
     node.process().freeze().unwrap();
     let begun = Instant::now();
@@ -125,7 +131,10 @@ fn youngest(direct: &mut Connection) -> u64 {
 #[test]
 fn a_node_may_be_named() {
     let node = redis();
-    let proxy = Proxy::start(|_| {});
+    let proxy = Proxy::start(|config| {
+        let announced = format!("localhost:{}", config.address.port());
+        config.announce_address = Some(HostPort(announced.parse().unwrap()));
+    });
     let line = format!("UMCTL SETCLUSTER v2 1 NOFLAGS mydb localhost:{} 1 0-16383", node.address().port());
     proxy.connect().say(&line).unwrap().expect_ok().unwrap();
     ask_until(&mut proxy.connect(), "GET a", |reply| reply == "$-1");
