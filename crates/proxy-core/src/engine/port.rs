@@ -1,8 +1,9 @@
 //! What the driver and the engine say to each other besides bytes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::Slot;
+use model::{Address, Slot};
 
 use super::state::fences::WriteFences;
 use super::state::ids::BackendId;
@@ -28,7 +29,7 @@ pub struct Moment {
 #[derive(Debug)]
 pub enum Action {
     /// Open a connection to the node and report `backend_connected` or `backend_closed`.
-    Connect(BackendId, model::Address),
+    Connect(BackendId, Address),
     /// Close the connection.
     CloseBackend(BackendId),
     /// Close the connection, if it is still open.
@@ -125,6 +126,8 @@ pub struct Shared {
     pub fences: WriteFences,
     /// Which nodes are known to live although they do not answer.
     pub lives: NodeLives,
+    /// Which process each node is, by the node's address: its run id, where it is known. Cursors of SCAN are bound to it.
+    pub run_ids: Arc<BTreeMap<Address, Box<str>>>,
 }
 
 /// CLIENT PAUSE: commands, or only those that write, wait until a moment.

@@ -16,9 +16,9 @@ mod parts;
 mod scan;
 mod text;
 
+pub(crate) use scan::scan_hash;
 pub use scan::{
-    INVALID_CURSOR, SCAN_BACKEND_CURSOR_MAX, SCAN_NODES_MAX, scan_cursor_join, scan_cursor_of,
-    scan_cursor_split, scan_end, scan_reply, scan_request,
+    INVALID_CURSOR, SCAN_NODES_MAX, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_request,
 };
 
 use crate::command::Merge;

@@ -1,51 +1,127 @@
-//! SCAN over several primaries, one after the other, under one cursor.
+//! SCAN over the primaries here, one after the other, under one cursor.
 //!
-//! The client's cursor is the backend's cursor shifted left by [`NODE_BITS`] bits, with the primary's number
-//! in the bits that become free. Low bits, because they keep the cursor small: a backend's cursor is less
-//! than its hash table's size, so that even with 2^40 keys the client's stays below 2^53, which clients that
-//! read numbers as doubles can hold.
+//! The client's cursor says which shard it is in, and what made it. Shards are counted by their lowest slots, so the
+//! order in which a view lists nodes does not matter.
 //!
 //! ```text
-//!  63 62                               10 9          0
-//! +--+-----------------------------------+------------+
-//! | 0|  the backend's cursor (53 bits)   |  primary   |
-//! +--+-----------------------------------+------------+
+//!  63 62                                            22+w      22            8           0
+//! +--+-----------------------------------------------+--------+-------------+-----------+
+//! | 0|  the backend's cursor                         |  shard |   process   |   layout  |
+//! +--+-----------------------------------------------+--------+-------------+-----------+
 //! ```
+//!
+//! - *layout*: which slots are together in which shard here. A cursor of another layout begins the scan again.
+//! - *process*: a hash of the node's address and run id. Each process has its own hash seed, so a cursor means nothing
+//!   to another one: a cursor of another process begins that shard again.
+//! - *shard*: as many bits as the layout has shards, none for one.
+//!
+//! SCAN allows an element to come twice, and does not allow one that was there all the time to be left out. Two layouts
+//! have the same hash once in 2^8, two processes once in 2^14.
+//! A backend's cursor is less than the size of its hash table, so with 2^30 keys and two shards the client's cursor is
+//! below 2^53, which clients that read numbers as doubles can hold.
 
 use crate::command::Args;
 use resp::{Value, encode, parse_value};
 
-/// Bits of a cursor that say which primary.
-const NODE_BITS: u32 = 10;
-/// How many primaries can be scanned under one cursor.
-pub const SCAN_NODES_MAX: usize = 1 << NODE_BITS;
-/// The largest backend cursor; a larger one would need a hash table of more than 2^53 buckets.
-pub const SCAN_BACKEND_CURSOR_MAX: u64 = (1 << (u64::BITS - 1 - NODE_BITS)) - 1;
+/// Bits of a cursor that say of which layout it is.
+const LAYOUT_BITS: u32 = 8;
+/// Bits of a cursor that say which process made it.
+const PROCESS_BITS: u32 = 14;
+/// How many primaries are asked for one command without keys.
+pub const SCAN_NODES_MAX: usize = 1 << 10;
 
 /// Redis's error for a cursor that is none.
 pub const INVALID_CURSOR: &str = "ERR invalid cursor";
 const TOO_LARGE: &str = "ERR the backend's SCAN cursor is too large for this proxy";
 const NO_SCAN_REPLY: &str = "ERR the backend's reply to SCAN cannot be understood";
 
-/// The primary and the backend's cursor of a client's cursor.
-pub const fn scan_cursor_split(cursor: u64) -> (usize, u64) {
-    ((cursor % SCAN_NODES_MAX as u64) as usize, cursor >> NODE_BITS)
+/// What cursors are bound to: the shards here, in the order of their lowest slots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanShards {
+    layout: u64,
+    processes: Vec<u64>,
 }
 
-/// The client's cursor; `None` beyond [`SCAN_NODES_MAX`] or [`SCAN_BACKEND_CURSOR_MAX`].
-pub const fn scan_cursor_join(node: usize, backend_cursor: u64) -> Option<u64> {
-    if node >= SCAN_NODES_MAX || backend_cursor > SCAN_BACKEND_CURSOR_MAX {
-        return None;
+/// A step of a scan: the shard that is asked, and what the client's next cursor is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanStep {
+    /// Which shard.
+    pub shard: usize,
+    /// Where in it: the backend's cursor.
+    pub backend_cursor: u64,
+    /// The low bits of a cursor in this shard, and how many they are.
+    head: u64,
+    head_bits: u32,
+    /// The client's cursor when this shard has been scanned.
+    after: u64,
+}
+
+impl ScanShards {
+    /// Shards of a layout with this hash. Each is served by a process: the node's address and its run id, empty where
+    /// that is not known.
+    pub fn new<'a>(layout: u64, processes: impl Iterator<Item = (&'a str, &'a str)>) -> ScanShards {
+        let process = |(address, run_id): (&str, &str)| {
+            scan_hash([address.as_bytes(), run_id.as_bytes()].into_iter()) % (1 << PROCESS_BITS)
+        };
+        ScanShards { layout: layout % (1 << LAYOUT_BITS), processes: processes.map(process).collect() }
     }
-    Some(backend_cursor << NODE_BITS | node as u64)
+
+    /// The step that a client's cursor leads to. There is at least one shard.
+    pub fn step(&self, cursor: u64) -> ScanStep {
+        let layout = cursor % (1 << LAYOUT_BITS);
+        let process = (cursor >> LAYOUT_BITS) % (1 << PROCESS_BITS);
+        let shard = (cursor >> (LAYOUT_BITS + PROCESS_BITS)) % (1 << self.shard_bits());
+        let shard = usize::try_from(shard).unwrap_or(usize::MAX);
+        let place = match self.processes.get(shard) {
+            _ if cursor == 0 => (0, 0),
+            Some(&known) if layout == self.layout && process == known => (shard, cursor >> self.head_bits()),
+            Some(_) if layout == self.layout => (shard, 0),
+            _ => (0, 0),
+        };
+        let (shard, backend_cursor) = place;
+        let after = if shard + 1 < self.processes.len() { self.head(shard + 1) } else { 0 };
+        ScanStep { shard, backend_cursor, head: self.head(shard), head_bits: self.head_bits(), after }
+    }
+
+    fn shard_bits(&self) -> u32 {
+        usize::BITS - (self.processes.len().saturating_sub(1)).leading_zeros()
+    }
+
+    fn head_bits(&self) -> u32 {
+        LAYOUT_BITS + PROCESS_BITS + self.shard_bits()
+    }
+
+    fn head(&self, shard: usize) -> u64 {
+        (shard as u64) << (LAYOUT_BITS + PROCESS_BITS) | self.processes[shard] << LAYOUT_BITS | self.layout
+    }
 }
 
-/// The cursor of a SCAN request, split; the error is [`INVALID_CURSOR`].
+impl ScanStep {
+    /// The client's cursor for a backend's; `None` where it has more bits than there are.
+    fn next(&self, backend_cursor: u64) -> Option<u64> {
+        match backend_cursor {
+            0 => Some(self.after),
+            more if more >> (u64::BITS - 1 - self.head_bits) == 0 => Some(more << self.head_bits | self.head),
+            _ => None,
+        }
+    }
+}
+
+/// A hash that is the same in every process and version (FNV-1a), of parts that are told apart.
+pub(crate) fn scan_hash<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u64 {
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let bytes = parts.flat_map(|part| part.iter().copied().chain([0xff]));
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
+    hash ^ hash >> 32
+}
+
+/// The cursor of a SCAN request; the error is [`INVALID_CURSOR`].
 ///
 /// # Errors
 /// When argument 1 is no decimal number of 64 bits.
-pub fn scan_cursor_of(args: Args<'_>) -> Result<(usize, u64), &'static str> {
-    cursor(args.get(1)).map(scan_cursor_split).ok_or(INVALID_CURSOR)
+pub fn scan_cursor_of(args: Args<'_>) -> Result<u64, &'static str> {
+    cursor(args.get(1)).ok_or(INVALID_CURSOR)
 }
 
 /// Appends the SCAN request for the backend: the client's own, with the backend's cursor.
@@ -57,30 +133,18 @@ pub fn scan_request(args: Args<'_>, backend_cursor: u64, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends what the client gets for the reply of primary `node` of `nodes`: the same keys under the cursor
-/// of the next step. An error passes as it is.
-pub fn scan_reply(part: &[u8], node: usize, nodes: usize, out: &mut Vec<u8>) {
+/// Appends what the client gets for the backend's reply to `step`: the same keys under the cursor of the next step. An
+/// error passes as it is.
+pub fn scan_reply(part: &[u8], step: &ScanStep, out: &mut Vec<u8>) {
     if resp::is_error(part) {
         out.extend_from_slice(part);
         return;
     }
     let Some((backend_cursor, keys)) = reply_parts(part) else { return encode::error(out, NO_SCAN_REPLY) };
-    let next = match (backend_cursor, node + 1) {
-        (0, next) if next >= nodes => Some(0),
-        (0, next) => scan_cursor_join(next, 0),
-        (more, _) => scan_cursor_join(node, more),
-    };
-    let Some(next) = next else { return encode::error(out, TOO_LARGE) };
+    let Some(next) = step.next(backend_cursor) else { return encode::error(out, TOO_LARGE) };
     encode::array(out, 2);
     encode::bulk(out, itoa::Buffer::new().format(next).as_bytes());
     out.extend_from_slice(keys);
-}
-
-/// Appends the reply that ends a scan, for a cursor of a primary that is no longer there.
-pub fn scan_end(out: &mut Vec<u8>) {
-    encode::array(out, 2);
-    encode::bulk(out, b"0");
-    encode::array(out, 0);
 }
 
 /// The backend's cursor and the bytes of the array of keys, which are not looked into.
@@ -99,10 +163,7 @@ fn cursor(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        SCAN_BACKEND_CURSOR_MAX, SCAN_NODES_MAX, scan_cursor_join, scan_cursor_of, scan_cursor_split,
-        scan_reply, scan_request,
-    };
+    use super::{ScanShards, scan_cursor_of, scan_reply, scan_request};
     use crate::command::Args;
     use proptest::prelude::*;
     use resp::RequestParser;
@@ -113,48 +174,70 @@ mod tests {
         read(Args::new(request, parser.spans()))
     }
 
+    /// So many shards; `changed` is served by another process than usual.
+    fn shards(layout: u64, count: usize, changed: Option<usize>) -> ScanShards {
+        let names: Vec<(String, &str)> = (0..count)
+            .map(|shard| (format!("node:{shard}"), if changed == Some(shard) { "new" } else { "old" }))
+            .collect();
+        ScanShards::new(layout, names.iter().map(|(address, run_id)| (address.as_str(), *run_id)))
+    }
+
     proptest! {
         #[test]
-        fn split_undoes_join(node in 0..SCAN_NODES_MAX, backend in 0..=SCAN_BACKEND_CURSOR_MAX) {
-            let joined = scan_cursor_join(node, backend).expect("within bounds");
-            prop_assert!(i64::try_from(joined).is_ok());
-            prop_assert_eq!(scan_cursor_split(joined), (node, backend));
+        fn a_cursor_leads_back_to_its_place(count in 1..20_usize, at in any::<prop::sample::Index>(), backend in 1..1_u64 << 36) {
+            let (shard, known) = (at.index(count), shards(7, count, None));
+            let cursor = known.head(shard);
+            let cursor = known.step(cursor).next(backend).expect("within bounds");
+            prop_assert!(i64::try_from(cursor).is_ok());
+            let step = known.step(cursor);
+            prop_assert_eq!((step.shard, step.backend_cursor), (shard, backend));
+            // Another process has the shard: it begins again. Another shard's process does not matter.
+            let step = shards(7, count, Some(shard)).step(cursor);
+            prop_assert_eq!((step.shard, step.backend_cursor), (shard, 0));
+            let step = shards(7, count, Some((shard + 1) % (count + 1))).step(cursor);
+            prop_assert_eq!((step.shard, step.backend_cursor), (shard, backend));
+            // Another layout: all begins again.
+            for other in [shards(8, count, None), shards(8, count + 1, None)] {
+                let step = other.step(cursor);
+                prop_assert_eq!((step.shard, step.backend_cursor), (0, 0));
+            }
+        }
+
+        #[test]
+        fn any_number_leads_to_a_shard(count in 1..20_usize, cursor: u64) {
+            prop_assert!(shards(7, count, None).step(cursor).shard < count);
         }
     }
 
     #[test]
-    fn join_has_bounds() {
-        assert_eq!(scan_cursor_join(SCAN_NODES_MAX, 0), None);
-        assert_eq!(scan_cursor_join(0, SCAN_BACKEND_CURSOR_MAX + 1), None);
-        assert_eq!(scan_cursor_join(0, 0), Some(0));
+    fn usual_cursors_fit_a_double() {
+        for (count, keys_log2) in [(1, 31), (2, 30), (16, 27)] {
+            let cursor = shards(255, count, None).step(0).next((1 << keys_log2) - 1);
+            assert!(cursor.expect("within bounds") < 1 << 53, "{count} shards");
+        }
     }
 
     #[test]
-    fn replies_lead_through_all_primaries() {
+    fn replies_lead_through_all_shards() {
+        let known = shards(7, 2, None);
+        let (here, second) = (known.step(0).next(5).expect("small"), known.head(1));
+        let in_second = known.step(second).next(5).expect("small");
+        let bulk = |number: u64| format!("${}~{number}~", number.to_string().len());
+        let too_large = "-ERR the backend's SCAN cursor is too large for this proxy~";
         let cases = [
-            // (the backend's reply, primary, primaries, what the client gets)
-            ("*2~$1~5~*1~$1~a~", 0, 2, "*2~$4~5120~*1~$1~a~"),
-            ("*2~$1~0~*1~$1~a~", 0, 2, "*2~$1~1~*1~$1~a~"),
-            ("*2~$1~5~*0~", 1, 2, "*2~$4~5121~*0~"),
-            ("*2~$1~0~*0~", 1, 2, "*2~$1~0~*0~"),
-            ("*2~$1~0~*0~", 0, 1, "*2~$1~0~*0~"),
-            (
-                "*2~$20~18446744073709551615~*0~",
-                0,
-                1,
-                "-ERR the backend's SCAN cursor is too large for this proxy~",
-            ),
-            ("-ERR syntax error~", 0, 2, "-ERR syntax error~"),
-            ("+OK~", 0, 2, "-ERR the backend's reply to SCAN cannot be understood~"),
+            // (the backend's reply, the client's cursor, what the client gets)
+            ("*2~$1~5~*1~$1~a~", 0, format!("*2~{}*1~$1~a~", bulk(here))),
+            ("*2~$1~0~*1~$1~a~", here, format!("*2~{}*1~$1~a~", bulk(second))),
+            ("*2~$1~5~*0~", second, format!("*2~{}*0~", bulk(in_second))),
+            ("*2~$1~0~*0~", in_second, "*2~$1~0~*0~".to_owned()),
+            ("*2~$20~18446744073709551615~*0~", 0, too_large.to_owned()),
+            ("-ERR syntax error~", 0, "-ERR syntax error~".to_owned()),
+            ("+OK~", 0, "-ERR the backend's reply to SCAN cannot be understood~".to_owned()),
         ];
-        for (part, node, nodes, expected) in cases {
+        for (part, cursor, expected) in cases {
             let mut out = Vec::new();
-            scan_reply(part.replace('~', "\r\n").as_bytes(), node, nodes, &mut out);
-            assert_eq!(
-                String::from_utf8_lossy(&out),
-                expected.replace('~', "\r\n"),
-                "{part} from {node} of {nodes}"
-            );
+            scan_reply(part.replace('~', "\r\n").as_bytes(), &known.step(cursor), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected.replace('~', "\r\n"), "{part} at {cursor}");
         }
     }
 
@@ -162,7 +245,7 @@ mod tests {
     fn requests_carry_the_backends_cursor() {
         let request = b"*4\r\n$4\r\nScan\r\n$4\r\n5121\r\n$5\r\nCOUNT\r\n$2\r\n10\r\n";
         with_args(request, |args| {
-            assert_eq!(scan_cursor_of(args), Ok((1, 5)));
+            assert_eq!(scan_cursor_of(args), Ok(5121));
             let mut out = Vec::new();
             scan_request(args, 5, &mut out);
             assert_eq!(out, b"*4\r\n$4\r\nScan\r\n$1\r\n5\r\n$5\r\nCOUNT\r\n$2\r\n10\r\n");

@@ -2,6 +2,8 @@
 
 use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotRanges, SlotTag, View};
 
+use crate::merge::scan_hash;
+
 /// Index into [`RouteTable::targets`].
 pub(crate) type TargetIndex = u16;
 /// A slot that nobody owns.
@@ -29,6 +31,7 @@ pub struct RouteTable {
     /// As `owners`, but with local replicas in the place of their primaries: for sessions in READONLY mode.
     readers: Option<Box<[TargetIndex; SLOT_COUNT]>>,
     primaries: Vec<Address>,
+    layout: u64,
 }
 
 impl RouteTable {
@@ -40,6 +43,7 @@ impl RouteTable {
             owners: Box::new([NOWHERE; SLOT_COUNT]),
             readers: None,
             primaries: Vec::new(),
+            layout: 0,
         };
         for peer in &view.peers {
             let target = table.add(Target::Peer(peer.address.clone()));
@@ -49,20 +53,54 @@ impl RouteTable {
         }
         for node in &view.local {
             let target = table.add(Target::Local(node.address.clone()));
-            let mut owns = false;
             for assignment in node.slots.iter().filter(|a| is_owned(&a.tag)) {
                 assignment.ranges.slots().for_each(|slot| table.owners[slot.index()] = target);
-                owns |= !assignment.ranges.is_empty();
-            }
-            if owns {
-                table.primaries.push(node.address.clone());
             }
         }
+        table.order_primaries();
         table.readers = table.reader_routes(view, roles);
         if table.primaries.is_empty() {
             table.primaries = view.local.iter().map(|node| node.address.clone()).collect();
+            table.primaries.sort_unstable();
         }
         table
+    }
+
+    /// Orders the primaries by their lowest slots, and notes the layout: which slots each of them has.
+    fn order_primaries(&mut self) {
+        let mut order: Vec<TargetIndex> = Vec::new();
+        let mut runs: Vec<[u8; 4]> = Vec::new();
+        let mut last = None;
+        for (slot, &owner) in (0_u16..).zip(self.owners.iter()) {
+            let is_local = matches!(self.targets[owner as usize], Target::Local(_));
+            if last.replace(owner) == Some(owner) {
+                continue;
+            }
+            let known = order.iter().position(|&target| target == owner);
+            let place = match known {
+                Some(place) => place + 1,
+                None if is_local => {
+                    order.push(owner);
+                    order.len()
+                }
+                None => 0, // not here
+            };
+            let ([high, low], [place_high, place_low]) = (slot.to_be_bytes(), (place as u16).to_be_bytes());
+            runs.push([high, low, place_high, place_low]);
+        }
+        // Slots that go from one stranger to another do not matter here.
+        runs.dedup_by_key(|run| [run[2], run[3]]);
+        self.layout = scan_hash(runs.iter().map(<[u8; 4]>::as_slice));
+        let address = |&target: &TargetIndex| match &self.targets[target as usize] {
+            Target::Local(address) => Some(address.clone()),
+            Target::Peer(_) | Target::Nowhere | Target::Held => None,
+        };
+        self.primaries = order.iter().filter_map(address).collect();
+    }
+
+    /// A hash of which slots are together at which node here, whatever the nodes are called.
+    pub(crate) fn layout(&self) -> u64 {
+        self.layout
     }
 
     /// Has requests for these slots wait for an owner, where they have none.

@@ -334,8 +334,10 @@ impl Control {
     }
 
     fn node_reported(&mut self, address: &Address, report: NodeReport) {
+        let mut is_other_process = false;
         match report {
             NodeReport::Up(status, wanted) => {
+                is_other_process = self.note_run_id(address, &status.run_id);
                 self.nodes.note_role(address, &status, &wanted);
                 self.nodes.looked(address, Health::Up(*status), wanted.look);
                 self.tell_epochs();
@@ -351,12 +353,27 @@ impl Control {
         let version: Option<Arc<str>> = (*version != *self.shared.server_version).then(|| version.into());
         let databases = self.databases();
         if version.is_none() && databases == self.shared.settings.databases {
+            if is_other_process {
+                self.workers.update(&self.shared);
+            }
             return;
         }
         if let Some(version) = version {
             self.shared.server_version = version;
         }
         self.push_settings();
+    }
+
+    /// Notes which process a node is; true if it was another, or not known.
+    fn note_run_id(&mut self, address: &Address, run_id: &str) -> bool {
+        let is_other = self.shared.run_ids.get(address).is_none_or(|known| **known != *run_id);
+        if is_other {
+            let mut run_ids = BTreeMap::clone(&self.shared.run_ids);
+            run_ids.retain(|node, _| self.nodes.iter().any(|(watched, _)| watched == node));
+            run_ids.insert(address.clone(), run_id.into());
+            self.shared.run_ids = Arc::new(run_ids);
+        }
+        is_other
     }
 
     /// A node has told its commands: the workers get those that the table did not know.

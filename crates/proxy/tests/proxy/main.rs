@@ -15,5 +15,6 @@ mod learning;
 mod metadata;
 mod readiness;
 mod refused;
+mod scan;
 mod slot_keys;
 mod wait;

@@ -8,7 +8,7 @@ use crate::engine::state::gather::{Gather, Kind};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::order::ReplySlot;
 use crate::errors;
-use crate::merge::{SCAN_NODES_MAX, scan_cursor_of, scan_end, scan_request};
+use crate::merge::{SCAN_NODES_MAX, ScanShards, scan_cursor_of, scan_request};
 use crate::route::TargetIndex;
 
 impl Engine {
@@ -25,8 +25,9 @@ impl Engine {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
                 Taken::Yes
             }
-            [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
+            // With one primary as with several: there may be more at the next step.
             _ if kind == Merge::Scan => self.scan(id, command, args, &targets),
+            [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
             _ => self.scatter(id, (command, kind), args, &targets),
         }
     }
@@ -60,32 +61,41 @@ impl Engine {
         Taken::Yes
     }
 
-    /// SCAN over several primaries, one after the other: the cursor says which, and where in it.
+    /// SCAN over the primaries, one after the other: the cursor says which, and where in it.
     fn scan(&mut self, id: SessionId, command: &Command, args: Args<'_>, targets: &[TargetIndex]) -> Taken {
-        let (node, cursor) = match scan_cursor_of(args) {
-            Ok(place) => place,
+        let cursor = match scan_cursor_of(args) {
+            Ok(cursor) => cursor,
             Err(error) => {
                 self.reply_now(id, |out| errors::write(out, error));
                 return Taken::Yes;
             }
         };
-        let Some(&target) = targets.get(node) else {
-            self.reply_now(id, scan_end);
-            return Taken::Yes;
-        };
-        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+        let step = self.scan_shards(targets).step(cursor);
+        let Some(backend) = self.backend_for(id, targets[step.shard]) else { return Taken::Yes };
         if !self.owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
         let mut frame = self.pool.buffer();
-        scan_request(args, cursor, &mut frame);
+        scan_request(args, step.backend_cursor, &mut frame);
         self.send(backend, &frame, None);
         self.pool.recycle(frame);
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
-        let kind = Kind::ScanStep { node, nodes: targets.len() };
-        let gather = Gather::new(kind, session.profile.protocol, 1);
+        let gather = Gather::new(Kind::Scan(step), session.profile.protocol, 1);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         Taken::Yes
+    }
+
+    /// What cursors are bound to: the shards here, and the processes that serve them.
+    fn scan_shards(&self, targets: &[TargetIndex]) -> ScanShards {
+        let layout = self.shared.view.as_deref().map_or(0, |view| view.routes.layout());
+        let nodes = targets.iter().filter_map(|&target| self.nodes.of_target(target));
+        let processes: Vec<(String, &str)> = nodes
+            .map(|node| &self.nodes.nodes[node].address)
+            .map(|address| {
+                (address.to_string(), self.shared.run_ids.get(address).map_or("", |run_id| &**run_id))
+            })
+            .collect();
+        ScanShards::new(layout, processes.iter().map(|(address, run_id)| (address.as_str(), *run_id)))
     }
 }

@@ -1,7 +1,7 @@
 //! A reply that is put together from the replies of several backends.
 
 use crate::command::Merge;
-use crate::merge::{merge, scan_reply};
+use crate::merge::{ScanStep, merge, scan_reply};
 use resp::Protocol;
 
 /// How the parts become one.
@@ -9,8 +9,8 @@ use resp::Protocol;
 pub(crate) enum Kind {
     /// By the command's rule.
     Merged(Merge),
-    /// One step of a SCAN that goes through so many nodes.
-    ScanStep { node: usize, nodes: usize },
+    /// One step of a SCAN.
+    Scan(ScanStep),
 }
 
 /// One such reply in the making.
@@ -53,7 +53,7 @@ impl Gather {
         assert_eq!(self.missing, 0, "a gathered reply is finished only when every part is here");
         match self.kind {
             Kind::Merged(rule) => merge(rule, &self.parts, self.protocol, out),
-            Kind::ScanStep { node, nodes } => scan_reply(&self.parts[0], node, nodes, out),
+            Kind::Scan(step) => scan_reply(&self.parts[0], &step, out),
         }
     }
 }

@@ -1,0 +1,145 @@
+//! SCAN over real servers, while views change under it: every key that is there all the time comes at least once.
+
+use std::collections::BTreeSet;
+
+use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
+use resp::Value;
+use testkit::connection::Connection;
+use testkit::redis_server::RedisServer;
+use testkit::wait::{Deadline, wait_until};
+
+const KEYS: usize = 3000;
+
+/// A client that scans in small steps.
+struct Scan {
+    client: Connection,
+    cursor: String,
+    seen: BTreeSet<String>,
+}
+
+impl Scan {
+    fn begin(proxy: &Proxy) -> Scan {
+        Scan { client: proxy.connect(), cursor: "0".to_owned(), seen: BTreeSet::new() }
+    }
+
+    /// One step; false when it was the last.
+    fn step(&mut self) -> bool {
+        let reply = self.client.say(&format!("SCAN {} COUNT 10", self.cursor)).unwrap();
+        let Value::Array(parts) = reply.value().unwrap() else { panic!("{reply:?}") };
+        let [Value::Bulk(cursor), Value::Array(keys)] = &parts[..] else { panic!("{reply:?}") };
+        self.cursor = String::from_utf8(cursor.to_vec()).unwrap();
+        assert!(self.cursor.parse::<i64>().is_ok(), "{}", self.cursor);
+        for key in keys {
+            let Value::Bulk(key) = key else { panic!("{reply:?}") };
+            self.seen.insert(String::from_utf8(key.to_vec()).unwrap());
+        }
+        self.cursor != "0"
+    }
+
+    fn steps(&mut self, count: usize) {
+        (0..count).for_each(|_| assert!(self.step(), "the scan ends early, with {} keys", self.seen.len()));
+    }
+
+    /// To the end; how many keys it has seen.
+    fn finish(mut self) -> usize {
+        let steps_max = 10 * KEYS;
+        assert!((0..steps_max).any(|_| !self.step()), "the scan does not end");
+        self.seen.len()
+    }
+}
+
+fn set_cluster(proxy: &Proxy, epoch: u64, members: &str) {
+    let line = format!("UMCTL SETCLUSTER v2 {epoch} NOFLAGS mydb {members}");
+    assert_eq!(ask(&mut proxy.connect(), &line), "OK");
+}
+
+fn fill(proxy: &Proxy) {
+    let mut writer = proxy.connect();
+    for number in 0..KEYS {
+        writer.send(&[b"SET", format!("key{number}").as_bytes(), b"1"]).unwrap();
+    }
+    (0..KEYS).for_each(|_| writer.read().unwrap().expect_ok().unwrap());
+}
+
+/// Two servers with half of the slots each, full of keys.
+fn two() -> (Proxy, RedisServer, RedisServer) {
+    let (one, other, proxy) = (redis(), redis(), Proxy::start(|_| {}));
+    let (a, b) = (one.address(), other.address());
+    set_cluster(&proxy, 1, &format!("{a} 1 0-8191 {b} 1 8192-16383"));
+    fill(&proxy);
+    (proxy, one, other)
+}
+
+#[test]
+fn a_second_shard_in_the_middle_of_a_scan() {
+    let (proxy, one, other) = two();
+    let (a, b) = (one.address(), other.address());
+    for (epoch, before) in [
+        (10, format!("{a} 1 0-8191 PEER 127.0.0.2:5299 1 8192-16383")),
+        (20, format!("{b} 1 8192-16383 PEER 127.0.0.2:5299 1 0-8191")),
+    ] {
+        set_cluster(&proxy, epoch, &before);
+        let mut scan = Scan::begin(&proxy);
+        scan.steps(40);
+        set_cluster(&proxy, epoch + 1, &format!("{a} 1 0-8191 {b} 1 8192-16383"));
+        assert_eq!(scan.finish(), KEYS, "after {before}");
+    }
+}
+
+#[test]
+fn nodes_listed_in_another_order_in_the_middle_of_a_scan() {
+    let (proxy, one, other) = two();
+    let (a, b) = (one.address(), other.address());
+    for steps in [1, 60, 160, 250] {
+        let mut scan = Scan::begin(&proxy);
+        scan.steps(steps);
+        set_cluster(&proxy, 2 * steps as u64, &format!("{b} 1 8192-16383 {a} 1 0-8191"));
+        scan.steps(1);
+        set_cluster(&proxy, 2 * steps as u64 + 1, &format!("{a} 1 0-8191 {b} 1 8192-16383"));
+        assert_eq!(scan.finish(), KEYS, "changed after {steps} steps");
+    }
+}
+
+#[test]
+fn a_replica_takes_over_in_the_middle_of_a_scan() {
+    let (proxy, one, other) = two();
+    let replica = redis();
+    let (a, b, c) = (one.address(), other.address(), replica.address());
+    let mut client = proxy.connect();
+    let me = "127.0.0.1:5299";
+    let roles =
+        format!("UMCTL SETREPL 1 NOFLAGS master mydb {a} 0 master mydb {b} 0 replica mydb {c} 1 {a} {me}");
+    assert_eq!(ask(&mut client, &roles), "OK");
+    let size = ask(&mut one.connect().unwrap(), "DBSIZE");
+    ask_until(&mut client, "UMCTL INFOREPL", |info| info.contains("link=up"));
+    let mut direct = replica.connect().unwrap();
+    wait_until(Deadline::within(LIMIT), "the replica has all keys", || ask(&mut direct, "DBSIZE") == size)
+        .unwrap();
+
+    let mut scan = Scan::begin(&proxy);
+    scan.steps(70);
+    let roles = format!("UMCTL SETREPL 2 NOFLAGS master mydb {c} 0 master mydb {b} 0");
+    assert_eq!(ask(&mut client, &roles), "OK");
+    set_cluster(&proxy, 2, &format!("{c} 1 0-8191 {b} 1 8192-16383"));
+    assert_eq!(scan.finish(), KEYS);
+}
+
+#[test]
+fn another_process_at_the_same_address_in_the_middle_of_a_scan() {
+    let mut node = redis();
+    let proxy = Proxy::serving(&node, |_| {});
+    fill(&proxy);
+    let mut scan = Scan::begin(&proxy);
+    scan.steps(150);
+    node.restart().unwrap();
+    // The proxy has looked at the new process, which has no keys.
+    ask_until(&mut proxy.connect(), "INFO keyspace", |text| !text.contains("keys="));
+    let mut direct = node.connect().unwrap();
+    for number in 0..KEYS {
+        direct.send(&[b"SET", format!("key{number}").as_bytes(), b"1"]).unwrap();
+    }
+    (0..KEYS).for_each(|_| direct.read().unwrap().expect_ok().unwrap());
+    // The scan goes on when the proxy has reached the new process.
+    ask_until(&mut proxy.connect(), "DBSIZE", |size| size == format!(":{KEYS}"));
+    assert_eq!(scan.finish(), KEYS);
+}
