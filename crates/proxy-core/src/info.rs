@@ -4,12 +4,14 @@
 //! unless clients read them; those say what is true of a proxy (`loading:0`, `maxmemory:0`).
 
 mod keyspace;
+mod saves;
 mod sections;
 mod statistics;
 
 use resp::{Protocol, encode};
 
 pub use self::keyspace::merge as merge_keyspace;
+pub use self::saves::NodeSaves;
 use crate::cluster_replies::ClusterReplies;
 use crate::command::CommandTable;
 use crate::settings::Settings;
@@ -70,6 +72,8 @@ pub struct Nodes<'a> {
     pub keyspace: &'a str,
     /// Whether the replicas among them are connected to their primaries.
     pub links_up: bool,
+    /// What they save, and the scripts that they keep.
+    pub saves: NodeSaves,
 }
 
 /// A section: its name in requests, its title, whether it is shown by default, and its lines.

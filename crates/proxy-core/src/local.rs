@@ -78,10 +78,10 @@ pub enum ControlRequest {
     ClientList(client::ClientFilter),
     /// CLIENT KILL: answer with [`client::ClientKill::reply`].
     ClientKill(client::ClientKill),
-    /// CLIENT PAUSE, until that Unix time in ms: answer `OK`.
+    /// CLIENT PAUSE: answer `OK`.
     ClientPause {
-        /// When it ends by itself.
-        until_ms: u64,
+        /// After how long it ends by itself, ms.
+        for_ms: u64,
         /// Which commands wait.
         mode: client::PauseMode,
     },

@@ -20,6 +20,8 @@ pub struct Profile {
     pub created_ms: u64,
     /// Unix time of the last request.
     pub last_used_ms: u64,
+    /// The number of its socket, which CLIENT LIST shows.
+    pub fd: i32,
     /// The database chosen with SELECT.
     pub db: u32,
     /// The form of the replies.
@@ -62,6 +64,7 @@ impl Profile {
             id,
             created_ms: now_ms,
             last_used_ms: now_ms,
+            fd: 0,
             db: 0,
             protocol: Protocol::Resp2,
             authenticated: false,

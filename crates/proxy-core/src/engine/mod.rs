@@ -184,9 +184,11 @@ impl Engine {
         self.slow_us = u32::try_from(settings.slowlog_log_slower_than_us).unwrap_or(u32::MAX);
     }
 
-    /// Sets or ends a pause of commands.
+    /// Begins or ends a pause of commands. One that is there is not made shorter or laxer by another.
     pub fn pause(&mut self, pause: Option<Pause>) {
-        self.pause = pause.filter(|pause| pause.until_unix_us > self.now.unix_us);
+        let is_on = |pause: &Pause| pause.until_us > self.now.us;
+        let before = self.pause.filter(is_on);
+        self.pause = pause.map(|pause| pause.after(before)).filter(is_on);
         // What another kind of pause still holds back waits again.
         self.release_held_sessions();
     }

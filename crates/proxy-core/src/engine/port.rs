@@ -130,11 +130,22 @@ pub struct Shared {
     pub run_ids: Arc<BTreeMap<Address, Box<str>>>,
 }
 
-/// CLIENT PAUSE: commands, or only those that write, wait until a moment.
+/// CLIENT PAUSE: commands, or only those that may write or replicate, wait until a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// Until when (Unix time, µs).
-    pub until_unix_us: u64,
+    /// Until when: [`Moment::us`], so that a clock that is set does not matter.
+    pub until_us: u64,
     /// Reads are let through.
     pub writes_only: bool,
+}
+
+impl Pause {
+    /// What holds after `self` was asked for while `before` holds: the later end and the stricter kind, as in Redis.
+    pub(in crate::engine) fn after(self, before: Option<Pause>) -> Pause {
+        let Some(before) = before else { return self };
+        Pause {
+            until_us: self.until_us.max(before.until_us),
+            writes_only: self.writes_only && before.writes_only,
+        }
+    }
 }

@@ -57,6 +57,7 @@ pub(super) fn memory(context: &InfoContext<'_>) -> String {
         ("used_memory_peak", &peak),
         ("used_memory_peak_human", &human(peak)),
         ("used_memory_lua", &0),
+        ("number_of_cached_scripts", &context.nodes.saves.cached_scripts),
         ("maxmemory", &0),
         ("maxmemory_human", &"0B"),
         ("maxmemory_policy", &"noeviction"),
@@ -64,19 +65,21 @@ pub(super) fn memory(context: &InfoContext<'_>) -> String {
     ])
 }
 
-/// The proxy stores nothing, so it neither loads nor saves.
-pub(super) fn persistence(_: &InfoContext<'_>) -> String {
+/// What the nodes do: BGSAVE and BGREWRITEAOF go to them.
+pub(super) fn persistence(context: &InfoContext<'_>) -> String {
+    let saves = &context.nodes.saves;
+    let status = |is_ok: bool| if is_ok { "ok" } else { "err" };
     lines(&[
-        ("loading", &0),
-        ("async_loading", &0),
-        ("rdb_changes_since_last_save", &0),
-        ("rdb_bgsave_in_progress", &0),
-        ("rdb_last_bgsave_status", &"ok"),
-        ("aof_enabled", &0),
-        ("aof_rewrite_in_progress", &0),
-        ("aof_rewrite_scheduled", &0),
-        ("aof_last_bgrewrite_status", &"ok"),
-        ("aof_last_write_status", &"ok"),
+        ("loading", &u8::from(saves.loading)),
+        ("async_loading", &u8::from(saves.async_loading)),
+        ("rdb_changes_since_last_save", &saves.changes_since_save),
+        ("rdb_bgsave_in_progress", &u8::from(saves.saving)),
+        ("rdb_last_bgsave_status", &status(saves.last_save_ok)),
+        ("aof_enabled", &u8::from(saves.aof_enabled)),
+        ("aof_rewrite_in_progress", &u8::from(saves.rewriting)),
+        ("aof_rewrite_scheduled", &u8::from(saves.rewrite_scheduled)),
+        ("aof_last_bgrewrite_status", &status(saves.last_rewrite_ok)),
+        ("aof_last_write_status", &status(saves.last_write_ok)),
     ])
 }
 

@@ -53,7 +53,12 @@ fn info(sections: &[&str]) -> String {
         snapshot: &snapshot,
         rates: Rates { ops_per_s: 50, bytes_in_per_s: 2048, bytes_out_per_s: 0 },
         process,
-        nodes: Nodes { version: "7.0.15", keyspace: "db0:keys=3,expires=0,avg_ttl=0\r\n", links_up: true },
+        nodes: Nodes {
+            version: "7.0.15",
+            keyspace: "db0:keys=3,expires=0,avg_ttl=0\r\n",
+            links_up: true,
+            saves: NodeSaves::default(),
+        },
         now_us: 1_090_000_000,
     };
     let sections: Vec<String> = sections.iter().map(|section| (*section).to_owned()).collect();

@@ -63,10 +63,7 @@ fn what_follows() {
         ("wait 2 500", control(wait(WaitGoal::Replicas(2), 500))),
         ("waitaof 1 2 5", control(wait(WaitGoal::Aof { local: 1, replicas: 2 }, 5))),
         ("wait 2 x", After::Done),
-        (
-            "client pause 5 write",
-            control(ControlRequest::ClientPause { until_ms: NOW_US / 1000 + 5, mode: PauseMode::Write }),
-        ),
+        ("client pause 5 write", control(ControlRequest::ClientPause { for_ms: 5, mode: PauseMode::Write })),
         ("client unblock 9 error", control(ControlRequest::ClientUnblock { id: 9, with_error: true })),
         ("client list", control(ControlRequest::ClientList(ClientFilter::default()))),
     ] {

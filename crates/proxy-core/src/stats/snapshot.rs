@@ -24,6 +24,7 @@ pub struct Snapshot {
 #[expect(missing_docs, reason = "each is the sum of the counter of the same name, documented there")]
 pub struct Totals {
     pub sessions: u64,
+    pub sessions_held: u64,
     pub sessions_accepted: u64,
     pub sessions_rejected: u64,
     pub sessions_dropped: u64,
@@ -119,6 +120,7 @@ impl Snapshot {
 impl Totals {
     fn add(&mut self, worker: &WorkerStats) {
         self.sessions += worker.sessions.get();
+        self.sessions_held += worker.sessions_held.get();
         self.sessions_accepted += worker.sessions_accepted.get();
         self.sessions_rejected += worker.sessions_rejected.get();
         self.sessions_dropped += worker.sessions_dropped.get();
@@ -133,7 +135,7 @@ impl Totals {
         self.slow_requests += worker.slow_requests.get();
     }
 
-    /// All but `sessions`, which is a gauge.
+    /// All but `sessions` and `sessions_held`, which are gauges.
     fn subtract(&mut self, before: &Totals) {
         let less = |total: &mut u64, before: u64| *total = total.saturating_sub(before);
         less(&mut self.sessions_accepted, before.sessions_accepted);

@@ -16,6 +16,8 @@ pub const COMMANDS_MAX: usize = 1024;
 pub struct WorkerStats {
     /// Sessions open now.
     pub sessions: Counter,
+    /// Sessions whose next request a pause holds back, or slots without an owner.
+    pub sessions_held: Counter,
     /// Sessions accepted since the start.
     pub sessions_accepted: Counter,
     /// Connections refused because of `maxclients`.
@@ -109,6 +111,7 @@ impl WorkerStats {
     pub fn new() -> WorkerStats {
         WorkerStats {
             sessions: Counter::default(),
+            sessions_held: Counter::default(),
             sessions_accepted: Counter::default(),
             sessions_rejected: Counter::default(),
             sessions_dropped: Counter::default(),

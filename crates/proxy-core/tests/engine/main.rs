@@ -4,6 +4,7 @@
 
 mod barrier;
 mod client;
+mod commands;
 mod fences;
 mod flow;
 mod garbage;

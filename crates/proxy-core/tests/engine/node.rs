@@ -186,10 +186,14 @@ impl Node {
                 encode::array(out, 1);
                 encode::bulk(out, self.keys.to_string().as_bytes());
             }
+            ("RANDOMKEY", [_]) => encode::bulk(out, format!("key-{}", self.keys).as_bytes()),
+            ("SCRIPT" | "FUNCTION", [_, b"kill"]) => encode::simple(out, "OK"),
+            ("SCRIPT", [_, b"load", ..]) => encode::bulk(out, b"sha"),
             ("SCRIPT", [_, _, _]) => {
                 encode::array(out, 1);
                 encode::integer(out, 1);
             }
+            ("EVAL" | "EVAL_RO" | "FUNCTION", _) => encode::array(out, 0),
             ("SCAN", [_, cursor, ..]) => {
                 // Two steps: 0 leads to 7, 7 to the end.
                 let next: &[u8] = if *cursor == b"0" { b"7" } else { b"0" };

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use proxy_core::command::CommandTable;
-use proxy_core::info::{self, InfoContext, Nodes, Process};
+use proxy_core::info::{self, InfoContext, NodeSaves, Nodes, Process};
 use proxy_core::settings::Settings;
 use proxy_core::slowlog::SlowEntry;
 use proxy_core::stats::{Rates, Snapshot, WorkerStats};
@@ -94,7 +94,12 @@ fn info_has_only_fields_of_redis_in_its_sections() {
         snapshot: &Snapshot::of([&worker]),
         rates: Rates::default(),
         process,
-        nodes: Nodes { version: "7.0.15", keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n", links_up: true },
+        nodes: Nodes {
+            version: "7.0.15",
+            keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n",
+            links_up: true,
+            saves: NodeSaves::default(),
+        },
         now_us: 1,
     };
     let ours = field_names(&info::text(&context, &["everything".to_owned()]));

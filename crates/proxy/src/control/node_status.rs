@@ -1,6 +1,7 @@
 //! What a node says of itself, and what follows for its role. Pure.
 
 use model::Address;
+use proxy_core::info::NodeSaves;
 
 use super::node_life::NodeProcess;
 use super::state::DesiredRole;
@@ -59,6 +60,8 @@ pub(crate) struct NodeStatus {
     pub(crate) replicas: u32,
     /// The lines of its section `Keyspace`.
     pub(crate) keyspace: String,
+    /// What it saves, and the scripts that it keeps.
+    pub(crate) saves: NodeSaves,
 }
 
 impl NodeStatus {
@@ -71,6 +74,7 @@ impl NodeStatus {
         let (mut pid, mut executable) = (None, String::new());
         for line in info.lines() {
             let Some((field, value)) = line.trim_end().split_once(':') else { continue };
+            status.saves.note(field, value);
             match field {
                 "redis_version" => status.version = value.to_owned(),
                 "run_id" => status.run_id = value.to_owned(),
@@ -149,6 +153,7 @@ mod tests {
             link_silent_s: 0,
             replicas: 1,
             keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n".to_owned(),
+            saves: NodeSaves::default(),
         };
         let replica = NodeStatus {
             version: "7.2.4".to_owned(),
@@ -158,6 +163,7 @@ mod tests {
                 link: NodeLink::Down { for_s: 12 },
             },
             loading: true,
+            saves: NodeSaves { loading: true, ..NodeSaves::default() },
             offset: 7,
             ..NodeStatus::default()
         };

@@ -27,7 +27,7 @@ const ROLE_RECHECK_INTERVAL: Duration = Duration::from_millis(1);
 /// After a role was refused, or did not hold.
 const ROLE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// The sections of INFO that are looked at: no others, because it happens often.
-const SECTIONS: [&[u8]; 4] = [b"server", b"persistence", b"replication", b"keyspace"];
+const SECTIONS: [&[u8]; 5] = [b"server", b"memory", b"persistence", b"replication", b"keyspace"];
 /// A node that does not answer for so long is reported as down.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,7 @@
 //! Connections accepted, or refused where there are too many.
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use proxy_core::profile::Profile;
@@ -117,6 +117,7 @@ impl EventLoop {
         let (peer, local) = (peer.unwrap_or(self.address), local.unwrap_or(self.address));
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
+        profile.fd = socket.as_raw_fd();
         let id = self.engine.accept(profile);
         if let Err(error) = register(&self.epoll, &socket, Source::Session(id).number()) {
             warn!(worker = self.index, %error, "cannot watch a connection");

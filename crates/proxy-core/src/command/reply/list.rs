@@ -8,7 +8,7 @@ const SYNTAX: &str = "ERR syntax error";
 
 /// `COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]`; `args` is what follows LIST.
 pub(super) fn reply(table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
-    let listed = table.iter().filter(|command| command.listed);
+    let listed = table.iter().filter(|command| command.listed && !command.absent);
     let chosen: Vec<&Command> = match args.len() {
         0 => listed.collect(),
         3 if args.is(0, "filterby") => {

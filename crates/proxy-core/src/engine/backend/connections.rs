@@ -152,21 +152,31 @@ impl Engine {
             self.reply_unreachable(owner, node);
             return None;
         }
-        let profile = &self.sessions[owner].profile;
-        let (db, protocol) = (profile.db, profile.protocol);
+        let db = self.sessions[owner].profile.db;
+        Some(self.own_backend(owner, node, db))
+    }
+
+    /// As [`Engine::dedicated_backend`], of a node that is not doubted and for what concerns no database: a busy node
+    /// refuses SELECT.
+    pub(in crate::engine) fn apart_backend(&mut self, owner: SessionId, node: NodeKey) -> BackendId {
+        self.own_backend(owner, node, 0)
+    }
+
+    fn own_backend(&mut self, owner: SessionId, node: NodeKey, db: u32) -> BackendId {
+        let protocol = self.sessions[owner].profile.protocol;
         let fits = |&id: &BackendId| {
             let backend = &self.backends[id];
             backend.purpose.db == db && backend.purpose.protocol == protocol && backend.phase == Phase::Ready
         };
         let place = self.nodes.nodes[node].idle.iter().position(fits);
-        Some(match place {
+        match place {
             Some(place) => {
                 let id = self.nodes.nodes[node].idle.swap_remove(place);
                 self.backends[id].purpose.owner = Some(owner);
                 id
             }
             None => self.open(Purpose { node, db, protocol, owner: Some(owner) }),
-        })
+        }
     }
 
     fn open(&mut self, purpose: Purpose) -> BackendId {

@@ -1,7 +1,7 @@
 //! Commands that the proxy answers by itself, and those that it hands to the control thread.
 
 use crate::command::{
-    Args, ClientCommand, ClusterCommand, Command, ConfigCommand, LocalCommand, command_reply,
+    Args, Class, ClientCommand, ClusterCommand, Command, ConfigCommand, Flags, LocalCommand, command_reply,
 };
 use crate::engine::port::QUESTIONS_PENDING_MAX;
 use crate::engine::request::dispatch::Taken;
@@ -9,7 +9,8 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::local::client::SessionUse;
-use crate::local::{self, After, Context};
+use crate::local::{self, After, Context, ControlRequest};
+use crate::slowlog::SlowEntry;
 
 /// After this much of answers that are long or costly to make no more of them are made in a turn: a pipeline of them is
 /// answered over several turns, so that others' requests are not behind all of it.
@@ -43,7 +44,8 @@ impl Engine {
             cluster: shared.view.as_deref().map(|view| &*view.replies),
             server_version: &shared.server_version,
             session_use: SessionUse {
-                query_bytes: session.input.len(),
+                fd: session.profile.fd,
+                query_bytes: session.input.len().max(args.frame.len()),
                 output_bytes: session.out.len(),
                 ..SessionUse::default()
             },
@@ -60,7 +62,13 @@ impl Engine {
                 self.reply_now(id, |out| out.extend_from_slice(&reply));
                 self.close_after_replies(id);
             }
-            After::Control(request) => self.ask_control(id, Question::Local(request)),
+            After::Control(request) => {
+                let blocks = matches!(*request, ControlRequest::Wait(_));
+                self.ask_control(id, Question::Local(request));
+                if blocks {
+                    self.take_barrier(id); // as in Redis, what was sent after it runs after it
+                }
+            }
             After::Command(sub) => {
                 command_reply(sub, &shared.table, args, self.sessions[id].profile.protocol, &mut reply);
                 self.reply_now(id, |out| out.extend_from_slice(&reply));
@@ -74,7 +82,27 @@ impl Engine {
             self.costly_bytes += reply.len();
         }
         self.pool.recycle(reply);
+        self.note_answered(id, command, args);
         Taken::Yes
+    }
+
+    /// Where every request is to be in the slow log, those are that the proxy answers. They take no time that a worker's
+    /// clock could show.
+    fn note_answered(&mut self, id: SessionId, command: &Command, args: Args<'_>) {
+        let has_secrets = command.class == Class::Local(LocalCommand::Config(ConfigCommand::Set));
+        let is_secret = has_secrets
+            || command.flags.contains(Flags::SKIP_SLOWLOG)
+            || command.flags.contains(Flags::NO_AUTH);
+        let Some(session) = self.sessions.get(id).filter(|_| self.slow_us == 0 && !is_secret) else { return };
+        self.stats.slow_requests.increment();
+        let args: Vec<&[u8]> = args.iter().collect();
+        self.actions.push(Action::Slow(Box::new(SlowEntry {
+            unix_s: self.now.unix_us / 1_000_000,
+            us: 0,
+            args: SlowEntry::cut_args(args.into_iter()),
+            client: session.profile.peer.to_string(),
+            name: session.profile.name().into(),
+        })));
     }
 
     /// Hands a question to the control thread; its answer keeps its place.

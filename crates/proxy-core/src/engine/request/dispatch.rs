@@ -3,12 +3,13 @@
 //! The common case never comes here: `requests` sends it to its backend as it reads it.
 
 use crate::command::{
-    Args, Class, Command, CommandId, Flags, KeyPlan, Reason, is_blocking_form, key_positions,
+    Args, Class, Command, CommandId, Flags, KeyPlan, LocalCommand, Merge, Reason, is_blocking_form,
+    key_positions,
 };
-use crate::engine::Engine;
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::Phase;
+use crate::engine::{Engine, Pause};
 use crate::errors;
 use crate::route::{Target, TargetIndex};
 use model::Slot;
@@ -41,12 +42,15 @@ impl Engine {
         let shared = self.shared.clone();
         let command = match shared.table.resolve(args) {
             Ok(command) => command,
+            // A web page made a browser send this: what follows is not to reach a command, as in Redis.
+            Err(_) if is_http(args) => {
+                self.stats.protocol_errors.increment();
+                self.close_session(id);
+                return Taken::Yes;
+            }
+            // As in Redis, before it is asked who the client is.
             Err(unknown) => {
-                let authenticated = self.sessions[id].profile.authenticated;
-                self.reply_now(id, |out| match authenticated {
-                    true => unknown.write(&shared.table, args, out),
-                    false => errors::write(out, errors::NOAUTH),
-                });
+                self.reply_now(id, |out| unknown.write(&shared.table, args, out));
                 return Taken::Yes;
             }
         };
@@ -54,7 +58,7 @@ impl Engine {
             self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
             return Taken::Yes;
         }
-        if !matches!(command.class, Class::Local(_)) && self.hold_back(id, command.flags) {
+        if !is_never_held(command.class) && self.hold_back(id, command) {
             return Taken::Later;
         }
         if self.hold_for_owner(id, command, args) {
@@ -72,6 +76,7 @@ impl Engine {
                 _ => self.forward_by_keys(id, command, request),
             },
             Class::ForwardAny => self.forward_anywhere(id, command.id, request),
+            Class::FanOut(Merge::OneOk) => self.ask_apart(id, command, args),
             Class::FanOut(merge) => self.fan_out(id, command, *merge, args),
             Class::Refuse(reason) => {
                 self.reject(id, command, |out| errors::write(out, &reason.text(&command.name)));
@@ -87,10 +92,9 @@ impl Engine {
         self.reply_now(id, write);
     }
 
-    pub(in crate::engine) fn is_paused(&self, flags: Flags) -> bool {
-        self.pause.is_some_and(|pause| {
-            pause.until_unix_us > self.now.unix_us && (!pause.writes_only || flags.contains(Flags::WRITE))
-        })
+    pub(in crate::engine) fn is_paused(&self, command: &Command) -> bool {
+        let is_held = |pause: Pause| !pause.writes_only || may_replicate(command);
+        self.pause.is_some_and(|pause| pause.until_us > self.now.us && is_held(pause))
     }
 
     fn forward_by_keys(&mut self, id: SessionId, command: &Command, request: Request<'_>) -> Taken {
@@ -195,9 +199,12 @@ impl Engine {
         Taken::Yes
     }
 
-    /// A command that any of this proxy's own nodes can answer.
+    /// A command that any of this proxy's own nodes can answer: always the same one while it can be reached, because a
+    /// script that EVAL has sent there is where EVALSHA looks for it.
     fn forward_anywhere(&mut self, id: SessionId, command: CommandId, request: Request<'_>) -> Taken {
-        match self.nodes.primaries().first().copied() {
+        let primaries = self.nodes.primaries();
+        let well = primaries.iter().copied().find(|&target| self.is_well(target));
+        match well.or(primaries.first().copied()) {
             Some(target) => self.forward(id, target, command, request),
             None => {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
@@ -205,6 +212,25 @@ impl Engine {
             }
         }
     }
+}
+
+/// What Redis may replicate though it is no write: its flag MAY_REPLICATE, of which COMMAND tells nothing.
+const MAY_REPLICATE: [&str; 6] = ["eval", "evalsha", "fcall", "pfcount", "publish", "spublish"];
+
+fn may_replicate(command: &Command) -> bool {
+    command.flags.contains(Flags::WRITE) || MAY_REPLICATE.contains(&&*command.name)
+}
+
+/// The first words of a request in HTTP.
+fn is_http(args: Args<'_>) -> bool {
+    args.get(0).eq_ignore_ascii_case(b"POST") || args.get(0).eq_ignore_ascii_case(b"Host:")
+}
+
+/// What no pause holds back: QUIT, as in Redis, what operators say, and the wrapping of what another proxy sends, which
+/// is looked into.
+fn is_never_held(class: Class) -> bool {
+    use LocalCommand as Local;
+    matches!(class, Class::Local(Local::Quit | Local::Umctl | Local::Umforward))
 }
 
 struct CrossSlot;

@@ -5,8 +5,9 @@ use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
 use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
-use crate::engine::state::ids::SessionId;
+use crate::engine::state::ids::{NodeKey, SessionId};
 use crate::engine::state::order::ReplySlot;
+use crate::engine::state::session::{Phase, WaitFor};
 use crate::errors;
 use crate::merge::{SCAN_NODES_MAX, ScanShards, scan_cursor_of, scan_request};
 use crate::route::TargetIndex;
@@ -19,7 +20,11 @@ impl Engine {
         kind: Merge,
         args: Args<'_>,
     ) -> Taken {
-        let targets: Vec<TargetIndex> = self.nodes.primaries().iter().copied().take(SCAN_NODES_MAX).collect();
+        let mut targets: Vec<TargetIndex> =
+            self.nodes.primaries().iter().copied().take(SCAN_NODES_MAX).collect();
+        if kind == Merge::AnyNonNull {
+            self.shuffle_well(&mut targets);
+        }
         match targets[..] {
             [] => {
                 self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
@@ -30,6 +35,56 @@ impl Engine {
             [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
             _ => self.scatter(id, (command, kind), args, &targets),
         }
+    }
+
+    /// Leaves out those that cannot be reached, where others can, and lets each be the first at random.
+    fn shuffle_well(&mut self, targets: &mut Vec<TargetIndex>) {
+        if targets.iter().any(|&target| self.is_well(target)) {
+            targets.retain(|&target| self.is_well(target));
+        }
+        let first = self.random() % (targets.len() as u64).max(1);
+        targets.rotate_left(first as usize);
+    }
+
+    /// Whether a target's node can be reached, as far as is known, and may be asked.
+    pub(in crate::engine) fn is_well(&self, target: TargetIndex) -> bool {
+        let Some(node) = self.nodes.of_target(target).map(|node| &self.nodes.nodes[node]) else {
+            return false;
+        };
+        !node.shared().any(|backend| self.backends[backend].is_down()) && !self.is_fenced(&node.address)
+    }
+
+    /// SCRIPT KILL and FUNCTION KILL: to each primary on a connection of its own, because on the others they would wait
+    /// behind the script that they are to end. What the session asked before and asks afterwards keeps its order.
+    pub(in crate::engine) fn ask_apart(&mut self, id: SessionId, command: &Command, args: Args<'_>) -> Taken {
+        let session = &mut self.sessions[id];
+        if session.outstanding() > 0 {
+            session.phase = Phase::Waiting(WaitFor::Replies);
+            return Taken::Later;
+        }
+        let targets = self.nodes.primaries().iter().take(SCAN_NODES_MAX);
+        let all: Vec<NodeKey> = targets.filter_map(|&target| self.nodes.of_target(target)).collect();
+        let Some(&first) = all.first() else {
+            self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+            return Taken::Yes;
+        };
+        let nodes: Vec<NodeKey> = all.into_iter().filter(|&node| !self.nodes.nodes[node].doubted).collect();
+        if nodes.is_empty() {
+            self.reply_unreachable(id, first);
+            return Taken::Yes;
+        }
+        for (part, &node) in nodes.iter().enumerate() {
+            let backend = self.apart_backend(id, node);
+            let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
+            assert!(owed, "a connection that nobody else uses has room");
+            self.send(backend, args.frame, None);
+        }
+        let session = &mut self.sessions[id];
+        let sequence = session.take_sequence();
+        let gather = Gather::new(Kind::Merged(Merge::OneOk), session.profile.protocol, nodes.len());
+        *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
+        self.take_barrier(id);
+        Taken::Yes
     }
 
     fn scatter(

@@ -36,7 +36,7 @@ impl Engine {
             session.phase = Phase::Waiting(WaitFor::Replies);
             return Some(0);
         }
-        if self.hold_back(id, command.flags) {
+        if self.hold_back(id, command) {
             return Some(0);
         }
         let slot = Slot::of_key(parser.spans()[1].of(bytes));

@@ -28,7 +28,9 @@ pub struct SessionSketch<'a> {
 impl Engine {
     /// A client connected.
     pub fn accept(&mut self, profile: Profile) -> SessionId {
-        self.sessions.insert(Session::new(profile))
+        let mut session = Session::new(profile);
+        session.last_read_ms = (self.now.us / 1000) as u32;
+        self.sessions.insert(session)
     }
 
     /// The client sent its last byte: what it asked for is still answered.

@@ -9,7 +9,7 @@
 //!   SET k 1 ─▶ retired connection, unread by the node ─ SET k 2 ─▶ new connection: OK ─ the node reads k = 1  no
 //! ```
 
-use crate::command::Flags;
+use crate::command::Command;
 use crate::engine::Engine;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -89,8 +89,8 @@ impl Engine {
     }
 
     /// The session waits if a pause holds commands of this kind back.
-    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, flags: Flags) -> bool {
-        let held = self.is_paused(flags);
+    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
+        let held = self.is_paused(command);
         if held {
             self.hold(id);
         }
@@ -101,16 +101,26 @@ impl Engine {
     pub(in crate::engine) fn hold(&mut self, id: SessionId) {
         self.sessions[id].phase = Phase::Waiting(WaitFor::Held);
         self.held_sessions.push(id);
+        self.stats.sessions_held.set(self.held_sessions.len() as u64);
     }
 
     /// Sessions held by a pause, or for an owner of their slots, look again.
     pub(in crate::engine) fn release_held_sessions(&mut self) {
+        self.stats.sessions_held.set(0);
         for id in std::mem::take(&mut self.held_sessions) {
             let waits =
                 self.sessions.get(id).is_some_and(|session| session.phase == Phase::Waiting(WaitFor::Held));
             if waits {
                 self.resume(id);
             }
+        }
+    }
+
+    /// Sessions that left while they were held are counted no more.
+    pub(in crate::engine) fn forget_held_sessions(&mut self) {
+        if !self.held_sessions.is_empty() {
+            self.held_sessions.retain(|&id| self.sessions.get(id).is_some());
+            self.stats.sessions_held.set(self.held_sessions.len() as u64);
         }
     }
 }

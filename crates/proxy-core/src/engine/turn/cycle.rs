@@ -107,10 +107,11 @@ impl Engine {
     /// Time has passed: time-outs, retries, pauses that ended.
     pub fn tick(&mut self) {
         self.check_backends();
-        if self.pause.is_some_and(|pause| pause.until_unix_us <= self.now.unix_us) {
+        if self.pause.is_some_and(|pause| pause.until_us <= self.now.us) {
             self.pause(None);
         }
         self.end_hold();
+        self.forget_held_sessions();
         self.check_idle_sessions();
         if self.draining {
             self.close_idle_sessions();
@@ -122,10 +123,11 @@ impl Engine {
         if timeout_ms == 0 {
             return;
         }
-        let oldest = (self.now.unix_us / 1000).saturating_sub(timeout_ms);
+        let now_ms = (self.now.us / 1000) as u32;
         // An upload that stopped in the middle is owed a reply that never comes.
         let is_idle = |session: &Session| {
-            (session.outstanding() == 0 || session.is_uploading()) && session.profile.last_used_ms < oldest
+            (session.outstanding() == 0 || session.is_uploading())
+                && u64::from(now_ms.wrapping_sub(session.last_read_ms)) > timeout_ms
         };
         for id in self.sessions.keys(is_idle) {
             self.stats.sessions_timed_out.increment();

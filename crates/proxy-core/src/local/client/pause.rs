@@ -16,8 +16,8 @@ pub enum PauseMode {
 /// `CLIENT PAUSE milliseconds [WRITE|ALL]`. The mode is checked first, as in Redis.
 pub(super) fn parse(args: Args<'_>, now_ms: u64, out: &mut Vec<u8>) -> Option<ControlRequest> {
     let parsed = mode(args).and_then(|mode| {
-        let until_ms = now_ms + timeout::duration_ms(args.get(2), now_ms)?;
-        Ok(ControlRequest::ClientPause { until_ms, mode })
+        let for_ms = timeout::duration_ms(args.get(2), now_ms)?;
+        Ok(ControlRequest::ClientPause { for_ms, mode })
     });
     parsed.map_err(|error| errors::write(out, error)).ok()
 }

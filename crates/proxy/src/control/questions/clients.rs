@@ -1,6 +1,7 @@
 //! Commands of clients that concern all workers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use proxy_core::engine::Pause;
 use proxy_core::errors;
@@ -12,6 +13,7 @@ use resp::encode;
 use tokio::sync::oneshot;
 
 use super::super::authority::{self, Lack};
+use super::super::fence::monotonic_us;
 use super::super::orders::Order;
 use super::super::process;
 use super::super::reply_to::ReplyTo;
@@ -42,9 +44,9 @@ impl Desk {
                 return self.listings.ask(ListAsk { filter, protocol, table, to }, &self.line);
             }
             ControlRequest::ClientKill(kill) => return self.kill_clients(kill, asker, to),
-            ControlRequest::ClientPause { until_ms, mode } => {
-                let until_unix_us = until_ms.saturating_mul(1000);
-                self.line.pause(Some(Pause { until_unix_us, writes_only: mode == PauseMode::Write }));
+            ControlRequest::ClientPause { for_ms, mode } => {
+                let until_us = monotonic_us(Instant::now()).saturating_add(for_ms.saturating_mul(1000));
+                self.line.pause(Some(Pause { until_us, writes_only: mode == PauseMode::Write }));
                 encode::simple(&mut reply, "OK");
             }
             ControlRequest::ClientUnpause => {

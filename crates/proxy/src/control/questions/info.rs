@@ -39,6 +39,7 @@ pub(super) fn reply(
         NodeRole::Primary => true,
         NodeRole::Replica { link, .. } => link == NodeLink::Up,
     });
+    let saves = info::NodeSaves::joined(statuses.iter().map(|(_, status)| status.saves));
     let context = InfoContext {
         settings: &picture.shared.settings,
         table: &picture.shared.table,
@@ -55,9 +56,9 @@ pub(super) fn reply(
             rss_peak_bytes: used.rss_peak_bytes,
             system_cpu_us: used.system_cpu_us,
             user_cpu_us: used.user_cpu_us,
-            blocked_clients: sources.waits as u64,
+            blocked_clients: sources.waits as u64 + sources.snapshot.totals.sessions_held,
         },
-        nodes: info::Nodes { version: &picture.shared.server_version, keyspace: &keyspace, links_up },
+        nodes: info::Nodes { version: &picture.shared.server_version, keyspace: &keyspace, links_up, saves },
         now_us: process::unix_us(),
     };
     info::reply(&context, sections, protocol, reply);
