@@ -83,8 +83,6 @@ impl Pair {
             let mine = [me == 0, me == 1, me == 0];
             let mut world = World::with_settings(Some(&view_of(me, mine)), policy, |settings| {
                 settings.active_redirection = true;
-                // What goes there and back over one connection would wait for itself until it times out.
-                settings.max_redirections = 1;
             });
             world.has_other = true;
             world.allowed = Allowed { moves: true, ..Allowed::default() };

@@ -96,16 +96,21 @@ impl Engine {
     /// client has been told that the node cannot be reached.
     pub(in crate::engine) fn backend_for(&mut self, id: SessionId, target: TargetIndex) -> Option<BackendId> {
         let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
-        self.backend_of_node(id, node)
+        self.backend_of_node(id, node, None)
     }
 
-    /// As [`Engine::backend_for`], for a node or a proxy.
-    pub(in crate::engine) fn backend_of_node(&mut self, id: SessionId, node: NodeKey) -> Option<BackendId> {
+    /// As [`Engine::backend_for`], for a node, or for a proxy with the hops that are left to it.
+    pub(in crate::engine) fn backend_of_node(
+        &mut self,
+        id: SessionId,
+        node: NodeKey,
+        hops: Option<u8>,
+    ) -> Option<BackendId> {
         let profile = &self.sessions[id].profile;
         let (db, protocol) = (profile.db, profile.protocol);
-        let backend = match db {
-            0 => self.main_backend(node, protocol, self.nodes.way(id)),
-            db => self.other_backend(node, db, protocol),
+        let backend = match (db, hops) {
+            (0, None) => self.main_backend(node, protocol, self.nodes.way(id)),
+            _ => self.other_backend(node, (db, protocol, hops)),
         };
         if self.backends[backend].is_unreachable() {
             match self.backends[backend].refusal.clone() {
@@ -117,7 +122,7 @@ impl Engine {
         Some(backend)
     }
 
-    fn reply_unreachable(&mut self, id: SessionId, node: NodeKey) {
+    pub(in crate::engine) fn reply_unreachable(&mut self, id: SessionId, node: NodeKey) {
         let address = self.nodes.nodes[node].address.clone();
         self.reply_now(id, |out| errors::backend_unreachable(out, &address));
     }
@@ -126,18 +131,19 @@ impl Engine {
         if let Some(known) = self.nodes.nodes[node].main[protocol as usize][way] {
             return known;
         }
-        let opened = self.open(Purpose { node, db: 0, protocol, owner: None });
+        let opened = self.open(Purpose { node, db: 0, protocol, hops: None, owner: None });
         self.nodes.nodes[node].main[protocol as usize][way] = Some(opened);
         opened
     }
 
-    fn other_backend(&mut self, node: NodeKey, db: u32, protocol: Protocol) -> BackendId {
+    fn other_backend(&mut self, node: NodeKey, way: (u32, Protocol, Option<u8>)) -> BackendId {
         let others = &self.nodes.nodes[node].others;
-        if let Some(&(_, known)) = others.iter().find(|(key, _)| *key == (db, protocol)) {
+        if let Some(&(_, known)) = others.iter().find(|(key, _)| *key == way) {
             return known;
         }
-        let opened = self.open(Purpose { node, db, protocol, owner: None });
-        self.nodes.nodes[node].others.push(((db, protocol), opened));
+        let (db, protocol, hops) = way;
+        let opened = self.open(Purpose { node, db, protocol, hops, owner: None });
+        self.nodes.nodes[node].others.push((way, opened));
         opened
     }
 
@@ -175,7 +181,7 @@ impl Engine {
                 self.backends[id].purpose.owner = Some(owner);
                 id
             }
-            None => self.open(Purpose { node, db, protocol, owner: Some(owner) }),
+            None => self.open(Purpose { node, db, protocol, hops: None, owner: Some(owner) }),
         }
     }
 

@@ -51,7 +51,8 @@ impl Engine {
         let Some(node) = self.nodes.of_target(target).map(|node| &self.nodes.nodes[node]) else {
             return false;
         };
-        !node.shared().any(|backend| self.backends[backend].is_down()) && !self.is_fenced(&node.address)
+        !node.shared().any(|backend| self.backends[backend].is_unreachable())
+            && !self.is_fenced(&node.address)
     }
 
     /// SCRIPT KILL and FUNCTION KILL: to each primary on a connection of its own, because on the others they would wait

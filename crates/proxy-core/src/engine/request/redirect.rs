@@ -34,7 +34,7 @@ impl Engine {
             self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
-        let Some(backend) = self.backend_of_node(id, proxy) else { return Taken::Yes };
+        let Some(backend) = self.backend_of_node(id, proxy, Some(hops)) else { return Taken::Yes };
         if !self.owe(backend, id, command, None) {
             return Taken::Later;
         }

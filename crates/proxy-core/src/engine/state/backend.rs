@@ -54,6 +54,9 @@ pub(crate) struct Purpose {
     pub(crate) node: NodeKey,
     pub(crate) db: u32,
     pub(crate) protocol: Protocol,
+    /// To another proxy: how many more proxies may forward what goes this way. A proxy that forwards back uses another
+    /// connection than the one that waits for it.
+    pub(crate) hops: Option<u8>,
     /// The session that has it to itself; `None` for one that all share.
     pub(crate) owner: Option<SessionId>,
 }

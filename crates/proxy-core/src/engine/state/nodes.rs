@@ -34,8 +34,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) kind: NodeKind,
     /// Database 0, by protocol: the connections that all sessions share.
     pub(in crate::engine) main: [[Option<BackendId>; CONNECTIONS_MAX]; 2],
-    /// Other databases.
-    pub(in crate::engine) others: Vec<((u32, Protocol), BackendId)>,
+    /// Other databases, and what goes to another proxy, by the hops that are left.
+    pub(in crate::engine) others: Vec<((u32, Protocol, Option<u8>), BackendId)>,
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
     /// Part of the current view.
