@@ -183,6 +183,7 @@ impl EtcdServer {
             .spawn()
             .expect("etcd is needed: Debian's package etcd-server");
         self.process = Some(Running(process));
+        api::tls::prepare();
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             let answer = reqwest::get(&self.health_url).await;

@@ -384,8 +384,8 @@ fn disturb(world: &mut World, step: &Step) {
             world.share();
         }
         Step::Pauses(us, writes_only) => {
-            let until_unix_us = world.now.unix_us + us;
-            world.engine.pause(Some(Pause { until_unix_us, writes_only: *writes_only }));
+            let until_us = world.now.us + us;
+            world.engine.pause(Some(Pause { until_us, writes_only: *writes_only }));
         }
         Step::Limit(us) => world.limit(world.now.us.saturating_add(*us)),
         _ => unreachable!("it is no disturbance: {step:?}"),
