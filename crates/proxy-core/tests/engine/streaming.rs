@@ -97,6 +97,22 @@ fn a_node_that_fails_during_an_upload_costs_one_request() {
 }
 
 #[test]
+fn an_upload_that_was_cut_before_it_began_keeps_no_session() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    world.clients[client].get(3, "a");
+    world.clients[client].set(300_000, "a");
+    while world.client_sends(client, READ_BYTES) == READ_BYTES && world.clients[client].sent < 150_000 {}
+    world.client_ends(client);
+    for _ in 0..4 {
+        world.flow_nodes();
+        world.pass(1_000);
+    }
+    assert_eq!(world.clients[client].replies, 1);
+    assert!(world.clients[client].closed);
+}
+
+#[test]
 fn an_upload_is_read_no_faster_than_the_node_takes_it() {
     let mut world = World::new(ONE, Policy::default());
     let client = world.accept();

@@ -189,7 +189,9 @@ impl Engine {
         bulk: Option<PendingBulk>,
     ) -> usize {
         // The last byte of the bulk's header may be still to come.
-        let begun = |bulk: &PendingBulk| bulk.len >= STREAM_BYTES_MIN && bulk.start <= bytes.len();
+        // Of a client that has sent its last byte the rest never comes.
+        let is_cut = self.sessions[id].input_ended;
+        let begun = |bulk: &PendingBulk| !is_cut && bulk.len >= STREAM_BYTES_MIN && bulk.start <= bytes.len();
         if let Some(bulk) = bulk.filter(begun)
             && let Some(used) = self.begin_stream(id, parser, (bytes, origin), bulk)
         {
