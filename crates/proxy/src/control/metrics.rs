@@ -231,7 +231,7 @@ fn seconds(us: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use proxy_core::command::CommandTable;
-    use proxy_core::engine::{Shared, WriteFences};
+    use proxy_core::engine::{NodeLives, Shared, WriteFences};
     use proxy_core::settings::Settings;
     use service::metrics::Metrics;
 
@@ -245,6 +245,8 @@ mod tests {
             backend_password: None,
             server_version: "7.0.15".into(),
             view: None,
+            lives: NodeLives::default(),
+            run_ids: Arc::default(),
             fences: WriteFences::default(),
         }
     }
