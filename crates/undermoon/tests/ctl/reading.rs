@@ -42,6 +42,8 @@ fn tables() {
     0      0-8191      10.0.0.1:6379  rack-1  10.0.0.2:6380  rack-2  new
     1      8192-16383  10.0.0.2:6379  rack-2  10.0.0.1:6380  rack-1  new
 
+    - shard 0: replica 10.0.0.2:6380 was not yet seen to be in sync
+    - shard 1: replica 10.0.0.1:6380 was not yet seen to be in sync
     compression_strategy = disabled
     migration_max_blocking_time = 10000
     migration_max_migration_time = 10800
