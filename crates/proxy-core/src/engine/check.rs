@@ -99,7 +99,7 @@ impl Engine {
         if let Some(parked) = &session.parked {
             parked.check();
         }
-        let waits = matches!(session.phase, Phase::Waiting(WaitFor::Room | WaitFor::Held));
+        let waits = matches!(session.phase, Phase::Waiting(WaitFor::Room | WaitFor::Held | WaitFor::Turn));
         assert!(waits || !session.barrier, "{id:?} has a barrier for later and nothing to wait for");
         match session.phase {
             Phase::Waiting(WaitFor::Replies) => {
@@ -107,6 +107,9 @@ impl Engine {
             }
             Phase::Waiting(WaitFor::Held) => {
                 assert!(self.held_sessions.contains(&id), "{id:?} is held by nobody");
+            }
+            Phase::Waiting(WaitFor::Turn) => {
+                assert!(self.deferred.contains(&id), "{id:?} waits for a turn that nobody gives it");
             }
             Phase::Waiting(WaitFor::Room) => self.check_wait_for_room(id, session),
             Phase::Taking | Phase::Over => {}

@@ -113,6 +113,8 @@ pub struct Engine {
     dirty_backends: Vec<BackendId>,
     /// Sessions that may take requests again.
     resumed: Vec<SessionId>,
+    /// Sessions whose next request waits for the next turn.
+    deferred: Vec<SessionId>,
     /// Sessions held by a pause.
     held_sessions: Vec<SessionId>,
     actions: Vec<Action>,
@@ -151,6 +153,7 @@ impl Engine {
             dirty_sessions: Vec::new(),
             dirty_backends: Vec::new(),
             resumed: Vec::new(),
+            deferred: Vec::new(),
             held_sessions: Vec::new(),
             actions: Vec::new(),
             no_output: OutQueue::default(),

@@ -65,7 +65,12 @@ impl Allowed {
         (self.failures && any(&[b"-ERR backend", b"-CLUSTERDOWN backend"]))
             || (self.moves && any(&[b"-MOVED ", b"-ERR_TOO_MANY_REDIRECTIONS"]))
             || (self.unowned && any(&[b"-CLUSTERDOWN Hash slot not served", b"-ERR_CLUSTER_NOT_FOUND"]))
-            || (self.fences && any(&[b"-CLUSTERDOWN This proxy has lost touch", b"-ERR backend"]))
+            || (self.fences
+                && any(&[
+                    b"-CLUSTERDOWN This proxy has lost touch",
+                    b"-ERR backend",
+                    b"-CLUSTERDOWN backend",
+                ]))
             || (self.little_memory && any(&[b"-ERR the request is larger than half"]))
     }
 }

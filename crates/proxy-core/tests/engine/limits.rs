@@ -193,3 +193,26 @@ fn questions_that_a_session_puts_to_the_control_side() {
     assert_eq!(asked, 100);
     world.finish();
 }
+
+#[test]
+fn costly_answers_leave_others_their_turn() {
+    let mut world = World::new(ONE, Policy::default());
+    let (greedy, other) = (world.accept(), world.accept());
+    world.clients[greedy].log = Some(Vec::new());
+    world.clients[greedy].outgoing = b"CONFIG GET *\r\n".repeat(20_000);
+    let mut turns = 0;
+    while world.clients[greedy].sent < world.clients[greedy].outgoing.len() {
+        world.client_sends(greedy, usize::MAX);
+        let answered = world.clients[greedy].log.as_ref().unwrap().len();
+        world.end_turn();
+        let more = world.clients[greedy].log.as_ref().unwrap().len() - answered;
+        assert!(more < 200_000, "{more} bytes of answers in one turn");
+        let input = world.engine.session_sketches().map(|session| session.input_bytes).max();
+        assert!(input.unwrap() <= 2 * READ_BYTES, "{input:?} bytes wait to be understood");
+        world.pass(100);
+        turns += 1;
+        assert!(turns < 5_000, "it stands still");
+    }
+    assert!(turns > 20);
+    assert_eq!(world.says(other, b"PING\r\n"), "+PONG\r\n");
+}

@@ -26,7 +26,8 @@ impl Engine {
         args: Args<'_>,
     ) -> Taken {
         if is_costly(local) && self.costly_bytes >= COSTLY_BYTES_PER_TURN {
-            self.resumed.push(id); // in the next turn
+            self.sessions[id].phase = Phase::Waiting(WaitFor::Turn);
+            self.deferred.push(id);
             return Taken::Later;
         }
         let session = &mut self.sessions[id];

@@ -25,7 +25,7 @@ impl Engine {
         }
         match session.phase {
             Phase::Taking => session.phase = Phase::Waiting(WaitFor::Replies),
-            Phase::Waiting(WaitFor::Room | WaitFor::Held) => session.barrier = true,
+            Phase::Waiting(WaitFor::Room | WaitFor::Held | WaitFor::Turn) => session.barrier = true,
             Phase::Waiting(WaitFor::Replies) | Phase::Over => {}
         }
     }
@@ -62,7 +62,7 @@ impl Engine {
     pub(in crate::engine) fn delivered(&mut self, id: SessionId) {
         let session = &self.sessions[id];
         match session.phase {
-            Phase::Taking | Phase::Waiting(WaitFor::Held) | Phase::Over => {}
+            Phase::Taking | Phase::Waiting(WaitFor::Held | WaitFor::Turn) | Phase::Over => {}
             Phase::Waiting(WaitFor::Replies) if session.outstanding() == 0 => self.resume(id),
             Phase::Waiting(WaitFor::Room)
                 if session.outstanding() <= self.policy.outstanding_max_of(session) / 2 =>
@@ -102,6 +102,17 @@ impl Engine {
         self.sessions[id].phase = Phase::Waiting(WaitFor::Held);
         self.held_sessions.push(id);
         self.stats.sessions_held.set(self.held_sessions.len() as u64);
+    }
+
+    /// A turn ends: sessions that leave others their turn go on, as far as what is left of this one allows.
+    pub(in crate::engine) fn resume_deferred(&mut self) {
+        for id in std::mem::take(&mut self.deferred) {
+            let waits =
+                self.sessions.get(id).is_some_and(|session| session.phase == Phase::Waiting(WaitFor::Turn));
+            if waits {
+                self.resume(id);
+            }
+        }
     }
 
     /// Sessions held by a pause, or for an owner of their slots, look again.

@@ -5,7 +5,7 @@
 //! ```text
 //!            ┌────────── what it waited for is there ──────────┐
 //!            ▼                                                 │
-//!  accept ▶ Taking ── a request cannot go on now ──▶ Waiting(Replies | Room | Held)
+//!  accept ▶ Taking ── a request cannot go on now ──▶ Waiting(Replies | Room | Held | Turn)
 //!            │                                                 │
 //!            └──── QUIT, broken protocol, CLIENT KILL ────▶ Over ──▶ gone, when its replies are written
 //! ```
@@ -41,6 +41,8 @@ pub(crate) enum WaitFor {
     Room,
     /// Commands are let through again (CLIENT PAUSE), or slots have an owner again.
     Held,
+    /// The next turn: others have theirs first.
+    Turn,
 }
 
 /// What only a session in an unusual state needs; boxed so that the others do not pay for it.

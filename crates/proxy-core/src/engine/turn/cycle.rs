@@ -23,6 +23,9 @@ impl Engine {
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
     /// The lists are for the driver, which hands them back empty.
     pub fn end_turn(&mut self, sessions: &mut Vec<SessionId>, backends: &mut Vec<BackendId>) {
+        if !self.deferred.is_empty() {
+            self.resume_deferred();
+        }
         if !self.resumed.is_empty() {
             self.run_resumed();
         }
@@ -92,6 +95,7 @@ impl Engine {
     #[must_use]
     pub fn sleep_us(&self) -> u64 {
         let is_idle = self.resumed.is_empty()
+            && self.deferred.is_empty()
             && self.dirty_sessions.is_empty()
             && self.dirty_backends.is_empty()
             && self.actions.is_empty();
