@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha1_smol::Sha1;
+
 use crate::address::Address;
 use crate::cluster_name::ClusterName;
 use crate::crc64::crc64;
@@ -16,8 +18,8 @@ const FILLER: char = '_';
 pub struct NodeId([u8; ID_BYTES]);
 
 impl NodeId {
-    /// The id of the member at `address`: the cluster's name cut or padded to 20, the CRC-64 of the address
-    /// as 16 hexadecimal digits, and four fillers.
+    /// The id of the member at `address` in Undermoon's older form: the cluster's name cut or padded to 20, the CRC-64
+    /// of the address as 16 hexadecimal digits, and four fillers.
     #[must_use]
     pub fn of(cluster: &ClusterName, address: &Address) -> Self {
         let name = cluster.as_str();
@@ -27,6 +29,23 @@ impl NodeId {
         Self(
             text.into_bytes().try_into().expect("20 of name, 16 of hash and 4 fillers are 40 bytes of ASCII"),
         )
+    }
+
+    /// The id of the member at `address` in Redis's own form, 40 hexadecimal digits.
+    #[must_use]
+    pub fn hex(cluster: &ClusterName, address: &Address) -> Self {
+        Self::digest(&format!("node {cluster} {address}"))
+    }
+
+    /// The id of the shard whose primary is at `address`, in Redis's own form.
+    #[must_use]
+    pub fn shard_hex(cluster: &ClusterName, address: &Address) -> Self {
+        Self::digest(&format!("shard {cluster} {address}"))
+    }
+
+    fn digest(text: &str) -> Self {
+        let digits = Sha1::from(text).digest().to_string();
+        Self(digits.into_bytes().try_into().expect("a SHA-1 digest is 20 bytes, which are 40 digits"))
     }
 
     /// The id as text.
@@ -67,5 +86,13 @@ mod tests {
         check("mydb", "127.0.0.1:5299", "mydb________________9f8fca2805923328____");
         check("mydb", "127.0.0.1:7000", "mydb________________d458dd9b55cc9ad9____");
         check("a234567890123456789012345", "127.0.0.1:5299", "a23456789012345678909f8fca2805923328____");
+    }
+
+    #[test]
+    fn ids_in_redis_s_form() {
+        let (name, address) = ("mydb".parse().unwrap(), "127.0.0.1:5299".parse().unwrap());
+        // printf 'node mydb 127.0.0.1:5299' | sha1sum
+        assert_eq!(NodeId::hex(&name, &address).as_str(), "107bb01f21fd07a7de7989abec54eedac729531e");
+        assert_eq!(NodeId::shard_hex(&name, &address).as_str(), "5fcf6b99caddef0f646dd3591c8ca06ac0195ac3");
     }
 }

@@ -92,8 +92,14 @@ pub const NOT_A_PRIMARY: &str = "ERR The specified node is not a master";
 /// The proxy has no cluster. Clients of Undermoon look at the first word.
 pub const CLUSTER_NOT_FOUND: &str =
     "ERR_CLUSTER_NOT_FOUND this proxy serves no cluster; its metadata comes with UMCTL SETCLUSTER";
-/// A write to a slot of which this proxy has only a replica, or a fenced primary.
+/// A write without a key at a replica face, or where this proxy has no primary.
 pub const READONLY_REPLICA: &str = "READONLY You can't write against a read only replica.";
+/// A command without a key at a replica face that has no copies.
+pub const NO_COPIES: &str = "CLUSTERDOWN this address has no copies of the cluster's slots now";
+/// WAIT at a replica.
+pub const WAIT_AT_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note that since Redis \
+                                   4.0 if a replica is configured to be writable (which is not the default) writes to \
+                                   replicas are just local and are not propagated.";
 /// A command was forwarded from proxy to proxy too often.
 pub const TOO_MANY_REDIRECTIONS: &str =
     "ERR_TOO_MANY_REDIRECTIONS the command was forwarded more than max_redirections times";

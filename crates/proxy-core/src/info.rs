@@ -12,7 +12,7 @@ use resp::{Protocol, encode};
 
 pub use self::keyspace::merge as merge_keyspace;
 pub use self::saves::NodeSaves;
-use crate::cluster_replies::ClusterReplies;
+use crate::cluster_replies::FaceReplies;
 use crate::command::CommandTable;
 use crate::settings::Settings;
 use crate::stats::{Rates, Snapshot};
@@ -24,8 +24,8 @@ pub struct InfoContext<'a> {
     pub settings: &'a Settings,
     /// For the names of commands.
     pub table: &'a CommandTable,
-    /// The cluster as this proxy sees it.
-    pub cluster: Option<&'a ClusterReplies>,
+    /// The cluster as the face of the session sees it.
+    pub cluster: Option<&'a FaceReplies>,
     /// What all workers counted, since the last CONFIG RESETSTAT.
     pub snapshot: &'a Snapshot,
     /// Averages over the last second or so.

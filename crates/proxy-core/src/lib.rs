@@ -8,6 +8,7 @@ pub mod command;
 pub mod decimal;
 pub mod engine;
 pub mod errors;
+pub mod face;
 pub mod glob;
 pub mod info;
 pub mod local;

@@ -15,11 +15,11 @@ mod timeout;
 mod umctl;
 mod wait;
 
-use model::Slot;
+use model::{Role, Slot};
 
 pub use self::auth::needs_auth;
 pub use self::wait::{WaitGoal, WaitRequest};
-use crate::cluster_replies::ClusterReplies;
+use crate::cluster_replies::FaceReplies;
 use crate::command::{Args, CommandCommand, LocalCommand};
 use crate::errors;
 use crate::profile::Profile;
@@ -31,8 +31,8 @@ use crate::slowlog::SlowlogRequest;
 pub struct Context<'a> {
     /// The proxy's settings, now.
     pub settings: &'a Settings,
-    /// The cluster as this proxy sees it; none without one.
-    pub cluster: Option<&'a ClusterReplies>,
+    /// The cluster as the face of the session sees it; none without one.
+    pub cluster: Option<&'a FaceReplies>,
     /// The version of the nodes, which clients take for that of the proxy.
     pub server_version: &'a str,
     /// What the session uses, for CLIENT INFO.
@@ -135,6 +135,10 @@ pub fn answer(
         Local::Lolwut => server::lolwut(profile, context, out),
         Local::Role => server::role(context, out),
         Local::Info => server::info(args),
+        Local::Wait | Local::Waitaof if is_replica(context) => {
+            errors::write(out, errors::WAIT_AT_REPLICA);
+            After::Done
+        }
         Local::Wait => wait::wait(args, context.now_us, out),
         Local::Waitaof => wait::wait_aof(args, context.now_us, out),
         Local::Client(sub) => client::answer(sub, args, profile, context, out),
@@ -145,6 +149,11 @@ pub fn answer(
         Local::Umctl => umctl::answer(args, profile, context, out),
         Local::Umforward => After::Forwarded,
     }
+}
+
+/// Whether the face of the session is a replica.
+fn is_replica(context: &Context<'_>) -> bool {
+    context.cluster.is_some_and(|cluster| cluster.role() == Role::Replica)
 }
 
 #[cfg(test)]

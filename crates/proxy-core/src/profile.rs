@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use resp::Protocol;
 
+use crate::face::Face;
+
 /// The longest client name, library name or version that is kept, in bytes. Redis has no limit of its own; a
 /// session's memory has to have one.
 pub const CLIENT_NAME_BYTES_MAX: usize = 512;
@@ -30,6 +32,8 @@ pub struct Profile {
     pub authenticated: bool,
     /// Whether the client may give orders to the proxy: it gave the control password.
     pub operator: bool,
+    /// Which of the proxy's addresses it came to.
+    pub face: Face,
     /// READONLY: reads of slots of which this proxy has a replica are served from it.
     pub readonly: bool,
     /// The client's end of the connection.
@@ -69,6 +73,7 @@ impl Profile {
             protocol: Protocol::Resp2,
             authenticated: false,
             operator: false,
+            face: Face::Primary,
             readonly: false,
             peer,
             local,

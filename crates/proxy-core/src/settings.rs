@@ -7,6 +7,7 @@
 mod parameters;
 
 use std::fmt;
+use std::num::NonZeroU16;
 
 use model::Address;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub address: Address,
     /// The address by which clients, peers and metadata know this proxy.
     pub announce_address: Address,
+    /// How far above its port the proxy has its replica face, as all proxies of the cluster do; `None` without one.
+    pub replica_port_offset: Option<NonZeroU16>,
     /// Where the admin HTTP server listens, if anywhere.
     pub admin_address: Option<Address>,
     /// Where operators and coordinators are answered apart from clients, if anywhere.
@@ -172,6 +175,7 @@ impl Settings {
     pub fn new(address: Address) -> Settings {
         Settings {
             announce_address: address.clone(),
+            replica_port_offset: None,
             address,
             admin_address: None,
             control_address: None,

@@ -12,6 +12,7 @@ use service::config::{
 use service::logging::{LogFormat, LogLevel};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU16;
 
 /// The port of a server proxy, unless configured otherwise.
 pub const DEFAULT_PORT: u16 = 5299;
@@ -85,6 +86,10 @@ service::settings! {
         /// The address by which clients and other proxies reach this proxy, as it stands in MOVED and CLUSTER
         /// replies; `address` when not set. Needed when `address` is a wildcard such as 0.0.0.0.
         pub announce_address: Option<HostPort> = None,
+        /// How far above its port the proxy listens a second time, for reads of the replicas behind it: its replica face,
+        /// which CLUSTER replies show as a replica. Clients reach it at the announced port plus this. 0 is nowhere, and
+        /// replicas are not shown. Must be the same for all proxies of a cluster, and lead to no port in use.
+        pub replica_port_offset: Count<0, 65_534> = Count::of(0),
         /// Where HTTP answers: metrics, health, and the calls of /openapi.json; nowhere when not set.
         pub admin_address: Option<SocketAddr> = None,
         /// Where operators and coordinators are answered in Redis's protocol, apart from clients: UMCTL there never
@@ -131,7 +136,8 @@ service::settings! {
         pub max_redirections: Count<1, 64> = Count::of(4),
         /// Where clients are sent with MOVED while this proxy has no cluster; when not set they get an error.
         pub default_redirection_address: Option<HostPort> = None,
-        /// The form of addresses in CLUSTER NODES: v2 is ip:port@cport, v1 is ip:port.
+        /// The form of node ids and addresses in CLUSTER NODES: v2 is Redis's, 40 hex digits and ip:port@cport; v1 is
+        /// Undermoon's older one, the cluster's name in the id and ip:port.
         pub cluster_nodes_version: NodesVersion = NodesVersion::V2,
         /// How many entries the slow log keeps.
         pub slowlog_len: Count<0, 1_000_000> = Count::of(1024),
@@ -172,6 +178,71 @@ impl Configuration for ProxyConfig {
             let reason = "the same as `password`, which every client knows".to_owned();
             found.push(("control_password", reason));
         }
+        found.extend(self.wrong_replica_port().map(|reason| ("replica_port_offset", reason)));
         found
+    }
+}
+
+impl ProxyConfig {
+    /// Where the replica face listens; `None` without one.
+    pub fn replica_address(&self) -> Option<SocketAddr> {
+        let offset = self.replica_offset()?;
+        let port = self.address.port().checked_add(offset.get())?;
+        Some(SocketAddr::new(self.address.ip(), port))
+    }
+
+    /// `replica_port_offset`; `None` without a replica face.
+    pub(crate) fn replica_offset(&self) -> Option<NonZeroU16> {
+        u16::try_from(self.replica_port_offset.unsigned()).ok().and_then(NonZeroU16::new)
+    }
+
+    /// What is wrong with where the offset leads.
+    fn wrong_replica_port(&self) -> Option<String> {
+        let offset = self.replica_offset()?;
+        if self.address.port() == 0 {
+            return Some(
+                "needs a fixed port in `address`, because the second port follows from it".to_owned(),
+            );
+        }
+        let announced =
+            self.announce_address.as_ref().map(|announced| ("announce_address", announced.0.port()));
+        for (name, port) in [("address", self.address.port())].into_iter().chain(announced) {
+            if port.checked_add(offset.get()).is_none() {
+                let most = u16::MAX - port;
+                return Some(format!("{offset} above port {port} of `{name}` there is none; at most {most}"));
+            }
+        }
+        let others = [("admin_address", self.admin_address), ("control_address", self.control_address)];
+        let taken = others.into_iter().find(|(_, other)| other.is_some() && *other == self.replica_address());
+        taken.map(|(name, _)| format!("leads to the port of `{name}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_replica_port_is_one() {
+        let check = |address: &str, announced: Option<&str>, offset: i64, expected: Option<&str>| {
+            let config = ProxyConfig {
+                address: address.parse().unwrap(),
+                announce_address: announced.map(|announced| HostPort(announced.parse().unwrap())),
+                admin_address: Some("127.0.0.1:9000".parse().unwrap()),
+                replica_port_offset: Count::of(offset),
+                ..ProxyConfig::default()
+            };
+            let found = config.contradictions();
+            let found = found.iter().find(|(name, _)| *name == "replica_port_offset").map(|(_, why)| &**why);
+            assert_eq!(found.is_some(), expected.is_some(), "{address} {announced:?} + {offset}: {found:?}");
+            assert!(found.zip(expected).is_none_or(|(found, part)| found.contains(part)), "{found:?}");
+        };
+        check("127.0.0.1:0", Some("127.0.0.1:5299"), 0, None);
+        check("127.0.0.1:5299", None, 400, None);
+        check("127.0.0.1:5299", Some("10.0.0.1:65135"), 400, None);
+        check("127.0.0.1:0", Some("127.0.0.1:5299"), 400, Some("fixed port"));
+        check("127.0.0.1:65000", None, 536, Some("at most 535"));
+        check("127.0.0.1:5299", Some("10.0.0.1:65136"), 400, Some("`announce_address`"));
+        check("127.0.0.1:8999", None, 1, Some("`admin_address`"));
     }
 }

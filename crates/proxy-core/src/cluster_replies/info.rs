@@ -8,7 +8,9 @@ use super::topology::Topology;
 pub(super) fn text(topology: Option<&Topology>, failing: usize) -> String {
     let assigned = topology.map_or(0, Topology::slots_owned);
     let members = topology.map_or(&[][..], |topology| &topology.members);
-    let size = members.iter().filter(|member| !member.owned.is_empty()).count();
+    let with_slots =
+        |topology: &Topology| topology.primaries().filter(|(_, slots, _)| !slots.is_empty()).count();
+    let size = topology.map_or(0, with_slots);
     let epoch = topology.map_or(0, |topology| topology.epoch.0);
     let well = assigned.saturating_sub(failing);
     let state = if well == SLOT_COUNT { "ok" } else { "fail" };

@@ -1,56 +1,27 @@
-//! CLUSTER SHARDS: slots with the same owner and replicas, and those members.
+//! CLUSTER SHARDS: each primary with its slots and its replicas. As in Redis, one without slots is a shard too.
 
-use model::SlotRange;
 use resp::{Protocol, encode};
 
 use super::topology::{Member, Topology};
 
-/// A shard: members by place, the owner first.
-struct Shard {
-    ranges: Vec<SlotRange>,
-    members: Vec<usize>,
-}
-
 /// Appends the reply.
 pub(super) fn write(topology: &Topology, protocol: Protocol, out: &mut Vec<u8>) {
-    let shards = shards(topology);
-    encode::array(out, shards.len());
-    for shard in &shards {
+    encode::array(out, topology.primaries().count());
+    for (primary, slots, replicas) in topology.primaries() {
         encode::map(out, protocol, 2);
         encode::bulk(out, b"slots");
-        encode::array(out, 2 * shard.ranges.len());
-        for range in &shard.ranges {
+        encode::array(out, 2 * slots.ranges().len());
+        for range in slots {
             encode::integer(out, i64::from(range.first().number()));
             encode::integer(out, i64::from(range.last().number()));
         }
         encode::bulk(out, b"nodes");
-        encode::array(out, shard.members.len());
-        for (position, place) in shard.members.iter().enumerate() {
-            let role = if position == 0 { "master" } else { "replica" };
-            write_member(&topology.members[*place], role, protocol, out);
+        encode::array(out, 1 + replicas.len());
+        write_member(&topology.members[primary], "master", protocol, out);
+        for replica in replicas {
+            write_member(&topology.members[*replica], "replica", protocol, out);
         }
     }
-}
-
-fn shards(topology: &Topology) -> Vec<Shard> {
-    let mut shards: Vec<Shard> = Vec::new();
-    for owner in 0..topology.members.len() {
-        let own_first = shards.len();
-        for segment in topology.segments(owner) {
-            let same = |shard: &&mut Shard| shard.members[1..] == segment.replicas;
-            if let Some(shard) = shards[own_first..].iter_mut().find(same) {
-                shard.ranges.push(segment.range);
-                continue;
-            }
-            let members = std::iter::once(owner).chain(segment.replicas).collect();
-            shards.push(Shard { ranges: vec![segment.range], members });
-        }
-        // As in Redis, a primary without slots is a shard too; a replica is listed with its primary.
-        if topology.members[owner].owned.is_empty() && topology.primary_of(owner).is_none() {
-            shards.push(Shard { ranges: Vec::new(), members: vec![owner] });
-        }
-    }
-    shards
 }
 
 fn write_member(member: &Member, role: &str, protocol: Protocol, out: &mut Vec<u8>) {

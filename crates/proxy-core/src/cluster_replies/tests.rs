@@ -1,26 +1,52 @@
 //! Views as tables: what CLUSTER says of them.
 
-use model::{SetCluster, SetRepl};
+use std::num::NonZeroU16;
+
+use model::{Address, ClusterName, NodeId, Role, SetCluster, SetRepl};
 use resp::parse_value;
 
 use super::*;
+use crate::face::Face;
 use crate::settings::NodesVersion;
 
-const A: &str = "mydb________________9f8fca2805923328____";
-const B: &str = "mydb________________d458dd9b55cc9ad9____";
+/// The primary faces of two proxies, their replica faces, and the names that these tests have for them.
+const NAMED: [(&str, &str); 4] =
+    [("127.0.0.1:5299", "A"), ("127.0.0.1:7000", "B"), ("127.0.0.1:5699", "a"), ("127.0.0.1:7400", "b")];
+/// Where the replica faces are.
+const OFFSET: Option<NonZeroU16> = NonZeroU16::new(400);
 
 fn words(text: &str) -> Vec<&[u8]> {
     text.split(' ').map(str::as_bytes).collect()
 }
 
+/// Ids by the names of their faces.
+fn named(text: &str) -> String {
+    let cluster: ClusterName = "mydb".parse().unwrap();
+    NAMED.iter().fold(text.to_owned(), |text, (address, name)| {
+        let address: Address = address.parse().unwrap();
+        let shard = format!("shard {name}");
+        text.replace(NodeId::of(&cluster, &address).as_str(), name)
+            .replace(NodeId::hex(&cluster, &address).as_str(), name)
+            .replace(NodeId::shard_hex(&cluster, &address).as_str(), &shard)
+    })
+}
+
 /// The replies of the proxy at 127.0.0.1:5299.
-fn replies(view: &str, roles: &str, version: NodesVersion) -> ClusterReplies {
+fn replies(view: &str, roles: &str, version: NodesVersion, offset: Option<NonZeroU16>) -> ClusterReplies {
     let view = SetCluster::parse(&words(view)).unwrap().view;
     let roles = SetRepl::parse(&words(roles)).ok();
     let me: Address = "127.0.0.1:5299".parse().unwrap();
     let mut settings = Settings::new(me.clone());
     settings.cluster_nodes_version = version;
+    settings.replica_port_offset = offset;
     ClusterReplies::new(&view, roles.as_ref(), &me, &settings)
+}
+
+/// What one face says, in both protocols.
+fn said(replies: &ClusterReplies, face: Face, which: Encoded) -> String {
+    let said = |protocol| short(replies.at(face).encoded(which, protocol));
+    assert_eq!(said(Protocol::Resp2), said(Protocol::Resp3));
+    said(Protocol::Resp2)
 }
 
 /// A reply in short: maps and arrays alike.
@@ -32,7 +58,7 @@ fn short(reply: &[u8]) -> String {
             Value::Integer(number) => number.to_string(),
             Value::Verbatim(text) => show(&Value::Bulk(text.strip_prefix(b"txt:").unwrap())),
             Value::Bulk(text) | Value::Simple(text) | Value::Error(text) => {
-                String::from_utf8_lossy(text).replace(A, "A").replace(B, "B")
+                named(&String::from_utf8_lossy(text))
             }
             Value::Array(values) => format!("[{}]", list(values)),
             Value::Map(pairs) => {
@@ -56,62 +82,141 @@ const CHUNK: &str = "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 RE
 /// The same after a failover: the other proxy owns all, this one only has replicas.
 const FAILED_OVER: &str = "v2 8 NOFLAGS mydb 127.0.0.1:6379 REPLICA 1 0-8191 127.0.0.1:6380 REPLICA 1 8192-16383 \
                            PEER 127.0.0.1:7000 2 0-8191 8192-16383";
+/// The same as the other proxy has it.
+const TOOK_OVER: &str = "v2 8 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 1 8192-16383 \
+                         PEER 127.0.0.1:7000 REPLICA 1 0-16383";
+/// Copies of two owners' slots, more of the other proxy's.
+const TWO_OWNERS: &str = "v2 9 NOFLAGS mydb 127.0.0.1:6379 1 0-99 127.0.0.1:6380 REPLICA 1 0-49 127.0.0.1:6381 REPLICA 1 \
+                          100-199 PEER 127.0.0.1:7000 1 100-16383";
 
 #[test]
-fn nodes() {
-    for (view, version, expected) in [
+fn by_default_primaries_alone() {
+    for (view, version, nodes, slots) in [
         (
             FIRST,
             NodesVersion::V1,
             "A 127.0.0.1:5299 myself,master - 0 0 1 connected 0-8000\n\
              B 127.0.0.1:7000 master - 0 0 1 connected 8001-16383\n",
+            "[[0 8000 [127.0.0.1 5299 A []]] [8001 16383 [127.0.0.1 7000 B []]]]",
         ),
         (
             CHUNK,
             NodesVersion::V2,
             "A 127.0.0.1:5299@5299 myself,master - 0 0 7 connected 0-8191\n\
              B 127.0.0.1:7000@5299 master - 0 0 7 connected 8192-16383\n",
+            "[[0 8191 [127.0.0.1 5299 A []]] [8192 16383 [127.0.0.1 7000 B []]]]",
         ),
         (
             FAILED_OVER,
             NodesVersion::V2,
-            "A 127.0.0.1:5299@5299 myself,slave B 0 0 8 connected\n\
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 8 connected\n\
              B 127.0.0.1:7000@5299 master - 0 0 8 connected 0-16383\n",
+            "[[0 16383 [127.0.0.1 7000 B []]]]",
         ),
         (
             "v2 3 NOFLAGS mydb 127.0.0.1:6379 3 5 7-9 100-200",
             NodesVersion::V1,
             "A 127.0.0.1:5299 myself,master - 0 0 3 connected 5 7-9 100-200\n",
+            "[[5 5 [127.0.0.1 5299 A []]] [7 9 [127.0.0.1 5299 A []]] [100 200 [127.0.0.1 5299 A []]]]",
         ),
+        ("v2 3 NOFLAGS mydb", NodesVersion::V1, "A 127.0.0.1:5299 myself,master - 0 0 3 connected\n", "[]"),
     ] {
-        let replies = replies(view, "", version);
-        let nodes = |protocol| short(replies.encoded(Encoded::Nodes, protocol));
-        assert_eq!(nodes(Protocol::Resp2), expected);
-        assert_eq!(nodes(Protocol::Resp3), expected);
+        let replies = replies(view, "", version, None);
+        for face in [Face::Primary, Face::Replica] {
+            assert_eq!(said(&replies, face, Encoded::Nodes), nodes);
+            assert_eq!(said(&replies, face, Encoded::Slots), slots);
+        }
+        assert_eq!(replies.copied(), None);
     }
 }
 
 #[test]
-fn slots() {
-    for (view, expected) in [
-        (FIRST, "[[0 8000 [127.0.0.1 5299 A []]] [8001 16383 [127.0.0.1 7000 B []]]]"),
+fn a_replica_face_is_a_node() {
+    for (view, face, nodes, slots, copied) in [
         (
             CHUNK,
-            "[[0 0 [127.0.0.1 5299 A []]] [8192 8192 [127.0.0.1 7000 B []]] \
-             [1 8191 [127.0.0.1 5299 A []] [127.0.0.1 7000 B []]] \
-             [8193 16383 [127.0.0.1 7000 B []] [127.0.0.1 5299 A []]]]",
+            Face::Primary,
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 7 connected 0-8191\n\
+             B 127.0.0.1:7000@5299 master - 0 0 7 connected 8192-16383\n\
+             a 127.0.0.1:5699@5299 slave B 0 0 7 connected\n\
+             b 127.0.0.1:7400@5299 slave A 0 0 7 connected\n",
+            "[[0 8191 [127.0.0.1 5299 A []] [127.0.0.1 7400 b []]] \
+             [8192 16383 [127.0.0.1 7000 B []] [127.0.0.1 5699 a []]]]",
+            "8192-16383",
         ),
-        (FAILED_OVER, "[[0 16383 [127.0.0.1 7000 B []] [127.0.0.1 5299 A []]]]"),
         (
-            "v2 3 NOFLAGS mydb 127.0.0.1:6379 1 0-9 PEER 127.0.0.1:7000 REPLICA 2 2-3 9",
-            "[[0 1 [127.0.0.1 5299 A []]] [2 3 [127.0.0.1 5299 A []] [127.0.0.1 7000 B []]] \
-             [4 8 [127.0.0.1 5299 A []]] [9 9 [127.0.0.1 5299 A []] [127.0.0.1 7000 B []]]]",
+            CHUNK,
+            Face::Replica,
+            "A 127.0.0.1:5299@5299 master - 0 0 7 connected 0-8191\n\
+             B 127.0.0.1:7000@5299 master - 0 0 7 connected 8192-16383\n\
+             a 127.0.0.1:5699@5299 myself,slave B 0 0 7 connected\n\
+             b 127.0.0.1:7400@5299 slave A 0 0 7 connected\n",
+            "[[0 8191 [127.0.0.1 5299 A []] [127.0.0.1 7400 b []]] \
+             [8192 16383 [127.0.0.1 7000 B []] [127.0.0.1 5699 a []]]]",
+            "8192-16383",
         ),
-        ("v2 3 NOFLAGS mydb", "[]"),
+        (
+            FAILED_OVER,
+            Face::Replica,
+            "A 127.0.0.1:5299@5299 master - 0 0 8 connected\n\
+             B 127.0.0.1:7000@5299 master - 0 0 8 connected 0-16383\n\
+             a 127.0.0.1:5699@5299 myself,slave B 0 0 8 connected\n",
+            "[[0 16383 [127.0.0.1 7000 B []] [127.0.0.1 5699 a []]]]",
+            "0-16383",
+        ),
+        // Shown to nobody but who asks there.
+        (
+            TOOK_OVER,
+            Face::Replica,
+            "A 127.0.0.1:5299@5299 master - 0 0 8 connected 0-16383\n\
+             B 127.0.0.1:7000@5299 master - 0 0 8 connected\n\
+             b 127.0.0.1:7400@5299 slave A 0 0 8 connected\n\
+             a 127.0.0.1:5699@5299 myself,master - 0 0 8 connected\n",
+            "[[0 16383 [127.0.0.1 5299 A []] [127.0.0.1 7400 b []]]]",
+            "",
+        ),
+        // The first copies are of its own proxy's slots, and there are more of the other's.
+        (
+            TWO_OWNERS,
+            Face::Primary,
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 9 connected 0-99\n\
+             B 127.0.0.1:7000@5299 master - 0 0 9 connected 100-16383\n\
+             a 127.0.0.1:5699@5299 slave B 0 0 9 connected\n",
+            "[[0 99 [127.0.0.1 5299 A []]] [100 16383 [127.0.0.1 7000 B []] [127.0.0.1 5699 a []]]]",
+            "100-199",
+        ),
+        // A replica of its own proxy's primary is one, too.
+        (
+            "v2 1 NOFLAGS mydb 127.0.0.1:6379 1 0-99 127.0.0.1:6380 REPLICA 1 0-99",
+            Face::Primary,
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 1 connected 0-99\n\
+             a 127.0.0.1:5699@5299 slave A 0 0 1 connected\n",
+            "[[0 99 [127.0.0.1 5299 A []] [127.0.0.1 5699 a []]]]",
+            "0-99",
+        ),
+        // Nobody owns what is copied.
+        (
+            "v2 1 NOFLAGS mydb 127.0.0.1:6379 0 PEER 127.0.0.1:7000 REPLICA 1 0-99",
+            Face::Primary,
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 1 connected\n\
+             B 127.0.0.1:7000@5299 master - 0 0 1 connected\n",
+            "[]",
+            "",
+        ),
+        // An offset that leads to another proxy: two roles at one address there must not be.
+        (
+            "v2 1 NOFLAGS mydb 127.0.0.1:6380 REPLICA 1 0-99 PEER 127.0.0.1:5699 1 0-99",
+            Face::Primary,
+            "A 127.0.0.1:5299@5299 myself,master - 0 0 1 connected\n\
+             a 127.0.0.1:5699@5299 master - 0 0 1 connected 0-99\n",
+            "[[0 99 [127.0.0.1 5699 a []]]]",
+            "0-99",
+        ),
     ] {
-        let replies = replies(view, "", NodesVersion::V2);
-        assert_eq!(short(replies.encoded(Encoded::Slots, Protocol::Resp2)), expected);
-        assert_eq!(short(replies.encoded(Encoded::Slots, Protocol::Resp3)), expected);
+        let replies = replies(view, "", NodesVersion::V2, OFFSET);
+        assert_eq!(said(&replies, face, Encoded::Nodes), nodes, "{view}");
+        assert_eq!(said(&replies, face, Encoded::Slots), slots, "{view}");
+        assert_eq!(replies.copied().unwrap().to_string(), copied, "{view}");
     }
 }
 
@@ -122,24 +227,52 @@ fn shards() {
             "[id {id} port {port} ip 127.0.0.1 endpoint 127.0.0.1 role {role} replication-offset 0 health online]"
         )
     };
-    let (a, b) = (node("A", 5299, "master"), node("B", 7000, "master"));
-    let (a_copy, b_copy) = (node("A", 5299, "replica"), node("B", 7000, "replica"));
-    for (view, expected) in [
-        (FIRST, format!("[[slots [0 8000] nodes [{a}]] [slots [8001 16383] nodes [{b}]]]")),
-        (CHUNK, format!("[[slots [0 8191] nodes [{a} {b_copy}]] [slots [8192 16383] nodes [{b} {a_copy}]]]")),
-        (FAILED_OVER, format!("[[slots [0 16383] nodes [{b} {a_copy}]]]")),
+    let primary = |id: &str, port: u16| node(id, port, "master");
+    let (a, b) = (primary("A", 5299), primary("B", 7000));
+    let (a_copy, b_copy) = (node("a", 5699, "replica"), node("b", 7400, "replica"));
+    for (view, offset, face, expected) in [
         (
-            "v2 3 NOFLAGS mydb 127.0.0.1:6379 2 0-9 20-29 PEER 127.0.0.1:7000 REPLICA 1 2-3",
-            format!("[[slots [0 1 4 9 20 29] nodes [{a}]] [slots [2 3] nodes [{a} {b_copy}]]]"),
+            FIRST,
+            OFFSET,
+            Face::Primary,
+            format!("[[slots [0 8000] nodes [{a}]] [slots [8001 16383] nodes [{b}]]]"),
         ),
         (
-            "v2 3 NOFLAGS mydb 127.0.0.1:6379 0 PEER 127.0.0.1:7000 1 0-9",
-            format!("[[slots [] nodes [{a}]] [slots [0 9] nodes [{b}]]]"),
+            CHUNK,
+            None,
+            Face::Primary,
+            format!("[[slots [0 8191] nodes [{a}]] [slots [8192 16383] nodes [{b}]]]"),
+        ),
+        (
+            CHUNK,
+            OFFSET,
+            Face::Replica,
+            format!("[[slots [0 8191] nodes [{a} {b_copy}]] [slots [8192 16383] nodes [{b} {a_copy}]]]"),
+        ),
+        (
+            FAILED_OVER,
+            OFFSET,
+            Face::Primary,
+            format!("[[slots [] nodes [{a}]] [slots [0 16383] nodes [{b} {a_copy}]]]"),
+        ),
+        (
+            TOOK_OVER,
+            OFFSET,
+            Face::Replica,
+            format!(
+                "[[slots [0 16383] nodes [{a} {b_copy}]] [slots [] nodes [{b}]] [slots [] nodes [{}]]]",
+                primary("a", 5699)
+            ),
+        ),
+        (
+            "v2 3 NOFLAGS mydb 127.0.0.1:6379 2 0-9 20 PEER 127.0.0.1:7000 REPLICA 1 2-3",
+            OFFSET,
+            Face::Primary,
+            format!("[[slots [0 9 20 20] nodes [{a} {b_copy}]] [slots [] nodes [{b}]]]"),
         ),
     ] {
-        let replies = replies(view, "", NodesVersion::V2);
-        assert_eq!(short(replies.encoded(Encoded::Shards, Protocol::Resp2)), expected);
-        assert_eq!(short(replies.encoded(Encoded::Shards, Protocol::Resp3)), expected);
+        let replies = replies(view, "", NodesVersion::V2, offset);
+        assert_eq!(said(&replies, face, Encoded::Shards), expected, "{view}");
     }
 }
 
@@ -149,13 +282,15 @@ fn replicas_come_from_roles_too() {
         "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 0 PEER 127.0.0.1:7000 1 8192-16383";
     let roles = "7 NOFLAGS master mydb 127.0.0.1:6379 1 127.0.0.1:7002 127.0.0.1:7000 \
                  replica mydb 127.0.0.1:6380 1 127.0.0.1:7001 127.0.0.1:7000";
-    let from_roles = replies(untagged, roles, NodesVersion::V2);
-    let from_tags = replies(CHUNK, "", NodesVersion::V2);
-    for which in [Encoded::Slots, Encoded::Shards, Encoded::Nodes, Encoded::Info] {
-        assert_eq!(
-            short(from_roles.encoded(which, Protocol::Resp2)),
-            short(from_tags.encoded(which, Protocol::Resp2))
-        );
+    for offset in [None, OFFSET] {
+        let from_roles = replies(untagged, roles, NodesVersion::V2, offset);
+        let from_tags = replies(CHUNK, "", NodesVersion::V2, offset);
+        for which in [Encoded::Slots, Encoded::Shards, Encoded::Nodes, Encoded::Info] {
+            for face in [Face::Primary, Face::Replica] {
+                assert_eq!(said(&from_roles, face, which), said(&from_tags, face, which));
+            }
+        }
+        assert_eq!(from_roles.copied(), from_tags.copied());
     }
 }
 
@@ -163,8 +298,8 @@ fn replicas_come_from_roles_too() {
 fn info_is_ok_only_if_all_slots_are_owned() {
     for (view, state, assigned, known, size) in [
         (FIRST, "ok", 16384, 2, 2),
-        (CHUNK, "ok", 16384, 2, 2),
-        (FAILED_OVER, "ok", 16384, 2, 1),
+        (CHUNK, "ok", 16384, 4, 2),
+        (FAILED_OVER, "ok", 16384, 3, 1),
         ("v2 1 NOFLAGS mydb 127.0.0.1:6379 1 0-16382", "fail", 16383, 1, 1),
         // A replica does not own, nor does the importing end.
         (
@@ -175,8 +310,8 @@ fn info_is_ok_only_if_all_slots_are_owned() {
             1,
         ),
     ] {
-        let replies = replies(view, "", NodesVersion::V2);
-        let info = short(replies.encoded(Encoded::Info, Protocol::Resp2));
+        let replies = replies(view, "", NodesVersion::V2, OFFSET);
+        let info = said(&replies, Face::Primary, Encoded::Info);
         for line in [
             format!("cluster_state:{state}\r\n"),
             format!("cluster_slots_assigned:{assigned}\r\n"),
@@ -185,41 +320,54 @@ fn info_is_ok_only_if_all_slots_are_owned() {
         ] {
             assert!(info.contains(&line), "{line} {info}");
         }
-        assert_eq!(replies.is_complete(), state == "ok");
+        assert_eq!(replies.at(Face::Primary).is_complete(), state == "ok");
     }
 }
 
 #[test]
 fn replicas_and_failure_reports_by_id() {
-    for (view, id, expected) in [
-        (FIRST, A, "[]"),
-        (CHUNK, A, "[B 127.0.0.1:7000@5299 slave A 0 0 7 connected]"),
-        (CHUNK, B, "[A 127.0.0.1:5299@5299 myself,slave B 0 0 7 connected]"),
-        (FAILED_OVER, B, "[A 127.0.0.1:5299@5299 myself,slave B 0 0 8 connected]"),
-        (FAILED_OVER, A, "ERR The specified node is not a master"),
+    let cluster: ClusterName = "mydb".parse().unwrap();
+    for (view, asked, expected) in [
+        (FIRST, "A", "[]"),
+        (CHUNK, "A", "[b 127.0.0.1:7400@5299 slave A 0 0 7 connected]"),
+        (CHUNK, "B", "[a 127.0.0.1:5699@5299 slave B 0 0 7 connected]"),
+        (CHUNK, "a", "ERR The specified node is not a master"),
+        (FAILED_OVER, "B", "[a 127.0.0.1:5699@5299 slave B 0 0 8 connected]"),
+        (FAILED_OVER, "A", "[]"),
+        (FAILED_OVER, "b", "ERR Unknown node b"),
         (FIRST, "x", "ERR Unknown node x"),
     ] {
-        let replies = replies(view, "", NodesVersion::V2);
+        let replies = replies(view, "", NodesVersion::V2, OFFSET);
+        let address = NAMED
+            .iter()
+            .find(|(_, name)| *name == asked)
+            .map(|(address, _)| address.parse::<Address>().unwrap());
+        let id =
+            address.map_or_else(|| asked.to_owned(), |address| NodeId::hex(&cluster, &address).to_string());
         let mut out = Vec::new();
-        replies.write_replicas(id.as_bytes(), &mut out);
+        replies.at(Face::Primary).write_replicas(id.as_bytes(), &mut out);
         assert_eq!(short(&out), expected);
         out.clear();
-        replies.write_failure_reports(id.as_bytes(), &mut out);
-        assert_eq!(short(&out), if id == "x" { "ERR Unknown node x" } else { "0" });
+        replies.at(Face::Primary).write_failure_reports(id.as_bytes(), &mut out);
+        assert_eq!(short(&out), if expected.contains("Unknown") { expected } else { "0" });
     }
 }
 
 #[test]
 fn identity_and_role() {
-    for (view, shard, role, role_reply) in [
-        (FIRST, "A", Role::Primary, "[master 0 []]"),
-        (CHUNK, "A", Role::Primary, "[master 0 [[127.0.0.1 7000 0]]]"),
-        (FAILED_OVER, "B", Role::Replica, "[slave 127.0.0.1 7000 connected 0]"),
+    for (view, face, id, shard, role, role_reply) in [
+        (FIRST, Face::Primary, "A", "A", Role::Primary, "[master 0 []]"),
+        (CHUNK, Face::Primary, "A", "A", Role::Primary, "[master 0 [[127.0.0.1 7400 0]]]"),
+        (CHUNK, Face::Replica, "a", "B", Role::Replica, "[slave 127.0.0.1 7000 connected 0]"),
+        (FAILED_OVER, Face::Primary, "A", "A", Role::Primary, "[master 0 []]"),
+        (FAILED_OVER, Face::Replica, "a", "B", Role::Replica, "[slave 127.0.0.1 7000 connected 0]"),
+        (TOOK_OVER, Face::Replica, "a", "a", Role::Primary, "[master 0 []]"),
     ] {
-        let replies = replies(view, "", NodesVersion::V2);
-        assert_eq!(short(replies.encoded(Encoded::MyId, Protocol::Resp2)), "A");
-        assert_eq!(short(replies.encoded(Encoded::MyShardId, Protocol::Resp3)), shard);
-        assert_eq!(short(replies.encoded(Encoded::Links, Protocol::Resp3)), "[]");
+        let replies = replies(view, "", NodesVersion::V2, OFFSET);
+        assert_eq!(said(&replies, face, Encoded::MyId), id);
+        assert_eq!(said(&replies, face, Encoded::MyShardId), format!("shard {shard}"));
+        assert_eq!(said(&replies, face, Encoded::Links), "[]");
+        let replies = replies.at(face);
         assert_eq!(replies.role(), role);
         let mut out = Vec::new();
         replies.write_role(&mut out);
@@ -227,80 +375,4 @@ fn identity_and_role() {
     }
 }
 
-/// Slots of three proxies at random, against a slot by slot reading of the reply.
-mod by_slot {
-    use model::{LocalNode, PeerProxy, SLOT_COUNT, Slot, SlotAssignment, SlotRanges, SlotTag};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const OTHERS: [&str; 2] = ["127.0.0.1:7000", "127.0.0.1:7001"];
-
-    /// For each stretch of slots: its length, its owner (3 is nobody), and who has copies.
-    fn stretches() -> impl Strategy<Value = Vec<(usize, usize, [bool; 3])>> {
-        proptest::collection::vec((1_usize..2000, 0_usize..4, any::<[bool; 3]>()), 1..20)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-        #[test]
-        fn slots_say_what_the_view_says(stretches in stretches()) {
-            let mut owners = vec![3; SLOT_COUNT];
-            let mut copies = vec![[false; 3]; SLOT_COUNT];
-            let mut next = 0;
-            for (len, owner, holders) in stretches {
-                for slot in next..(next + len).min(SLOT_COUNT) {
-                    owners[slot] = owner;
-                    // Nobody has a copy of its own slots, nor is there any of nobody's.
-                    copies[slot] = std::array::from_fn(|proxy| holders[proxy] && owner != proxy && owner != 3);
-                }
-                next += len;
-            }
-            let slots = |wanted: &dyn Fn(usize) -> bool| -> SlotRanges {
-                let numbers = (0..SLOT_COUNT).filter(|slot| wanted(*slot));
-                numbers.map(|slot| Slot::new(u16::try_from(slot).unwrap()).unwrap()).collect()
-            };
-            let assignments = |proxy: usize| {
-                let owned = SlotAssignment::owned(slots(&|slot| owners[slot] == proxy));
-                let copied = SlotAssignment { ranges: slots(&|slot| copies[slot][proxy]), tag: SlotTag::Replica };
-                [owned, copied].into_iter().filter(|slots| !slots.ranges.is_empty()).collect::<Vec<_>>()
-            };
-            let mut view = View::empty(model::Epoch(1), "mydb".parse().unwrap());
-            let me: Address = "127.0.0.1:5299".parse().unwrap();
-            view.local.push(LocalNode { address: "127.0.0.1:1".parse().unwrap(), slots: assignments(0) });
-            for (place, address) in OTHERS.iter().enumerate() {
-                view.peers.push(PeerProxy { address: address.parse().unwrap(), slots: assignments(place + 1) });
-            }
-            let topology = Topology::new(&view, None, &me);
-            let mut found_owners = vec![3; SLOT_COUNT];
-            let mut found_copies = vec![[false; 3]; SLOT_COUNT];
-            let mut met = [None; 3];
-            let mut introductions = 0;
-            for (owner, segment) in slots::entries(&topology) {
-                met[owner].get_or_insert(Role::Primary);
-                for replica in &segment.replicas {
-                    met[*replica].get_or_insert(Role::Replica);
-                }
-                for slot in segment.range.slots() {
-                    prop_assert_eq!(found_owners[slot.index()], 3, "a slot is listed once");
-                    found_owners[slot.index()] = owner;
-                    for replica in &segment.replicas {
-                        found_copies[slot.index()][*replica] = true;
-                    }
-                }
-            }
-            prop_assert_eq!(&found_owners, &owners);
-            for slot in 0..SLOT_COUNT {
-                // An introduction may leave out replicas of its one slot, and adds none.
-                introductions += usize::from(found_copies[slot] != copies[slot]);
-                for proxy in 0..3 {
-                    prop_assert!(copies[slot][proxy] || !found_copies[slot][proxy]);
-                }
-            }
-            prop_assert!(introductions <= 3);
-            for (proxy, role) in met.iter().enumerate().filter(|(proxy, _)| owners.contains(proxy)) {
-                prop_assert_eq!(*role, Some(Role::Primary), "{} is met as an owner first", proxy);
-            }
-        }
-    }
-}
+mod legal;

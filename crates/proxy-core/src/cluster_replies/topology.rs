@@ -1,96 +1,140 @@
-//! Who owns which slots and who has copies of them, by proxy, as a view and the replication roles say.
+//! The cluster as clients are shown it: nodes, each with one address and one role, as a real Redis Cluster has them.
+//!
+//! What is a node to clients is a [face](crate::face) of a proxy:
+//! ```text
+//!   proxy                       primary face, shown           replica face, shown
+//!   owns slots, copies others   primary with its slots        replica of the owner of most of its copies
+//!   owns slots, copies none     primary with its slots        not shown
+//!   owns none, copies others    primary without slots         replica of the owner of most of its copies
+//! ```
+//! All proxies make the same of views of one epoch. Only who asks at a replica face that is not shown sees a node more:
+//! that face itself, a primary without slots, as a node of Redis that the others have forgotten sees itself.
+//!
+//! A replica of Redis has one primary. A proxy with copies of several owners' slots shows those of one, and its other
+//! copies are not read from.
 
-use model::{
-    Address, Epoch, NodeId, Role, SetRepl, Slot, SlotAssignment, SlotRange, SlotRanges, SlotTag, View,
-};
+use std::num::NonZeroU16;
 
-/// The cluster's proxies.
-#[derive(Debug)]
+use model::{Address, Epoch, NodeId, SetRepl, SlotRanges, View};
+
+use super::holdings::{Holding, Holdings};
+use crate::face::replica_address;
+use crate::settings::NodesVersion;
+
+/// The cluster's nodes as clients are shown them.
+#[derive(Debug, Clone)]
 pub(super) struct Topology {
     /// The version of the view.
     pub(super) epoch: Epoch,
-    /// This proxy first, then the others in the view's order.
+    /// This proxy's primary face first; the primary faces in the view's order, then the replica faces.
     pub(super) members: Vec<Member>,
+    /// The place of the face that was asked.
+    me: usize,
 }
 
-/// One proxy.
-#[derive(Debug)]
+/// One node.
+#[derive(Debug, Clone)]
 pub(super) struct Member {
     /// Where clients find it.
     pub(super) address: Address,
     /// Its 40 characters.
     pub(super) id: NodeId,
-    /// Slots that its nodes own.
-    pub(super) owned: SlotRanges,
-    /// Slots of others of which its nodes have replicas.
-    pub(super) copies: SlotRanges,
+    /// The 40 characters of its shard.
+    pub(super) shard_id: NodeId,
+    /// What it is.
+    pub(super) standing: Standing,
 }
 
-/// Neighbouring slots of one owner that have the same replicas.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Segment {
-    pub(super) range: SlotRange,
-    /// Places in [`Topology::members`].
-    pub(super) replicas: Vec<usize>,
+/// What a node is. Places are those in [`Topology::members`].
+#[derive(Debug, Clone)]
+pub(super) enum Standing {
+    Primary { slots: SlotRanges, replicas: Vec<usize> },
+    Replica { primary: usize },
+}
+
+/// What of a view the faces of this proxy are shown as.
+#[derive(Debug)]
+pub(super) struct Faces {
+    /// As seen at the primary face.
+    pub(super) primary: Topology,
+    /// As seen at the replica face; `None` without one.
+    pub(super) replica: Option<Topology>,
+    /// The slots that the replica face serves.
+    pub(super) copied: SlotRanges,
+}
+
+/// What decides how faces are shown, besides the view.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form<'a> {
+    /// This proxy.
+    pub(super) me: &'a Address,
+    /// The form of node ids.
+    pub(super) version: NodesVersion,
+    /// How far above a proxy's port its replica face is; `None` without replica faces.
+    pub(super) offset: Option<NonZeroU16>,
+}
+
+impl Faces {
+    pub(super) fn new(view: &View, roles: Option<&SetRepl>, form: Form<'_>) -> Faces {
+        let holdings = Holdings::new(view, roles, form.me);
+        let primary_face = |holding: &Holding| {
+            let standing = Standing::Primary { slots: holding.owned.clone(), replicas: Vec::new() };
+            Member::new(view, &holding.proxy, form.version, standing)
+        };
+        let members = holdings.list.iter().map(primary_face).collect();
+        let mut topology = Topology { epoch: view.epoch, members, me: 0 };
+        let Some(offset) = form.offset else {
+            return Faces { primary: topology, replica: None, copied: SlotRanges::new() };
+        };
+        for (place, holding) in holdings.list.iter().enumerate() {
+            // An offset that leads to another proxy, or nowhere, is a mistake of the operator.
+            let address = replica_address(&holding.proxy, offset);
+            let address = address.filter(|address| !holdings.is_proxy(address));
+            if let Some((address, primary)) = address.zip(holdings.most_copied(place)) {
+                topology.add_replica(view, &address, form.version, primary);
+            }
+        }
+        let own = replica_address(form.me, offset);
+        let replica = own.map(|address| topology.seen_from(view, &address, form.version));
+        let copies = &holdings.list[0].copies;
+        let of_primary = |primary: usize| copies.intersection(&holdings.list[primary].owned);
+        let copied = holdings.most_copied(0).map_or_else(SlotRanges::new, of_primary);
+        Faces { primary: topology, replica, copied }
+    }
 }
 
 impl Topology {
-    pub(super) fn new(view: &View, roles: Option<&SetRepl>, me: &Address) -> Topology {
-        let member = |address: &Address| Member {
-            address: address.clone(),
-            id: NodeId::of(&view.cluster, address),
-            owned: SlotRanges::new(),
-            copies: SlotRanges::new(),
-        };
-        let mut topology = Topology { epoch: view.epoch, members: vec![member(me)] };
-        for node in &view.local {
-            topology.members[0].add(&node.slots);
+    fn add_replica(&mut self, view: &View, address: &Address, version: NodesVersion, primary: usize) {
+        let place = self.members.len();
+        let mut member = Member::new(view, address, version, Standing::Replica { primary });
+        let Some(of) = self.members.get_mut(primary) else { return };
+        member.shard_id = of.shard_id;
+        if let Standing::Primary { replicas, .. } = &mut of.standing {
+            replicas.push(place);
         }
-        for peer in &view.peers {
-            let place = topology.place(&peer.address, &member);
-            topology.members[place].add(&peer.slots);
-        }
-        for role in
-            roles.into_iter().flat_map(|roles| &roles.roles).filter(|role| role.cluster == view.cluster)
-        {
-            let Some(node) = view.local.iter().find(|node| node.address == role.node) else { continue };
-            match role.role {
-                Role::Primary => {
-                    let owned = slots(&node.slots, SlotTag::owns);
-                    for peer in &role.peers {
-                        let place = topology.place(&peer.proxy, &member);
-                        topology.members[place].add_copies(&owned);
-                    }
-                }
-                // A tag says exactly which slots; the role says only whose.
-                Role::Replica if slots(&node.slots, is_copy).is_empty() => {
-                    let Some(peer) = role.peers.first() else { continue };
-                    let place = topology.place(&peer.proxy, &member);
-                    let owned = topology.members[place].owned.clone();
-                    topology.members[0].add_copies(&owned);
-                }
-                Role::Replica => {}
-            }
-        }
-        for member in &mut topology.members {
-            // Nobody is a replica of what it owns itself.
-            member.copies = member.copies.difference(&member.owned);
-        }
-        topology
+        self.members.push(member);
     }
 
-    /// The place of the proxy at `address`, which is added if it is new.
-    fn place(&mut self, address: &Address, member: &dyn Fn(&Address) -> Member) -> usize {
-        let known = self.members.iter().position(|known| known.address == *address);
-        known.unwrap_or_else(|| {
-            self.members.push(member(address));
-            self.members.len() - 1
-        })
+    /// As the node at that address sees it, which is not among the members where it is not shown.
+    fn seen_from(&self, view: &View, address: &Address, version: NodesVersion) -> Topology {
+        let mut seen = self.clone();
+        let known = seen.members.iter().position(|member| member.address == *address);
+        seen.me = known.unwrap_or_else(|| {
+            let nothing = Standing::Primary { slots: SlotRanges::new(), replicas: Vec::new() };
+            seen.members.push(Member::new(view, address, version, nothing));
+            seen.members.len() - 1
+        });
+        seen
     }
 
-    /// This proxy.
+    /// The node that was asked.
     pub(super) fn me(&self) -> &Member {
-        &self.members[0]
+        &self.members[self.me]
+    }
+
+    /// Whether that place is the node that was asked.
+    pub(super) fn is_me(&self, place: usize) -> bool {
+        self.me == place
     }
 
     /// The place of the member with that id.
@@ -100,83 +144,42 @@ impl Topology {
 
     /// Slots with an owner.
     pub(super) fn slots_owned(&self) -> usize {
-        self.members.iter().map(|member| member.owned.count()).sum()
+        self.primaries().map(|(_, slots, _)| slots.count()).sum()
     }
 
-    /// The member whose replica this one is: only if it owns nothing itself. With copies of several, the owner of
-    /// the lowest slot.
-    pub(super) fn primary_of(&self, place: usize) -> Option<usize> {
-        let member = &self.members[place];
-        if !member.owned.is_empty() {
-            return None;
+    /// The primaries: their places, slots and replicas.
+    pub(super) fn primaries(&self) -> impl Iterator<Item = (usize, &SlotRanges, &[usize])> {
+        self.members.iter().enumerate().filter_map(|(place, member)| match &member.standing {
+            Standing::Primary { slots, replicas } => Some((place, slots, replicas.as_slice())),
+            Standing::Replica { .. } => None,
+        })
+    }
+
+    /// The primary of the node that was asked, if that is a replica.
+    pub(super) fn primary_of_me(&self) -> Option<&Member> {
+        match self.me().standing {
+            Standing::Primary { .. } => None,
+            Standing::Replica { primary } => Some(&self.members[primary]),
         }
-        let owner_of = |slot: Slot| self.members.iter().position(|owner| owner.owned.contains(slot));
-        member.copies.iter().find_map(|range| range.slots().find_map(owner_of))
-    }
-
-    /// The members with copies of slots that this one owns.
-    pub(super) fn replicas_of(&self, place: usize) -> Vec<usize> {
-        let owned = &self.members[place].owned;
-        let holds = |(_, member): &(usize, &Member)| member.copies.intersects(owned);
-        self.members.iter().enumerate().filter(holds).map(|(replica, _)| replica).collect()
-    }
-
-    /// The id of this proxy's shard: that of its primary.
-    pub(super) fn shard_of_me(&self) -> &NodeId {
-        &self.members[self.primary_of(0).unwrap_or(0)].id
-    }
-
-    /// What a member owns, cut where the set of replicas changes; in the order of slots.
-    pub(super) fn segments(&self, place: usize) -> Vec<Segment> {
-        let replicas = self.replicas_of(place);
-        let mut segments = Vec::new();
-        for range in &self.members[place].owned {
-            let mut rest = Some(range);
-            while let Some(range) = rest {
-                let first = range.first();
-                let holding = |replica: &usize| self.members[*replica].copies.contains(first);
-                let last = replicas.iter().map(|replica| self.uniform_until(*replica, range)).min();
-                let last = last.unwrap_or_else(|| range.last());
-                let holders = replicas.iter().copied().filter(holding).collect();
-                segments
-                    .extend(SlotRange::new(first, last).map(|range| Segment { range, replicas: holders }));
-                rest = last.next().and_then(|next| SlotRange::new(next, range.last()));
-            }
-        }
-        segments
-    }
-
-    /// The last slot of `range` up to which the member has either all copies or none.
-    fn uniform_until(&self, place: usize, range: SlotRange) -> Slot {
-        let first = range.first();
-        for copies in &self.members[place].copies {
-            if copies.contains(first) {
-                return copies.last().min(range.last());
-            }
-            if copies.first() > first && copies.first() <= range.last() {
-                return copies.first().previous().unwrap_or(first);
-            }
-        }
-        range.last()
     }
 }
 
 impl Member {
-    fn add(&mut self, assignments: &[SlotAssignment]) {
-        self.owned = self.owned.union(&slots(assignments, SlotTag::owns));
-        self.add_copies(&slots(assignments, is_copy));
+    fn new(view: &View, address: &Address, version: NodesVersion, standing: Standing) -> Member {
+        let (id, shard_id) = match version {
+            NodesVersion::V1 => (NodeId::of(&view.cluster, address), NodeId::of(&view.cluster, address)),
+            NodesVersion::V2 => {
+                (NodeId::hex(&view.cluster, address), NodeId::shard_hex(&view.cluster, address))
+            }
+        };
+        Member { address: address.clone(), id, shard_id, standing }
     }
 
-    fn add_copies(&mut self, copies: &SlotRanges) {
-        self.copies = self.copies.union(copies);
+    /// The nodes that replicate this one.
+    pub(super) fn replicas(&self) -> &[usize] {
+        match &self.standing {
+            Standing::Primary { replicas, .. } => replicas,
+            Standing::Replica { .. } => &[],
+        }
     }
-}
-
-fn is_copy(tag: &SlotTag) -> bool {
-    matches!(tag, SlotTag::Replica)
-}
-
-/// The slots of the assignments whose tag is wanted.
-fn slots(assignments: &[SlotAssignment], wanted: impl Fn(&SlotTag) -> bool) -> SlotRanges {
-    assignments.iter().filter(|assignment| wanted(&assignment.tag)).flat_map(|found| &found.ranges).collect()
 }

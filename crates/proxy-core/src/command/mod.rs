@@ -4,8 +4,10 @@
 
 mod args;
 mod catalog;
+mod empty;
 mod keys;
 mod reply;
+mod script;
 
 pub use args::Args;
 pub use catalog::{
@@ -13,8 +15,10 @@ pub use catalog::{
     ConfigCommand, CustomKeys, FindKeys, Flags, KeyFlags, KeyPlan, KeySpec, LegacyRange, LocalCommand, Merge,
     Reason, SlowlogCommand, Unknown,
 };
+pub use empty::empty_reply;
 pub use keys::{KeyError, is_blocking_form, key_positions};
 pub use reply::command_reply;
+pub use script::{read_only_form, reply_of_replica, runs_on_replica, says_that_it_reads};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use model::Role;
 
 use super::InfoContext;
-use crate::cluster_replies::ClusterReplies;
+use crate::cluster_replies::FaceReplies;
 
 /// Lines `field:value`.
 fn lines(fields: &[(&str, &dyn std::fmt::Display)]) -> String {
@@ -12,6 +12,7 @@ fn lines(fields: &[(&str, &dyn std::fmt::Display)]) -> String {
 
 pub(super) fn server(context: &InfoContext<'_>) -> String {
     let process = &context.process;
+    let port = context.cluster.map_or(context.settings.announce_address.port(), FaceReplies::port);
     let uptime_s = (context.now_us / 1000).saturating_sub(process.started_ms) / 1000;
     lines(&[
         ("redis_version", &context.nodes.version),
@@ -24,7 +25,7 @@ pub(super) fn server(context: &InfoContext<'_>) -> String {
         ("multiplexing_api", &"epoll"),
         ("process_id", &process.id),
         ("run_id", &process.run_id),
-        ("tcp_port", &context.settings.announce_address.port()),
+        ("tcp_port", &port),
         ("server_time_usec", &context.now_us),
         ("uptime_in_seconds", &uptime_s),
         ("uptime_in_days", &(uptime_s / 86_400)),
@@ -167,12 +168,12 @@ pub(super) fn keyspace(context: &InfoContext<'_>) -> String {
 /// What Redis has no field for.
 pub(super) fn undermoon(context: &InfoContext<'_>) -> String {
     let totals = &context.snapshot.totals;
-    let complete = context.cluster.is_some_and(ClusterReplies::is_complete);
+    let complete = context.cluster.is_some_and(FaceReplies::is_complete);
     lines(&[
         ("undermoon_version", &context.process.version),
         ("announce_address", &context.settings.announce_address),
         ("workers", &context.settings.workers),
-        ("cluster_members", &context.cluster.map_or(0, ClusterReplies::members)),
+        ("cluster_members", &context.cluster.map_or(0, FaceReplies::members)),
         ("cluster_complete", &u8::from(complete)),
         ("turns", &totals.turns),
         ("batches", &totals.batches),

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use model::SetCluster;
 
 use super::*;
+use crate::cluster_replies::ClusterReplies;
+use crate::face::Face;
 use crate::stats::WorkerStats;
 
 /// `field:value` lines, as clients split them.
@@ -17,6 +19,7 @@ fn parse(text: &str) -> HashMap<&str, &str> {
 fn info(sections: &[&str]) -> String {
     let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
     settings.maxclients = 77;
+    settings.replica_port_offset = std::num::NonZeroU16::new(400);
     let view = "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 PEER 127.0.0.1:7000 REPLICA 1 0-8191";
     let words: Vec<&[u8]> = view.split(' ').map(str::as_bytes).collect();
     let view = SetCluster::parse(&words).unwrap().view;
@@ -49,7 +52,7 @@ fn info(sections: &[&str]) -> String {
     let context = InfoContext {
         settings: &settings,
         table: &table,
-        cluster: Some(&cluster),
+        cluster: Some(cluster.at(Face::Primary)),
         snapshot: &snapshot,
         rates: Rates { ops_per_s: 50, bytes_in_per_s: 2048, bytes_out_per_s: 0 },
         process,
@@ -88,7 +91,7 @@ fn fields() {
         ("used_cpu_sys", "1.000005"),
         ("role", "master"),
         ("connected_slaves", "1"),
-        ("slave0", "ip=127.0.0.1,port=7000,state=online,offset=0,lag=0"),
+        ("slave0", "ip=127.0.0.1,port=7400,state=online,offset=0,lag=0"),
         ("cmdstat_get", "calls=1000,usec=20000,usec_per_call=20.00,rejected_calls=0,failed_calls=2"),
         ("latency_percentiles_usec_get", "p50=11.000,p99=31.000,p99.9=31.000"),
         ("errorstat_MOVED", "count=1"),

@@ -4,7 +4,7 @@ use model::Slot;
 use resp::encode;
 
 use super::{After, Context, help};
-use crate::cluster_replies::{ClusterReplies, Encoded};
+use crate::cluster_replies::{ClusterReplies, Encoded, FaceReplies};
 use crate::command::{Args, ClusterCommand};
 use crate::profile::Profile;
 use crate::{decimal, errors};
@@ -37,7 +37,7 @@ fn from_cluster(
     sub: ClusterCommand,
     args: Args<'_>,
     profile: &Profile,
-    cluster: &ClusterReplies,
+    cluster: &FaceReplies,
     out: &mut Vec<u8>,
 ) {
     let encoded = match sub {

@@ -1,6 +1,8 @@
 //! Which node or proxy a slot's commands go to: one look-up table made from a view.
 
-use model::{Address, Role, SLOT_COUNT, SetRepl, Slot, SlotRanges, SlotTag, View};
+use model::{Address, LocalNode, NodeRole, Role, SLOT_COUNT, SetRepl, Slot, SlotRanges, SlotTag, View};
+
+use crate::face::Face;
 
 use crate::merge::scan_hash;
 
@@ -28,10 +30,15 @@ pub enum Target {
 pub struct RouteTable {
     targets: Vec<Target>,
     owners: Box<[TargetIndex; SLOT_COUNT]>,
-    /// As `owners`, but with local replicas in the place of their primaries: for sessions in READONLY mode.
-    readers: Option<Box<[TargetIndex; SLOT_COUNT]>>,
+    /// The local replicas, each for the slots of which it has copies; elsewhere [`NOWHERE`].
+    copies: Option<Box<[TargetIndex; SLOT_COUNT]>>,
+    /// Copies are read from at the replica face, not at the proxy's own address.
+    has_replica_face: bool,
     primaries: Vec<Address>,
     layout: u64,
+    /// Not all nodes here are replicas.
+    has_data: bool,
+    replicas: Vec<TargetIndex>,
 }
 
 impl RouteTable {
@@ -41,9 +48,12 @@ impl RouteTable {
         let mut table = RouteTable {
             targets: vec![Target::Nowhere],
             owners: Box::new([NOWHERE; SLOT_COUNT]),
-            readers: None,
+            copies: None,
+            has_replica_face: false,
             primaries: Vec::new(),
             layout: 0,
+            has_data: false,
+            replicas: Vec::new(),
         };
         for peer in &view.peers {
             let target = table.add(Target::Peer(peer.address.clone()));
@@ -58,8 +68,14 @@ impl RouteTable {
             }
         }
         table.order_primaries();
-        table.readers = table.reader_routes(view, roles);
+        table.copies = table.routes_to_copies(view, roles);
         if table.primaries.is_empty() {
+            let waiting = view.local.iter().filter(|node| !is_replica(node, roles));
+            table.primaries = waiting.map(|node| node.address.clone()).collect();
+        }
+        // A proxy without nodes has nobody to ask, and says so.
+        table.has_data = !table.primaries.is_empty() || view.local.is_empty();
+        if !table.has_data {
             table.primaries = view.local.iter().map(|node| node.address.clone()).collect();
             table.primaries.sort_unstable();
         }
@@ -120,31 +136,43 @@ impl RouteTable {
         TargetIndex::try_from(self.targets.len() - 1).expect("a view has at most 16384 owners")
     }
 
-    fn reader_routes(
+    fn routes_to_copies(
         &mut self,
         view: &View,
         roles: Option<&SetRepl>,
     ) -> Option<Box<[TargetIndex; SLOT_COUNT]>> {
-        let mut readers = self.owners.clone();
-        let mut any = false;
+        let mut copies = Box::new([NOWHERE; SLOT_COUNT]);
         for node in &view.local {
             let target = self.add(Target::Local(node.address.clone()));
             for assignment in node.slots.iter().filter(|a| a.tag == SlotTag::Replica) {
-                assignment.ranges.slots().for_each(|slot| readers[slot.index()] = target);
-                any = true;
+                assignment.ranges.slots().for_each(|slot| copies[slot.index()] = target);
             }
         }
         for (replica, proxy) in roles.into_iter().flat_map(unambiguous_replicas) {
             let peer = self.add(Target::Peer(proxy));
             let target = self.add(Target::Local(replica));
-            for (reader, &owner) in readers.iter_mut().zip(self.owners.iter()) {
-                if owner == peer && *reader == owner {
-                    *reader = target;
-                    any = true;
+            for (copy, &owner) in copies.iter_mut().zip(self.owners.iter()) {
+                if owner == peer && *copy == NOWHERE {
+                    *copy = target;
                 }
             }
         }
-        any.then_some(readers)
+        copies.iter().any(|copy| *copy != NOWHERE).then_some(copies)
+    }
+
+    /// Has copies read from at the replica face, and there only those of `copied`.
+    pub fn show_replica_face(&mut self, copied: &SlotRanges) {
+        self.has_replica_face = true;
+        let Some(copies) = &mut self.copies else { return };
+        let kept: Vec<(usize, TargetIndex)> =
+            copied.slots().map(|slot| (slot.index(), copies[slot.index()])).collect();
+        copies.fill(NOWHERE);
+        for (slot, copy) in kept {
+            copies[slot] = copy;
+            if copy != NOWHERE && !self.replicas.contains(&copy) {
+                self.replicas.push(copy);
+            }
+        }
     }
 
     /// The targets here that have lost slots in `after`: requests for those go another way from then on.
@@ -168,7 +196,8 @@ impl RouteTable {
         &self.targets
     }
 
-    /// The nodes beside this proxy that own slots, or all of them where none does.
+    /// The nodes beside this proxy that own slots; where none does, those that are no replicas; or else all of them,
+    /// for commands that are not about data.
     #[must_use]
     pub fn primaries(&self) -> &[Address] {
         &self.primaries
@@ -185,14 +214,56 @@ impl RouteTable {
         self.owners[slot.index()]
     }
 
-    /// Who may answer reads of `slot` for a session in READONLY mode.
+    /// Where the commands for a key go.
     #[inline]
+    pub(crate) fn route(&self, key: &[u8]) -> TargetIndex {
+        self.owner(Slot::of_key(key))
+    }
+
+    /// Who may answer reads of `slot` for a session in READONLY mode at the proxy's own address.
     pub(crate) fn reader(&self, slot: Slot) -> TargetIndex {
-        match &self.readers {
-            Some(readers) => readers[slot.index()],
-            None => self.owner(slot),
+        let copy = if self.has_replica_face { None } else { self.copy(slot) };
+        copy.unwrap_or_else(|| self.owner(slot))
+    }
+
+    /// The local replica that has `slot`.
+    pub(crate) fn copy(&self, slot: Slot) -> Option<TargetIndex> {
+        self.copies.as_ref().map(|copies| copies[slot.index()]).filter(|copy| *copy != NOWHERE)
+    }
+
+    /// Whether there is a node that a command about all data goes to at this face.
+    pub(crate) fn has_data(&self, face: Face) -> bool {
+        match face {
+            Face::Primary => self.has_data,
+            Face::Replica => !self.replicas.is_empty(),
         }
     }
+
+    /// The nodes that the keys of this face are on.
+    #[must_use]
+    pub fn data_nodes(&self, face: Face) -> Vec<Address> {
+        let address = |target: &TargetIndex| match &self.targets[usize::from(*target)] {
+            Target::Local(address) => Some(address.clone()),
+            Target::Nowhere | Target::Held | Target::Peer(_) => None,
+        };
+        match face {
+            Face::Primary if self.has_data => self.primaries.clone(),
+            Face::Primary => Vec::new(),
+            Face::Replica => self.replicas.iter().filter_map(address).collect(),
+        }
+    }
+
+    /// The local replicas whose copies the replica face serves.
+    pub(crate) fn replicas(&self) -> &[TargetIndex] {
+        &self.replicas
+    }
+}
+
+/// Whether a local node is a replica, as its slots or its role say.
+fn is_replica(node: &LocalNode, roles: Option<&SetRepl>) -> bool {
+    let is_told = |told: &NodeRole| told.node == node.address && told.role == Role::Replica;
+    node.slots.iter().any(|slots| slots.tag == SlotTag::Replica)
+        || roles.is_some_and(|roles| roles.roles.iter().any(is_told))
 }
 
 fn is_owned(tag: &SlotTag) -> bool {
@@ -210,4 +281,75 @@ fn unambiguous_replicas(roles: &SetRepl) -> Vec<(Address, Address)> {
         .collect();
     let is_alone = |proxy: &Address| replicas.iter().filter(|(_, other)| other == proxy).count() == 1;
     replicas.iter().filter(|(_, proxy)| is_alone(proxy)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{SetCluster, SlotRanges};
+
+    use super::*;
+
+    const OWNER: &str = "127.0.0.1:1";
+    const COPY: &str = "127.0.0.1:2";
+    /// Slots 0 to 9 are here, and copies of 10 to 19, of which only half are shown.
+    const BOTH: &str = "127.0.0.1:1 1 0-9 127.0.0.1:2 REPLICA 1 10-19 PEER 127.0.0.2:1 1 10-19";
+
+    fn table(members: &str, copied: Option<&str>) -> RouteTable {
+        let text = format!("v2 1 NOFLAGS db {members}");
+        let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+        let mut table = RouteTable::new(&SetCluster::parse(&words).unwrap().view, None);
+        if let Some(copied) = copied {
+            let copied: SlotRanges = copied.parse().unwrap();
+            table.show_replica_face(&copied);
+        }
+        table
+    }
+
+    /// Where a local target is; otherwise a word.
+    fn place(table: &RouteTable, target: Option<TargetIndex>) -> String {
+        match target.map(|target| &table.targets()[usize::from(target)]) {
+            Some(Target::Local(node)) => node.to_string(),
+            Some(Target::Peer(_)) => "peer".to_owned(),
+            Some(Target::Nowhere | Target::Held) => "nowhere".to_owned(),
+            None => "no copy".to_owned(),
+        }
+    }
+
+    #[test]
+    fn copies_are_read_from_at_one_face() {
+        for (copied, slot, owner, reader, copy) in [
+            (None, 3, OWNER, OWNER, "no copy"),
+            (None, 12, "peer", COPY, COPY),
+            (None, 20, "nowhere", "nowhere", "no copy"),
+            (Some("10-14"), 12, "peer", "peer", COPY),
+            (Some("10-14"), 17, "peer", "peer", "no copy"),
+            (Some("10-14"), 3, OWNER, OWNER, "no copy"),
+        ] {
+            let (table, slot) = (table(BOTH, copied), Slot::new(slot).unwrap());
+            assert_eq!(place(&table, Some(table.owner(slot))), owner, "{copied:?} {slot}");
+            assert_eq!(place(&table, Some(table.reader(slot))), reader, "{copied:?} {slot}");
+            assert_eq!(place(&table, table.copy(slot)), copy, "{copied:?} {slot}");
+        }
+    }
+
+    #[test]
+    fn each_face_has_its_own_keys() {
+        let owner: &[&str] = &[OWNER];
+        let copies = "127.0.0.1:1 REPLICA 1 0-9 127.0.0.1:2 REPLICA 1 10-19 PEER 127.0.0.2:1 1 0-19";
+        for (members, copied, primary, replica) in [
+            (BOTH, None, owner, &[][..]),
+            (BOTH, Some("10-14"), owner, &[COPY]),
+            (copies, Some("0-19"), &[], &[OWNER, COPY]),
+            (copies, Some("10-19"), &[], &[COPY]),
+            // A node that waits for slots has whatever keys there are.
+            ("127.0.0.1:1 0 127.0.0.1:2 REPLICA 1 10-19 PEER 127.0.0.2:1 1 10-19", None, owner, &[]),
+        ] {
+            let table = table(members, copied);
+            for (face, nodes) in [(Face::Primary, primary), (Face::Replica, replica)] {
+                let found: Vec<String> = table.data_nodes(face).iter().map(ToString::to_string).collect();
+                assert_eq!(found, nodes, "{members} {copied:?} {face:?}");
+                assert_eq!(table.has_data(face), !nodes.is_empty());
+            }
+        }
+    }
 }

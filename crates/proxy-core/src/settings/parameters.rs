@@ -3,6 +3,8 @@
 //! Names are Redis's where Redis has the setting. Some rows are only there because clients and tools ask for
 //! them (`save`, `appendonly`, `maxmemory`): they say what is true of the proxy itself, which stores nothing.
 
+use std::num::NonZeroU16;
+
 use super::{Change, LogLevel, NodesVersion, Secret, Settings};
 
 /// One row.
@@ -54,6 +56,7 @@ const fn secret(name: &'static str, read: fn(&Settings) -> String, write: Write)
 pub(super) static ALL: &[Parameter] = &[
     fixed("address", |s| s.address.to_string()),
     fixed("announce-address", |s| s.announce_address.to_string()),
+    fixed("replica-port-offset", |s| s.replica_port_offset.map_or(0, NonZeroU16::get).to_string()),
     fixed("admin-address", |s| s.admin_address.as_ref().map(ToString::to_string).unwrap_or_default()),
     fixed("control-address", |s| s.control_address.as_ref().map(ToString::to_string).unwrap_or_default()),
     fixed("bind", |s| s.address.host().to_owned()),

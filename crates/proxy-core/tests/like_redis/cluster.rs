@@ -15,7 +15,7 @@ fn pair(options: RedisOptions, slots: &str) -> (Pair, String, String) {
     let view = format!("v2 0 NOFLAGS mydb 127.0.0.1:1 {slots}");
     let words: Vec<&[u8]> = view.split(' ').map(str::as_bytes).collect();
     let view = SetCluster::parse(&words).unwrap().view;
-    let ours = model::NodeId::of(&view.cluster, &me).to_string();
+    let ours = model::NodeId::hex(&view.cluster, &me).to_string();
     pair.subject.cluster = Some(ClusterReplies::new(&view, None, &me, &Settings::new(me.clone())));
     let id = text(&pair.server.say("cluster myid").unwrap());
     let theirs = id.lines().nth(1).unwrap().to_owned();

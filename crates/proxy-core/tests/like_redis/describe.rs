@@ -132,6 +132,7 @@ fn config_names_are_redis_s_or_known_to_be_ours() {
         [
             "address",
             "announce-address",
+            "replica-port-offset",
             "admin-address",
             "control-address",
             "workers",

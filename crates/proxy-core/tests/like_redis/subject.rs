@@ -61,7 +61,7 @@ impl Subject {
         };
         let context = Context {
             settings: &self.settings,
-            cluster: self.cluster.as_ref(),
+            cluster: self.cluster.as_ref().map(|cluster| cluster.at(self.profile.face)),
             server_version: &self.version,
             session_use: SessionUse::default(),
             now_us: NOW_US,

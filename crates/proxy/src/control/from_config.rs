@@ -31,6 +31,7 @@ pub(super) fn settings(config: &ProxyConfig, bound: &Bound) -> Settings {
         admin_address: bound.admin.map(address_of),
         control_address: bound.control.map(address_of),
         control_password: config.control_password.as_ref().and_then(secret),
+        replica_port_offset: config.replica_offset(),
         workers: narrow(config.thread_number.unsigned()),
         backend_conn_num: narrow(config.backend_conn_num.unsigned()),
         backend_timeout_ms: config.backend_timeout.unsigned(),

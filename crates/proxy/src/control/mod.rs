@@ -64,7 +64,7 @@ use tracing::{info, warn};
 
 use self::admin::AdminStart;
 use self::control_port::ControlPort;
-use self::port_claim::PortClaim;
+use self::port_claim::FaceClaims;
 use self::process::ProcessFacts;
 use self::questions::{Desk, DeskStart, desk_line};
 use self::thread::{Control, Queues, Start, VERSION_UNKNOWN};
@@ -89,11 +89,12 @@ pub fn run(config: ProxyConfig, shutdown: Shutdown) -> Result<(), RunError> {
 pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogControl>) -> Result<(), RunError> {
     let control_runtime = runtime()?;
     let questions_runtime = runtime()?;
-    let claim = PortClaim::take(config.address)?;
+    let claims = FaceClaims::take(config.address, config.replica_address())?;
+    let faces = claims.addresses();
     let admin = config.admin_address.map(bind).transpose()?;
     let control_port = config.control_address.map(bind).transpose()?;
     let bound = from_config::Bound {
-        clients: claim.address(),
+        clients: faces.primary,
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
         control: control_port.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
@@ -113,16 +114,17 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
     let (inquiries_sender, inquiries) = unbounded_channel();
     let control_line = ControlLine { orders: asks_sender, questions: inquiries_sender };
     let threads = config.thread_number.unsigned();
-    let workers = Workers::start(&claim, &shared, from_config::policy(&config), &control_line)?;
+    let workers = Workers::start(faces, &shared, from_config::policy(&config), &control_line)?;
     info!(
-        address = %claim.address(),
+        address = %faces.primary,
+        replica_face = faces.replica.map(tracing::field::display),
         announced = %settings.announce_address,
         admin = bound.admin.map(tracing::field::display),
         control = bound.control.map(tracing::field::display),
         workers = threads,
         "serving"
     );
-    drop(claim);
+    drop(claims);
     let process = Arc::new(ProcessFacts::gather());
     let (desk, calls) = desk_line();
     let (orders, orders_queue) = orders::queue();

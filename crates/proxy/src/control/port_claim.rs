@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::RunError;
+use crate::worker::FaceAddresses;
 
 /// A bound socket that never listens; to be held until the workers listen.
 #[derive(Debug)]
@@ -30,6 +31,31 @@ impl PortClaim {
     /// The address, its port chosen.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+/// The claims of a proxy's faces.
+#[derive(Debug)]
+pub(super) struct FaceClaims {
+    primary: PortClaim,
+    replica: Option<PortClaim>,
+}
+
+impl FaceClaims {
+    /// Takes both, or the only one.
+    ///
+    /// # Errors
+    /// As [`PortClaim::take`].
+    pub(super) fn take(address: SocketAddr, replica: Option<SocketAddr>) -> Result<FaceClaims, RunError> {
+        let primary = PortClaim::take(address)?;
+        let replica = replica.map(PortClaim::take).transpose()?;
+        Ok(FaceClaims { primary, replica })
+    }
+
+    /// Where the faces are.
+    pub(super) fn addresses(&self) -> FaceAddresses {
+        let replica = self.replica.as_ref().map(PortClaim::address);
+        FaceAddresses { primary: self.primary.address(), replica }
     }
 }
 

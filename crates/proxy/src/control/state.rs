@@ -208,6 +208,9 @@ impl ClusterState {
         replies.set_slots_failing(self.slots_of(silent));
         let replies = Arc::new(replies);
         let mut routes = RouteTable::new(view, roles);
+        if let Some(copied) = replies.copied() {
+            routes.show_replica_face(copied);
+        }
         if !self.held.is_empty() {
             routes.hold(&self.held);
         }

@@ -10,11 +10,11 @@ use proxy_core::stats::WorkerStats;
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::port_claim::PortClaim;
 use super::reply_to::ReplyTo;
 use crate::RunError;
 use crate::worker::{
-    ControlLine, Errand, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage, WorkerStart,
+    ControlLine, Errand, FaceAddresses, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage,
+    WorkerStart,
 };
 
 /// A worker that has not answered for so long is taken for stuck, and its part of an answer is left out.
@@ -129,12 +129,12 @@ impl<T> Answers<T> {
 }
 
 impl Workers {
-    /// Starts as many workers as the settings say on the claimed port.
+    /// Starts as many workers as the settings say on these ports, which are claimed.
     ///
     /// # Errors
     /// When the system refuses what a worker needs; those that were started are stopped then.
     pub(super) fn start(
-        claim: &PortClaim,
+        addresses: FaceAddresses,
         shared: &Shared,
         policy: Policy,
         control: &ControlLine,
@@ -146,7 +146,7 @@ impl Workers {
         for index in 0..count {
             let worker = Worker::start(WorkerStart {
                 index,
-                address: claim.address(),
+                addresses,
                 shared: shared.clone(),
                 policy,
                 stats: Arc::new(WorkerStats::new()),

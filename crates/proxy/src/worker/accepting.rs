@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
+use proxy_core::face::Face;
 use proxy_core::profile::Profile;
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tracing::warn;
 
 use super::event_loop::{EventLoop, SessionSocket};
-use super::registration::{LISTENER, Source, register};
+use super::registration::{LISTENER, REPLICA_LISTENER, Source, register};
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -39,18 +40,20 @@ fn open_spare() -> Option<OwnedFd> {
 }
 
 impl EventLoop {
-    pub(super) fn accept(&mut self) {
+    pub(super) fn accept(&mut self, face: Face) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            let Some(listener) = &self.listener else { return };
+            let Some(listener) = self.listeners.as_ref().and_then(|listeners| listeners.at(face)) else {
+                return;
+            };
             match acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
                 Ok((socket, peer)) => {
-                    self.welcome(socket, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
+                    self.welcome(socket, face, peer.and_then(|peer| SocketAddr::try_from(peer).ok()));
                 }
                 Err(Errno::AGAIN) => return,
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
                     self.warn_of_accepting(error);
-                    if error != Errno::MFILE || !self.refuse_with_spare() {
+                    if error != Errno::MFILE || !self.refuse_with_spare(face) {
                         return self.rest_from_accepting();
                     }
                 }
@@ -66,13 +69,14 @@ impl EventLoop {
     }
 
     /// Accepts a connection in the place of the spare descriptor, tells the client why it is refused, and closes it.
-    fn refuse_with_spare(&mut self) -> bool {
+    fn refuse_with_spare(&mut self, face: Face) -> bool {
         if self.spare.descriptor.take().is_none() {
             return false;
         }
         if let Some(Ok((socket, _))) = self
-            .listener
+            .listeners
             .as_ref()
+            .and_then(|listeners| listeners.at(face))
             .map(|listener| acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC))
         {
             self.refuse(&socket);
@@ -96,8 +100,14 @@ impl EventLoop {
     }
 
     fn watch_listener(&self, flags: epoll::EventFlags) -> bool {
-        let Some(listener) = &self.listener else { return false };
-        epoll::modify(&self.epoll, listener, epoll::EventData::new_u64(LISTENER), flags).is_ok()
+        let Some(listeners) = &self.listeners else { return false };
+        let watch = |face, number| match listeners.at(face) {
+            Some(listener) => {
+                epoll::modify(&self.epoll, listener, epoll::EventData::new_u64(number), flags).is_ok()
+            }
+            None => true,
+        };
+        watch(Face::Primary, LISTENER) && watch(Face::Replica, REPLICA_LISTENER)
     }
 
     fn refuse(&self, socket: &OwnedFd) {
@@ -107,7 +117,7 @@ impl EventLoop {
         let _ = rustix::net::send(socket, &refusal, rustix::net::SendFlags::NOSIGNAL);
     }
 
-    fn welcome(&mut self, socket: OwnedFd, peer: Option<SocketAddr>) {
+    fn welcome(&mut self, socket: OwnedFd, face: Face, peer: Option<SocketAddr>) {
         if self.totals.sessions.fetch_add(1, Ordering::Relaxed) >= self.maxclients {
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             return self.refuse(&socket);
@@ -118,6 +128,7 @@ impl EventLoop {
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
         profile.fd = socket.as_raw_fd();
+        profile.face = face;
         let id = self.engine.accept(profile);
         if let Err(error) = register(&self.epoll, &socket, Source::Session(id).number()) {
             warn!(worker = self.index, %error, "cannot watch a connection");

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::{BackendId, Engine, EngineStart, Moment, SessionId};
+use proxy_core::face::Face;
 use proxy_core::stats::WorkerStats;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -22,7 +23,9 @@ use super::clock::moment;
 use super::linger::Linger;
 use super::mailbox::Inbox;
 use super::messages::OwedAsk;
-use super::registration::{Bound, LISTENER, MAILBOX, Source, index_of, is_backend};
+use super::registration::{
+    Bound, LISTENER, Listeners, MAILBOX, REPLICA_LISTENER, Source, index_of, is_backend,
+};
 use super::{ControlLine, Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
@@ -55,7 +58,7 @@ pub(super) struct BackendSocket {
 pub(super) struct EventLoop {
     pub(super) index: usize,
     pub(super) epoll: OwnedFd,
-    pub(super) listener: Option<socket2::Socket>,
+    pub(super) listeners: Option<Listeners>,
     pub(super) address: SocketAddr,
     pub(super) inbox: Inbox,
     pub(super) control: ControlLine,
@@ -104,7 +107,7 @@ impl EventLoop {
             index: start.index,
             epoll: bound.epoll,
             address: bound.address,
-            listener: Some(bound.listener),
+            listeners: Some(bound.listeners),
             inbox,
             control: start.control,
             patient: HashMap::new(),
@@ -214,7 +217,8 @@ impl EventLoop {
             flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR);
         let writable = flags.intersects(epoll::EventFlags::OUT);
         match token {
-            LISTENER => self.accept(),
+            LISTENER => self.accept(Face::Primary),
+            REPLICA_LISTENER => self.accept(Face::Replica),
             MAILBOX => self.take_messages(),
             _ if is_backend(token) => {
                 let Some(id) = self.backend_of(token) else { return };

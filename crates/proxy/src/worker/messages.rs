@@ -68,7 +68,7 @@ impl EventLoop {
             }
             WorkerMessage::Pause(pause) => self.engine.pause(pause),
             WorkerMessage::Drain => {
-                self.listener = None;
+                self.listeners = None;
                 self.draining = true;
                 // What clients have sent already is still read and answered.
                 let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));

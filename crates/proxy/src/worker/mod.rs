@@ -1,4 +1,4 @@
-//! A worker: one thread with its own listener, event loop, sessions and backends. It shares nothing with the other
+//! A worker: one thread with its own listeners, event loop, sessions and backends. It shares nothing with the other
 //! workers but what the control thread gives to all of them.
 
 mod accepting;
@@ -40,10 +40,19 @@ pub(crate) struct Totals {
     pub(crate) last_client_id: AtomicU64,
 }
 
+/// Where a proxy listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FaceAddresses {
+    /// The primary face.
+    pub(crate) primary: SocketAddr,
+    /// The replica face, where there is one.
+    pub(crate) replica: Option<SocketAddr>,
+}
+
 /// What a worker is started with.
 pub(crate) struct WorkerStart {
     pub(crate) index: usize,
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: FaceAddresses,
     pub(crate) shared: Shared,
     pub(crate) policy: Policy,
     pub(crate) stats: Arc<WorkerStats>,
@@ -63,7 +72,7 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Binds the worker's listener and starts its thread.
+    /// Binds the worker's listeners and starts its thread.
     ///
     /// # Errors
     /// When the address cannot be bound, or the system refuses an epoll instance or a thread.
@@ -71,7 +80,7 @@ impl Worker {
         let (mailbox, inbox) = mailbox::pair().map_err(RunError::system("making a mailbox"))?;
         let stats = start.stats.clone();
         let name = format!("worker-{}", start.index);
-        let bound = Bound::new(start.address, &inbox)?;
+        let bound = Bound::new(start.addresses, &inbox)?;
         let address = bound.address;
         let thread = std::thread::Builder::new()
             .name(name)

@@ -6,14 +6,17 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use proxy_core::engine::{BackendId, SessionId};
+use proxy_core::face::Face;
 use rustix::event::epoll;
 
 use super::mailbox::Inbox;
-use super::sockets;
+use super::{FaceAddresses, sockets};
 use crate::RunError;
 
-/// The listener's number.
+/// The number of the primary face's listener.
 pub(super) const LISTENER: u64 = u64::MAX;
+/// The number of the replica face's listener.
+pub(super) const REPLICA_LISTENER: u64 = u64::MAX - 2;
 /// The mailbox's number.
 pub(super) const MAILBOX: u64 = u64::MAX - 1;
 /// The bit that tells backends from sessions. Names have 63 bits.
@@ -38,7 +41,7 @@ impl Source {
     }
 }
 
-/// Whether a number, if it is neither the listener's nor the mailbox's, is that of a backend.
+/// Whether a number, if it is neither a listener's nor the mailbox's, is that of a backend.
 #[inline]
 pub(super) fn is_backend(number: u64) -> bool {
     number & BACKEND != 0
@@ -57,24 +60,45 @@ pub(super) fn register(epoll: &OwnedFd, socket: &OwnedFd, number: u64) -> rustix
     epoll::add(epoll, socket, epoll::EventData::new_u64(number), flags)
 }
 
+/// A worker's listeners, by face.
+#[derive(Debug)]
+pub(super) struct Listeners {
+    primary: socket2::Socket,
+    replica: Option<socket2::Socket>,
+}
+
+impl Listeners {
+    /// The one of a face.
+    pub(super) fn at(&self, face: Face) -> Option<&socket2::Socket> {
+        match face {
+            Face::Primary => Some(&self.primary),
+            Face::Replica => self.replica.as_ref(),
+        }
+    }
+}
+
 /// What a worker needs of the system before its thread starts, so that a failure is told to whoever starts it.
 pub(super) struct Bound {
     pub(super) epoll: OwnedFd,
-    pub(super) listener: socket2::Socket,
+    pub(super) listeners: Listeners,
     pub(super) address: SocketAddr,
 }
 
 impl Bound {
-    /// Binds the listener and registers it, and the mailbox, with an epoll instance.
-    pub(super) fn new(address: SocketAddr, inbox: &Inbox) -> Result<Bound, RunError> {
-        let listener = sockets::listener(address).map_err(|error| RunError::Listen(address, error))?;
-        let local = listener.local_addr().map_err(RunError::system("asking for a listener's address"))?;
+    /// Binds the listeners and registers them, and the mailbox, with an epoll instance.
+    pub(super) fn new(addresses: FaceAddresses, inbox: &Inbox) -> Result<Bound, RunError> {
+        let bind = |address| sockets::listener(address).map_err(|error| RunError::Listen(address, error));
+        let (primary, replica) = (bind(addresses.primary)?, addresses.replica.map(bind).transpose()?);
+        let local = primary.local_addr().map_err(RunError::system("asking for a listener's address"))?;
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(|error| RunError::system("making an epoll instance")(error.into()))?;
-        for (socket, token) in [(listener.as_fd(), LISTENER), (inbox.wake.as_fd(), MAILBOX)] {
+        let replica_face = replica.as_ref().map(|listener| (listener.as_fd(), REPLICA_LISTENER));
+        let usual = [(primary.as_fd(), LISTENER), (inbox.wake.as_fd(), MAILBOX)];
+        for (socket, token) in usual.into_iter().chain(replica_face) {
             epoll::add(&epoll, socket, epoll::EventData::new_u64(token), epoll::EventFlags::IN)
                 .map_err(|error| RunError::system("registering with epoll")(error.into()))?;
         }
-        Ok(Bound { epoll, listener, address: local.as_socket().unwrap_or(address) })
+        let address = local.as_socket().unwrap_or(addresses.primary);
+        Ok(Bound { epoll, listeners: Listeners { primary, replica }, address })
     }
 }

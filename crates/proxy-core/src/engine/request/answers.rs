@@ -42,7 +42,7 @@ impl Engine {
         let shared = self.shared.clone();
         let context = Context {
             settings: &shared.settings,
-            cluster: shared.view.as_deref().map(|view| &*view.replies),
+            cluster: shared.view.as_deref().map(|view| view.replies.at(session.profile.face)),
             server_version: &shared.server_version,
             session_use: SessionUse {
                 fd: session.profile.fd,

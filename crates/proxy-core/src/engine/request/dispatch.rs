@@ -4,13 +4,14 @@
 
 use crate::command::{
     Args, Class, Command, CommandId, Flags, KeyPlan, LocalCommand, Merge, Reason, is_blocking_form,
-    key_positions,
+    key_positions, read_only_form, runs_on_replica,
 };
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::Phase;
 use crate::engine::{Engine, Pause};
 use crate::errors;
+use crate::face::Face;
 use crate::route::{Target, TargetIndex};
 use model::Slot;
 
@@ -87,7 +88,7 @@ impl Engine {
     }
 
     /// Answers a known command with an error instead of executing it.
-    fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
         self.stats.command(command.id).rejected.increment();
         self.reply_now(id, write);
     }
@@ -118,7 +119,7 @@ impl Engine {
                 return self.forward_anywhere(id, command.id, request);
             }
             (Err(error), _) => self.reject(id, command, |out| errors::write(out, &error.text(command))),
-            (Ok(()), _) if !has_keys => return self.forward_anywhere(id, command.id, request),
+            (Ok(()), _) if !has_keys => return self.forward_without_keys(id, command, request),
             (Ok(()), Err(CrossSlot)) => self.reject(id, command, |out| errors::write(out, errors::CROSSSLOT)),
             (Ok(()), Ok(slot)) => return self.forward_to_slot(id, command, slot, request),
         }
@@ -132,13 +133,20 @@ impl Engine {
         slot: Slot,
         request: Request<'_>,
     ) -> Taken {
-        let reads = command.flags.contains(Flags::READONLY);
-        if let Some(proxy) = self.forwards_to(slot, request.hops) {
+        let runs_on_replica = runs_on_replica(command, request.args);
+        let reads_copy = runs_on_replica && self.reads_copy(id, slot);
+        // A script that reads no copy may write.
+        let reads = reads_copy || (runs_on_replica && command.flags.contains(Flags::READONLY));
+        if !reads_copy && let Some(proxy) = self.forwards_to(slot, request.hops) {
             return self.forward_to_proxy(id, proxy, command.id, request);
         }
-        match self.place(id, slot, reads) {
-            Ok(target) => self.forward(id, target, command.id, request),
-            Err(()) => Taken::Yes,
+        match (self.place(id, slot, reads), read_only_form(command).filter(|_| reads_copy)) {
+            (Ok(target), Some(form)) => {
+                let moved = self.moved_from_here(slot);
+                self.run_on_replica(id, (command, form), (target, &moved), request)
+            }
+            (Ok(target), None) => self.forward(id, target, command.id, request),
+            (Err(()), _) => Taken::Yes,
         }
     }
 
@@ -154,7 +162,11 @@ impl Engine {
             self.reply_without_view(id, slot);
             return Err(());
         };
-        let readonly = self.sessions[id].profile.readonly;
+        let profile = &self.sessions[id].profile;
+        let (readonly, face) = (profile.readonly, profile.face);
+        if face == Face::Replica {
+            return self.place_at_replica_face(id, slot, reads && readonly);
+        }
         let target = match reads && readonly {
             true => view.routes.reader(slot),
             false => view.routes.owner(slot),
@@ -175,7 +187,7 @@ impl Engine {
         Err(())
     }
 
-    fn reply_without_view(&mut self, id: SessionId, slot: Slot) {
+    pub(super) fn reply_without_view(&mut self, id: SessionId, slot: Slot) {
         let shared = self.shared.clone();
         self.reply_now(id, |out| match &shared.settings.default_redirection_address {
             Some(address) => errors::moved(out, slot, address),
@@ -201,13 +213,18 @@ impl Engine {
 
     /// A command that any of this proxy's own nodes can answer: always the same one while it can be reached, because a
     /// script that EVAL has sent there is where EVALSHA looks for it.
-    fn forward_anywhere(&mut self, id: SessionId, command: CommandId, request: Request<'_>) -> Taken {
-        let primaries = self.nodes.primaries();
-        let well = primaries.iter().copied().find(|&target| self.is_well(target));
-        match well.or(primaries.first().copied()) {
+    pub(super) fn forward_anywhere(
+        &mut self,
+        id: SessionId,
+        command: CommandId,
+        request: Request<'_>,
+    ) -> Taken {
+        let targets = self.keyless_targets(id);
+        let well = targets.iter().copied().find(|&target| self.is_well(target));
+        match well.or(targets.first().copied()) {
             Some(target) => self.forward(id, target, command, request),
             None => {
-                self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+                self.reply_without_nodes(id);
                 Taken::Yes
             }
         }

@@ -20,14 +20,17 @@ impl Engine {
         kind: Merge,
         args: Args<'_>,
     ) -> Taken {
-        let mut targets: Vec<TargetIndex> =
-            self.nodes.primaries().iter().copied().take(SCAN_NODES_MAX).collect();
+        if self.answer_without_nodes(id, command, kind) {
+            return Taken::Yes;
+        }
+        let mut targets = self.keyless_targets(id);
+        targets.truncate(SCAN_NODES_MAX);
         if kind == Merge::AnyNonNull {
             self.shuffle_well(&mut targets);
         }
         match targets[..] {
             [] => {
-                self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+                self.reply_without_nodes(id);
                 Taken::Yes
             }
             // With one primary as with several: there may be more at the next step.

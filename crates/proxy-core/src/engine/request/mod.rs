@@ -4,5 +4,6 @@ mod answers;
 mod dispatch;
 mod fan_out;
 mod redirect;
+mod replica_face;
 mod take;
 mod upload;

@@ -11,7 +11,6 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Unusual, WaitFor};
 use crate::engine::state::stream::STREAM_BYTES_MIN;
 use crate::errors;
-use model::Slot;
 
 /// A half-understood request longer than this keeps its parser; a shorter one is read again from its start.
 const KEEP_PARSER_BYTES: usize = 4096;
@@ -266,7 +265,7 @@ impl Engine {
             return None;
         }
         let view = self.shared.view.as_deref()?;
-        let target = view.routes.owner(Slot::of_key(args.get(1)));
+        let target = view.routes.route(args.get(1));
         let backend = self.nodes.shared_backend(target, session.profile.protocol, id)?;
         if self.backends[backend].is_unreachable() {
             return None; // the client is told at once

@@ -1,6 +1,6 @@
 //! A reply that is put together from the replies of several backends.
 
-use crate::command::Merge;
+use crate::command::{Merge, reply_of_replica};
 use crate::merge::{ScanStep, merge, scan_reply};
 use resp::Protocol;
 
@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Merged(Merge),
     /// One step of a SCAN.
     Scan(ScanStep),
+    /// A script at a replica: its reply, and what the client gets if the script declares that it writes.
+    Script { said_reads: bool },
 }
 
 /// One such reply in the making.
@@ -54,6 +56,9 @@ impl Gather {
         match self.kind {
             Kind::Merged(rule) => merge(rule, &self.parts, self.protocol, out),
             Kind::Scan(step) => scan_reply(&self.parts[0], &step, out),
+            Kind::Script { said_reads } => {
+                reply_of_replica(&self.parts[0], &self.parts[1], said_reads, out);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use super::ids::BackendId;
 use super::order::{Parked, ReplySlot};
 use super::stream::Stream;
 use crate::command::CommandId;
+use crate::face::Face;
 use crate::profile::Profile;
 
 /// What a session is doing with what its client sends.
@@ -77,7 +78,8 @@ pub(crate) struct Session {
     pub(crate) barrier: bool,
     /// The client has sent its last byte.
     pub(crate) input_ended: bool,
-    /// Nothing about it needs a closer look at each request: authenticated, database 0, no READONLY.
+    /// Nothing about it needs a closer look at each request: authenticated, database 0, no READONLY, at the proxy's own
+    /// address.
     pub(crate) is_plain: bool,
     /// Listed for a flush at the end of the turn.
     pub(crate) dirty: bool,
@@ -127,7 +129,8 @@ impl Session {
 
     /// To be called after a change of the profile.
     pub(crate) fn profile_changed(&mut self) {
-        self.is_plain = self.profile.authenticated && self.profile.db == 0 && !self.profile.readonly;
+        let usual = self.profile.face == Face::Primary && !self.profile.readonly;
+        self.is_plain = usual && self.profile.authenticated && self.profile.db == 0;
     }
 
     /// No more bytes of the client will be looked at, or come.

@@ -71,7 +71,7 @@ impl Desk {
                     rates: self.counts.rates(),
                     waits: self.waits.running(),
                 };
-                info::reply(&self.picture.borrow(), &sources, &sections, asker.protocol, &mut reply);
+                info::reply(&self.picture.borrow(), &sources, &sections, asker, &mut reply);
             }
         }
         to.send(reply);

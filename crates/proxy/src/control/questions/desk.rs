@@ -166,10 +166,10 @@ impl Desk {
         match ask.question {
             Question::Local(request) => self.answer_local(*request, &ask.profile, to, left),
             Question::CountKeysInSlot(slot) => {
-                self.scans.count(&self.picture.borrow(), (slot, ask.profile.db), to);
+                self.scans.count(&self.picture.borrow(), slot, &ask.profile, to);
             }
             Question::KeysInSlot { slot, count } => {
-                self.scans.keys(&self.picture.borrow(), (slot, ask.profile.db), count, to);
+                self.scans.keys(&self.picture.borrow(), (slot, count), &ask.profile, to);
             }
             Question::Umctl(_) => unreachable!("UMCTL goes to the control thread"),
         }

@@ -1,8 +1,8 @@
 //! INFO, from a picture of the control thread and the workers' counters.
 
 use proxy_core::info::{self, InfoContext};
+use proxy_core::profile::Profile;
 use proxy_core::stats::{Rates, Snapshot};
-use resp::Protocol;
 use service::build_info::BUILD;
 
 use super::super::node_status::{NodeLink, NodeRole};
@@ -25,15 +25,16 @@ pub(super) fn reply(
     picture: &Picture,
     sources: &InfoSources<'_>,
     sections: &[String],
-    protocol: Protocol,
+    asker: &Profile,
     reply: &mut Vec<u8>,
 ) {
     let used = ProcessUse::now();
-    let is_primary =
-        |address: &model::Address| picture.primaries.is_empty() || picture.primaries.contains(address);
+    let view = picture.shared.view.as_deref();
+    let shown = view.map(|view| view.routes.data_nodes(asker.face));
+    let is_shown = |address: &model::Address| shown.as_ref().is_none_or(|nodes| nodes.contains(address));
     let statuses: Vec<_> =
         picture.nodes.iter().filter_map(|(address, health)| Some((address, health.status()?))).collect();
-    let keyspaces = statuses.iter().filter(|(address, _)| is_primary(address));
+    let keyspaces = statuses.iter().filter(|(address, _)| is_shown(address));
     let keyspace = info::merge_keyspace(keyspaces.map(|(_, status)| status.keyspace.as_str()));
     let links_up = statuses.iter().all(|(_, status)| match status.role {
         NodeRole::Primary => true,
@@ -43,7 +44,7 @@ pub(super) fn reply(
     let context = InfoContext {
         settings: &picture.shared.settings,
         table: &picture.shared.table,
-        cluster: picture.shared.view.as_deref().map(|view| &*view.replies),
+        cluster: view.map(|view| view.replies.at(asker.face)),
         snapshot: sources.snapshot,
         rates: sources.rates,
         process: info::Process {
@@ -61,5 +62,5 @@ pub(super) fn reply(
         nodes: info::Nodes { version: &picture.shared.server_version, keyspace: &keyspace, links_up, saves },
         now_us: process::unix_us(),
     };
-    info::reply(&context, sections, protocol, reply);
+    info::reply(&context, sections, asker.protocol, reply);
 }

@@ -1,5 +1,5 @@
 //! CLUSTER COUNTKEYSINSLOT and GETKEYSINSLOT over plain Redis servers, which keep no index of slots: the keys are
-//! found by a scan of this proxy's primaries, within a time limit.
+//! found by a scan of the nodes that the asked face stands for, within a time limit.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use model::{Address, Slot};
 use proxy_core::errors;
+use proxy_core::face::Face;
+use proxy_core::profile::Profile;
 use proxy_core::settings::Secret;
 use resp::{Value, encode};
 use tokio::sync::Semaphore;
@@ -60,16 +62,18 @@ impl Scans {
         Scans { permits: Arc::new(Semaphore::new(SCANS_MAX)), password }
     }
 
-    /// CLUSTER COUNTKEYSINSLOT in a slot of a database.
-    pub(super) fn count(&self, picture: &Picture, place: (Slot, u32), to: ReplyTo) {
-        let scan = self.scan(picture, place, u64::MAX);
-        self.start(picture, scan, to, |keys, out| encode::integer(out, keys.len() as i64));
+    /// CLUSTER COUNTKEYSINSLOT in a slot, for this asker.
+    pub(super) fn count(&self, picture: &Picture, slot: Slot, asker: &Profile, to: ReplyTo) {
+        let scan = self.scan(picture, (slot, asker.db), u64::MAX);
+        self.start(nodes_of(picture, asker.face), scan, to, |keys, out| {
+            encode::integer(out, keys.len() as i64)
+        });
     }
 
-    /// CLUSTER GETKEYSINSLOT in a slot of a database.
-    pub(super) fn keys(&self, picture: &Picture, place: (Slot, u32), count: u64, to: ReplyTo) {
-        let scan = self.scan(picture, place, count);
-        self.start(picture, scan, to, |keys, out| {
+    /// CLUSTER GETKEYSINSLOT in a slot, for this asker.
+    pub(super) fn keys(&self, picture: &Picture, (slot, count): (Slot, u64), asker: &Profile, to: ReplyTo) {
+        let scan = self.scan(picture, (slot, asker.db), count);
+        self.start(nodes_of(picture, asker.face), scan, to, |keys, out| {
             encode::array(out, keys.len());
             keys.iter().for_each(|key| encode::bulk(out, key));
         });
@@ -80,8 +84,8 @@ impl Scans {
         Scan { slot, db, keys_max, password: self.password.clone(), limit }
     }
 
-    fn start(&self, picture: &Picture, scan: Scan, to: ReplyTo, write: Write) {
-        let (nodes, permits) = (picture.primaries.clone(), self.permits.clone());
+    fn start(&self, nodes: Vec<Address>, scan: Scan, to: ReplyTo, write: Write) {
+        let permits = self.permits.clone();
         tokio::spawn(async move {
             let mut reply = Vec::new();
             match collect(&scan, nodes, &permits).await {
@@ -91,6 +95,11 @@ impl Scans {
             to.send(reply);
         });
     }
+}
+
+/// The nodes that have the keys of a face.
+fn nodes_of(picture: &Picture, face: Face) -> Vec<Address> {
+    picture.shared.view.as_deref().map_or_else(Vec::new, |view| view.routes.data_nodes(face))
 }
 
 /// How the keys become a reply.
