@@ -44,6 +44,25 @@ impl Port {
         bail!("no port is free between {FIRST} and {}", FIRST + COUNT);
     }
 
+    /// Reserves two ports of which one is so far above the other, the lower first.
+    ///
+    /// # Errors
+    /// As [`reserve`](Self::reserve).
+    pub fn reserve_pair(offset: u16) -> Result<[Self; 2]> {
+        let directory = lock_directory()?;
+        for _ in 0..COUNT {
+            let lower = Self::reserve()?;
+            let Some(number) = lower.number.checked_add(offset).filter(|number| *number < FIRST + COUNT)
+            else {
+                continue;
+            };
+            if let Some(upper) = Self::try_reserve(&directory, number)? {
+                return Ok([lower, upper]);
+            }
+        }
+        bail!("no two free ports between {FIRST} and {} are {offset} apart", FIRST + COUNT);
+    }
+
     /// The port's number.
     #[must_use]
     pub fn number(&self) -> u16 {
@@ -87,6 +106,13 @@ mod tests {
         let number = ports[0].number();
         drop(ports);
         assert!(Port::try_reserve(&directory, number).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_pair_is_so_far_apart() {
+        let [lower, upper] = Port::reserve_pair(5).unwrap();
+        assert_eq!(upper.number(), lower.number() + 5);
+        assert!(Port::try_reserve(&lock_directory().unwrap(), upper.number()).unwrap().is_none());
     }
 
     #[test]

@@ -37,6 +37,13 @@ impl ProxyOptions {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
     }
+
+    /// The offset of the replica face; `None` without one.
+    fn replica_port_offset(&self) -> Result<Option<u16>> {
+        let setting = self.settings.iter().rfind(|(name, _)| name == "replica_port_offset");
+        let offset = setting.map(|(_, value)| value.parse::<u16>()).transpose()?;
+        Ok(offset.filter(|offset| *offset != 0))
+    }
 }
 
 /// A running server proxy.
@@ -46,6 +53,7 @@ pub struct ProxyProcess {
     process: Process,
     _directory: TempDir,
     port: Port,
+    replica_port: Option<Port>,
 }
 
 impl ProxyProcess {
@@ -54,7 +62,13 @@ impl ProxyProcess {
     /// # Errors
     /// When the binary was not built, does not start or does not answer in time; with the end of its log.
     pub fn start(options: &ProxyOptions) -> Result<Self> {
-        let port = Port::reserve()?;
+        let (port, replica_port) = match options.replica_port_offset()? {
+            Some(offset) => {
+                let [port, replica] = Port::reserve_pair(offset)?;
+                (port, Some(replica))
+            }
+            None => (Port::reserve()?, None),
+        };
         let directory = tempfile::Builder::new().prefix("undermoon-proxy-").tempdir()?;
         let mut command = Command::new(binary::undermoon()?);
         command.arg("proxy").current_dir(directory.path());
@@ -70,7 +84,7 @@ impl ProxyProcess {
         }
         let name = format!("proxy on port {}", port.number());
         let process = Process::spawn(&mut command, &name, &directory.path().join("log"))?;
-        let mut proxy = Self { process, _directory: directory, port };
+        let mut proxy = Self { process, _directory: directory, port, replica_port };
         proxy.wait_answering()?;
         Ok(proxy)
     }
@@ -90,6 +104,15 @@ impl ProxyProcess {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.port.number()).into()
+    }
+
+    /// Where its replica face listens.
+    ///
+    /// # Errors
+    /// When it was started without one.
+    pub fn replica_address(&self) -> Result<SocketAddr> {
+        let port = self.replica_port.as_ref().context("a proxy without a replica face")?;
+        Ok((Ipv4Addr::LOCALHOST, port.number()).into())
     }
 
     /// The process, to stop, freeze or measure it.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::options::{CONTROL_PASSWORD, ManagedOptions, needs_control_password};
+use super::options::{CONTROL_PASSWORD, ManagedOptions, REPLICA_PORT_OFFSET, needs_control_password};
 use super::service::{Place, Recipe, Service};
+use crate::port::Port;
 use crate::relay::Relay;
 
 /// Where a node that starts looks for its primary: nothing listens there, so that a node that restarts is
@@ -46,10 +47,17 @@ impl Host {
         };
         let nodes = [node(0)?, node(1)?];
         let mut relay = None;
-        let proxy = Service::start("proxy", &directory, place, |address, _| {
+        let ports = match options.has_replica_faces() {
+            true => Port::reserve_pair(REPLICA_PORT_OFFSET)?.into(),
+            false => vec![Port::reserve()?],
+        };
+        let proxy = Service::start_on(ports, "proxy", &directory, place, |address, _| {
             let mut recipe = Recipe::undermoon("proxy")?.with("address", &address.to_string());
             if needs_control_password(place, options) {
                 recipe = recipe.with("control_password", CONTROL_PASSWORD);
+            }
+            if options.has_replica_faces() {
+                recipe = recipe.with("replica_port_offset", &REPLICA_PORT_OFFSET.to_string());
             }
             if options.relays {
                 let started = Relay::start(address)?;

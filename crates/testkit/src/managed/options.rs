@@ -3,6 +3,9 @@
 use super::service::Place;
 use crate::redis_server::RedisOptions;
 
+/// How far above its port each proxy of a managed cluster has its replica face.
+pub(super) const REPLICA_PORT_OFFSET: u16 = 1;
+
 /// Where the metadata is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Brokers {
@@ -29,6 +32,8 @@ pub struct ManagedOptions {
     pub coordinator_settings: Vec<(String, String)>,
     /// Settings of each proxy.
     pub proxy_settings: Vec<(String, String)>,
+    /// Whether proxies have replica faces. Where a relay stands before a proxy they have none: it passes on one port.
+    pub replica_faces: bool,
     /// Whether a relay stands before each proxy, through which everybody but a test's own clients reaches it: cut, it
     /// leaves a proxy that lives, with its nodes and their replication, and that no coordinator hears.
     pub relays: bool,
@@ -48,9 +53,16 @@ impl ManagedOptions {
             broker_settings: Vec::new(),
             coordinator_settings: Vec::new(),
             proxy_settings: Vec::new(),
+            replica_faces: true,
             relays: false,
             nodes: RedisOptions::default(),
         }
+    }
+
+    /// Whether its proxies have replica faces.
+    #[must_use]
+    pub fn has_replica_faces(&self) -> bool {
+        self.replica_faces && !self.relays
     }
 
     /// Adds a setting of each coordinator.

@@ -92,7 +92,7 @@ pub struct Service {
     launcher: Vec<String>,
     directory: PathBuf,
     address: SocketAddr,
-    _port: Port,
+    _ports: Vec<Port>,
 }
 
 impl Service {
@@ -107,13 +107,27 @@ impl Service {
         place: &Place,
         recipe: impl FnOnce(SocketAddr, &Path) -> Result<Recipe>,
     ) -> Result<Self> {
-        let port = Port::reserve()?;
+        Self::start_on(vec![Port::reserve()?], name, parent, place, recipe)
+    }
+
+    /// As [`start`](Self::start), on ports that are reserved already. The first is its address.
+    ///
+    /// # Errors
+    /// When there is no port, or the program cannot be started.
+    pub fn start_on(
+        ports: Vec<Port>,
+        name: &str,
+        parent: &Path,
+        place: &Place,
+        recipe: impl FnOnce(SocketAddr, &Path) -> Result<Recipe>,
+    ) -> Result<Self> {
+        let port = ports.first().context("a service needs a port")?;
         let address = SocketAddr::new(place.ip, port.number());
         let directory = parent.join(name);
         std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         let (recipe, launcher) = (recipe(address, &directory)?, place.launcher.clone());
         let process = launch(name, &recipe, &launcher, &directory)?;
-        Ok(Self { process, name: name.to_owned(), recipe, launcher, directory, address, _port: port })
+        Ok(Self { process, name: name.to_owned(), recipe, launcher, directory, address, _ports: ports })
     }
 
     /// What it is called: `proxy-2`, for example.
