@@ -80,6 +80,13 @@ impl Introduction<'_> {
         let took = self.took.as_secs_f64();
         let _ = writeln!(text, "\nReady after {took:.1} s. Connect any cluster client to {}", urls.join(","));
         let _ = writeln!(text, "\n  redis-cli -c -p {port}{password}");
+        if self.layout.replica_face(port).is_some() {
+            let offset = self.layout.replica_port_offset;
+            let _ = writeln!(
+                text,
+                "\nReplicas answer reads {offset} above the proxies' ports: switch that on in your client."
+            );
+        }
         let broker = self.layout.broker_port;
         let broker =
             if broker == BROKER_PORT { String::new() } else { format!(" --broker {}", local(broker)) };

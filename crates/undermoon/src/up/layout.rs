@@ -3,6 +3,7 @@
 //!
 //! Which proxies make a chunk is not said here: that is the broker's to decide.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use model::{Address, ClusterName};
@@ -12,6 +13,9 @@ use super::ports::FreePorts;
 
 /// How far above the proxies' ports those for metrics begin.
 const ADMIN_PORT_OFFSET: u16 = 200;
+
+/// How far above the proxies' ports their replica faces may be. All are as far.
+const REPLICA_PORT_OFFSETS: RangeInclusive<u16> = 400..=1000;
 
 /// How far above the proxies' ports those of the Redis servers begin: 5299 makes 6380, next to Redis's own 6379.
 const NODE_PORT_OFFSET: u16 = 1081;
@@ -65,6 +69,9 @@ pub(crate) struct Layout {
     pub broker_port: u16,
     /// Where the coordinator answers.
     pub coordinator_port: u16,
+    /// How far above its port each proxy has its replica face; 0 where an earlier version has laid out the cluster.
+    #[serde(default)]
+    pub replica_port_offset: u16,
     /// The proxies.
     pub proxies: Vec<ProxyPlan>,
 }
@@ -97,6 +104,7 @@ impl Layout {
             shape,
             broker_port: ports.next(base + BROKER_PORT_OFFSET)?,
             coordinator_port: ports.next(base + COORDINATOR_PORT_OFFSET)?,
+            replica_port_offset: ports.distance(&proxies, REPLICA_PORT_OFFSETS)?,
             proxies: proxies.iter().zip(&admin).zip(nodes.chunks(2)).map(plan).collect::<Option<_>>()?,
         })
     }
@@ -105,7 +113,14 @@ impl Layout {
     pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
         let of_proxy =
             |proxy: &ProxyPlan| [proxy.port, proxy.admin_port, proxy.node_ports[0], proxy.node_ports[1]];
-        [self.broker_port, self.coordinator_port].into_iter().chain(self.proxies.iter().flat_map(of_proxy))
+        let replicas = self.proxies.iter().filter_map(|proxy| self.replica_face(proxy.port));
+        let control = [self.broker_port, self.coordinator_port].into_iter();
+        control.chain(self.proxies.iter().flat_map(of_proxy)).chain(replicas)
+    }
+
+    /// The port of the replica face of the proxy on that port; `None` where proxies have none.
+    pub(crate) fn replica_face(&self, proxy: u16) -> Option<u16> {
+        (self.replica_port_offset > 0).then(|| proxy.checked_add(self.replica_port_offset)).flatten()
     }
 
     /// The names of the clusters.
@@ -172,11 +187,14 @@ mod tests {
             let layout = Layout::new(shape, 23_000).unwrap();
             assert_eq!(layout.proxies.len(), proxies, "{shape:?}");
             let ports: Vec<u16> = layout.ports().collect();
-            assert_eq!(ports.len(), 2 + proxies * 4);
+            assert_eq!(ports.len(), 2 + proxies * 5);
             assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len(), "a port twice: {ports:?}");
             assert_eq!(layout.clusters().iter().map(ToString::to_string).collect::<Vec<_>>(), names);
             let text = toml::to_string(&layout).unwrap();
             assert_eq!(toml::from_str::<Layout>(&text).unwrap(), layout);
+            let older = text.replace(&format!("replica_port_offset = {}\n", layout.replica_port_offset), "");
+            let older: Layout = toml::from_str(&older).unwrap();
+            assert_eq!((older.replica_port_offset, older.ports().count()), (0, 2 + proxies * 4));
         }
         check((1, 1, 0), 2, &["local"]);
         check((2, 2, 1), 9, &["local-1", "local-2"]);

@@ -1,6 +1,7 @@
 //! Finding ports that nobody uses.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::RangeInclusive;
 
 /// Looks for free ports on the loopback address, upwards from where it is told, and never gives one out twice.
 ///
@@ -13,10 +14,25 @@ pub(crate) struct FreePorts {
 impl FreePorts {
     /// The first free port at `from` or above, or `None` when there is none.
     pub(crate) fn next(&mut self, from: u16) -> Option<u16> {
-        let free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-        let port = (from..=u16::MAX).find(|port| !self.given.contains(port) && free(port))?;
+        let port = (from..=u16::MAX).find(|port| self.is_free(*port))?;
         self.given.push(port);
         Some(port)
+    }
+
+    /// The first of these distances at which each of `ports` has a free port above it.
+    pub(crate) fn distance(&mut self, ports: &[u16], distances: RangeInclusive<u16>) -> Option<u16> {
+        let above = |distance: u16| -> Option<Vec<u16>> {
+            let above = ports.iter().map(|port| port.checked_add(distance));
+            above.map(|port| port.filter(|port| self.is_free(*port))).collect()
+        };
+        let (distance, found) =
+            distances.into_iter().find_map(|distance| Some((distance, above(distance)?)))?;
+        self.given.extend(found);
+        Some(distance)
+    }
+
+    fn is_free(&self, port: u16) -> bool {
+        !self.given.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
     }
 
     /// The first `count` free ports at `from` or above, ascending.
@@ -40,6 +56,12 @@ mod tests {
             !found.contains(&port) && found.is_sorted() && found.iter().all(|other| *other > port),
             "{found:?}"
         );
+        let distance = ports.distance(&found, 1..=100).unwrap();
+        let taken = |port: &u16| found.contains(&(port - distance));
+        let above: Vec<u16> = found.iter().map(|port| port + distance).collect();
+        assert!(above.iter().all(taken) && !above.iter().any(|port| found.contains(port)), "{distance}");
+        assert!(!above.contains(&ports.next(above[0]).unwrap()));
+        assert_eq!(ports.distance(&[u16::MAX], 1..=100), None);
         assert!(!ports.several(port, 3).unwrap().iter().any(|again| found.contains(again)));
     }
 }

@@ -98,6 +98,7 @@ pub(crate) fn proxies(layout: &Layout, programs: &Programs, directory: &Director
             ("UNDERMOON_ANNOUNCE_ADDRESS", String::new()),
             ("UNDERMOON_ADMIN_ADDRESS", admin),
             ("UNDERMOON_CONTROL_ADDRESS", String::new()),
+            ("UNDERMOON_REPLICA_PORT_OFFSET", layout.replica_port_offset.to_string()),
             ("UNDERMOON_NODE_ADDRESSES", nodes),
             ("UNDERMOON_THREAD_NUMBER", programs.workers.to_string()),
         ];
