@@ -181,9 +181,12 @@ impl OutQueue {
         self.piece_bytes == 0 && self.tail.len() == self.tail_sent
     }
 
-    /// The buffer to append small output to.
+    /// The buffer to append small output to. One that is full is put aside first: growing it would copy all of it.
     #[inline]
     pub fn tail(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
+        if self.tail.len() >= POOLED_BYTES_MAX {
+            self.close_tail();
+        }
         if self.tail.capacity() == 0 {
             self.tail = pool.buffer();
         }
@@ -365,6 +368,16 @@ mod tests {
             assert!(drain(&mut queue, step, &mut pool) == expected, "step {step}");
             assert!(queue.as_single().is_some_and(<[u8]>::is_empty));
         }
+    }
+
+    #[test]
+    fn much_small_output_takes_hardly_more_than_its_bytes() {
+        let mut pool = BufferPool::default();
+        let mut queue = OutQueue::default();
+        for _ in 0..10_000 {
+            queue.tail(&mut pool).extend_from_slice(&[b'x'; 1000]);
+        }
+        assert!(queue.held() < 2 * queue.len(), "{} bytes for {}", queue.held(), queue.len());
     }
 
     #[test]
