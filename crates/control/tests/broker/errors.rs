@@ -187,7 +187,10 @@ async fn too_many_and_too_long() {
             tokio::spawn(async move { broker.call("GET", &wait, Value::Null).await })
         })
         .collect();
-    eventually("a refusal", || async { waiting.iter().any(|call| call.is_finished()).then_some(()) }).await;
+    eventually("a refusal", || async {
+        waiting.iter().any(tokio::task::JoinHandle::is_finished).then_some(())
+    })
+    .await;
     // Those that wait keep nobody else from being answered.
     broker.get("/api/v4/state").await;
     broker.get("/api/v3/epoch").await;

@@ -29,6 +29,7 @@ fn play(plan: &Plan, allowed: Allowed) -> World {
 }
 
 /// Few plans in a run of all tests; as many as `PROPTEST_CASES` says where it is set (`make sim CASES=100000`).
+#[expect(clippy::disallowed_methods, reason = "a test may be told by its environment how long to look")]
 pub(crate) fn config() -> ProptestConfig {
     const CASES: u32 = 96;
     match std::env::var_os("PROPTEST_CASES") {

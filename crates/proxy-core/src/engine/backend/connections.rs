@@ -7,7 +7,7 @@ use crate::engine::state::backend::{Backend, Phase, Purpose};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::nodes::{Node, NodeKind};
+use crate::engine::state::nodes::{Node, NodeKind, Way};
 use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
 use crate::route::{Target, TargetIndex, WorkerView};
@@ -110,7 +110,7 @@ impl Engine {
         let (db, protocol) = (profile.db, profile.protocol);
         let backend = match (db, hops) {
             (0, None) => self.main_backend(node, protocol, self.nodes.way(id)),
-            _ => self.other_backend(node, (db, protocol, hops)),
+            _ => self.other_backend(node, Way { db, protocol, hops }),
         };
         if self.backends[backend].is_unreachable() {
             match self.backends[backend].refusal.clone() {
@@ -136,12 +136,12 @@ impl Engine {
         opened
     }
 
-    fn other_backend(&mut self, node: NodeKey, way: (u32, Protocol, Option<u8>)) -> BackendId {
+    fn other_backend(&mut self, node: NodeKey, way: Way) -> BackendId {
         let others = &self.nodes.nodes[node].others;
         if let Some(&(_, known)) = others.iter().find(|(key, _)| *key == way) {
             return known;
         }
-        let (db, protocol, hops) = way;
+        let Way { db, protocol, hops } = way;
         let opened = self.open(Purpose { node, db, protocol, hops, owner: None });
         self.nodes.nodes[node].others.push((way, opened));
         opened

@@ -28,6 +28,15 @@ pub(in crate::engine) enum NodeKind {
     Proxy,
 }
 
+/// What a connection that sessions share is for, besides database 0 of a local node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Way {
+    pub(in crate::engine) db: u32,
+    pub(in crate::engine) protocol: Protocol,
+    /// To another proxy: how many more proxies may forward what goes this way.
+    pub(in crate::engine) hops: Option<u8>,
+}
+
 #[derive(Debug)]
 pub(in crate::engine) struct Node {
     pub(in crate::engine) address: Address,
@@ -35,7 +44,7 @@ pub(in crate::engine) struct Node {
     /// Database 0, by protocol: the connections that all sessions share.
     pub(in crate::engine) main: [[Option<BackendId>; CONNECTIONS_MAX]; 2],
     /// Other databases, and what goes to another proxy, by the hops that are left.
-    pub(in crate::engine) others: Vec<((u32, Protocol, Option<u8>), BackendId)>,
+    pub(in crate::engine) others: Vec<(Way, BackendId)>,
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
     /// Part of the current view.

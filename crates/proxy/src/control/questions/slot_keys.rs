@@ -66,7 +66,7 @@ impl Scans {
     pub(super) fn count(&self, picture: &Picture, slot: Slot, asker: &Profile, to: ReplyTo) {
         let scan = self.scan(picture, (slot, asker.db), u64::MAX);
         self.start(nodes_of(picture, asker.face), scan, to, |keys, out| {
-            encode::integer(out, keys.len() as i64)
+            encode::integer(out, keys.len() as i64);
         });
     }
 
