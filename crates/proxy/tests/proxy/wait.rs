@@ -167,8 +167,8 @@ fn who_leaves_waits_no_longer() {
             half_open.push(client);
         }
     }
+    half_open.iter_mut().for_each(|client| client.finish_sending().unwrap());
     for client in &mut half_open {
-        client.finish_sending().unwrap();
         client.set_reply_limit(LIMIT).unwrap();
         assert_eq!(client.read().unwrap().bytes(), b":0\r\n");
     }
