@@ -208,7 +208,8 @@ impl Engine {
         self.delivered(id);
     }
 
-    fn deliver_part(&mut self, id: SessionId, sequence: u32, part: Part, reply: &[u8]) {
+    /// One part of a gathered reply is here; with the last, the reply is whole.
+    pub(in crate::engine) fn deliver_part(&mut self, id: SessionId, sequence: u32, part: Part, reply: &[u8]) {
         let session = &mut self.sessions[id];
         let ahead = sequence.wrapping_sub(session.head) as usize;
         let Some(parked) = session.parked.as_mut() else { return };

@@ -85,9 +85,9 @@ impl Engine {
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
         let said_reads = says_that_it_reads(command, request.args);
-        let mut gather = Gather::new(Kind::Script { said_reads }, session.profile.protocol, 2);
-        gather.put(1, refused);
+        let gather = Gather::new(Kind::Script { said_reads }, session.profile.protocol, 2);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
+        self.deliver_part(id, sequence, Part::new(1), refused);
         Taken::Yes
     }
 
