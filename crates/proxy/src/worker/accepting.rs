@@ -29,6 +29,16 @@ pub(super) struct Spare {
     next_warning_us: u64,
 }
 
+/// What became of a connection that there is no descriptor for.
+enum Refused {
+    /// A client was told.
+    One,
+    /// No client waits.
+    Nobody,
+    /// There is no spare descriptor, or accepting fails for another reason.
+    CannotBe,
+}
+
 impl Spare {
     pub(super) fn new() -> Spare {
         Spare { descriptor: open_spare(), rests: false, next_warning_us: 0 }
@@ -53,8 +63,14 @@ impl EventLoop {
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 Err(error) => {
                     self.warn_of_accepting(error);
-                    if error != Errno::MFILE || !self.refuse_with_spare(face) {
-                        return self.rest_from_accepting();
+                    let refused = match error {
+                        Errno::MFILE => self.refuse_with_spare(face),
+                        _ => Refused::CannotBe,
+                    };
+                    match refused {
+                        Refused::One => {}
+                        Refused::Nobody => return,
+                        Refused::CannotBe => return self.rest_from_accepting(),
                     }
                 }
             }
@@ -69,20 +85,27 @@ impl EventLoop {
     }
 
     /// Accepts a connection in the place of the spare descriptor, tells the client why it is refused, and closes it.
-    fn refuse_with_spare(&mut self, face: Face) -> bool {
+    /// The kernel looks for a descriptor before it looks for a connection, so there may be none.
+    fn refuse_with_spare(&mut self, face: Face) -> Refused {
         if self.spare.descriptor.take().is_none() {
-            return false;
+            return Refused::CannotBe;
         }
-        if let Some(Ok((socket, _))) = self
-            .listeners
-            .as_ref()
-            .and_then(|listeners| listeners.at(face))
-            .map(|listener| acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC))
-        {
-            self.refuse(&socket);
-        }
+        let listener = self.listeners.as_ref().and_then(|listeners| listeners.at(face));
+        let accepted =
+            listener.map(|listener| acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC));
+        let refused = match accepted {
+            Some(Ok((socket, _))) => {
+                self.refuse(&socket);
+                Refused::One
+            }
+            Some(Err(Errno::AGAIN)) => Refused::Nobody,
+            Some(Err(_)) | None => Refused::CannotBe,
+        };
         self.spare.descriptor = open_spare();
-        self.spare.descriptor.is_some()
+        match self.spare.descriptor {
+            Some(_) => refused,
+            None => Refused::CannotBe,
+        }
     }
 
     /// A listener that cannot be served would wake the worker without end: it is not watched until the next tick.
