@@ -11,8 +11,18 @@ const OURS: &str = "undermoon";
 const UNBATCHED: &str = "undermoon-unbatched";
 /// Ours with two workers.
 const TWO_WORKERS: &str = "undermoon-2-workers";
+/// Redis, asked directly.
+const PLAIN: &str = "redis";
+/// Two of ours, one of which passes everything on to the other.
+const FORWARDING: &str = "undermoon-forwarding";
+/// Most CPU of both of them for each request, where one that owns the slots is 1.
+const FORWARDING_MAX: f64 = 2.0;
+/// Ours, some of whose clients read nothing.
+const UNREAD: &str = "undermoon-unread";
+/// Most CPU for each request, and p99, where all clients read is 1.
+const UNREAD_MAX: f64 = 1.05;
 /// Most bytes for each idle connection.
-const IDLE_BYTES_MAX: f64 = 512.0;
+const IDLE_BYTES_MAX: f64 = 256.0;
 /// Least throughput of two workers, where one is 1.
 const TWO_WORKERS_MIN: f64 = 1.6;
 /// Least noise that is granted where two medians should be equal, as a share.
@@ -29,6 +39,8 @@ const ERRORS_GRANTED: f64 = 1.96;
 struct Row {
     what: &'static str,
     cases: &'static [&'static str],
+    /// CPU of proxy and Redis together, where Redis asked directly is 1: what a user pays for the proxy.
+    tax_max: Option<f64>,
     process_max: f64,
     both_max: Option<f64>,
     per_second_min: Option<f64>,
@@ -38,6 +50,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "50 connections, no pipeline, 3 B",
         cases: &["get-3B-c50-P1", "set-3B-c50-P1"],
+        tax_max: Some(1.25),
         process_max: 0.72,
         both_max: Some(0.80),
         per_second_min: Some(1.0),
@@ -45,6 +58,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "50 connections, pipeline 16, 3 B",
         cases: &["get-3B-c50-P16", "set-3B-c50-P16"],
+        tax_max: Some(1.10),
         process_max: 0.33,
         both_max: Some(0.50),
         per_second_min: Some(1.3),
@@ -52,6 +66,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "500 connections, no pipeline, 3 B",
         cases: &["get-3B-c500-P1", "set-3B-c500-P1"],
+        tax_max: Some(1.10),
         process_max: 0.85,
         both_max: Some(0.90),
         per_second_min: Some(1.0),
@@ -59,6 +74,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "50 connections, pipeline 16, 1 KiB",
         cases: &["get-1KiB-c50-P16", "set-1KiB-c50-P16"],
+        tax_max: None,
         process_max: 0.45,
         both_max: Some(0.65),
         per_second_min: Some(1.2),
@@ -66,6 +82,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "MGET of 100 keys, one slot",
         cases: &["mget100-3B-c50-P1"],
+        tax_max: None,
         process_max: 0.60,
         both_max: None,
         per_second_min: None,
@@ -73,6 +90,7 @@ const ROWS: [Row; 6] = [
     Row {
         what: "GET of 1 MiB, 10 connections",
         cases: &["get-1MiB-c10-P1"],
+        tax_max: None,
         process_max: 0.85,
         both_max: None,
         per_second_min: None,
@@ -82,7 +100,10 @@ const ROWS: [Row; 6] = [
 /// Judges every goal for which this run has figures.
 #[must_use]
 pub fn judge(cases: &[CaseResult]) -> Vec<Verdict> {
-    let mut verdicts: Vec<Verdict> = ROWS.iter().flat_map(|row| judge_row(row, cases)).collect();
+    let mut verdicts: Vec<Verdict> = ROWS.iter().filter_map(|row| judge_tax(row, cases)).collect();
+    verdicts.extend(ROWS.iter().flat_map(|row| judge_row(row, cases)));
+    verdicts.extend(cases.iter().filter_map(judge_forwarding));
+    verdicts.extend(cases.iter().flat_map(judge_unread));
     verdicts.extend(judge_tails(cases));
     verdicts.extend(cases.iter().flat_map(judge_policies));
     verdicts.extend(cases.iter().filter_map(judge_idle));
@@ -90,13 +111,51 @@ pub fn judge(cases: &[CaseResult]) -> Vec<Verdict> {
     verdicts
 }
 
-fn judge_row(row: &Row, cases: &[CaseResult]) -> Vec<Verdict> {
-    let samples = |name: &str| -> Option<Vec<Traffic>> {
+impl Row {
+    /// The samples of a target in all the cases of the row, if it ran in each.
+    fn samples(&self, cases: &[CaseResult], name: &str) -> Option<Vec<Traffic>> {
         let of_case =
             |wanted: &&str| Some(traffic(cases.iter().find(|case| case.name == **wanted)?, name)?.to_vec());
-        row.cases.iter().map(of_case).collect::<Option<Vec<_>>>().map(|lists| lists.concat())
+        self.cases.iter().map(of_case).collect::<Option<Vec<_>>>().map(|lists| lists.concat())
+    }
+}
+
+fn judge_tax(row: &Row, cases: &[CaseResult]) -> Option<Verdict> {
+    let both = |name| median(row.samples(cases, name)?.iter().map(Traffic::both_us));
+    let tax = both(OURS)? / both(PLAIN)?;
+    Some(at_most(format!("{}: CPU of proxy and Redis, beside Redis alone", row.what), tax, row.tax_max?))
+}
+
+/// CPU of both proxies beside that of one: Redis does the same work in both.
+fn judge_forwarding(case: &CaseResult) -> Option<Verdict> {
+    let process = |name| median(traffic(case, name)?.iter().map(|sample| sample.process_us));
+    let ratio = process(FORWARDING)? / process(OURS)?;
+    Some(at_most(
+        format!("{}: CPU of both proxies, beside the local path", case.title),
+        ratio,
+        FORWARDING_MAX,
+    ))
+}
+
+fn judge_unread(case: &CaseResult) -> Vec<Verdict> {
+    let one = |name: &str, pick: fn(&Traffic) -> f64| {
+        let middle = |target| median(traffic(case, target)?.iter().map(pick));
+        Some(at_most(
+            format!("{}: {name}, beside clients that all read", case.title),
+            middle(UNREAD)? / middle(OURS)?,
+            UNREAD_MAX,
+        ))
     };
-    let (Some(ours), Some(reference)) = (samples(OURS), samples(REFERENCE)) else { return Vec::new() };
+    [one("proxy CPU", |sample| sample.process_us), one("p99", |sample| sample.p99_ms)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn judge_row(row: &Row, cases: &[CaseResult]) -> Vec<Verdict> {
+    let (Some(ours), Some(reference)) = (row.samples(cases, OURS), row.samples(cases, REFERENCE)) else {
+        return Vec::new();
+    };
     let ratio = |pick: fn(&Traffic) -> f64| {
         Some(median(ours.iter().map(pick))? / median(reference.iter().map(pick))?)
     };
@@ -262,6 +321,37 @@ mod tests {
     }
 
     #[test]
+    fn what_the_proxy_costs_beside_redis_alone() {
+        let (ours, plain) =
+            (sample(4.0, 2.5, 1.0, 1.0), Traffic { backend_us: None, ..sample(5.0, 0.0, 1.0, 1.0) });
+        let targets: [(&str, &[Traffic]); 2] = [("undermoon", &[ours]), ("redis", &[plain])];
+        check(
+            &[case("get-3B-c50-P1", &targets), case("set-3B-c50-P1", &targets)],
+            &[(
+                "50 connections, no pipeline, 3 B: CPU of proxy and Redis, beside Redis alone",
+                "1.30",
+                false,
+            )],
+        );
+    }
+
+    #[test]
+    fn forwarding_and_clients_that_read_nothing() {
+        let (one, both) = (sample(4.0, 2.5, 1.0, 1.0), sample(7.9, 2.5, 1.0, 1.04));
+        check(
+            &[case("hop", &[("undermoon", &[one]), ("undermoon-forwarding", &[both])])],
+            &[("hop: CPU of both proxies, beside the local path", "1.98", true)],
+        );
+        check(
+            &[case("five", &[("undermoon", &[one]), ("undermoon-unread", &[both])])],
+            &[
+                ("five: proxy CPU, beside clients that all read", "1.98", false),
+                ("five: p99, beside clients that all read", "1.04", true),
+            ],
+        );
+    }
+
+    #[test]
     fn half_a_row_is_not_judged() {
         let one = sample(1.0, 1.0, 1.0, 1.0);
         check(&[case("get-3B-c50-P1", &[("nutcracker", &[one]), ("redis", &[one])])], &[]);
@@ -291,15 +381,12 @@ mod tests {
     #[test]
     fn memory_and_workers() {
         let mut idle = case("idle", &[("undermoon", &[])]);
-        idle.targets[0].idle = vec![Idle { few: 1000, many: 10_000, few_kib: 1000, many_kib: 5501 }];
+        idle.targets[0].idle = vec![Idle { few: 1000, many: 10_000, few_kib: 1000, many_kib: 3250 }];
         let one = sample(1.0, 1.0, 100.0, 1.0);
         let two = sample(1.0, 1.0, 160.0, 1.0);
         check(
             &[idle, case("workers", &[("undermoon", &[one]), ("undermoon-2-workers", &[two])])],
-            &[
-                ("idle: memory of each", "512 B", false),
-                ("two workers against one: throughput", "1.60", true),
-            ],
+            &[("idle: memory of each", "256 B", true), ("two workers against one: throughput", "1.60", true)],
         );
     }
 

@@ -9,6 +9,9 @@ pub const LARGE_BYTES: usize = 1 << 20;
 /// Keys of one MGET or MSET.
 pub const MULTI_KEYS: usize = 100;
 
+/// Clients of [`Audience::Unread`] that read nothing.
+pub const UNREAD_CLIENTS: usize = 5;
+
 /// What each request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -71,6 +74,10 @@ pub enum Audience {
     Policies,
     /// This proxy with one worker and with two, on cores of their own.
     Workers,
+    /// This proxy, and two of it of which one passes every request on to the other.
+    Forwarding,
+    /// This proxy, and one to which some of its clients send requests without ever reading a reply.
+    Unread,
 }
 
 /// One case.
@@ -95,7 +102,9 @@ impl Case {
         match (self.audience, self.load) {
             (Audience::Policies, Load::Open { .. }) => Division { rounds: 40, seconds: 0.05 },
             (Audience::Policies, _) => Division { rounds: 8, seconds: 0.25 },
-            (Audience::Everyone | Audience::Workers, _) => Division::WHOLE,
+            (Audience::Everyone | Audience::Workers | Audience::Forwarding | Audience::Unread, _) => {
+                Division::WHOLE
+            }
         }
     }
 
@@ -113,6 +122,12 @@ impl Case {
             (Load::Idle { many, .. }, _) => format!("idle-{many}"),
             (Load::Closed { connections, pipeline }, Audience::Workers) => {
                 format!("{operation}-{size}-c{connections}-P{pipeline}-workers")
+            }
+            (Load::Closed { connections, pipeline }, Audience::Forwarding) => {
+                format!("{operation}-{size}-c{connections}-P{pipeline}-forwarded")
+            }
+            (Load::Closed { connections, pipeline }, Audience::Unread) => {
+                format!("{operation}-{size}-c{connections}-P{pipeline}-unread")
             }
             (Load::Closed { connections, pipeline }, _) => {
                 format!("{operation}-{size}-c{connections}-P{pipeline}")
@@ -138,7 +153,7 @@ impl Case {
             Operation::Mget => format!("MGET of {MULTI_KEYS} keys, one slot, {size}"),
             Operation::Mset => format!("MSET of {MULTI_KEYS} keys, one slot, {size}"),
         };
-        match self.load {
+        let load = match self.load {
             Load::Closed { connections: 1, pipeline: 1 } => {
                 format!("{operation}, 1 connection, no pipeline")
             }
@@ -152,6 +167,11 @@ impl Case {
                 format!("{operation}, {connections} connections, {per_second} requests/s in all")
             }
             Load::Idle { many, .. } => format!("{many} idle connections, one GET each"),
+        };
+        match self.audience {
+            Audience::Everyone | Audience::Policies | Audience::Workers => load,
+            Audience::Forwarding => format!("{load}, forwarded by one hop"),
+            Audience::Unread => format!("{load}, {UNREAD_CLIENTS} of which read nothing"),
         }
     }
 }
@@ -175,6 +195,9 @@ pub fn cases(quick: bool) -> Vec<Case> {
     for load in [closed(1, 1), Load::Open { connections: 50, per_second: 5000 }] {
         let audience = Audience::Policies;
         cases.push(Case { audience, ..case(Operation::Get, SMALL_BYTES, load) });
+    }
+    for audience in [Audience::Forwarding, Audience::Unread] {
+        cases.push(Case { audience, ..case(Operation::Get, SMALL_BYTES, closed(50, 1)) });
     }
     cases.push(Case { audience: Audience::Workers, ..case(Operation::Get, SMALL_BYTES, closed(200, 1)) });
     let (few, many) = if quick { (100, 500) } else { (1_000, 10_000) };
@@ -212,9 +235,9 @@ mod tests {
             let wanted: Vec<String> = wanted.iter().map(|text| (*text).to_owned()).collect();
             filter(all.clone(), &wanted).len()
         };
-        assert_eq!(count(&[]), 19);
+        assert_eq!(count(&[]), 21);
         assert_eq!(count(&["c50-P16"]), 4);
-        assert_eq!(count(&["get-3B-c50-P1", "idle"]), 3, "P1 is also the beginning of P16");
+        assert_eq!(count(&["get-3B-c50-P1", "idle"]), 5, "P1 is also the beginning of P16");
         assert_eq!(count(&["nothing"]), 0);
     }
 }

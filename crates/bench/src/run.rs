@@ -76,10 +76,13 @@ impl Run<'_> {
         cores::pin_self(&cores.load)?;
         let site = Site::open(cores, &self.programs)?;
         let mut wanted = self.wanted()?;
-        let batching = Program::Undermoon { workers: 1, batching: false };
-        let policies = cases.iter().any(|case| case.audience == Audience::Policies);
-        if policies && wanted.iter().any(|program| matches!(program, Program::Undermoon { .. })) {
-            wanted.push(batching);
+        if wanted.iter().any(|program| matches!(program, Program::Undermoon { .. })) {
+            let more = cases.iter().filter_map(|case| more_of(case.audience));
+            more.for_each(|program| {
+                if !wanted.contains(&program) {
+                    wanted.push(program);
+                }
+            });
         }
         let mut targets = self.start(&site, &wanted);
         for external in &self.options.targets {
@@ -126,9 +129,7 @@ impl Run<'_> {
         let mut results = Vec::new();
         for (index, case) in cases.iter().enumerate() {
             eprintln!("[{}/{}] {}", index + 1, cases.len(), case.title());
-            let unbatched =
-                |target: &Target| matches!(target.program, Some(Program::Undermoon { batching: false, .. }));
-            let suits = |target: &&Target| case.audience == Audience::Policies || !unbatched(target);
+            let suits = |target: &&Target| suits(case.audience, target.program);
             let suitable: Vec<&Target> = targets.iter().filter(suits).collect();
             let mut rounds = Rounds { run: self, site, case, results: Vec::new() };
             match case.load {
@@ -183,6 +184,28 @@ impl Run<'_> {
             notes: self.notes,
             cases,
         })
+    }
+}
+
+/// What a case needs beside this proxy with its defaults.
+fn more_of(audience: Audience) -> Option<Program> {
+    match audience {
+        Audience::Everyone | Audience::Workers => None,
+        Audience::Policies => Some(Program::Undermoon { workers: 1, batching: false }),
+        Audience::Forwarding => Some(Program::Forwarding),
+        Audience::Unread => Some(Program::Unread),
+    }
+}
+
+/// Whether a case is for such a target. What someone else started takes part in all that is for everyone.
+fn suits(audience: Audience, program: Option<Program>) -> bool {
+    let ours = matches!(program, Some(Program::Undermoon { batching: true, .. }));
+    let everyone = ours || matches!(program, None | Some(Program::Nutcracker | Program::Redis));
+    let special = program.is_some() && program == more_of(audience);
+    match audience {
+        Audience::Everyone | Audience::Workers => everyone,
+        Audience::Policies => everyone || special,
+        Audience::Forwarding | Audience::Unread => ours || special,
     }
 }
 
@@ -247,7 +270,7 @@ impl Rounds<'_, '_> {
                 let large = self.case.value_bytes >= LARGE_BYTES;
                 let least =
                     if large { PROBE_REQUESTS_LARGE } else { PROBE_REQUESTS_MIN.max(turn * PROBE_TURNS) };
-                let probe = driver.drive(self.case, target.port, least, 0)?;
+                let probe = driver.drive(&target.load(self.case), target.port, least, 0)?;
                 let fitting = (probe.per_second * seconds) as u64;
                 Ok(fitting.max(least).next_multiple_of(pipeline as u64))
             }
@@ -261,9 +284,10 @@ impl Rounds<'_, '_> {
     fn measure(&self, target: &Target, requests: u64, seed: u64) -> anyhow::Result<Traffic> {
         let driver = self.run.driver(self.site.cores());
         let served = target.store_port.map(Served::ask).transpose()?;
-        let before = Reading::take(target.pid, target.backend_pid)?;
-        let outcome: Outcome = driver.drive(self.case, target.port, requests, seed)?;
-        let used = Reading::take(target.pid, target.backend_pid)?.since(&before);
+        let pids: Vec<u32> = [target.pid].into_iter().chain(target.next_pid).collect();
+        let before = Reading::take(&pids, target.backend_pid)?;
+        let outcome: Outcome = driver.drive(&target.load(self.case), target.port, requests, seed)?;
+        let used = Reading::take(&pids, target.backend_pid)?.since(&before);
         if let (Some(port), Some(earlier)) = (target.store_port, served) {
             Served::ask(port)?.prove(&earlier, requests)?;
         }

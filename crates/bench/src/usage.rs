@@ -37,14 +37,14 @@ pub struct Used {
 }
 
 impl Reading {
-    /// Reads the clocks of the measured process, its backend, the machine and the load (this process and
+    /// Reads the clocks of the measured processes, their backend, the machine and the load (this process and
     /// those children of it that have ended).
     ///
     /// # Errors
     /// When a process is gone.
-    pub fn take(pid: u32, backend: Option<u32>) -> anyhow::Result<Reading> {
+    pub fn take(pids: &[u32], backend: Option<u32>) -> anyhow::Result<Reading> {
         Ok(Reading {
-            process_us: process_us(pid)?,
+            process_us: pids.iter().map(|pid| process_us(*pid)).sum::<anyhow::Result<f64>>()?,
             backend_us: backend.map_or(Ok(0.0), process_us)?,
             machine_us: machine_us(&fs::read_to_string("/proc/stat")?)?,
             load_us: load_us(&fs::read_to_string("/proc/self/stat")?)?,
@@ -129,13 +129,13 @@ mod tests {
     #[test]
     fn a_busy_thread_is_seen_where_it_belongs() {
         let own = std::process::id();
-        let before = Reading::take(own, None).unwrap();
+        let before = Reading::take(&[own], None).unwrap();
         let begin = Instant::now();
         let mut number = 1u64;
         while begin.elapsed().as_millis() < 60 {
             number = std::hint::black_box(number.wrapping_mul(3));
         }
-        let used = Reading::take(own, None).unwrap().since(&before);
+        let used = Reading::take(&[own], None).unwrap().since(&before);
         // At least a tenth of the time must have been ours, however busy the machine is.
         assert!(used.process_us > 6_000.0, "{used:?}");
         assert_eq!(used.backend_us, 0.0);

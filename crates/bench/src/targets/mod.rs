@@ -5,16 +5,19 @@ mod nutcracker;
 mod place;
 mod redis;
 mod undermoon;
+mod unread;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
 use crate::child::Child;
 use crate::cores::{self, Cores};
 use crate::options::External;
+use crate::plan::{Case, Load};
 use place::{Place, expect_answer};
+pub use unread::Unread;
 
 /// How often a start is tried again, each time on another port: someone may take a port between the look
 /// and the use.
@@ -34,6 +37,10 @@ pub enum Program {
         /// Whether its batching policies are on, as they are by default.
         batching: bool,
     },
+    /// Two of this project's proxies: the one that clients ask has no node and passes everything on to the other.
+    Forwarding,
+    /// This project's proxy with [`crate::plan::UNREAD_CLIENTS`] clients that send requests and read no reply.
+    Unread,
     /// Redis itself, asked directly.
     Redis,
 }
@@ -47,13 +54,17 @@ pub struct Target {
     pub port: u16,
     /// Its process id.
     pub pid: u32,
+    /// The process id of the proxy behind it, whose work counts with its own.
+    pub next_pid: Option<u32>,
+    /// Clients of it that read nothing. They are some of the connections of a load.
+    pub unread: Vec<Unread>,
     /// The process id of the Redis behind it.
     pub backend_pid: Option<u32>,
     /// The port of the Redis that holds its data (itself, where it is one); absent where it is not known.
     pub store_port: Option<u16>,
     /// The program, for those that were started here.
     pub program: Option<Program>,
-    _child: Option<Child>,
+    _children: Vec<Child>,
 }
 
 /// A place where targets run: a folder for their files, the cores, and one Redis for the proxies.
@@ -114,6 +125,35 @@ impl Program {
             Program::Undermoon { workers: 1, batching: true } => "undermoon".to_owned(),
             Program::Undermoon { workers: 1, batching: false } => "undermoon-unbatched".to_owned(),
             Program::Undermoon { workers, .. } => format!("undermoon-{workers}-workers"),
+            Program::Forwarding => "undermoon-forwarding".to_owned(),
+            Program::Unread => "undermoon-unread".to_owned(),
+        }
+    }
+}
+
+/// What runs for one target.
+struct Started {
+    port: u16,
+    /// The process that clients ask, and the proxy behind it where there is one.
+    children: Vec<Child>,
+}
+
+impl Started {
+    fn one((child, port): (Child, u16)) -> Started {
+        Started { port, children: vec![child] }
+    }
+}
+
+impl Target {
+    /// The load of a case less the clients that are there already and read nothing.
+    #[must_use]
+    pub fn load(&self, case: &Case) -> Case {
+        match case.load {
+            Load::Closed { connections, pipeline } => {
+                let connections = connections - self.unread.len();
+                Case { load: Load::Closed { connections, pipeline }, ..case.clone() }
+            }
+            Load::Open { .. } | Load::Idle { .. } => case.clone(),
         }
     }
 }
@@ -136,16 +176,24 @@ impl Site {
     /// When it is not installed or does not start; the message says which.
     pub fn start(&self, program: Program) -> anyhow::Result<Target> {
         let name = program.name();
-        let (child, port) = retried(|| self.start_once(program, &name))?;
+        let started = retried(|| self.start_once(program, &name))?;
         let plain = program == Program::Redis;
+        let [child, next @ ..] = started.children.as_slice() else { bail!("{name}: nothing was started") };
+        let store_port = if plain { started.port } else { self.backend_port };
+        let unread = match program {
+            Program::Unread => unread::open(started.port, store_port)?,
+            _ => Vec::new(),
+        };
         Ok(Target {
-            port,
+            port: started.port,
             pid: child.pid(),
+            next_pid: next.first().map(Child::pid),
+            unread,
             backend_pid: (!plain).then(|| self.backend.pid()),
-            store_port: Some(if plain { port } else { self.backend_port }),
+            store_port: Some(store_port),
             program: Some(program),
             name,
-            _child: Some(child),
+            _children: started.children,
         })
     }
 
@@ -163,10 +211,12 @@ impl Site {
             name: external.name.clone(),
             port: external.port,
             pid: external.pid,
+            next_pid: None,
+            unread: Vec::new(),
             backend_pid,
             store_port: None,
             program: None,
-            _child: None,
+            _children: Vec::new(),
         })
     }
 
@@ -176,21 +226,24 @@ impl Site {
         &self.cores
     }
 
-    fn start_once(&self, program: Program, name: &str) -> anyhow::Result<(Child, u16)> {
+    fn start_once(&self, program: Program, name: &str) -> anyhow::Result<Started> {
         let folder = self.folder.path();
         let place = Place { cores: &self.cores.proxy, folder, name, backend_port: self.backend_port };
+        let ours = || {
+            let file = self.programs.undermoon.as_deref();
+            file.context("not found: build it, or name it with --undermoon")
+        };
         match program {
             Program::Redis => redis::start(&self.programs.redis_server, place.cores, folder, name),
             Program::Nutcracker => {
                 let file = self.programs.nutcracker.as_deref();
                 nutcracker::start(file.context("not found: install the package nutcracker")?, &place)
             }
-            Program::Undermoon { workers, batching } => {
-                let file = self.programs.undermoon.as_deref();
-                let file = file.context("not found: build it, or name it with --undermoon")?;
-                undermoon::start(file, &place, workers, batching)
-            }
+            Program::Undermoon { workers, batching } => undermoon::start(ours()?, &place, workers, batching),
+            Program::Unread => undermoon::start(ours()?, &place, 1, true),
+            Program::Forwarding => return undermoon::start_forwarding(ours()?, &place),
         }
+        .map(Started::one)
     }
 }
 
@@ -202,7 +255,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
-fn retried(mut start: impl FnMut() -> anyhow::Result<(Child, u16)>) -> anyhow::Result<(Child, u16)> {
+fn retried<T>(mut start: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
     for _ in 1..START_TRIES {
         if let Ok(started) = start() {
             return Ok(started);
@@ -218,8 +271,11 @@ mod tests {
     #[test]
     fn names_tell_programs_apart() {
         let ours = |workers, batching| Program::Undermoon { workers, batching }.name();
-        let names =
-            [ours(1, true), ours(1, false), ours(2, true), Program::Redis.name(), Program::Nutcracker.name()];
+        let others = [Program::Redis, Program::Nutcracker, Program::Forwarding, Program::Unread];
+        let names: Vec<String> = [ours(1, true), ours(1, false), ours(2, true)]
+            .into_iter()
+            .chain(others.map(Program::name))
+            .collect();
         let unique: std::collections::BTreeSet<&String> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{names:?}");
     }
