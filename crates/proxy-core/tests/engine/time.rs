@@ -108,13 +108,17 @@ fn naps(clients: usize, gap_us: u64) -> (u64, u64) {
 
 #[test]
 fn naps_are_for_many_clients_and_not_between_request_and_answer() {
-    let longest = Policy::default().nap_us_max;
+    let Policy { nap_us_max: longest, nap_us_busy_max: busy, .. } = Policy::default();
     for (clients, gap_us, expected) in [
         (1, 200, (0, 0)),
         (50, 400, (0, longest)),
         (50, 200, (0, 40)),
         // Each waits in queues for much longer than a nap.
-        (500, 4_000, (longest, longest)),
+        (500, 4_000, (busy, busy)),
+        (100, 1_000, (100, 100)),
+        (700, 10_000, (busy, busy)),
+        // The worker has time left.
+        (200, 10_000, (0, 0)),
         // 5,000 requests in a second.
         (50, 10_000, (0, 0)),
     ] {

@@ -13,7 +13,8 @@
 //! the time that passes between two requests of one session. So it is never taken at low load or for a handful of
 //! clients, and clients that wait for each answer lose no more than that fraction of their throughput even if
 //! nothing but the nap holds them up. Sessions that send many requests at once wait for the last of the answers, and
-//! fewer of them make a load: for those a nap may be longer.
+//! fewer of them make a load: for those a nap may be longer. So it may where very many sessions keep the worker busy:
+//! each of them waits for the others much longer than for the nap.
 
 use super::policy::Policy;
 
@@ -76,10 +77,16 @@ impl Pace {
             return 0;
         }
         let nap_max = policy.nap_us_max as f32 * self.depth.clamp(1.0, policy.nap_depth_max);
-        let nap = (self.gap_us * policy.nap_fraction).min(nap_max);
-        match nap * self.rate >= policy.nap_reads_min {
-            true => nap as u64,
-            false => 0,
+        let nap = (self.gap_us * policy.nap_fraction).min(nap_max).max(self.busy_nap_us(policy));
+        if nap * self.rate >= policy.nap_reads_min { nap as u64 } else { 0 }
+    }
+
+    /// The nap that many sessions together are worth; 0 where the worker is not busy.
+    #[inline]
+    fn busy_nap_us(&self, policy: &Policy) -> f32 {
+        if self.rate < policy.busy_reads_per_us {
+            return 0.0;
         }
+        (self.gap_us * policy.nap_busy_fraction).min(policy.nap_us_busy_max as f32)
     }
 }

