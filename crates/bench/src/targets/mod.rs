@@ -16,7 +16,7 @@ use crate::child::Child;
 use crate::cores::{self, Cores};
 use crate::options::External;
 use crate::plan::{Case, Load};
-use place::{Place, expect_answer};
+use place::{Place, Started, expect_answer};
 pub use unread::Unread;
 
 /// How often a start is tried again, each time on another port: someone may take a port between the look
@@ -128,19 +128,6 @@ impl Program {
             Program::Forwarding => "undermoon-forwarding".to_owned(),
             Program::Unread => "undermoon-unread".to_owned(),
         }
-    }
-}
-
-/// What runs for one target.
-struct Started {
-    port: u16,
-    /// The process that clients ask, and the proxy behind it where there is one.
-    children: Vec<Child>,
-}
-
-impl Started {
-    fn one((child, port): (Child, u16)) -> Started {
-        Started { port, children: vec![child] }
     }
 }
 

@@ -21,6 +21,20 @@ pub(super) struct Place<'a> {
     pub(super) backend_port: u16,
 }
 
+/// What runs for one target.
+pub(super) struct Started {
+    pub(super) port: u16,
+    /// The process that clients ask, and the proxy behind it where there is one.
+    pub(super) children: Vec<Child>,
+}
+
+impl Started {
+    /// A program of one process.
+    pub(super) fn one((child, port): (Child, u16)) -> Started {
+        Started { port, children: vec![child] }
+    }
+}
+
 /// Fails unless a GET through this port gets an answer that is not an error.
 pub(super) fn expect_answer(port: u16) -> anyhow::Result<()> {
     match Connection::open(port)?.call(&[b"GET", b"bench:ready"])? {

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use super::Started;
-use super::place::{CLIENTS_MAX, Place, READY_LIMIT, until_answering};
+use super::place::{CLIENTS_MAX, Place, READY_LIMIT, Started, until_answering};
 use crate::child::{self, Child};
 use crate::wire::{Connection, Reply};
 
