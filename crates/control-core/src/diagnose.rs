@@ -1,8 +1,8 @@
 //! What is the matter with a proxy or a node: silence, death, loading and a broken link told apart.
 
-use model::{Address, Role};
+use model::{Address, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
-use crate::observed::{LinkState, NodeHealth, NodeState, Observed, ProxyHealth};
+use crate::observed::Observed;
 use crate::time::TimeMs;
 
 /// What is the matter with a proxy.

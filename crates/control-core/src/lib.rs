@@ -34,13 +34,9 @@ pub use error::ApplyError;
 pub use explain::explain;
 pub use foresee::foresee;
 pub use lease::{
-    Grant, LeaseTerms, Moment, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch,
-    pause_after_reading,
+    Grant, LeaseTerms, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch, pause_after_reading,
 };
-pub use observed::{
-    DatedSeen, FenceSeen, FinishedImport, LinkState, NodeHealth, NodeState, Observed, ProxyHealth,
-    ProxyObservation, ReplicaSeen, ReportsSeen, Timing,
-};
+pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen, Timing};
 pub use reconcile::{Action, reconcile};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Address, ClusterName, Epoch, MigrationMeta, Role, SlotRanges};
+use model::{Address, Epoch, ProxyHealth};
 
 use crate::state::{Chunk, Half, ReporterId, Shard, State, SyncState};
 use crate::time::TimeMs;
@@ -145,89 +145,6 @@ impl ProxyObservation {
         let (asked, answered, health, is_unaskable) = (None, None, None, false);
         Self { watched_since: now, asked, answered, health, failed_seen, is_unaskable }
     }
-}
-
-/// A proxy's answer to a probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProxyHealth {
-    /// The epoch of its view; 0 if it has none.
-    pub view_epoch: Epoch,
-    /// The epoch of its nodes' roles; 0 if it was given none.
-    pub roles_epoch: Epoch,
-    /// The longest lease that it was ever granted, in milliseconds.
-    pub lease_longest_ms: u64,
-    /// Its nodes.
-    pub nodes: Vec<NodeHealth>,
-    /// Imports that wait to be committed.
-    pub finished: Vec<FinishedImport>,
-}
-
-/// An import whose target has everything, and whose source has stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FinishedImport {
-    /// The cluster.
-    pub cluster: ClusterName,
-    /// The slots.
-    pub ranges: SlotRanges,
-    /// The attempt.
-    pub meta: MigrationMeta,
-}
-
-/// What a proxy says of one of its nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeHealth {
-    /// The node.
-    pub address: Address,
-    /// Whether it answers.
-    pub state: NodeState,
-    /// It is another process than the one that was given its role: what it had in memory is lost. It stays
-    /// so, and out of service as a primary, until it is made a replica or is told by SETREPL with FORCE to
-    /// make do with what it has.
-    pub restarted: bool,
-    /// What it says it is.
-    pub role: Role,
-    /// The node that it replicates.
-    pub primary: Option<Address>,
-    /// Its link to that one; none for a primary.
-    pub link: Option<LinkState>,
-    /// How far it is in the replication stream, in bytes.
-    pub offset: u64,
-    /// It was a primary and has stopped, with nothing under way any more; and a replica has acknowledged all that it
-    /// had then.
-    pub replicated: bool,
-    /// It is a primary, and the replica that the metadata names has acknowledged what it wrote a moment ago.
-    pub attached: bool,
-    /// The epoch of the roles under which it was last seen, asked after they had come, to be what they say. None where its
-    /// proxy is of a version that does not tell.
-    pub role_epoch: Option<Epoch>,
-}
-
-/// Whether a node answers its proxy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeState {
-    /// It does.
-    Up,
-    /// It says that it is reading its data from disk.
-    Loading,
-    /// It does not.
-    Down {
-        /// For how long, in milliseconds.
-        for_ms: u64,
-    },
-}
-
-/// A replica's link to its primary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkState {
-    /// It follows.
-    Up,
-    /// It is being given everything anew, and has nothing that could be used until that is done.
-    Syncing,
-    /// It has lost its primary.
-    Down {
-        /// For how long, in milliseconds.
-        for_ms: u64,
-    },
 }
 
 impl Observed {

@@ -45,7 +45,7 @@ fn decided(state: &State, proxy: &Address) -> Command {
     observed.note_state(state, TimeMs(1));
     for (other, seen) in &mut observed.proxies {
         if other != proxy {
-            (seen.answered, seen.health) = (Some(NOW), Some(control_core::ProxyHealth::default()));
+            (seen.answered, seen.health) = (Some(NOW), Some(model::ProxyHealth::default()));
         }
     }
     // It has looked all the while, and sees the report now.

@@ -6,13 +6,14 @@
 
 mod address;
 mod assignment;
-mod attached;
 mod cluster_name;
 mod config;
 mod crc16;
 mod crc64;
 mod decimal;
 mod epoch;
+mod health;
+mod moment;
 mod node_id;
 mod slot;
 mod slot_range;
@@ -22,18 +23,21 @@ mod wire;
 
 pub use address::{Address, AddressError};
 pub use assignment::{MigrationMeta, SlotAssignment, SlotTag};
-pub use attached::ATTACHED_FOR_MS;
 pub use cluster_name::{ClusterName, ClusterNameError};
 pub use config::{ClusterConfig, CompressionStrategy, ConfigError, ConfigField};
 pub use crc16::crc16;
 pub use crc64::crc64;
 pub use epoch::{Epoch, EpochError};
+pub use health::{
+    ATTACHED_FOR_MS, FinishedImport, HealthAnswer, LinkState, NodeHealth, NodeState, ProxyHealth,
+};
+pub use moment::Moment;
 pub use node_id::NodeId;
 pub use slot::{SLOT_COUNT, Slot};
 pub use slot_range::{SlotRange, SlotRangeError};
 pub use slot_ranges::SlotRanges;
 pub use view::{LocalNode, PeerProxy, View, ViewError};
 pub use wire::{
-    MetaError, MetaFault, MetaFlags, MetaPlace, NodeRole, PAYLOAD_JSON_BYTES_MAX, ReplPeer, Role, SetCluster,
-    SetRepl,
+    HealthFault, MetaError, MetaFault, MetaFlags, MetaPlace, NodeRole, PAYLOAD_JSON_BYTES_MAX, ReplPeer,
+    Role, SetCluster, SetRepl,
 };

@@ -21,12 +21,10 @@
 //! is ahead.
 
 mod cadence;
-mod moment;
 mod terms;
 mod tokens;
 
 pub use cadence::{READ_INTERVAL, pause_after_reading};
-pub use moment::Moment;
 pub use terms::{LeaseTerms, lease_epoch};
 pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
 

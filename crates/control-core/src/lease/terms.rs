@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use model::{Address, Epoch};
+use model::{Address, Epoch, Moment};
 
-use super::moment::Moment;
 use crate::state::{Chunk, Half, State};
 
 /// The epoch that a proxy's view must have for a coordinator that has this state to grant its primaries a lease;

@@ -3,9 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{Address, Epoch};
+use model::{Address, Epoch, Moment};
 
-use super::moment::Moment;
 use super::terms::LeaseTerms;
 
 /// How many tokens of a proxy are held. A reading that began between two of them grants with the older one, so that

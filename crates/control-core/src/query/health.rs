@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, Role};
+use model::{Address, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
-use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth};
 use crate::state::{Chunk, Cluster, FenceReason, ShardId, State, SyncState};
 use crate::time::TimeMs;
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, Epoch, Role};
+use model::{Address, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
 use super::{Asked, Level, shard_condition};
 use crate::apply;
 use crate::command::{Command, NewProxy};
-use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth};
 use crate::state::{FenceReason, Half, ReporterId, ShardId, State, SyncState};
 use crate::time::TimeMs;
 

@@ -1,12 +1,12 @@
 //! Reporting proxies that are dead, and taking it back when they return.
 
-use model::Address;
+use model::{Address, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
 use crate::command::Command;
 use crate::diagnose::{ProxyCondition, proxy_health};
-use crate::observed::{DatedSeen, NodeState, ReportsSeen, VOUCHED_MS};
+use crate::observed::{DatedSeen, ReportsSeen, VOUCHED_MS};
 
 /// Adds what there is to report.
 pub(super) fn detect(watch: &Watch<'_>, actions: &mut Vec<Action>) {

@@ -11,14 +11,13 @@
 //! Where somebody else had a replica take over before its primary had stopped, the new primary is the one that is
 //! fenced, until the old one has stopped in the same way.
 
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
 use crate::allocate::replacement;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
-use crate::observed::NodeState;
 use crate::state::{Chunk, Fence, FenceReason, Half, Proxy, SyncState};
 
 /// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different

@@ -1,12 +1,11 @@
 //! Keeping the record of which replicas have their primary's data: who may be promoted later.
 
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
 use crate::command::Command;
 use crate::diagnose::{NodeCondition, node_health};
-use crate::observed::NodeState;
 use crate::state::{Chunk, Half, SyncState};
 
 /// How long a new replica may take until it follows before its primary counts as serving without it.

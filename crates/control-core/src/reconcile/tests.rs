@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, ClusterName, Epoch, Role};
+use model::{Address, ClusterName, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
 use super::*;
 use crate::apply::apply;
 use crate::command::{Command, NewProxy};
-use crate::observed::{LinkState, NodeHealth, NodeState, ProxyHealth, Timing};
+use crate::observed::Timing;
 use crate::state::{Chunk, FenceReason, Half, ReporterId, Shard, SyncState};
 
 /// A cluster of three chunks where all is well and was so for long, and who looks at it.

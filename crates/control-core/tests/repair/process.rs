@@ -1,7 +1,9 @@
 //! The imitated processes: a proxy with its nodes, and what each does by itself.
 
-use control_core::{LinkState, NodeHealth, NodeState, ProxyHealth, TimeMs};
-use model::{Address, Epoch, Role, SetCluster, SetRepl, Slot, View};
+use control_core::TimeMs;
+use model::{
+    Address, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role, SetCluster, SetRepl, Slot, View,
+};
 
 /// How long a full resynchronisation takes.
 const RESYNC_MS: u64 = 200;

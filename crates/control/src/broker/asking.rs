@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use control_core::query::Asked;
-use model::Address;
+use model::{Address, HealthAnswer};
 use service::config::Secret;
 use tokio::task::JoinSet;
 
-use crate::coordinator::{Answer, Link, LinkError, within};
+use crate::coordinator::{Link, LinkError, health, within};
 
 /// How long one proxy may take; what is slower counts as silent.
 const PROXY_TIMEOUT: Duration = Duration::from_millis(500);
@@ -43,8 +43,8 @@ pub(super) async fn ask(proxies: Vec<Address>, password: Option<&Secret>) -> Ask
     }
 }
 
-async fn health_of(proxy: &Address, password: Option<&Secret>) -> Result<Answer, LinkError> {
+async fn health_of(proxy: &Address, password: Option<&Secret>) -> Result<HealthAnswer, LinkError> {
     let deadline = within(PROXY_TIMEOUT);
     let mut link = Link::connect(proxy, password, deadline).await?;
-    link.ask(&[b"UMCTL", b"HEALTH"], deadline, Answer::read).await
+    link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await
 }

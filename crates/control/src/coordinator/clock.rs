@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use control_core::{Moment, TimeMs};
+use control_core::TimeMs;
+use model::Moment;
 
 /// Counts from the machine's time when it was made.
 #[derive(Clone, Copy, Debug)]

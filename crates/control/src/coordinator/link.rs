@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use model::Address;
+use model::{Address, HealthAnswer, HealthFault};
 use resp::{ReplyError, ReplyScanner, ReplyStep, Value, encode, parse_value};
 use service::config::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -40,6 +40,17 @@ pub(crate) enum LinkError {
     /// It answered with something of another kind than asked for.
     #[error("its answer lacks {0}")]
     Unexpected(&'static str),
+}
+
+impl From<HealthFault> for LinkError {
+    fn from(HealthFault(missing): HealthFault) -> Self {
+        Self::Unexpected(missing)
+    }
+}
+
+/// Reads an answer to UMCTL HEALTH.
+pub(crate) fn health(reply: &Value<'_>) -> Result<HealthAnswer, LinkError> {
+    Ok(HealthAnswer::read(reply)?)
 }
 
 /// Errors of the machine that asks: out of addresses, its interface down, or forbidden to connect. That a network cannot be

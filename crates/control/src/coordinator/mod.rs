@@ -15,7 +15,6 @@
 mod admin;
 mod clock;
 mod config;
-mod health;
 mod link;
 mod local;
 mod metadata;
@@ -42,9 +41,8 @@ use tracing::info;
 use self::admin::Admin;
 use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
-pub(crate) use self::health::Answer;
 use self::link::ProxyAccess;
-pub(crate) use self::link::{Link, LinkError, within};
+pub(crate) use self::link::{Link, LinkError, health, within};
 pub use self::local::LocalBroker;
 pub use self::metadata::{MetadataError, MetadataSource, Reading};
 use self::pace::Pace;

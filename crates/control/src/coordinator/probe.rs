@@ -4,15 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control_core::{LeaseTerms, Moment, ProbeAnswer, ProxyHealth, Tokens};
-use model::Address;
+use control_core::{LeaseTerms, ProbeAnswer, Tokens};
+use model::{Address, Moment, ProxyHealth};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout_at;
 use tracing::{debug, info, warn};
 
 use super::clock::Clock;
-use super::health::Answer;
-use super::link::{Link, LinkError, ProxyAccess, resolve, within};
+use super::link::{Link, LinkError, ProxyAccess, health, resolve, within};
 use super::pace::Pace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
@@ -113,9 +112,9 @@ impl Probe {
                 Some(grant) => {
                     let for_ms = grant.for_ms.to_string();
                     let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", &grant.token, for_ms.as_bytes()];
-                    link.ask(&words, deadline, Answer::read).await?
+                    link.ask(&words, deadline, health).await?
                 }
-                None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, Answer::read).await?,
+                None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?,
             };
             let at = Instant::now();
             if std::mem::take(failed) > 0 {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use api::v4::{Observations, UnservedShard};
 use control_core::query::{Unserved, unserved};
-use control_core::{Action, Command, Observed, ProxyHealth, State, TimeMs, desired_view, reconcile};
-use model::{Address, Epoch, SetCluster, SetRepl};
+use control_core::{Action, Command, Observed, State, TimeMs, desired_view, reconcile};
+use model::{Address, Epoch, ProxyHealth, SetCluster, SetRepl};
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::{debug, error, info, warn};

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::*;
 use crate::{Command, FenceReason, NewProxy, State, TimeMs, apply};
-use model::Address;
+use model::{Address, Moment};
 
 /// How long a world is watched, in microseconds.
 const WATCHED_US: u64 = 4_000_000;

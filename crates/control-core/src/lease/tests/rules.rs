@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::{Command, FenceReason, Half, NewProxy, State, TimeMs, apply};
-use model::{Address, Epoch};
+use model::{Address, Epoch, Moment};
 
 fn state() -> State {
     let mut state = State::default();

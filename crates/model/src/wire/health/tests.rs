@@ -10,15 +10,15 @@ fn reply(text: &str) -> Vec<u8> {
             match words.next() {
                 None | Some("]") => break,
                 Some("[") => list(words, &mut items),
-                Some("-") => resp::encode::bulk(&mut items, b""),
+                Some("-") => encode::bulk(&mut items, b""),
                 Some(word) => match word.parse() {
-                    Ok(number) => resp::encode::integer(&mut items, number),
-                    Err(_) => resp::encode::bulk(&mut items, word.as_bytes()),
+                    Ok(number) => encode::integer(&mut items, number),
+                    Err(_) => encode::bulk(&mut items, word.as_bytes()),
                 },
             }
             count += 1;
         }
-        resp::encode::array(out, count);
+        encode::array(out, count);
         out.extend_from_slice(&items);
     }
     let mut out = Vec::new();
@@ -26,10 +26,10 @@ fn reply(text: &str) -> Vec<u8> {
     out
 }
 
-fn read(text: &str) -> Result<Answer, String> {
+fn read(text: &str) -> Result<HealthAnswer, String> {
     let bytes = reply(text);
     let (value, _) = resp::parse_value(&bytes).unwrap().unwrap();
-    Answer::read(&value).map_err(|error| error.to_string())
+    HealthAnswer::read(&value).map_err(|error| error.to_string())
 }
 
 const UP: &str = "address 10.0.0.1:6379 state up for_ms 0 restarted 0 role master primary - link none \
@@ -76,7 +76,7 @@ fn states_of_nodes() {
         ("offset 42", "offset -1", "offset"),
         ("address 10.0.0.1:6379", "address nowhere", "address"),
     ] {
-        assert_eq!(with(from, to), Err(format!("its answer lacks {missing}")), "{to}");
+        assert_eq!(with(from, to), Err(format!("the answer lacks {missing}")), "{to}");
     }
 }
 
@@ -102,6 +102,54 @@ fn imports_and_faults() {
             "a short token",
         ),
     ] {
-        assert_eq!(read(&text), Err(format!("its answer lacks {missing}")), "{text}");
+        assert_eq!(read(&text), Err(format!("the answer lacks {missing}")), "{text}");
+    }
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let address = |text: &str| text.parse::<Address>().unwrap();
+    let mut nodes = Vec::new();
+    for state in [NodeState::Up, NodeState::Loading, NodeState::Down { for_ms: 7 }] {
+        for link in [None, Some(LinkState::Up), Some(LinkState::Syncing), Some(LinkState::Down { for_ms: 9 })]
+        {
+            nodes.push(NodeHealth {
+                address: address("10.0.0.1:6379"),
+                state,
+                restarted: nodes.len() % 2 == 0,
+                role: if link.is_some() { Role::Replica } else { Role::Primary },
+                primary: link.map(|_| address("10.0.0.2:6380")),
+                link,
+                offset: 1 << 40,
+                replicated: nodes.len() % 3 == 0,
+                attached: nodes.len() % 4 == 0,
+                role_epoch: (nodes.len() % 5 != 0).then_some(Epoch(12)),
+            });
+        }
+    }
+    let import = FinishedImport {
+        cluster: "mydb".parse().unwrap(),
+        ranges: ["0-9", "12-12"].iter().map(|range| range.parse::<SlotRange>().unwrap()).collect(),
+        meta: MigrationMeta {
+            epoch: Epoch(3),
+            source_proxy: address("a:1"),
+            source_node: address("a:2"),
+            target_proxy: address("b:1"),
+            target_node: address("b:2"),
+        },
+    };
+    let health = ProxyHealth {
+        view_epoch: Epoch(7),
+        roles_epoch: Epoch(6),
+        lease_longest_ms: 400,
+        nodes,
+        finished: vec![import],
+    };
+    for health in [health, ProxyHealth::default()] {
+        let answer = HealthAnswer { token: b"run-17".to_vec(), lease_ms: 350, health };
+        let mut reply = Vec::new();
+        answer.write(&mut reply);
+        let (value, used) = resp::parse_value(&reply).unwrap().unwrap();
+        assert_eq!((HealthAnswer::read(&value), used), (Ok(answer), reply.len()));
     }
 }

@@ -1,0 +1,274 @@
+//! The answer to UMCTL HEALTH, in both directions.
+//!
+//! ```text
+//! UMCTL HEALTH [LEASE <token> <ms>]
+//!
+//! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
+//!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
+//!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
+//!           replicated 0|1 attached 0|1 role_epoch <n>
+//!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
+//!           target_node
+//! ```
+//! Every level is an array of names and values in turn. A reader passes over names that it does not know, so that newer
+//! proxies may say more.
+
+use std::str::FromStr;
+
+use resp::{Value, encode};
+
+use super::set_repl::Role;
+use crate::address::Address;
+use crate::assignment::MigrationMeta;
+use crate::cluster_name::ClusterName;
+use crate::epoch::Epoch;
+use crate::health::{FinishedImport, HealthAnswer, LinkState, NodeHealth, NodeState, ProxyHealth};
+use crate::slot_range::SlotRange;
+use crate::slot_ranges::SlotRanges;
+
+/// The longest token that is taken and sent back.
+const TOKEN_BYTES_MAX: usize = 64;
+
+/// An answer to UMCTL HEALTH that cannot be read. The proxy's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the answer lacks {0}")]
+pub struct HealthFault(pub &'static str);
+
+impl HealthAnswer {
+    /// Appends the reply.
+    pub fn write(&self, reply: &mut Vec<u8>) {
+        let ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, nodes, finished } = &self.health;
+        let mut fields = Writer::default();
+        fields.bytes("token", &self.token);
+        fields.number("epoch", view_epoch.0);
+        fields.number("roles_epoch", roles_epoch.0);
+        fields.number("lease_ms", self.lease_ms);
+        fields.number("lease_longest_ms", *lease_longest_ms);
+        fields.list("nodes", nodes.iter().map(write_node));
+        fields.list("finished", finished.iter().map(write_import));
+        fields.append_to(reply);
+    }
+
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// [`HealthFault`], which says what is missing or cannot be read.
+    pub fn read(reply: &Value<'_>) -> Result<Self, HealthFault> {
+        let fields = Fields::of(reply)?;
+        let token = fields.bytes("token")?;
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(HealthFault("a short token"));
+        }
+        let health = ProxyHealth {
+            view_epoch: fields.epoch("epoch")?,
+            roles_epoch: fields.epoch("roles_epoch")?,
+            lease_longest_ms: fields.number("lease_longest_ms")?,
+            nodes: fields.list("nodes")?.iter().map(read_node).collect::<Result<_, _>>()?,
+            finished: fields.list("finished")?.iter().map(read_import).collect::<Result<_, _>>()?,
+        };
+        // Proxies of earlier versions do not tell; nothing depends on it.
+        let lease_ms = fields.number("lease_ms").unwrap_or(0);
+        Ok(Self { token: token.to_vec(), lease_ms, health })
+    }
+}
+
+fn write_node(node: &NodeHealth) -> Writer {
+    let (state, for_ms) = match node.state {
+        NodeState::Up => ("up", 0),
+        NodeState::Loading => ("loading", 0),
+        NodeState::Down { for_ms } => ("down", for_ms),
+    };
+    let (link, link_for_ms) = match node.link {
+        None => ("none", 0),
+        Some(LinkState::Up) => ("up", 0),
+        Some(LinkState::Syncing) => ("syncing", 0),
+        Some(LinkState::Down { for_ms }) => ("down", for_ms),
+    };
+    let role = match node.role {
+        Role::Primary => "master",
+        Role::Replica => "replica",
+    };
+    let mut fields = Writer::default();
+    fields.text("address", &node.address.to_string());
+    fields.text("state", state);
+    fields.number("for_ms", for_ms);
+    fields.number("restarted", u64::from(node.restarted));
+    fields.text("role", role);
+    fields.text("primary", &node.primary.as_ref().map(Address::to_string).unwrap_or_default());
+    fields.text("link", link);
+    fields.number("link_for_ms", link_for_ms);
+    fields.number("offset", node.offset);
+    fields.number("replicated", u64::from(node.replicated));
+    fields.number("attached", u64::from(node.attached));
+    if let Some(epoch) = node.role_epoch {
+        fields.number("role_epoch", epoch.0);
+    }
+    fields
+}
+
+fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
+    let fields = Fields::of(value)?;
+    let state = match fields.bytes("state")? {
+        b"up" => NodeState::Up,
+        b"loading" => NodeState::Loading,
+        b"down" => NodeState::Down { for_ms: fields.number("for_ms")? },
+        _ => return Err(HealthFault("a known state")),
+    };
+    let role = match fields.bytes("role")? {
+        b"master" => Role::Primary,
+        b"replica" => Role::Replica,
+        _ => return Err(HealthFault("a known role")),
+    };
+    let link = match fields.bytes("link")? {
+        b"up" => Some(LinkState::Up),
+        b"syncing" => Some(LinkState::Syncing),
+        b"down" => Some(LinkState::Down { for_ms: fields.number("link_for_ms")? }),
+        b"none" => None,
+        _ => return Err(HealthFault("a known link")),
+    };
+    Ok(NodeHealth {
+        address: fields.parsed("address")?,
+        state,
+        restarted: fields.number("restarted")? != 0,
+        role,
+        primary: match fields.bytes("primary")? {
+            b"" => None,
+            _ => Some(fields.parsed("primary")?),
+        },
+        link,
+        offset: fields.number("offset")?,
+        replicated: fields.number("replicated")? != 0,
+        attached: fields.number("attached")? != 0,
+        role_epoch: fields.find("role_epoch").is_ok().then(|| fields.epoch("role_epoch")).transpose()?,
+    })
+}
+
+fn write_import(import: &FinishedImport) -> Writer {
+    let word = |range: SlotRange| format!("{}-{}", range.first(), range.last());
+    let slots: Vec<String> = import.ranges.iter().map(word).collect();
+    let mut fields = Writer::default();
+    fields.text("cluster", import.cluster.as_str());
+    fields.text("slots", &slots.join(","));
+    fields.number("epoch", import.meta.epoch.0);
+    for (name, address) in [
+        ("source_proxy", &import.meta.source_proxy),
+        ("source_node", &import.meta.source_node),
+        ("target_proxy", &import.meta.target_proxy),
+        ("target_node", &import.meta.target_node),
+    ] {
+        fields.text(name, &address.to_string());
+    }
+    fields
+}
+
+fn read_import(value: &Value<'_>) -> Result<FinishedImport, HealthFault> {
+    let fields = Fields::of(value)?;
+    let slots = fields.text("slots")?;
+    let ranges: Result<Vec<SlotRange>, _> = slots.split(',').map(str::parse).collect();
+    let ranges = ranges.map_err(|_| HealthFault("slots"))?;
+    Ok(FinishedImport {
+        cluster: fields.parsed::<ClusterName>("cluster")?,
+        ranges: ranges.into_iter().collect::<SlotRanges>(),
+        meta: MigrationMeta {
+            epoch: fields.epoch("epoch")?,
+            source_proxy: fields.parsed::<Address>("source_proxy")?,
+            source_node: fields.parsed("source_node")?,
+            target_proxy: fields.parsed("target_proxy")?,
+            target_node: fields.parsed("target_node")?,
+        },
+    })
+}
+
+/// Names and values in turn, as they are written.
+#[derive(Default)]
+struct Writer {
+    items: usize,
+    bytes: Vec<u8>,
+}
+
+impl Writer {
+    fn name(&mut self, name: &str) {
+        encode::bulk(&mut self.bytes, name.as_bytes());
+        self.items += 2;
+    }
+
+    fn bytes(&mut self, name: &str, value: &[u8]) {
+        self.name(name);
+        encode::bulk(&mut self.bytes, value);
+    }
+
+    fn text(&mut self, name: &str, value: &str) {
+        self.bytes(name, value.as_bytes());
+    }
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        encode::integer(&mut self.bytes, i64::try_from(value).unwrap_or(i64::MAX));
+    }
+
+    fn list(&mut self, name: &str, items: impl ExactSizeIterator<Item = Self>) {
+        self.name(name);
+        encode::array(&mut self.bytes, items.len());
+        items.for_each(|item| item.append_to(&mut self.bytes));
+    }
+
+    fn append_to(&self, reply: &mut Vec<u8>) {
+        encode::array(reply, self.items);
+        reply.extend_from_slice(&self.bytes);
+    }
+}
+
+/// Names and values in turn, as they are read.
+struct Fields<'a, 'b>(&'a [Value<'b>]);
+
+impl<'a, 'b> Fields<'a, 'b> {
+    fn of(value: &'a Value<'b>) -> Result<Self, HealthFault> {
+        match value {
+            Value::Array(fields) if fields.len() % 2 == 0 => Ok(Self(fields)),
+            _ => Err(HealthFault("names and values")),
+        }
+    }
+
+    fn find(&self, name: &'static str) -> Result<&'a Value<'b>, HealthFault> {
+        let is_named =
+            |pair: &&[Value<'_>]| matches!(&pair[0], Value::Bulk(found) if *found == name.as_bytes());
+        let pair = self.0.chunks_exact(2).find(is_named).ok_or(HealthFault(name))?;
+        Ok(&pair[1])
+    }
+
+    fn bytes(&self, name: &'static str) -> Result<&'a [u8], HealthFault> {
+        match self.find(name)? {
+            Value::Bulk(bytes) | Value::Simple(bytes) => Ok(bytes),
+            _ => Err(HealthFault(name)),
+        }
+    }
+
+    fn text(&self, name: &'static str) -> Result<&'a str, HealthFault> {
+        std::str::from_utf8(self.bytes(name)?).map_err(|_| HealthFault(name))
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, HealthFault> {
+        self.text(name)?.parse().map_err(|_| HealthFault(name))
+    }
+
+    fn number(&self, name: &'static str) -> Result<u64, HealthFault> {
+        match self.find(name)? {
+            Value::Integer(number) => u64::try_from(*number).map_err(|_| HealthFault(name)),
+            _ => Err(HealthFault(name)),
+        }
+    }
+
+    fn epoch(&self, name: &'static str) -> Result<Epoch, HealthFault> {
+        self.number(name).map(Epoch)
+    }
+
+    fn list(&self, name: &'static str) -> Result<&'a [Value<'b>], HealthFault> {
+        match self.find(name)? {
+            Value::Array(items) => Ok(items),
+            _ => Err(HealthFault(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
