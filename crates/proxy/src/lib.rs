@@ -1,7 +1,9 @@
 //! The data plane's IO: listeners, workers and their event loop, backends, the control thread.
 
+mod clock;
 pub mod config;
 mod control;
+
 mod run_error;
 mod worker;
 

@@ -1,14 +1,14 @@
 //! Asking a primary whether the replica that the metadata names has everything that the primary has now.
 //!
 //! Something harmless is put into the replication stream (a message on a channel that nobody listens to); WAIT has all
-//! replicas say at once how far they are, and INFO tells which of them has said what ([`super::attach`]).
+//! replicas say at once how far they are, and INFO tells which of them has said what ([`keeper::has_acknowledged`]).
 
 use std::time::{Duration, Instant};
 
+use keeper::{NamedReplica, has_acknowledged, primary_offset, replica_count};
 use model::Address;
 use tokio::net::lookup_host;
 
-use super::attach::{NamedReplica, has_acknowledged, primary_offset, replica_count};
 use super::node_client::{NodeClient, NodeError};
 
 /// How long one WAIT may take, in milliseconds: another replica that hangs must not hold up the news of the named one.

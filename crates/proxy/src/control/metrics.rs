@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use keeper::{NodeLink, NodeRole, NodeStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -13,7 +14,6 @@ use proxy_core::stats::{
 };
 use tokio::sync::watch;
 
-use super::node_status::{NodeLink, NodeRole, NodeStatus};
 use super::picture::Picture;
 
 /// What is read for a scrape.
@@ -160,15 +160,15 @@ fn number(metric: &mut MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::
 }
 
 fn nodes(encoder: &mut DescriptorEncoder<'_>, picture: &Picture) -> fmt::Result {
-    let named: Vec<_> = picture.nodes.iter().map(|(address, health)| (address.to_string(), health)).collect();
+    let named: Vec<_> = picture.nodes.iter().map(|(address, shown)| (address.to_string(), shown)).collect();
     let mut up = encoder.encode_descriptor("proxy_node_up", "1 while the node answers", None, GAUGE)?;
-    for (node, health) in &named {
+    for (node, shown) in &named {
         let labels = [("node", node.as_str())];
-        up.encode_family(&labels)?.encode_gauge(&i64::from(health.status().is_some()))?;
+        up.encode_family(&labels)?.encode_gauge(&i64::from(shown.health.status().is_some()))?;
     }
     let seen: Vec<_> = named
         .iter()
-        .filter_map(|(node, health)| Some(([("node", node.as_str())], health.status()?)))
+        .filter_map(|(node, shown)| Some(([("node", node.as_str())], shown.health.status()?)))
         .collect();
     families(encoder, NODES, &seen)
 }
@@ -236,7 +236,8 @@ mod tests {
     use service::metrics::Metrics;
 
     use super::*;
-    use crate::control::nodes::Health;
+    use crate::control::node_status::NodeSeen;
+    use keeper::Health;
 
     fn shared(table: Arc<CommandTable>) -> Shared {
         Shared {
@@ -266,8 +267,14 @@ mod tests {
         picture.epoch = model::Epoch(7);
         let up = NodeStatus { offset: 42, ..NodeStatus::default() };
         picture.nodes = vec![
-            ("10.0.0.1:6379".parse().unwrap(), Health::Up(up)),
-            ("10.0.0.1:6380".parse().unwrap(), Health::Down("gone".to_owned())),
+            (
+                "10.0.0.1:6379".parse().unwrap(),
+                NodeSeen { health: Health::Up(Box::new(up)), ..NodeSeen::default() },
+            ),
+            (
+                "10.0.0.1:6380".parse().unwrap(),
+                NodeSeen { health: Health::Down("gone".to_owned()), ..NodeSeen::default() },
+            ),
         ];
         let (_sender, picture) = watch::channel(picture);
         let mut metrics = Metrics::new();

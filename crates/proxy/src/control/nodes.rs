@@ -1,207 +1,113 @@
-//! The nodes beside this proxy: who is watched, and what is known of each.
+//! The lines to the nodes beside this proxy, and what is shown of each.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Instant;
+use std::collections::BTreeMap;
 
-use model::{Address, Epoch};
+use keeper::Ticket;
+use model::Address;
 use proxy_core::engine::NodeLives;
 use proxy_core::settings::Secret;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::watch;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use super::event::Event;
-use super::node_life::NodeLife;
-use super::node_report::Wanted;
-use super::node_status::NodeStatus;
-use super::node_watch::NodeWatch;
-use super::readiness::Look;
-use super::state::Order;
+use super::heartbeat::{Heartbeat, Pair};
+use super::node_line::{NodeLine, NodeOrder};
+use super::node_status::NodeInfo;
 
-/// How a node is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// Nobody has looked yet.
-    #[default]
-    Unknown,
-    /// It answers.
-    Up(NodeStatus),
-    /// It does not, for this reason.
-    Down(String),
-}
-
-impl Health {
-    /// Up: what it says of itself.
-    pub(crate) fn status(&self) -> Option<&NodeStatus> {
-        match self {
-            Health::Up(status) => Some(status),
-            Health::Unknown | Health::Down(_) => None,
-        }
-    }
-
-    /// One word for it.
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Health::Unknown => "unknown",
-            Health::Up(status) if status.loading => "loading",
-            Health::Up(_) => "up",
-            Health::Down(_) => "down",
-        }
-    }
-}
-
-/// What is known of a node, and since when.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Seen<'a> {
-    /// How it was at the last look.
-    pub(super) health: &'a Health,
-    /// When it last answered; when the watch began if it never did.
-    pub(super) answered: Instant,
-    /// The epoch of the roles under which it was last seen to be what they say, by a look that began after they came.
-    pub(super) role_epoch: Epoch,
-}
-
-/// One watched node.
+/// A task that ends when this is dropped, and its orders.
 #[derive(Debug)]
-struct Node {
-    health: Health,
-    answered: Instant,
-    role_epoch: Epoch,
-    /// The number of the last look that was asked for and made.
-    looked: u64,
-    databases: Option<u32>,
-    wanted: watch::Sender<Wanted>,
+struct Line<T> {
+    orders: UnboundedSender<T>,
     task: AbortHandle,
 }
 
-impl Drop for Node {
+impl<T> Drop for Line<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// One node.
+#[derive(Debug)]
+struct Node {
+    line: Line<NodeOrder>,
+    info: NodeInfo,
+    databases: Option<u32>,
 }
 
 /// All of them, in the order of their addresses.
 #[derive(Debug)]
 pub(super) struct Nodes {
     nodes: BTreeMap<Address, Node>,
-    /// How often a look at all nodes was asked for.
-    looks: u64,
+    heartbeats: BTreeMap<(Address, Address), Line<Ticket>>,
     password: Option<Secret>,
     events: UnboundedSender<Event>,
-    /// Where the watches tell the workers that a silent node lives.
+    /// Where the workers are told that a silent node lives.
     lives: NodeLives,
 }
 
 impl Nodes {
     /// None yet.
     pub(super) fn new(password: Option<Secret>, events: UnboundedSender<Event>, lives: NodeLives) -> Nodes {
-        Nodes { nodes: BTreeMap::new(), looks: 0, password, events, lives }
+        Nodes { nodes: BTreeMap::new(), heartbeats: BTreeMap::new(), password, events, lives }
     }
 
-    /// Watches these nodes and no others, and has each keep the role that `order` gives. To be called inside the
-    /// runtime.
-    pub(super) fn follow(
-        &mut self,
-        wanted: &BTreeSet<Address>,
-        epoch: Epoch,
-        order: impl Fn(&Address) -> Option<Order>,
-    ) {
-        self.nodes.retain(|address, _| wanted.contains(address));
-        for address in wanted {
-            let order = order(address);
-            match self.nodes.get(address) {
-                Some(node) => {
-                    node.wanted.send_if_modified(|current| {
-                        let differs = (&current.order, current.epoch) != (&order, epoch);
-                        (current.order, current.epoch) = (order, epoch);
-                        differs
-                    });
-                }
-                None => {
-                    let node = self.watch(address, epoch, order);
-                    self.nodes.insert(address.clone(), node);
-                }
-            }
-        }
+    /// Tells a node's line something. To be called inside the runtime, because the line may be new.
+    pub(super) fn order(&mut self, node: &Address, order: NodeOrder) {
+        let Nodes { password, events, .. } = self;
+        let known = self.nodes.entry(node.clone()).or_insert_with(|| {
+            let (sender, orders) = unbounded_channel();
+            let (password, events) = (password.clone(), events.clone());
+            let line = NodeLine { node: node.clone(), password, orders, events };
+            let task = tokio::spawn(line.run()).abort_handle();
+            Node { line: Line { orders: sender, task }, info: NodeInfo::default(), databases: None }
+        });
+        // A line ends only with its entry.
+        let _ = known.line.orders.send(order);
     }
 
-    fn watch(&self, address: &Address, epoch: Epoch, order: Option<Order>) -> Node {
-        let (wanted, receiver) = watch::channel(Wanted { order, epoch, look: self.looks });
-        let task = NodeWatch {
-            node: address.clone(),
-            password: self.password.clone(),
-            wanted: receiver,
-            events: self.events.clone(),
-            life: Arc::new(NodeLife::new(address.clone(), self.lives.clone())),
-        };
-        let task = tokio::spawn(task.run()).abort_handle();
-        let (health, answered, looked) = (Health::Unknown, Instant::now(), 0);
-        Node { health, answered, role_epoch: Epoch(0), looked, databases: None, wanted, task }
+    /// Ends a node's line.
+    pub(super) fn forget(&mut self, node: &Address) {
+        self.nodes.remove(node);
+        self.lives.forget(node);
     }
 
-    /// Notes under which roles a node that answers is what they say. One that does not answer says nothing: that it was
-    /// told to let go of its primary is no proof that it has.
-    pub(super) fn note_role(&mut self, address: &Address, status: &NodeStatus, wanted: &Wanted) {
-        let is_in_role = wanted.order.as_ref().is_some_and(|order| status.has_role(&order.role));
-        if let Some(node) = self.nodes.get_mut(address).filter(|_| is_in_role) {
-            node.role_epoch = wanted.epoch;
-        }
+    /// Has a primary asked for its replica. To be called inside the runtime.
+    pub(super) fn beat(&mut self, ask: Ticket, pair: Pair) {
+        let events = &self.events;
+        let key = (pair.primary.clone(), pair.replica.clone());
+        let line = self.heartbeats.entry(key).or_insert_with(|| {
+            let (sender, asks) = unbounded_channel();
+            let heartbeat = Heartbeat { pair, asks, events: events.clone() };
+            Line { orders: sender, task: tokio::spawn(heartbeat.run()).abort_handle() }
+        });
+        // A line ends only with its entry.
+        let _ = line.orders.send(ask);
     }
 
-    /// Notes what a look has shown; false if the node is no longer watched.
-    pub(super) fn looked(&mut self, address: &Address, health: Health, look: u64) -> bool {
+    /// A primary is not asked for this replica any more.
+    pub(super) fn end_heartbeat(&mut self, primary: Address, replica: Address) {
+        self.heartbeats.remove(&(primary, replica));
+    }
+
+    /// A primary and its replica, with what it takes to ask about them.
+    pub(super) fn pair(&self, primary: Address, replica: Address) -> Pair {
+        Pair { primary, replica, password: self.password.clone() }
+    }
+
+    /// Notes what a node says of itself; false if it is no longer watched.
+    pub(super) fn set_info(&mut self, address: &Address, info: NodeInfo) -> bool {
         let node = self.nodes.get_mut(address);
-        let known = node.is_some();
+        let is_watched = node.is_some();
         if let Some(node) = node {
-            if matches!(health, Health::Up(_)) {
-                node.answered = Instant::now();
-            }
-            (node.health, node.looked) = (health, look);
+            node.info = info;
         }
-        known
+        is_watched
     }
 
-    /// Has all of them looked at now.
-    pub(super) fn look(&mut self) {
-        self.looks += 1;
-        self.nodes.values().for_each(|node| node.wanted.send_modify(|wanted| wanted.look = self.looks));
-    }
-
-    /// Whether all that answer were looked at since [`Nodes::look`] was last called.
-    pub(super) fn all_looked(&self) -> bool {
-        let is_due = |node: &Node| matches!(node.health, Health::Up(_)) && node.looked < self.looks;
-        !self.nodes.values().any(is_due)
-    }
-
-    /// Whether each has been looked at, and all that answer are what they were told to be, but for those that started
-    /// anew and stay out of service.
-    pub(super) fn all_in_role(&self, order: impl Fn(&Address) -> Option<Order>) -> bool {
-        self.nodes.iter().all(|(address, node)| match (&node.health, order(address)) {
-            (Health::Up(status), Some(order)) => {
-                status.restarted || status.loading || status.has_role(&order.role)
-            }
-            (Health::Unknown, _) => false,
-            _ => true,
-        })
-    }
-
-    /// What is known of each.
-    pub(super) fn seen(&self) -> impl Iterator<Item = (&Address, Seen<'_>)> {
-        self.nodes.iter().map(|(address, node)| {
-            let Node { health, answered, role_epoch, .. } = node;
-            (address, Seen { health, answered: *answered, role_epoch: *role_epoch })
-        })
-    }
-
-    /// What a look at a node showed.
-    pub(super) fn look_at(&self, address: &Address, now: Instant) -> Look {
-        match self.nodes.get(address) {
-            Some(Node { health: Health::Up(status), answered, .. }) if !status.loading => {
-                Look::Answered(now.saturating_duration_since(*answered))
-            }
-            _ => Look::Silent,
-        }
+    /// What a node said of itself when it last answered.
+    pub(super) fn info(&self, address: &Address) -> NodeInfo {
+        self.nodes.get(address).map(|node| node.info.clone()).unwrap_or_default()
     }
 
     /// Notes how many databases a node has.
@@ -216,16 +122,11 @@ impl Nodes {
         self.nodes.values().filter_map(|node| node.databases).min()
     }
 
-    /// The lowest version among them: a client may rely only on what all of them can do.
-    pub(super) fn version_min(&self) -> Option<&str> {
-        let versions = self.nodes.values().filter_map(|node| node.health.status());
-        let versions = versions.map(|status| status.version.as_str()).filter(|version| !version.is_empty());
-        versions.min_by_key(|version| numbers(version))
-    }
-
-    /// Each with how it is.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&Address, &Health)> {
-        self.nodes.iter().map(|(address, node)| (address, &node.health))
+    /// The lowest version among these nodes: a client may rely only on what all of them can do.
+    pub(super) fn version_min<'a>(&'a self, of: impl Iterator<Item = &'a Address>) -> Option<&'a str> {
+        let versions =
+            of.filter_map(|address| self.nodes.get(address)).map(|node| node.info.version.as_str());
+        versions.filter(|version| !version.is_empty()).min_by_key(|version| numbers(version))
     }
 }
 
@@ -236,7 +137,6 @@ fn numbers(version: &str) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::DesiredRole;
     use super::*;
 
     #[test]
@@ -247,25 +147,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_wanted_nodes_are_watched() {
-        let (events, _receiver) = tokio::sync::mpsc::unbounded_channel();
+    async fn only_wanted_nodes_are_known() {
+        let (events, _receiver) = unbounded_channel();
         let mut nodes = Nodes::new(None, events, NodeLives::default());
         let [a, b]: [Address; 2] = ["127.0.0.1:1", "127.0.0.1:2"].map(|text| text.parse().unwrap());
-        let (role, cluster) = (DesiredRole::Primary, "mydb".parse().unwrap());
-        let order = Order { role, cluster, peer: None, forced: 0 };
-        nodes.follow(&BTreeSet::from([a.clone(), b.clone()]), Epoch(1), |_| None);
-        assert!(nodes.looked(&a, Health::Down("gone".to_owned()), 0));
+        for node in [&a, &b] {
+            nodes.order(node, NodeOrder::Visit(Ticket(1)));
+        }
         nodes.set_databases(&b, 4);
         assert_eq!(nodes.databases_min(), Some(4));
-        nodes.follow(&BTreeSet::from([a.clone()]), Epoch(2), |_| Some(order.clone()));
-        assert!(!nodes.looked(&b, Health::Unknown, 0), "no longer watched");
-        assert_eq!(nodes.databases_min(), None);
-        let kept: Vec<&str> = nodes.iter().map(|(_, health)| health.word()).collect();
-        assert_eq!(kept, ["down"], "what is known of a node that stays is kept");
-        nodes.looked(&a, Health::Up(NodeStatus::default()), 0);
-        nodes.look();
-        assert!(!nodes.all_looked());
-        nodes.looked(&a, Health::Up(NodeStatus::default()), 1);
-        assert!(nodes.all_looked());
+        let info = |version: &str| NodeInfo { version: version.to_owned(), ..NodeInfo::default() };
+        assert!(nodes.set_info(&a, info("7.10.0")) && nodes.set_info(&b, info("7.9.0")));
+        assert_eq!(nodes.version_min([&a, &b].into_iter()), Some("7.9.0"));
+        nodes.forget(&b);
+        assert_eq!((nodes.databases_min(), nodes.info(&a)), (None, info("7.10.0")));
+        assert!(!nodes.set_info(&b, info("1")), "no longer watched");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use keeper::Readiness;
 use model::{Address, Epoch, SetRepl, View};
 use proxy_core::engine::Shared;
 use proxy_core::settings::Settings;
 
-use super::nodes::Health;
-use super::readiness::Readiness;
+use super::node_status::NodeSeen;
 
 /// One moment of the control thread.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(super) struct Picture {
     /// The roles that were accepted last.
     pub(super) roles: Option<Arc<SetRepl>>,
     /// The nodes beside this proxy.
-    pub(super) nodes: Vec<(Address, Health)>,
+    pub(super) nodes: Vec<(Address, NodeSeen)>,
     /// Those of them that own slots; all of them where none does.
     pub(super) primaries: Vec<Address>,
 }

@@ -2,18 +2,15 @@
 
 use std::fmt::Write as _;
 
+use keeper::{DesiredRole, Health, Keeper, Metadata, NodeLink, NodeRole, Readiness};
 use proxy_core::stats::Snapshot;
 
-use super::node_status::{NodeLink, NodeRole};
-use super::nodes::{Health, Nodes};
-use super::readiness::Readiness;
-use super::state::ClusterState;
-
 /// Cluster, replication and migration.
-pub(super) fn all(cluster: &ClusterState, nodes: &Nodes, readiness: &Readiness) -> String {
+pub(super) fn all(keeper: &Keeper, readiness: &Readiness) -> String {
+    let cluster = keeper.metadata();
     let mut text = clusters(cluster, readiness);
     text += "\r\n";
-    text += &replication(cluster, nodes);
+    text += &replication(keeper);
     text += "\r\n# Migration\r\n";
     let migrations = cluster.migrations();
     line(&mut text, "migrations", &migrations.len());
@@ -23,7 +20,7 @@ pub(super) fn all(cluster: &ClusterState, nodes: &Nodes, readiness: &Readiness) 
     text
 }
 
-fn clusters(cluster: &ClusterState, readiness: &Readiness) -> String {
+fn clusters(cluster: &Metadata, readiness: &Readiness) -> String {
     let mut text = "# Cluster\r\n".to_owned();
     line(&mut text, "ready", &u8::from(readiness.is_ready()));
     line(&mut text, "epoch", &cluster.epoch());
@@ -40,14 +37,15 @@ fn clusters(cluster: &ClusterState, readiness: &Readiness) -> String {
 }
 
 /// The nodes, what they are to be and what they are.
-pub(super) fn replication(cluster: &ClusterState, nodes: &Nodes) -> String {
+pub(super) fn replication(keeper: &Keeper) -> String {
+    let cluster = keeper.metadata();
     let mut text = "# Replication\r\n".to_owned();
     line(&mut text, "epoch", &cluster.roles_epoch());
-    for (number, (address, health)) in nodes.iter().enumerate() {
+    for (number, (address, health)) in keeper.nodes().enumerate() {
         let wanted = match cluster.desired_role(address) {
             None => "any".to_owned(),
-            Some(super::state::DesiredRole::Primary) => "master".to_owned(),
-            Some(super::state::DesiredRole::ReplicaOf(primary)) => format!("replica of {primary}"),
+            Some(DesiredRole::Primary) => "master".to_owned(),
+            Some(DesiredRole::ReplicaOf(primary)) => format!("replica of {primary}"),
         };
         let value = format!("address={address},wanted={wanted},state={}{}", health.word(), seen(health));
         line(&mut text, &format!("node{number}"), &value);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use keeper::Refusal;
 use model::Address;
+use proxy_core::errors;
 
 use super::authority::Lack;
 use super::node_client::NodeError;
@@ -12,13 +14,22 @@ pub(super) const SCAN_TOO_LARGE: &str = "ERR the keys of this slot are too large
 /// CONFIG SET of a value that the process could not take.
 pub(super) const LOG_LEVEL_FAILED: &str = "ERR CONFIG SET failed (possibly related to argument 'loglevel') - the log of this process cannot be changed";
 
+/// SETCLUSTER or SETREPL was not accepted.
+pub(super) fn refusal(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::OldEpoch => errors::OLD_EPOCH,
+        Refusal::NotMyMeta => errors::NOT_MY_META,
+        Refusal::TryAgain => errors::TRY_AGAIN,
+    }
+}
+
 /// UMCTL CLEAN while a cluster is served, or with another epoch.
 pub(super) const NOT_EMPTY_VIEW: &str =
     "ERR the empty view of that epoch is not in force; nothing was emptied";
 
 /// UMCTL CLEAN could not empty a node.
-pub(super) fn cleaning_failed(node: &Address, error: &NodeError) -> String {
-    format!("ERR backend {node} could not be emptied: {error}")
+pub(super) fn cleaning_failed(node: &Address, reason: &str) -> String {
+    format!("ERR backend {node} could not be emptied: {reason}")
 }
 
 /// A scan for the keys of a slot took longer than `limit`.

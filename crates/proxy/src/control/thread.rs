@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Address, Epoch};
+use keeper::{Event as Happened, Keeper, Readiness};
+use model::Address;
 use proxy_core::engine::{Question, Shared};
 use proxy_core::route::WorkerView;
 use proxy_core::settings::{Secret, Settings};
@@ -13,27 +14,24 @@ use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::authority::{self, Lack};
-use super::event::Event;
+use super::event::{Event, NodeReport};
 use super::fair_queue::FairQueue;
-use super::fence::{Fences, monotonic_us};
-use super::heartbeat::Heartbeat;
-use super::lease::Lease;
+use super::fences::Fences;
+use super::keeping::Callers;
 use super::node_client::NodeReply;
-use super::node_report::NodeReport;
-use super::nodes::{Health, Nodes};
+use super::node_status::NodeSeen;
+use super::nodes::Nodes;
 use super::orders::Order;
 use super::picture::Picture;
 use super::process::ProcessFacts;
 use super::questions::DeskLine;
-use super::readiness::{Look, Readiness};
-use super::state::ClusterState;
-use super::stopping::{SettleTools, Settling};
+use super::worker_view::worker_view;
 use super::workers::{Answers, Workers};
+use crate::clock;
 use crate::worker::SessionAsk;
 
 /// Between two looks at whether the nodes have answered lately.
@@ -74,19 +72,11 @@ struct Lanes {
     others: FairQueue<SessionAsk>,
 }
 
-/// A heartbeat that ends when it is dropped.
-#[derive(Debug)]
-struct HeartbeatTask(AbortHandle);
-
-impl Drop for HeartbeatTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// The control thread.
 pub(super) struct Control {
-    pub(super) cluster: ClusterState,
+    /// It decides: see [`Control::keep`].
+    pub(super) keeper: Keeper,
+    pub(super) callers: Callers,
     /// As configured, with what CONFIG SET changed. What holds is in `shared`: the nodes may have fewer databases.
     pub(super) settings: Settings,
     pub(super) shared: Shared,
@@ -100,18 +90,8 @@ pub(super) struct Control {
     pub(super) shown_settings: Arc<Settings>,
     pub(super) backend_password: Option<Secret>,
     pub(super) events: UnboundedSender<Event>,
-    pub(super) lease: Lease,
-    /// Of each primary that has slots here.
-    /// By primary and replica.
-    heartbeats: BTreeMap<(Address, Address), HeartbeatTask>,
-    /// The epochs of view and roles that coordinators are told: all nodes were looked at since these were in force.
-    pub(super) told_epochs: (Epoch, Epoch),
-    pub(super) settling: Settling,
     /// Until when each node that has slots takes writes.
     pub(super) fences: Fences,
-    /// Until when clients wait for slots that have no owner; none where there are none.
-    pub(super) hold_until: Option<Instant>,
-    node_addresses: BTreeSet<Address>,
     shutdown_timeout: Duration,
     picture: watch::Sender<Picture>,
 }
@@ -121,8 +101,12 @@ impl Control {
     /// those who only look. To be called inside the runtime.
     pub(super) fn new(start: Start, events: UnboundedSender<Event>) -> (Control, watch::Receiver<Picture>) {
         let (picture, onlookers) = watch::channel(Picture::new(start.shared.clone()));
+        let announced = start.settings.announce_address.clone();
+        let (process, node_addresses) = (start.process.run_id.as_str(), start.node_addresses);
+        let keeper = Keeper::new(keeper::Start { announced, process, node_addresses }, clock::now());
         let mut control = Control {
-            cluster: ClusterState::new(start.settings.announce_address.clone()),
+            keeper,
+            callers: Callers::default(),
             nodes: Nodes::new(start.backend_password.clone(), events.clone(), start.shared.lives.clone()),
             shown_settings: Arc::new(start.settings.clone()),
             settings: start.settings,
@@ -134,17 +118,11 @@ impl Control {
             readiness: Readiness::NoCluster,
             backend_password: start.backend_password,
             events,
-            heartbeats: BTreeMap::new(),
-            lease: Lease::new(&start.process.run_id, Instant::now()),
-            told_epochs: (Epoch::default(), Epoch::default()),
-            settling: Settling::default(),
             fences: Fences::default(),
-            hold_until: None,
-            node_addresses: start.node_addresses,
             shutdown_timeout: start.shutdown_timeout,
             picture,
         };
-        control.follow_nodes();
+        control.keep(Happened::Tick);
         control.publish();
         (control, onlookers)
     }
@@ -167,6 +145,7 @@ impl Control {
             tokio::select! {
                 biased;
                 Some(event) = queues.events.recv() => self.happened(event),
+                () = rest(self.keeper_rests()) => self.keep(Happened::Tick),
                 Some(order) = queues.orders.recv() => self.ordered(order),
                 () = shutdown.reached(Phase::Stopping), if deadline.is_some() => break,
                 () = shutdown.reached(Phase::Draining), if deadline.is_none() => {
@@ -235,14 +214,7 @@ impl Control {
     }
 
     fn readiness_changes(&mut self) -> bool {
-        let (owners, now) = (self.cluster.owners(), Instant::now());
-        let lease = self.lease.limit();
-        let look = |owner: &Address| match self.fences.attachments.is_stopped(owner, lease, now) {
-            true => Look::Fenced,
-            false => self.nodes.look_at(owner, now),
-        };
-        let looks = owners.iter().map(|owner| (owner, look(owner)));
-        let readiness = Readiness::of(self.cluster.is_ready(), looks);
+        let readiness = self.keeper.readiness(clock::now());
         if readiness == self.readiness {
             return false;
         }
@@ -256,100 +228,36 @@ impl Control {
         true
     }
 
-    /// The replica of each node here, as far as the metadata name one.
-    fn replicas(&self) -> BTreeMap<Address, Address> {
-        let replica = |node: &Address| self.cluster.order(node)?.peer;
-        self.cluster.nodes().into_iter().filter_map(|node| replica(&node).map(|peer| (node, peer))).collect()
-    }
-
     fn happened(&mut self, event: Event) {
         match event {
-            Event::MetadataApplied { to, reply } => {
-                self.cluster.applied();
-                self.follow_primaries();
-                info!(epoch = %self.cluster.epoch(), roles = %self.cluster.roles_epoch(), "metadata is in force");
-                let owners = self.cluster.owners();
-                let tools = SettleTools {
-                    events: self.events.clone(),
-                    line: self.workers.line(),
-                    password: self.backend_password.clone(),
-                    replica_of: self.replicas(),
-                };
-                if !self.settling.begin(owners, (to, reply), tools) {
-                    self.nodes.look();
-                }
-                self.tell_epochs();
+            // It comes ten times a second, and nothing of it is shown.
+            Event::Keeper(event @ (Happened::Asked { .. } | Happened::Process { .. })) => {
+                return self.keep(event);
             }
-            Event::Acknowledged(primary, asked) => {
-                self.fences.attachments.acknowledged(&primary, asked);
-                return self.set_fence();
-            }
-            Event::Stopped(stopped) => {
-                self.settling.note_stopped(stopped);
-                self.nodes.look();
-                self.tell_epochs();
-            }
-            Event::SettledAnyway(serial) => return self.settling.answer_anyway(serial),
-            Event::Node(address, report) => self.node_reported(&address, report),
+            Event::Keeper(event) => self.keep(event),
+            Event::Node(address, report) => self.node_reported(address, report),
         }
         self.publish();
     }
 
-    /// Asks the primaries that have slots, and no others, for their replicas. A primary that has stopped is not
-    /// asked, because its stream has to come to rest.
-    pub(super) fn follow_primaries(&mut self) {
-        // Without a coordinator nobody is ever replaced, and nobody needs to be asked.
-        let is_watched = self.lease.limit().is_some();
-        let primaries = if is_watched { self.cluster.owners() } else { Vec::new() };
-        let replica = |primary: &Address| self.cluster.order(primary)?.peer;
-        let pairs: Vec<_> = primaries
-            .into_iter()
-            .filter_map(|primary| replica(&primary).map(|peer| (primary, peer)))
-            .collect();
-        self.heartbeats.retain(|pair, _| pairs.contains(pair));
-        for (primary, replica) in pairs {
-            let (password, events) = (self.backend_password.clone(), self.events.clone());
-            self.heartbeats.entry((primary.clone(), replica.clone())).or_insert_with(|| {
-                let heartbeat = Heartbeat { primary, replica, password, events };
-                HeartbeatTask(tokio::spawn(heartbeat.run()).abort_handle())
-            });
-        }
-        self.set_fence();
-    }
-
-    /// Coordinators hear of metadata when primaries have stopped and all nodes were looked at under it.
-    fn tell_epochs(&mut self) {
-        if self.settling.is_stopping() || !self.nodes.all_looked() {
-            return;
-        }
-        self.told_epochs = (self.cluster.epoch(), self.cluster.roles_epoch());
-        if self.nodes.all_in_role(|node| self.cluster.order(node)) {
-            self.settling.answer();
-        }
-    }
-
-    /// Gives the workers the time until which each primary may be written to.
-    pub(super) fn set_fence(&mut self) {
-        self.fences.set(self.cluster.owners(), self.lease.limit());
-    }
-
-    fn node_reported(&mut self, address: &Address, report: NodeReport) {
+    fn node_reported(&mut self, address: Address, report: NodeReport) {
         let mut is_other_process = false;
         match report {
-            NodeReport::Up(status, wanted) => {
-                is_other_process = self.note_run_id(address, &status.run_id);
-                self.nodes.note_role(address, &status, &wanted);
-                self.nodes.looked(address, Health::Up(*status), wanted.look);
-                self.tell_epochs();
+            NodeReport::Visited(visit, outcome) => {
+                let outcome = outcome.map(|seen| {
+                    let (status, info) = *seen;
+                    if self.nodes.set_info(&address, info) {
+                        is_other_process = self.note_run_id(&address, &status.run_id);
+                    }
+                    Box::new(status)
+                });
+                self.keep(Happened::Visited { node: address, visit, outcome });
             }
-            NodeReport::Down(reason) => {
-                self.nodes.looked(address, Health::Down(reason), 0);
-                self.tell_epochs();
-            }
-            NodeReport::Databases(count) => self.nodes.set_databases(address, count),
-            NodeReport::Commands(reply) => return self.learn(address, &reply),
+            NodeReport::Databases(count) => self.nodes.set_databases(&address, count),
+            NodeReport::Commands(reply) => return self.learn(&address, &reply),
         }
-        let version = self.nodes.version_min().unwrap_or(&self.shared.server_version);
+        let up = self.keeper.nodes().filter(|(_, health)| health.status().is_some());
+        let version = self.nodes.version_min(up.map(|(node, _)| node)).unwrap_or(&self.shared.server_version);
         let version: Option<Arc<str>> = (*version != *self.shared.server_version).then(|| version.into());
         let databases = self.databases();
         if version.is_none() && databases == self.shared.settings.databases {
@@ -369,7 +277,7 @@ impl Control {
         let is_other = self.shared.run_ids.get(address).is_none_or(|known| **known != *run_id);
         if is_other {
             let mut run_ids = BTreeMap::clone(&self.shared.run_ids);
-            run_ids.retain(|node, _| self.nodes.iter().any(|(watched, _)| watched == node));
+            run_ids.retain(|node, _| self.keeper.nodes().any(|(watched, _)| watched == node));
             run_ids.insert(address.clone(), run_id.into());
             self.shared.run_ids = Arc::new(run_ids);
         }
@@ -399,8 +307,6 @@ impl Control {
     /// The metadata changed: what is watched, which roles nodes have, and what the workers go by. The answers come
     /// when every worker has it.
     pub(super) fn push_metadata(&mut self) -> Answers<()> {
-        self.follow_nodes();
-        self.set_fence();
         self.shared.fences = self.fences.for_workers();
         self.shared.view = self.worker_view();
         self.publish();
@@ -420,31 +326,31 @@ impl Control {
     }
 
     fn worker_view(&self) -> Option<Arc<WorkerView>> {
-        let hold_until_us = self.hold_until.map_or(0, monotonic_us);
-        self.cluster.worker_view(&self.shared.settings, hold_until_us, &self.readiness.unserved())
-    }
-
-    fn follow_nodes(&mut self) {
-        let mut wanted = self.cluster.nodes();
-        wanted.extend(self.node_addresses.iter().cloned());
-        self.nodes.follow(&wanted, self.cluster.roles_epoch(), |node| self.cluster.order(node));
+        let hold_until_us = self.keeper.hold_until().map_or(0, clock::micros);
+        let silent = self.readiness.unserved();
+        worker_view(self.keeper.metadata(), &self.shared.settings, hold_until_us, &silent)
     }
 
     /// Shows the onlookers what there is now.
     pub(super) fn publish(&mut self) {
         self.readiness_changes();
-        let (view, roles) = self.cluster.accepted();
+        let metadata = self.keeper.metadata();
+        let (view, roles) = metadata.accepted();
+        let shown = |(address, health): (&Address, &keeper::Health)| {
+            let health = health.clone();
+            (address.clone(), NodeSeen { health, info: self.nodes.info(address) })
+        };
         self.picture.send_replace(Picture {
-            epoch: self.cluster.epoch(),
-            roles_epoch: self.cluster.roles_epoch(),
+            epoch: metadata.epoch(),
+            roles_epoch: metadata.roles_epoch(),
             readiness: self.readiness.clone(),
             draining: self.shutdown.phase() >= Phase::Draining,
             shared: self.shared.clone(),
             settings: self.shown_settings.clone(),
             view,
             roles,
-            nodes: self.nodes.iter().map(|(address, health)| (address.clone(), health.clone())).collect(),
-            primaries: self.cluster.primaries(),
+            nodes: self.keeper.nodes().map(shown).collect(),
+            primaries: metadata.primaries(),
         });
     }
 }
@@ -456,6 +362,14 @@ impl Lanes {
             Some(asked) => Some(asked),
             None => std::future::pending().await,
         }
+    }
+}
+
+/// Waits for so long, or for ever.
+async fn rest(rests: Option<Duration>) {
+    match rests {
+        Some(rests) => tokio::time::sleep(rests).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keeper::LeaseGrant;
 use model::{Epoch, MetaError, SetCluster, SetRepl};
 use proxy_core::slowlog::SlowlogRequest;
 use proxy_core::{decimal, errors};
@@ -40,15 +41,6 @@ pub(super) enum Umctl {
     Shutdown,
     /// The list of these.
     Help,
-}
-
-/// A lease, as a coordinator grants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LeaseGrant {
-    /// From the answer to an earlier probe.
-    pub(super) token: Vec<u8>,
-    /// How long it lasts from then.
-    pub(super) length: Duration,
 }
 
 /// Why a UMCTL command was not understood.

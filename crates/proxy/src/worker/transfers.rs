@@ -98,7 +98,7 @@ impl EventLoop {
         loop {
             // Only proxies that are watched by coordinators have to.
             if self.engine.must_look_before_delivery() {
-                self.engine.look_before_delivery(clock::coarse_us());
+                self.engine.look_before_delivery(clock::now_us());
             }
             let queue = self.engine.session_output(id);
             let due = queue.len();

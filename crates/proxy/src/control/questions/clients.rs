@@ -1,7 +1,6 @@
 //! Commands of clients that concern all workers.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use proxy_core::engine::Pause;
 use proxy_core::errors;
@@ -13,7 +12,6 @@ use resp::encode;
 use tokio::sync::oneshot;
 
 use super::super::authority::{self, Lack};
-use super::super::fence::monotonic_us;
 use super::super::orders::Order;
 use super::super::process;
 use super::super::reply_to::ReplyTo;
@@ -21,6 +19,7 @@ use super::super::texts;
 use super::desk::Desk;
 use super::info::{self, InfoSources};
 use super::listing::ListAsk;
+use crate::clock;
 
 impl Desk {
     /// Answers a command of a client, now or when the workers have done their part. `left` ends when the client leaves.
@@ -45,7 +44,7 @@ impl Desk {
             }
             ControlRequest::ClientKill(kill) => return self.kill_clients(kill, asker, to),
             ControlRequest::ClientPause { for_ms, mode } => {
-                let until_us = monotonic_us(Instant::now()).saturating_add(for_ms.saturating_mul(1000));
+                let until_us = clock::micros(clock::now()).saturating_add(for_ms.saturating_mul(1000));
                 self.line.pause(Some(Pause { until_us, writes_only: mode == PauseMode::Write }));
                 encode::simple(&mut reply, "OK");
             }

@@ -1,11 +1,11 @@
 //! INFO, from a picture of the control thread and the workers' counters.
 
+use keeper::{NodeLink, NodeRole};
 use proxy_core::info::{self, InfoContext};
 use proxy_core::profile::Profile;
 use proxy_core::stats::{Rates, Snapshot};
 use service::build_info::BUILD;
 
-use super::super::node_status::{NodeLink, NodeRole};
 use super::super::picture::Picture;
 use super::super::process::{self, ProcessFacts, ProcessUse};
 
@@ -32,15 +32,18 @@ pub(super) fn reply(
     let view = picture.shared.view.as_deref();
     let shown = view.map(|view| view.routes.data_nodes(asker.face));
     let is_shown = |address: &model::Address| shown.as_ref().is_none_or(|nodes| nodes.contains(address));
-    let statuses: Vec<_> =
-        picture.nodes.iter().filter_map(|(address, health)| Some((address, health.status()?))).collect();
-    let keyspaces = statuses.iter().filter(|(address, _)| is_shown(address));
-    let keyspace = info::merge_keyspace(keyspaces.map(|(_, status)| status.keyspace.as_str()));
-    let links_up = statuses.iter().all(|(_, status)| match status.role {
+    let statuses: Vec<_> = picture
+        .nodes
+        .iter()
+        .filter_map(|(address, shown)| Some((&shown.info, address, shown.health.status()?)))
+        .collect();
+    let keyspaces = statuses.iter().filter(|(_, address, _)| is_shown(address));
+    let keyspace = info::merge_keyspace(keyspaces.map(|(info, ..)| info.keyspace.as_str()));
+    let links_up = statuses.iter().all(|(.., status)| match status.role {
         NodeRole::Primary => true,
         NodeRole::Replica { link, .. } => link == NodeLink::Up,
     });
-    let saves = info::NodeSaves::joined(statuses.iter().map(|(_, status)| status.saves));
+    let saves = info::NodeSaves::joined(statuses.iter().map(|(info, ..)| info.saves));
     let context = InfoContext {
         settings: &picture.shared.settings,
         table: &picture.shared.table,

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use keeper::{NodeLink, NodeRole};
 use model::{Role, SlotAssignment, SlotTag};
 use serde::Serialize;
 use service::shutdown::Phase;
 use utoipa::ToSchema;
 
-use super::super::super::node_status::{NodeLink, NodeRole};
-use super::super::super::nodes::Health;
+use super::super::super::node_status::NodeSeen;
 use super::super::Shared;
 use super::super::error::ErrorBody;
 
@@ -144,11 +144,11 @@ fn slots_shown(slots: &SlotAssignment) -> SlotsShown {
 pub(in crate::control::admin) async fn roles(State(sources): Shared) -> Json<RolesShown> {
     let picture = sources.picture.borrow();
     let told = picture.roles.as_deref().map_or(&[][..], |roles| &roles.roles);
-    let node = |(address, health): &(model::Address, Health)| {
+    let node = |(address, shown): &(model::Address, NodeSeen)| {
         let order = told.iter().find(|role| role.node == *address);
         let wanted_primary =
             order.filter(|order| order.role == Role::Replica).and_then(|order| order.peers.first());
-        let status = health.status();
+        let status = shown.health.status();
         let (primary, link) = match status.map(|status| &status.role) {
             Some(NodeRole::Replica { host, port, link }) => {
                 (Some(format!("{host}:{port}")), Some(link_word(*link)))
@@ -159,7 +159,7 @@ pub(in crate::control::admin) async fn roles(State(sources): Shared) -> Json<Rol
             address: address.to_string(),
             wanted: order.map(|order| if order.role == Role::Replica { "replica" } else { "master" }),
             wanted_primary: wanted_primary.map(|peer| peer.node.to_string()),
-            state: health.word(),
+            state: shown.health.word(),
             role: status.map(|status| if status.role == NodeRole::Primary { "master" } else { "replica" }),
             primary,
             link,

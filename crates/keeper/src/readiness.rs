@@ -1,4 +1,4 @@
-//! Whether this proxy can serve what it owns. Pure.
+//! Whether this proxy can serve what it owns.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ const ANSWER_MAX: Duration = Duration::from_millis(600);
 
 /// What a look at a node showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// It answered that long ago, and has its data.
     Answered(Duration),
     /// It does not answer, has never been asked, or is loading its data.
@@ -21,7 +21,7 @@ pub(super) enum Look {
 
 /// Whether clients are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub enum Readiness {
     /// There is no cluster.
     NoCluster,
     /// These nodes own slots that are not served.
@@ -37,7 +37,8 @@ pub(super) enum Readiness {
 
 impl Readiness {
     /// From whether every worker serves a view, and a look at each node that owns slots in it.
-    pub(super) fn of<'a>(serves: bool, owners: impl IntoIterator<Item = (&'a Address, Look)>) -> Readiness {
+    #[must_use]
+    pub(crate) fn of<'a>(serves: bool, owners: impl IntoIterator<Item = (&'a Address, Look)>) -> Readiness {
         if !serves {
             return Readiness::NoCluster;
         }
@@ -56,12 +57,14 @@ impl Readiness {
     }
 
     /// Whether it is [`Readiness::Ready`].
-    pub(super) fn is_ready(&self) -> bool {
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         *self == Readiness::Ready
     }
 
     /// The nodes whose slots are not served.
-    pub(super) fn unserved(&self) -> Vec<Address> {
+    #[must_use]
+    pub fn unserved(&self) -> Vec<Address> {
         match self {
             Readiness::Unserved { silent, fenced } => silent.iter().chain(fenced).cloned().collect(),
             Readiness::NoCluster | Readiness::Ready => Vec::new(),

@@ -1,4 +1,4 @@
-//! The lease by which this proxy may serve writes although no replica is attached to its primary. Pure.
+//! The lease by which this proxy may serve writes although no replica is attached to its primary.
 //!
 //! A lease counts from when this proxy issued the token that the grant carries back, however long the grant was
 //! on its way. Tokens of an earlier process of this proxy mean nothing here.
@@ -7,69 +7,71 @@
 //! that at once, before it is in force: so a view that was overtaken long ago, pushed late by a coordinator that was
 //! stopped, makes nobody serve.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use model::Moment;
 
 /// A longer lease is not taken: nobody would be promoted for as long.
 const LEASE_MAX: Duration = Duration::from_secs(3600);
 
 /// What was granted.
 #[derive(Debug)]
-pub(super) struct Lease {
-    started: Instant,
+pub(crate) struct Lease {
+    started: Moment,
     /// Tells this process's tokens from those of another.
     process: String,
-    until: Instant,
+    until: Moment,
     longest: Duration,
     is_needed: bool,
 }
 
 impl Lease {
     /// None yet. `process` names this process and no other.
-    pub(super) fn new(process: &str, now: Instant) -> Lease {
+    pub(crate) fn new(process: &str, now: Moment) -> Lease {
         let (longest, is_needed) = (Duration::ZERO, false);
         Lease { started: now, process: process.to_owned(), until: now, longest, is_needed }
     }
 
     /// From now on nothing is served without a lease or an attached replica, for as long as this process lives.
-    pub(super) fn need(&mut self) {
+    pub(crate) fn need(&mut self) {
         self.is_needed = true;
     }
 
     /// A token that stands for now.
-    pub(super) fn token(&self, now: Instant) -> String {
-        format!("{}-{}", self.process, now.saturating_duration_since(self.started).as_micros())
+    pub(crate) fn token(&self, now: Moment) -> String {
+        format!("{}-{}", self.process, now.since(self.started).as_micros())
     }
 
     /// Takes a lease of `length`, counted from the token; whether it lasts longer than what was granted before.
-    pub(super) fn grant(&mut self, token: &[u8], length: Duration, now: Instant) -> bool {
+    pub(crate) fn grant(&mut self, token: &[u8], length: Duration, now: Moment) -> bool {
         let Some(issued) = self.issued(token).filter(|issued| *issued <= now) else { return false };
         let length = length.min(LEASE_MAX);
         self.longest = self.longest.max(length);
-        let until = issued + length;
+        let until = issued.plus(length);
         let is_longer = until > self.until;
         self.until = self.until.max(until);
         self.is_needed |= is_longer;
         is_longer
     }
 
-    fn issued(&self, token: &[u8]) -> Option<Instant> {
+    fn issued(&self, token: &[u8]) -> Option<Moment> {
         let (process, micros) = std::str::from_utf8(token).ok()?.rsplit_once('-')?;
         let since = Duration::from_micros(micros.parse().ok()?);
-        if process == self.process { self.started.checked_add(since) } else { None }
+        (process == self.process).then(|| self.started.plus(since))
     }
 
     /// Until when it lasts, a moment in the past before the first; none if none is needed.
-    pub(super) fn limit(&self) -> Option<Instant> {
+    pub(crate) fn limit(&self) -> Option<Moment> {
         self.is_needed.then_some(self.until)
     }
 
     /// The longest that was ever granted: coordinators that grant shorter ones have to wait that long, too.
-    pub(super) fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         self.longest
     }
 
     /// Until when it lasts; a moment in the past if it has run out.
-    pub(super) fn until(&self) -> Instant {
+    pub(crate) fn until(&self) -> Moment {
         self.until
     }
 }
@@ -80,8 +82,8 @@ mod tests {
 
     #[test]
     fn a_lease_counts_from_its_token() {
-        let begun = Instant::now();
-        let at = |ms: u64| begun + Duration::from_millis(ms);
+        let begun = Moment(Duration::from_secs(1000));
+        let at = |ms: u64| begun.plus(Duration::from_millis(ms));
         // What was granted before, token, length, when it comes, until when it lasts then.
         for (token, length, now, until) in [
             ("me-100000", 400, 150, 500),
@@ -111,14 +113,14 @@ mod tests {
 
     #[test]
     fn whether_one_is_needed() {
-        let begun = Instant::now();
-        let later = begun + Duration::from_millis(100);
+        let begun = Moment(Duration::from_secs(1000));
+        let later = begun.plus(Duration::from_millis(100));
         let mut lease = Lease::new("me", begun);
         assert_eq!(lease.limit(), None, "alone");
         assert!(!lease.grant(b"other-0", Duration::from_millis(400), later));
         assert_eq!(lease.limit(), None, "what was granted to another process says nothing");
         assert!(lease.grant(b"me-0", Duration::from_millis(400), later));
-        assert_eq!(lease.limit(), Some(begun + Duration::from_millis(400)), "granted");
+        assert_eq!(lease.limit(), Some(begun.plus(Duration::from_millis(400))), "granted");
         let mut lease = Lease::new("me", begun);
         lease.need();
         assert_eq!(lease.limit(), Some(begun), "told that one is needed, and not granted any");

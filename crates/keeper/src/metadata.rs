@@ -1,7 +1,7 @@
 //! The proxy's metadata: which view and which roles were accepted, and which of them all workers have.
 //!
-//! Pure: it knows no sockets, threads or clocks. Whoever accepts metadata here hands it to the workers and then
-//! calls [`ClusterState::applied`]; in between nothing else is accepted.
+//! Metadata that was accepted is handed to the workers, and then [`Metadata::applied`] is called; in between nothing else
+//! is accepted.
 //!
 //! ```text
 //!            set_cluster / set_repl          applied
@@ -9,51 +9,24 @@
 //!                                        │ set_cluster / set_repl: TRY_AGAIN
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use model::{
-    Address, ClusterName, Epoch, Role, SetCluster, SetRepl, SlotAssignment, SlotRanges, SlotTag, View,
-};
-use proxy_core::cluster_replies::ClusterReplies;
-use proxy_core::errors;
-use proxy_core::route::{RouteTable, WorkerView};
-use proxy_core::settings::Settings;
+use crate::role::{DesiredRole, Order};
+use model::{Address, Epoch, Role, SetCluster, SetRepl, SlotAssignment, SlotRanges, SlotTag, View};
 
-/// Why metadata was not accepted. `Display` is the error reply.
+/// Why metadata was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// Newer metadata, or the same, is here already. The sender should look at the epoch and not retry.
-    #[error("{}", errors::OLD_EPOCH)]
+    #[error("newer metadata, or the same, is here already")]
     OldEpoch,
     /// It was meant for another proxy. The sender's fault.
-    #[error("{}", errors::NOT_MY_META)]
+    #[error("a local node is not on this proxy's host")]
     NotMyMeta,
     /// Other metadata is on its way to the workers. The sender should retry at once.
-    #[error("{}", errors::TRY_AGAIN)]
+    #[error("other metadata is on its way to the workers")]
     TryAgain,
-}
-
-/// What a node is to be in replication.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum DesiredRole {
-    /// It replicates nobody.
-    Primary,
-    /// It replicates the node at this address.
-    ReplicaOf(Address),
-}
-
-/// What a node is told to be, and by which authority.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Order {
-    /// What it is to be.
-    pub(super) role: DesiredRole,
-    /// For which cluster.
-    pub(super) cluster: ClusterName,
-    /// The other node of its shard; none outside of clusters.
-    pub(super) peer: Option<Address>,
-    /// How many times SETREPL has come with FORCE: one more lets a node that started anew be a primary.
-    pub(super) forced: u64,
 }
 
 /// What all workers have.
@@ -66,7 +39,7 @@ struct InForce {
 
 /// The metadata of one proxy.
 #[derive(Debug)]
-pub(super) struct ClusterState {
+pub struct Metadata {
     announced: Address,
     /// The view that was accepted last; none if it was empty, or there never was any.
     view: Option<Arc<View>>,
@@ -80,10 +53,10 @@ pub(super) struct ClusterState {
     applying: bool,
 }
 
-impl ClusterState {
+impl Metadata {
     /// No cluster yet. `announced` is the address by which others know this proxy.
-    pub(super) fn new(announced: Address) -> ClusterState {
-        ClusterState {
+    pub(crate) fn new(announced: Address) -> Metadata {
+        Metadata {
             announced,
             view: None,
             epoch: Epoch::default(),
@@ -95,11 +68,17 @@ impl ClusterState {
         }
     }
 
+    /// The address by which others know this proxy.
+    #[must_use]
+    pub fn announced(&self) -> &Address {
+        &self.announced
+    }
+
     /// UMCTL SETCLUSTER: replaces the view. An empty view takes the proxy out of its cluster.
     ///
     /// # Errors
     /// [`Refusal`]; nothing has changed then.
-    pub(super) fn set_cluster(&mut self, command: SetCluster) -> Result<(), Refusal> {
+    pub(crate) fn set_cluster(&mut self, command: SetCluster) -> Result<(), Refusal> {
         let SetCluster { view, flags, .. } = command;
         if view.foreign_local_node(self.announced.host()).is_some() {
             return Err(Refusal::NotMyMeta);
@@ -119,7 +98,7 @@ impl ClusterState {
     ///
     /// # Errors
     /// [`Refusal`]; nothing has changed then.
-    pub(super) fn set_repl(&mut self, command: SetRepl) -> Result<(), Refusal> {
+    pub(crate) fn set_repl(&mut self, command: SetRepl) -> Result<(), Refusal> {
         if command.roles.iter().any(|role| role.node.host() != self.announced.host()) {
             return Err(Refusal::NotMyMeta);
         }
@@ -142,7 +121,7 @@ impl ClusterState {
     }
 
     /// All workers have what was accepted.
-    pub(super) fn applied(&mut self) {
+    pub(crate) fn applied(&mut self) {
         self.applying = false;
         self.in_force = InForce {
             epoch: self.epoch,
@@ -151,42 +130,50 @@ impl ClusterState {
         };
     }
 
-    fn accepted_roles_epoch(&self) -> Epoch {
+    /// The epoch of the roles that were accepted last; 0 before the first.
+    pub(crate) fn accepted_roles_epoch(&self) -> Epoch {
         self.roles.as_ref().map_or(Epoch::default(), |roles| roles.epoch)
     }
 
     /// The epoch of the view that all workers have; 0 before the first.
-    pub(super) fn epoch(&self) -> Epoch {
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
         self.in_force.epoch
     }
 
     /// The epoch of the roles that are in force; 0 before the first.
-    pub(super) fn roles_epoch(&self) -> Epoch {
+    #[must_use]
+    pub fn roles_epoch(&self) -> Epoch {
         self.in_force.roles_epoch
     }
 
     /// Whether all workers serve a cluster.
-    pub(super) fn is_ready(&self) -> bool {
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
         self.in_force.serves
     }
 
     /// The view that was accepted last, unless it was empty.
-    pub(super) fn view(&self) -> Option<&View> {
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
         self.view.as_deref()
     }
 
     /// View and roles that were accepted last, to be kept.
-    pub(super) fn accepted(&self) -> (Option<Arc<View>>, Option<Arc<SetRepl>>) {
+    #[must_use]
+    pub fn accepted(&self) -> (Option<Arc<View>>, Option<Arc<SetRepl>>) {
         (self.view.clone(), self.roles.clone())
     }
 
     /// The roles that were accepted last.
-    pub(super) fn roles(&self) -> Option<&SetRepl> {
+    #[must_use]
+    pub fn roles(&self) -> Option<&SetRepl> {
         self.roles.as_deref()
     }
 
     /// The slots that are on their way from a node here to another owner.
-    pub(super) fn held(&self) -> &SlotRanges {
+    #[must_use]
+    pub fn held(&self) -> &SlotRanges {
         &self.held
     }
 
@@ -195,37 +182,17 @@ impl ClusterState {
         union(local)
     }
 
-    /// What the workers need of the accepted metadata; until when they hold what waits for another owner, and which
-    /// nodes do not answer.
-    pub(super) fn worker_view(
-        &self,
-        settings: &Settings,
-        hold_until_us: u64,
-        silent: &[Address],
-    ) -> Option<Arc<WorkerView>> {
-        let (view, roles) = (self.view()?, self.roles());
-        let mut replies = ClusterReplies::new(view, roles, &self.announced, settings);
-        replies.set_slots_failing(self.slots_of(silent));
-        let replies = Arc::new(replies);
-        let mut routes = RouteTable::new(view, roles);
-        if let Some(copied) = replies.copied() {
-            routes.show_replica_face(copied);
-        }
-        if !self.held.is_empty() {
-            routes.hold(&self.held);
-        }
-        Some(Arc::new(WorkerView { routes, replies, hold_until_us }))
-    }
-
     /// The nodes beside this proxy that the metadata names.
-    pub(super) fn nodes(&self) -> BTreeSet<Address> {
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<Address> {
         let served = self.view().into_iter().flat_map(|view| view.local.iter().map(|node| &node.address));
         let replicated = self.roles().into_iter().flat_map(|roles| roles.roles.iter().map(|role| &role.node));
         served.chain(replicated).cloned().collect()
     }
 
     /// What SETREPL said of a node; none where it did not say anything.
-    pub(super) fn desired_role(&self, node: &Address) -> Option<DesiredRole> {
+    #[must_use]
+    pub fn desired_role(&self, node: &Address) -> Option<DesiredRole> {
         let role = self.roles()?.roles.iter().find(|role| role.node == *node)?;
         match role.role {
             Role::Primary => Some(DesiredRole::Primary),
@@ -235,15 +202,22 @@ impl ClusterState {
     }
 
     /// What a node is told to be; none where SETREPL did not say anything.
-    pub(super) fn order(&self, node: &Address) -> Option<Order> {
+    pub(crate) fn order(&self, node: &Address) -> Option<Order> {
         let role = self.desired_role(node)?;
         let told = self.roles()?.roles.iter().find(|role| role.node == *node)?;
         let peer = told.peers.first().map(|peer| peer.node.clone());
         Some(Order { role, cluster: told.cluster.clone(), peer, forced: self.forced })
     }
 
+    /// The other node of the shard of each node here, as far as the metadata names one.
+    pub(crate) fn peers(&self) -> BTreeMap<Address, Address> {
+        let peer = |node: Address| self.order(&node)?.peer.map(|peer| (node, peer));
+        self.nodes().into_iter().filter_map(peer).collect()
+    }
+
     /// How many slots these nodes own.
-    fn slots_of(&self, nodes: &[Address]) -> usize {
+    #[must_use]
+    pub fn slots_of(&self, nodes: &[Address]) -> usize {
         let Some(view) = self.view() else { return 0 };
         let owned =
             view.local.iter().filter(|node| nodes.contains(&node.address)).flat_map(|node| &node.slots);
@@ -251,14 +225,16 @@ impl ClusterState {
     }
 
     /// The nodes beside this proxy that own slots.
-    pub(super) fn owners(&self) -> Vec<Address> {
+    #[must_use]
+    pub fn owners(&self) -> Vec<Address> {
         let Some(view) = self.view() else { return Vec::new() };
         let owners = view.local.iter().filter(|node| node.slots.iter().any(|slots| slots.tag.owns()));
         owners.map(|node| node.address.clone()).collect()
     }
 
     /// The nodes beside this proxy that own slots, or all of them where none does.
-    pub(super) fn primaries(&self) -> Vec<Address> {
+    #[must_use]
+    pub fn primaries(&self) -> Vec<Address> {
         let Some(view) = self.view() else { return Vec::new() };
         let owners = self.owners();
         match owners.is_empty() {
@@ -269,7 +245,8 @@ impl ClusterState {
 
     /// The migrations that this proxy takes part in, one line for each: which way, the slots, the five words of
     /// the wire form.
-    pub(super) fn migrations(&self) -> Vec<String> {
+    #[must_use]
+    pub fn migrations(&self) -> Vec<String> {
         let slots = self.view().into_iter().flat_map(|view| view.local.iter().flat_map(|node| &node.slots));
         let line = |way: &str, meta: &dyn std::fmt::Display, ranges: &SlotRanges| {
             let ranges: Vec<String> =

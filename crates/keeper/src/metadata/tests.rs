@@ -10,11 +10,11 @@ enum Step {
 }
 use Step::{Applied, Cluster, Repl};
 
-fn proxy() -> ClusterState {
-    ClusterState::new("10.0.0.1:5299".parse().unwrap())
+fn proxy() -> Metadata {
+    Metadata::new("10.0.0.1:5299".parse().unwrap())
 }
 
-fn take(state: &mut ClusterState, step: &Step) -> Result<(), Refusal> {
+fn take(state: &mut Metadata, step: &Step) -> Result<(), Refusal> {
     let words = |text: &'static str| text.split(' ').map(str::as_bytes).collect::<Vec<_>>();
     match step {
         Cluster(text) => state.set_cluster(SetCluster::parse(&words(text)).unwrap()),
@@ -93,10 +93,10 @@ fn an_empty_view_leaves_the_cluster() {
     check(&[Cluster(ONE), Applied, Cluster("v2 2 NOFLAGS mydb"), Applied], Ok(()), 2, 0, false);
     let mut state = proxy();
     take(&mut state, &Cluster(ONE)).unwrap();
-    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0, &[]).is_some());
+    assert!(state.view().is_some());
     take(&mut state, &Applied).unwrap();
     take(&mut state, &Cluster("v2 2 NOFLAGS mydb")).unwrap();
-    assert!(state.worker_view(&Settings::new("10.0.0.1:5299".parse().unwrap()), 0, &[]).is_none());
+    assert!(state.view().is_none());
     assert!(state.nodes().is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! Whether one certain replica has what its primary had: read from the primary's INFO replication. Pure.
+//! Whether one certain replica has what its primary had: read from the primary's INFO replication.
 //!
 //! A count of replicas, as WAIT answers it, proves nothing: any server may replicate the primary, such as a backup, and it
 //! is not told to let go when the replica that the metadata name is promoted. So the one that is named must be found
@@ -10,9 +10,11 @@ use model::Address;
 
 /// A replica that the metadata name, and the addresses for which its name stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NamedReplica {
-    pub(super) address: Address,
-    pub(super) ips: Vec<IpAddr>,
+pub struct NamedReplica {
+    /// Its name.
+    pub address: Address,
+    /// What the name stands for.
+    pub ips: Vec<IpAddr>,
 }
 
 impl NamedReplica {
@@ -28,17 +30,20 @@ impl NamedReplica {
 }
 
 /// How far a primary is in its replication stream.
-pub(super) fn primary_offset(info: &str) -> Option<u64> {
+#[must_use]
+pub fn primary_offset(info: &str) -> Option<u64> {
     info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")?.trim().parse().ok())
 }
 
 /// How many replicas a primary lists.
-pub(super) fn replica_count(info: &str) -> usize {
+#[must_use]
+pub fn replica_count(info: &str) -> usize {
     replicas(info).count()
 }
 
 /// Whether the replica is among those that a primary lists, is online, and has acknowledged this offset.
-pub(super) fn has_acknowledged(info: &str, replica: &NamedReplica, offset: u64) -> bool {
+#[must_use]
+pub fn has_acknowledged(info: &str, replica: &NamedReplica, offset: u64) -> bool {
     replicas(info).any(|line| {
         let field = |name: &str| {
             line.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).map(str::trim)

@@ -1,0 +1,83 @@
+//! Until when a primary may be used: by a lease, or by a replica that is attached.
+
+use std::time::Duration;
+
+use keeper::{Action, Event, Readiness};
+use model::Moment;
+
+use crate::stage::{PRIMARY, REPLICA, Stage};
+
+fn view(flags: &str) -> String {
+    format!("v2 5 {flags} mydb {PRIMARY} 1 0-16383")
+}
+
+fn roles() -> String {
+    format!("5 NOFLAGS master mydb {PRIMARY} 1 {REPLICA} 10.0.0.2:5299")
+}
+
+fn after(from: Moment, ms: u64) -> Option<Option<Moment>> {
+    Some(Some(from.plus(Duration::from_millis(ms))))
+}
+
+#[test]
+fn without_coordinators_there_is_no_limit() {
+    let mut stage = Stage::new();
+    stage.roles_in_force(&roles());
+    stage.view_in_force(&view("NOFLAGS"));
+    assert_eq!(stage.fenced_until(PRIMARY), Some(None));
+    assert!(stage.asks().is_empty(), "nobody needs to know of replicas");
+}
+
+#[test]
+fn a_view_with_leases_needs_one_before_it_is_in_force() {
+    let mut stage = Stage::new();
+    let begun = stage.now;
+    stage.roles_in_force(&roles());
+    stage.pass(50);
+    stage.wanted();
+    stage.view(&view("LEASED"));
+    let wanted = stage.wanted();
+    let fence = wanted.iter().position(|action| matches!(action, Action::Fence(_))).unwrap();
+    let apply = wanted.iter().position(|action| *action == Action::Apply).unwrap();
+    assert!(fence < apply, "{wanted:?}");
+    assert!(matches!(&wanted[fence], Action::Fence(fences) if fences[0].1 == Some(begun)));
+    stage.hear(Event::Applied);
+    let probed = stage.now;
+    let answer = stage.health();
+    stage.pass(120);
+    stage.grant(&answer, 400);
+    assert_eq!(stage.fenced_until(PRIMARY), after(probed, 400), "a lease counts from its token");
+}
+
+#[test]
+fn an_attached_replica_is_as_good_as_a_lease() {
+    let mut stage = Stage::new();
+    stage.roles_in_force(&roles());
+    stage.view_in_force(&view("LEASED"));
+    let answer = stage.health();
+    stage.grant(&answer, 1);
+    stage.pass(300);
+    let asked = stage.now;
+    for ask in stage.asks() {
+        stage.hear(Event::Asked { ask, has_acknowledged: false });
+    }
+    let [ask] = stage.asks()[..] else { panic!("one question at a time") };
+    stage.pass(150);
+    stage.hear(Event::Asked { ask, has_acknowledged: true });
+    assert_eq!(stage.fenced_until(PRIMARY), after(asked, 300), "it counts from the question");
+    stage.wanted();
+    stage.hear(Event::Asked { ask, has_acknowledged: true });
+    assert!(stage.wanted().is_empty(), "the same answer twice");
+    stage.pass(149);
+    assert!(!is_fenced(&stage));
+    stage.pass(1);
+    assert!(is_fenced(&stage), "an answer is outstanding, and the last is too old");
+}
+
+/// Whether the keeper says that the primary may not be used now.
+fn is_fenced(stage: &Stage) -> bool {
+    match stage.keeper().readiness(stage.now) {
+        Readiness::Unserved { fenced, .. } => !fenced.is_empty(),
+        Readiness::NoCluster | Readiness::Ready => false,
+    }
+}

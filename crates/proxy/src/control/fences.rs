@@ -1,0 +1,36 @@
+//! The times until which primaries may be used, as the workers see them: each in a place of its own that all of them look
+//! at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use model::{Address, Moment};
+use proxy_core::engine::WriteFences;
+
+use crate::clock::micros;
+
+/// By so much earlier than they must the workers stop: what they do between a look at the clock and the system call after
+/// it takes time, too.
+const DELIVERY_MARGIN: Duration = Duration::from_millis(10);
+
+/// Until when each primary that has slots may be used.
+#[derive(Debug, Default)]
+pub(super) struct Fences(BTreeMap<Address, Arc<AtomicU64>>);
+
+impl Fences {
+    /// These times and no others; for ever where there is none.
+    pub(super) fn set(&mut self, fences: Vec<(Address, Option<Moment>)>) {
+        self.0.retain(|primary, _| fences.iter().any(|(fenced, _)| fenced == primary));
+        for (primary, until) in fences {
+            let until = until.map(|until| Moment(until.0.saturating_sub(DELIVERY_MARGIN)));
+            self.0.entry(primary).or_default().store(until.map_or(u64::MAX, micros), Ordering::Relaxed);
+        }
+    }
+
+    /// What the workers look at: to be given to them when the primaries have changed.
+    pub(super) fn for_workers(&self) -> WriteFences {
+        WriteFences::new(self.0.iter().map(|(node, until)| (node.clone(), until.clone())).collect())
+    }
+}
