@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use model::{Address, Epoch, Role, SetCluster, SetRepl};
+use model::{
+    Address, Epoch, HealthAnswer, LinkState, NodeHealth, NodeState, ProxyHealth, Role, SetCluster, SetRepl,
+};
 use resp::encode;
 use tokio::sync::Notify;
 
@@ -115,41 +117,26 @@ fn accept(is_new: bool, reply: &mut Vec<u8>) {
 
 fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
     proxy.tokens += 1;
-    let (view, roles) = proxy.epochs();
-    let text = |reply: &mut Vec<u8>, name: &str, value: &str| {
-        encode::bulk(reply, name.as_bytes());
-        encode::bulk(reply, value.as_bytes());
-    };
-    let number = |reply: &mut Vec<u8>, name: &str, value: u64| {
-        encode::bulk(reply, name.as_bytes());
-        encode::integer(reply, i64::try_from(value).unwrap());
-    };
-    encode::array(reply, 12);
-    text(reply, "token", &proxy.tokens.to_string());
-    number(reply, "epoch", view.0);
-    number(reply, "roles_epoch", roles.0);
-    number(reply, "lease_longest_ms", 0);
-    encode::bulk(reply, b"nodes");
-    encode::array(reply, 2);
-    for (place, node) in proxy.nodes.iter().enumerate() {
-        let wanted =
-            proxy.roles.as_ref().and_then(|roles| roles.roles.iter().find(|role| role.node == *node));
-        let primary =
-            wanted.filter(|role| role.role == Role::Replica).map(|role| role.peers[0].node.to_string());
+    let (view_epoch, roles_epoch) = proxy.epochs();
+    let node = |(place, address): (usize, &Address)| {
+        let roles = proxy.roles.iter().flat_map(|roles| &roles.roles);
+        let replica = roles.filter(|role| role.node == *address && role.role == Role::Replica).next_back();
         let is_down = proxy.node_is_down && place == 0;
-        encode::array(reply, 22);
-        text(reply, "address", &node.to_string());
-        text(reply, "state", if is_down { "down" } else { "up" });
-        number(reply, "for_ms", if is_down { 10_000 } else { 0 });
-        number(reply, "restarted", 0);
-        text(reply, "role", if primary.is_some() { "replica" } else { "master" });
-        text(reply, "link", if primary.is_some() { "up" } else { "none" });
-        text(reply, "primary", &primary.unwrap_or_default());
-        number(reply, "link_for_ms", 0);
-        number(reply, "offset", 100);
-        number(reply, "replicated", 0);
-        number(reply, "attached", 1);
-    }
-    encode::bulk(reply, b"finished");
-    encode::array(reply, 0);
+        NodeHealth {
+            address: address.clone(),
+            state: if is_down { NodeState::Down { for_ms: 10_000 } } else { NodeState::Up },
+            restarted: false,
+            role: if replica.is_some() { Role::Replica } else { Role::Primary },
+            primary: replica.map(|role| role.peers[0].node.clone()),
+            link: replica.map(|_| LinkState::Up),
+            offset: 100,
+            replicated: false,
+            attached: true,
+            role_epoch: None,
+        }
+    };
+    let nodes = proxy.nodes.iter().enumerate().map(node).collect();
+    let health = ProxyHealth { view_epoch, roles_epoch, lease_longest_ms: 0, nodes, finished: Vec::new() };
+    let token = proxy.tokens.to_string().into_bytes();
+    HealthAnswer { token, lease_ms: 0, health }.write(reply);
 }
