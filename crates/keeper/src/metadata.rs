@@ -103,7 +103,9 @@ impl Metadata {
             return Err(Refusal::NotMyMeta);
         }
         let current = self.accepted_roles_epoch();
-        self.admit(command.epoch, current, command.flags.force)?;
+        // A coordinator that was stopped with FORCE in its hands must not undo a failover that came after it.
+        let is_overtaken = command.flags.leased && command.epoch < current;
+        self.admit(command.epoch, current, command.flags.force && !is_overtaken)?;
         self.forced += u64::from(command.flags.force);
         self.roles = Some(Arc::new(command));
         Ok(())

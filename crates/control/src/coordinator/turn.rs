@@ -274,7 +274,8 @@ impl<M: MetadataSource> Turns<M> {
         let sent = match action {
             Action::Push { makes_do, .. } => match desired_view(state, &proxy) {
                 Some((mut roles, view)) => {
-                    roles.flags.force = *makes_do;
+                    // LEASED: whatever came after this push was decided on is not to be undone by it.
+                    (roles.flags.force, roles.flags.leased) = (*makes_do, *makes_do);
                     Sent::Push(roles, view)
                 }
                 // Not registered any more: it will not be asked for again.

@@ -89,6 +89,34 @@ fn roles_have_an_epoch_of_their_own() {
 }
 
 #[test]
+fn what_a_coordinator_forces_never_passes_over_a_failover() {
+    let before = "replica mydb 10.0.0.1:6379 1 10.0.0.2:6379 10.0.0.2:5299";
+    let after = Repl("6 NOFLAGS master mydb 10.0.0.1:6379 0");
+    let forced = Repl("5 FORCE,LEASED replica mydb 10.0.0.1:6379 1 10.0.0.2:6379 10.0.0.2:5299");
+    check(&[after, Applied, forced], Err(Refusal::OldEpoch), 0, 6, false);
+    let [after, forced] = ["6 NOFLAGS", "6 FORCE,LEASED"].map(|flags| format!("{flags} {before}"));
+    let mut state = proxy();
+    for text in [&after, &forced] {
+        let words: Vec<&[u8]> = text.split(' ').map(str::as_bytes).collect();
+        state.set_repl(SetRepl::parse(&words).unwrap()).unwrap();
+        state.applied();
+    }
+    // An operator's does.
+    check(
+        &[
+            Repl("6 NOFLAGS master mydb 10.0.0.1:6379 0"),
+            Applied,
+            Repl("5 FORCE master mydb 10.0.0.1:6379 0"),
+            Applied,
+        ],
+        Ok(()),
+        0,
+        5,
+        false,
+    );
+}
+
+#[test]
 fn an_empty_view_leaves_the_cluster() {
     check(&[Cluster(ONE), Applied, Cluster("v2 2 NOFLAGS mydb"), Applied], Ok(()), 2, 0, false);
     let mut state = proxy();

@@ -15,8 +15,8 @@ pub struct MetaFlags {
     pub force: bool,
     /// The rest is one argument: base64 of gzip of JSON.
     pub compress: bool,
-    /// The sender grants leases: primaries are used only while one lasts, from this command on. Ours; means nothing in
-    /// SETREPL.
+    /// The sender grants leases: primaries are used only while one lasts, from this command on. In SETREPL it keeps FORCE
+    /// from passing over a higher epoch. Ours.
     pub leased: bool,
 }
 
