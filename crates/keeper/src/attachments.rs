@@ -1,10 +1,15 @@
 //! Until when this proxy's primaries take writes.
 //!
-//! Each does while a lease of a coordinator lasts, or while the replica that the metadata name has acknowledged lately: a
+//! Each does while a lease of a coordinator lasts, or while the replica that the metadata names has acknowledged lately: a
 //! primary with that one attached cannot have been replaced, because promotion detaches it first. Any other replica, such
-//! as a backup, does not count: nobody tells it to let go. A proxy that
-//! was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who could
-//! replace its primaries.
+//! as a backup, does not count: nobody tells it to let go. Nor does any count before this process of the proxy was granted
+//! a lease, because its view may be from long ago:
+//! ```text
+//!   proxy: stopped in a handover ─ starts anew ─ given the view from before ─ replica attached ─ serves?   no
+//!   coordinators:                  stopped is seen ─ promotion committed ─────────── replica told, serves
+//! ```
+//! A proxy that was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who
+//! could replace its primaries.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

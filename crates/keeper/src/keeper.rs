@@ -243,7 +243,11 @@ impl Keeper {
 
     fn asked(&mut self, ask: Ticket, has_acknowledged: bool, turn: &mut Turn) {
         self.settling.asked(ask, has_acknowledged);
-        if let Some(heard) = self.heartbeats.asked(ask, has_acknowledged, turn.now) {
+        // Before the first lease the view may be one from long ago, and a replica that is about to be promoted says
+        // nothing else until it is told to let go.
+        if let Some(heard) =
+            self.heartbeats.asked(ask, has_acknowledged, turn.now).filter(|_| self.lease.was_granted())
+        {
             self.attachments.acknowledged(&heard.primary, heard.asked);
             self.fence(turn);
         }

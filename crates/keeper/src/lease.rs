@@ -23,13 +23,14 @@ pub(crate) struct Lease {
     until: Moment,
     longest: Duration,
     is_needed: bool,
+    was_granted: bool,
 }
 
 impl Lease {
     /// None yet. `process` names this process and no other.
     pub(crate) fn new(process: &str, now: Moment) -> Lease {
-        let (longest, is_needed) = (Duration::ZERO, false);
-        Lease { started: now, process: process.to_owned(), until: now, longest, is_needed }
+        let (longest, is_needed, was_granted) = (Duration::ZERO, false, false);
+        Lease { started: now, process: process.to_owned(), until: now, longest, is_needed, was_granted }
     }
 
     /// From now on nothing is served without a lease or an attached replica, for as long as this process lives.
@@ -51,6 +52,7 @@ impl Lease {
         let is_longer = until > self.until;
         self.until = self.until.max(until);
         self.is_needed |= is_longer;
+        self.was_granted |= is_longer;
         is_longer
     }
 
@@ -63,6 +65,12 @@ impl Lease {
     /// Until when it lasts, a moment in the past before the first; none if none is needed.
     pub(crate) fn limit(&self) -> Option<Moment> {
         self.is_needed.then_some(self.until)
+    }
+
+    /// Whether this process was ever granted one that had not run out: then some view that it was given was of use when it
+    /// was given, and none that is older is taken since.
+    pub(crate) fn was_granted(&self) -> bool {
+        self.was_granted
     }
 
     /// The longest that was ever granted: coordinators that grant shorter ones have to wait that long, too.

@@ -74,6 +74,30 @@ fn an_attached_replica_is_as_good_as_a_lease() {
     assert!(is_fenced(&stage), "an answer is outstanding, and the last is too old");
 }
 
+/// A planned failover: the primary's proxy has stopped it, and starts anew before the replica is promoted. A coordinator
+/// that was stopped itself gives it the view from before, and the replica still follows.
+#[test]
+fn a_process_that_was_granted_nothing_does_not_serve_by_its_replica() {
+    let mut stage = Stage::new();
+    stage.roles_in_force(&roles());
+    stage.view_in_force(&view("LEASED"));
+    for _ in 0..10 {
+        stage.pass(100);
+        for ask in stage.asks() {
+            stage.hear(Event::Asked { ask, has_acknowledged: true });
+        }
+        assert!(is_fenced(&stage));
+    }
+    let answer = stage.health();
+    assert!(!answer.health.nodes[0].attached, "{answer:?}");
+    stage.grant(&answer, 400);
+    stage.pass(100);
+    for ask in stage.asks() {
+        stage.hear(Event::Asked { ask, has_acknowledged: true });
+    }
+    assert!(stage.health().health.nodes[0].attached && !is_fenced(&stage));
+}
+
 /// Whether the keeper says that the primary may not be used now.
 fn is_fenced(stage: &Stage) -> bool {
     match stage.keeper().readiness(stage.now) {
