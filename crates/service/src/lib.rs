@@ -10,4 +10,5 @@ pub mod config;
 pub mod exit;
 pub mod logging;
 pub mod metrics;
+pub mod open_files;
 pub mod shutdown;

@@ -11,7 +11,6 @@ use service::config::{Loaded, load};
 use service::shutdown::{Phase, Shutdown};
 
 use crate::failure::Failure;
-use crate::open_files;
 use crate::role;
 
 const EXAMPLES: &str = "\
@@ -67,7 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     coordinator.address = arguments.coordinator_address.unwrap_or(coordinator.address);
     role::start_log(&broker.log_level, broker.log_format, &warnings)?;
     tracing::info!(broker = %broker.address, coordinator = %coordinator.address, "undermoon control {BUILD}");
-    open_files::allow(OPEN_FILES);
+    service::open_files::allow(OPEN_FILES);
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)

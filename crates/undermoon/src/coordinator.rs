@@ -6,7 +6,6 @@ use service::build_info::BUILD;
 use service::shutdown::Shutdown;
 
 use crate::failure::Failure;
-use crate::open_files;
 use crate::role::{self, RoleArguments};
 use crate::settings_help;
 
@@ -36,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = loaded.settings;
     role::start_log(&config.log_level, config.log_format, &loaded.warnings)?;
     tracing::info!(address = %config.address, "undermoon coordinator {BUILD}");
-    open_files::allow(OPEN_FILES);
+    service::open_files::allow(OPEN_FILES);
     let brokers = config.broker_address.iter().map(|broker| broker.0.clone()).collect();
     let broker = RemoteBroker::new(brokers, config.broker_token.as_ref()).context("bad brokers")?;
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;

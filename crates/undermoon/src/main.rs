@@ -12,7 +12,6 @@ mod control;
 mod coordinator;
 mod ctl;
 mod failure;
-mod open_files;
 mod proxy;
 mod role;
 mod settings_help;

@@ -6,7 +6,6 @@ use service::build_info::BUILD;
 use service::shutdown::Shutdown;
 
 use crate::failure::Failure;
-use crate::open_files;
 use crate::role::{self, RoleArguments};
 use crate::settings_help;
 
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if config.password.is_none() && !config.address.ip().is_loopback() {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
     }
-    open_files::allow(config.maxclients.unsigned());
+    service::open_files::allow(config.maxclients.unsigned());
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
     ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }

@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const RESERVED: u64 = 1024;
 
 /// Raises the limit to what the system allows, and says in the log when that is too little for `clients`.
-pub(crate) fn allow(clients: u64) {
+pub fn allow(clients: u64) {
     let before = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: before.maximum, maximum: before.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
