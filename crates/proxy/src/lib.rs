@@ -3,7 +3,7 @@
 mod clock;
 pub mod config;
 mod control;
-
+mod open_files;
 mod run_error;
 mod worker;
 

@@ -28,6 +28,7 @@ pub const CLUSTER: &str = "testcluster";
 #[derive(Clone, Debug, Default)]
 pub struct ProxyOptions {
     settings: Vec<(String, String)>,
+    open_files: Option<u32>,
 }
 
 impl ProxyOptions {
@@ -36,6 +37,21 @@ impl ProxyOptions {
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The process may have no more than this many files and sockets open.
+    #[must_use]
+    pub fn with_open_files(self, open_files: u32) -> Self {
+        Self { open_files: Some(open_files), ..self }
+    }
+
+    /// The program, `undermoon`, within the limits that it is to have.
+    fn command(&self) -> Result<Command> {
+        let program = binary::undermoon()?;
+        let Some(files) = self.open_files else { return Ok(Command::new(program)) };
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")]).arg(program);
+        Ok(command)
     }
 
     /// The offset of the replica face; `None` without one.
@@ -70,7 +86,7 @@ impl ProxyProcess {
             None => (Port::reserve()?, None),
         };
         let directory = tempfile::Builder::new().prefix("undermoon-proxy-").tempdir()?;
-        let mut command = Command::new(binary::undermoon()?);
+        let mut command = options.command()?;
         command.arg("proxy").current_dir(directory.path());
         // Nothing of the caller's environment may change what is tested.
         for (name, _) in std::env::vars_os() {

@@ -38,7 +38,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if config.password.is_none() && !config.address.ip().is_loopback() {
         tracing::warn!("anyone who can reach {} is served: there is no `password`", config.address);
     }
-    service::open_files::allow(config.maxclients.unsigned());
     let shutdown = Shutdown::on_signals().context("cannot catch signals")?;
     ::proxy::run_logged(config, shutdown, Some(log)).map_err(|error| anyhow::Error::from(error).into())
 }

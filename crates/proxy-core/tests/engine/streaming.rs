@@ -57,6 +57,23 @@ fn connections_of_large_requests_are_used_again() {
 }
 
 #[test]
+fn large_requests_beyond_the_limit_of_their_connections_are_gathered() {
+    let policy = Policy { uploads_max: 2, ..Policy::default() };
+    let mut world = World::new(ONE, policy);
+    let clients: Vec<usize> = (0..5).map(|_| world.accept()).collect();
+    for &client in &clients {
+        world.clients[client].set(1_000_000, "a");
+        world.clients[client].incr("a");
+        world.client_sends(client, READ_BYTES);
+        world.flow_nodes();
+    }
+    assert_eq!(world.connects, 3, "one for all, and one for each of two large requests");
+    // When one of the two has its reply, the others still get theirs.
+    world.finish();
+    assert_eq!(world.connects, 3, "no more were needed");
+}
+
+#[test]
 fn a_connection_is_closed_with_its_upload() {
     type End = fn(&mut World, usize);
     let check = |what: &str, end: End| {

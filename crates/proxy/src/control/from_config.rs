@@ -9,6 +9,9 @@ use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
 use super::machine_memory;
 use crate::config::{self, Batching, ProxyConfig};
 
+/// Connections for large requests that a worker has at most, however many files may be open.
+const UPLOADS_OF_WORKER_MAX: u64 = 1024;
+
 /// Where the proxy listens, its ports chosen.
 #[derive(Debug)]
 pub(super) struct Bound {
@@ -58,11 +61,14 @@ pub(super) fn settings(config: &ProxyConfig, bound: &Bound) -> Settings {
     }
 }
 
-/// The engine's batching rules; its limits come from the settings.
-pub(super) fn policy(config: &ProxyConfig) -> Policy {
+/// The engine's batching rules, and how many connections for large requests each worker may have where all may have
+/// `uploads_max`; other limits come from the settings.
+pub(super) fn policy(config: &ProxyConfig, uploads_max: u64) -> Policy {
+    let share = uploads_max / config.thread_number.unsigned().max(1);
+    let policy = Policy { uploads_max: narrow(share.clamp(1, UPLOADS_OF_WORKER_MAX)), ..Policy::default() };
     match config.batching {
-        Batching::On => Policy::default(),
-        Batching::Off => Policy::default().unbatched(),
+        Batching::On => policy,
+        Batching::Off => policy.unbatched(),
     }
 }
 
@@ -99,6 +105,8 @@ fn log_level(directives: &str) -> LogLevel {
 
 #[cfg(test)]
 mod tests {
+    use service::config::Count;
+
     use super::*;
 
     fn bound() -> Bound {
@@ -117,9 +125,17 @@ mod tests {
 
     #[test]
     fn batching_can_be_switched_off() {
-        assert!(policy(&ProxyConfig::default()).nap_us_max > 0);
+        assert!(policy(&ProxyConfig::default(), 64).nap_us_max > 0);
         let off = ProxyConfig { batching: Batching::Off, ..ProxyConfig::default() };
-        assert_eq!(policy(&off).nap_us_max, 0);
+        assert_eq!(policy(&off, 64).nap_us_max, 0);
+    }
+
+    #[test]
+    fn workers_share_the_connections_for_large_requests() {
+        for (threads, all, each) in [(2, 256, 128), (4, 2, 1), (1, 1 << 40, 1024)] {
+            let config = ProxyConfig { thread_number: Count::of(threads), ..ProxyConfig::default() };
+            assert_eq!(policy(&config, all).uploads_max, each, "{threads} workers, {all} connections");
+        }
     }
 
     #[test]

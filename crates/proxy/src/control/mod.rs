@@ -66,6 +66,7 @@ use self::thread::{Control, Queues, Start, VERSION_UNKNOWN};
 use self::workers::Workers;
 use crate::RunError;
 use crate::config::ProxyConfig;
+use crate::open_files;
 use crate::worker::ControlLine;
 
 /// Runs a server proxy on the calling thread and on threads of its own, until `shutdown` asks it to end and it has
@@ -93,7 +94,8 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         admin: admin.as_ref().and_then(|listener| listener.local_addr().ok()),
         control: control_port.as_ref().and_then(|listener| listener.local_addr().ok()),
     };
-    let settings = from_config::settings(&config, &bound);
+    let mut settings = from_config::settings(&config, &bound);
+    settings.maxclients = open_files::fit(settings.maxclients);
     let backend_password = from_config::backend_password(&config);
     let shared = Shared {
         table: Arc::new(CommandTable::builtin()),
@@ -109,7 +111,12 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
     let (inquiries_sender, inquiries) = unbounded_channel();
     let control_line = ControlLine { orders: asks_sender, questions: inquiries_sender };
     let threads = config.thread_number.unsigned();
-    let workers = Workers::start(faces, &shared, from_config::policy(&config), &control_line)?;
+    let workers = Workers::start(
+        faces,
+        &shared,
+        from_config::policy(&config, open_files::uploads_max()),
+        &control_line,
+    )?;
     info!(
         address = %faces.primary,
         replica_face = faces.replica.map(tracing::field::display),

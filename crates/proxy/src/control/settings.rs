@@ -10,6 +10,7 @@ use tracing::warn;
 use super::reply_to::ReplyTo;
 use super::texts;
 use super::thread::Control;
+use crate::open_files;
 
 impl Control {
     /// Changes settings, or none of them; answered when every worker goes by them.
@@ -18,6 +19,13 @@ impl Control {
         let mut changed = self.settings.clone();
         let changes = config::apply(&mut changed, pairs, &mut reply);
         if changes.is_empty() {
+            return to.send(reply);
+        }
+        if changes.contains(&Change::MaxClients)
+            && let Some(max) = open_files::clients_max().filter(|max| changed.maxclients > *max)
+        {
+            reply.clear();
+            errors::write(&mut reply, &texts::too_many_clients_for_files(max));
             return to.send(reply);
         }
         if changes.contains(&Change::LogLevel) && !self.set_log_level(changed.log_level) {

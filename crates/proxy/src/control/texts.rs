@@ -23,6 +23,14 @@ pub(super) fn refusal(refusal: Refusal) -> &'static str {
     }
 }
 
+/// CONFIG SET of more clients than the limit of open files has room for. Redis's text.
+pub(super) fn too_many_clients_for_files(max: u32) -> String {
+    format!(
+        "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle \
+         the specified number of clients, try with {max}"
+    )
+}
+
 /// UMCTL CLEAN while a cluster is served, or with another epoch.
 pub(super) const NOT_EMPTY_VIEW: &str =
     "ERR the empty view of that epoch is not in force; nothing was emptied";

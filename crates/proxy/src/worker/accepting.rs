@@ -1,4 +1,7 @@
 //! Connections accepted, or refused where there are too many.
+//!
+//! Clients leave a reserve of descriptors ([`open_files`]), so accepting fails for want of one only where something other
+//! than clients has used up the reserve. For that case there is a spare descriptor.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,6 +16,7 @@ use tracing::warn;
 
 use super::event_loop::{EventLoop, SessionSocket};
 use super::registration::{LISTENER, REPLICA_LISTENER, Source, register};
+use crate::open_files;
 
 /// Connections accepted in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 256;
@@ -141,6 +145,10 @@ impl EventLoop {
     }
 
     fn welcome(&mut self, socket: OwnedFd, face: Face, peer: Option<SocketAddr>) {
+        if !open_files::is_for_clients(socket.as_raw_fd()) {
+            self.warn_of_accepting(Errno::MFILE);
+            return self.refuse(&socket);
+        }
         if self.totals.sessions.fetch_add(1, Ordering::Relaxed) >= self.maxclients {
             self.totals.sessions.fetch_sub(1, Ordering::Relaxed);
             return self.refuse(&socket);

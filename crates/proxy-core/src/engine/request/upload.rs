@@ -46,6 +46,9 @@ impl Engine {
         if self.forwards_to(slot, None).is_some() {
             return None; // what is wrapped for another proxy has to be whole
         }
+        if !self.may_upload() {
+            return None;
+        }
         let target = self.place(id, slot, command.flags.contains(Flags::READONLY));
         let backend = target
             .ok()
@@ -88,6 +91,12 @@ impl Engine {
             self.end_stream(id);
         }
         used
+    }
+
+    /// Whether one more session may have a connection to itself.
+    fn may_upload(&self) -> bool {
+        let uploads = self.backends.iter().filter(|(_, backend)| backend.purpose.owner.is_some()).count();
+        uploads < self.policy.uploads_max as usize
     }
 
     fn end_stream(&mut self, id: SessionId) {

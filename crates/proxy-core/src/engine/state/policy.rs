@@ -32,6 +32,9 @@ pub struct Policy {
     pub backend_timeout_us: u64,
     /// Connections of one worker to one node, for database 0.
     pub connections_per_node: u32,
+    /// Connections of one worker that sessions have to themselves for large requests, or had; where there are so many, a
+    /// large request is gathered like any other.
+    pub uploads_max: u32,
     /// Replies that a session may be owed before no more of its requests are taken. What others ask of the same node
     /// comes after them.
     pub outstanding_max: u32,
@@ -56,6 +59,7 @@ impl Default for Policy {
             nap_reads_min: 2.5,
             backend_timeout_us: 3_000_000,
             connections_per_node: 1,
+            uploads_max: 128,
             outstanding_max: 1024,
             outstanding_behind_max: 16,
             behind_bytes: 1024 * 1024,
