@@ -2,7 +2,7 @@
 //!
 //! The history of a command is left out: nobody reads it from a proxy and it would double the snapshot.
 
-use super::names::{named, top_level};
+use super::names::{named, shown_subcommands, top_level};
 use crate::command::catalog::escape::unescape;
 use crate::command::{Args, Command, CommandTable};
 use resp::{Protocol, encode};
@@ -37,11 +37,12 @@ fn one(table: &CommandTable, command: &Command, protocol: Protocol, out: &mut Ve
     let texts = [("summary", summary), ("since", since), ("group", group), ("complexity", complexity)];
     let flags = note("flags");
     let later = [("deprecated_since", note("deprecated")), ("replaced_by", note("replaced"))];
+    let inner: Vec<&Command> = shown_subcommands(table, command).collect();
     let count = texts.iter().filter(|(_, text)| text.is_some()).count()
         + later.iter().filter(|(_, text)| text.is_some()).count()
         + usize::from(flags.is_some())
         + usize::from(arguments.is_some())
-        + usize::from(!command.subcommands.is_empty());
+        + usize::from(!inner.is_empty());
     encode::map(out, protocol, count);
     for (name, text) in texts {
         field(name, text, out);
@@ -58,9 +59,8 @@ fn one(table: &CommandTable, command: &Command, protocol: Protocol, out: &mut Ve
         encode::bulk(out, b"arguments");
         Arguments { text, protocol }.list(out);
     }
-    if !command.subcommands.is_empty() {
+    if !inner.is_empty() {
         encode::bulk(out, b"subcommands");
-        let inner: Vec<&Command> = command.subcommands.iter().map(|id| table.by_id(*id)).collect();
         write(table, &inner, protocol, out);
     }
 }

@@ -1,6 +1,6 @@
 //! COMMAND INFO: what the table knows of commands, ten fields each.
 
-use super::names::{named, top_level};
+use super::names::{named, shown_subcommands, top_level};
 use crate::command::{Args, BeginSearch, Command, CommandTable, FindKeys, KeySpec};
 use resp::{Protocol, encode};
 
@@ -42,11 +42,13 @@ fn one(table: &CommandTable, command: &Command, protocol: Protocol, out: &mut Ve
     encode::set(out, protocol, command.specs.len());
     command.specs.iter().for_each(|spec| key_spec(spec, protocol, out));
     // Redis writes no subcommands as an empty set and some as an array.
-    if command.subcommands.is_empty() {
-        encode::set(out, protocol, 0);
-    } else {
-        encode::array(out, command.subcommands.len());
-        command.subcommands.iter().for_each(|id| one(table, table.by_id(*id), protocol, out));
+    let inner = shown_subcommands(table, command);
+    match inner.clone().count() {
+        0 => encode::set(out, protocol, 0),
+        count => {
+            encode::array(out, count);
+            inner.for_each(|command| one(table, command, protocol, out));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! COMMAND LIST: names, all or by a filter.
 
+use super::names::is_shown;
 use crate::command::{Args, Command, CommandTable};
 use crate::glob::matches_ignoring_case;
 use resp::encode;
@@ -8,7 +9,7 @@ const SYNTAX: &str = "ERR syntax error";
 
 /// `COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]`; `args` is what follows LIST.
 pub(super) fn reply(table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
-    let listed = table.iter().filter(|command| command.listed && !command.absent);
+    let listed = table.iter().filter(|command| is_shown(table, command));
     let chosen: Vec<&Command> = match args.len() {
         0 => listed.collect(),
         3 if args.is(0, "filterby") => {

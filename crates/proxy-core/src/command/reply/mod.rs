@@ -1,7 +1,7 @@
 //! The answers of COMMAND and its subcommands, in Redis 7's form.
 //!
-//! They describe what the table knows, refused commands too: the refusal says more than "unknown" would.
-//! Commands of modules appear only once a backend was seen to have them.
+//! They name what a client can use here: no command that the proxy refuses, and of a module's commands those that a
+//! backend was seen to have. COMMAND GETKEYS answers for refused commands, too: it names nothing.
 
 mod docs;
 mod info;
