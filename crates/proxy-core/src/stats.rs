@@ -5,14 +5,13 @@
 //! in flight.
 
 mod counter;
-mod error_kind;
+mod error_counts;
 mod histogram;
 mod rate;
 mod snapshot;
 mod worker;
 
 pub use counter::Counter;
-pub use error_kind::ErrorKind;
 pub use histogram::{BUCKETS, Histogram, LatencyCounts};
 pub use rate::{RateMeter, Rates};
 pub use snapshot::{BackendTotals, CommandTotals, Snapshot, Totals};

@@ -2,7 +2,7 @@
 
 use super::InfoContext;
 use crate::command::CommandId;
-use crate::stats::{CommandTotals, ErrorKind, LatencyCounts};
+use crate::stats::{CommandTotals, LatencyCounts};
 
 /// `cmdstat_get:calls=…`. One request in some is timed, so `usec` is what all of them would have taken.
 pub(super) fn commands(context: &InfoContext<'_>) -> String {
@@ -27,8 +27,8 @@ pub(super) fn latencies(context: &InfoContext<'_>) -> String {
 
 /// `errorstat_ERR:count=…`.
 pub(super) fn errors(context: &InfoContext<'_>) -> String {
-    let counted = context.snapshot.errors.iter().enumerate().filter(|(_, count)| **count > 0);
-    counted.map(|(kind, count)| format!("errorstat_{}:count={count}\r\n", ErrorKind::name(kind))).collect()
+    let counted = context.snapshot.errors.iter();
+    counted.map(|(code, count)| format!("errorstat_{code}:count={count}\r\n")).collect()
 }
 
 /// `backend_10.0.0.1:6379/0:connections=…`, in the manner of `cmdstat_`. The name holds colons, so who parses it

@@ -1,10 +1,11 @@
 //! The counters of all workers, summed at one moment.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use model::Address;
 
-use super::{BackendStats, CommandStats, ErrorKind, LatencyCounts, WorkerStats};
+use super::{BackendStats, CommandStats, LatencyCounts, WorkerStats};
 
 /// What all workers counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,8 +16,8 @@ pub struct Snapshot {
     pub commands: BTreeMap<usize, CommandTotals>,
     /// By node and database.
     pub backends: BTreeMap<(String, u32), BackendTotals>,
-    /// By kind, see [`ErrorKind::name`].
-    pub errors: [u64; ErrorKind::COUNT],
+    /// Error replies sent to clients, by code.
+    pub errors: BTreeMap<Cow<'static, str>, u64>,
 }
 
 /// Sums of the counters of [`WorkerStats`] that have the same names.
@@ -86,8 +87,8 @@ impl Snapshot {
                 let empty = || BackendTotals::new(&stats);
                 snapshot.backends.entry(key).or_insert_with(empty).add(&stats);
             }
-            for (kind, total) in snapshot.errors.iter_mut().enumerate() {
-                *total += worker.errors(kind);
+            for (code, count) in worker.errors() {
+                *snapshot.errors.entry(code).or_default() += count;
             }
         }
         snapshot
@@ -105,15 +106,18 @@ impl Snapshot {
             }
         }
         rest.commands.retain(|_, command| command.calls + command.rejected > 0);
-        for (total, before) in rest.errors.iter_mut().zip(baseline.errors) {
-            *total = total.saturating_sub(before);
+        for (code, before) in &baseline.errors {
+            if let Some(total) = rest.errors.get_mut(code) {
+                *total = total.saturating_sub(*before);
+            }
         }
+        rest.errors.retain(|_, count| *count > 0);
         rest
     }
 
     /// Error replies sent, of all kinds.
     pub fn errors_total(&self) -> u64 {
-        self.errors.iter().sum()
+        self.errors.values().sum()
     }
 }
 

@@ -1,10 +1,12 @@
 //! What one worker counts.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::Address;
 
-use super::{Counter, ErrorKind, Histogram};
+use super::error_counts::ErrorCounts;
+use super::{Counter, Histogram};
 use crate::command::CommandId;
 
 /// Commands that are counted one by one; ids from here on share the last place. The table of Redis 8 with its
@@ -43,7 +45,7 @@ pub struct WorkerStats {
     /// Requests put in the slow log.
     pub slow_requests: Counter,
     /// Error replies sent to clients, by code.
-    errors: [Counter; ErrorKind::COUNT],
+    errors: ErrorCounts,
     /// By command id. A command's counters are made when it is first used: few commands ever are.
     commands: Box<[OnceLock<Box<CommandStats>>]>,
     /// Locked when a backend is opened, when it goes for good, and by readers; never for a request.
@@ -124,7 +126,7 @@ impl WorkerStats {
             batches: Counter::default(),
             batched_requests: Counter::default(),
             slow_requests: Counter::default(),
-            errors: std::array::from_fn(|_| Counter::default()),
+            errors: ErrorCounts::new(),
             commands: std::iter::repeat_with(OnceLock::new).take(COMMANDS_MAX).collect(),
             backends: Mutex::new(Vec::new()),
         }
@@ -138,12 +140,12 @@ impl WorkerStats {
 
     /// Counts an error reply sent to a client.
     pub fn count_error(&self, reply: &[u8]) {
-        self.errors[ErrorKind::of_reply(reply).index()].increment();
+        self.errors.count(reply);
     }
 
-    /// Error replies of the kind with that index, see [`ErrorKind::name`].
-    pub fn errors(&self, kind: usize) -> u64 {
-        self.errors.get(kind).map_or(0, Counter::get)
+    /// Error replies sent to clients, by code; only codes that there were.
+    pub fn errors(&self) -> impl Iterator<Item = (Cow<'static, str>, u64)> {
+        self.errors.counted()
     }
 
     /// Adds a backend's counters; the worker keeps the `Arc` beside the connection and writes through it.

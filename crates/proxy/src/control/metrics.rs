@@ -9,9 +9,7 @@ use keeper::{NodeLink, NodeRole, NodeStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
-use proxy_core::stats::{
-    BackendTotals, CommandTotals, ErrorKind, LatencyCounts, Snapshot, Totals, WorkerStats,
-};
+use proxy_core::stats::{BackendTotals, CommandTotals, LatencyCounts, Snapshot, Totals, WorkerStats};
 use tokio::sync::watch;
 
 use super::picture::Picture;
@@ -202,8 +200,8 @@ fn backends(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Re
 fn errors(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot) -> fmt::Result {
     let help = "Error replies sent to clients, by code";
     let mut metric = encoder.encode_descriptor("proxy_error_replies", help, None, COUNTER)?;
-    for (kind, count) in snapshot.errors.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let labels = [("code", ErrorKind::name(kind))];
+    for (code, count) in &snapshot.errors {
+        let labels = [("code", &**code)];
         metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
     }
     Ok(())
