@@ -103,14 +103,22 @@ pub fn reply(context: &InfoContext<'_>, wanted: &[String], protocol: Protocol, o
     encode::verbatim(out, protocol, "txt", text(context, wanted).as_bytes());
 }
 
+/// Whether these sections, in lower case, are or hold the one that tells of keys.
+pub fn asks_for_keys(wanted: &[String]) -> bool {
+    asks_for(wanted, "keyspace", true)
+}
+
+fn asks_for(wanted: &[String], name: &str, by_default: bool) -> bool {
+    let asks = |words: &[&str]| wanted.iter().any(|word| words.contains(&word.as_str()));
+    let default = wanted.is_empty() || asks(&["default"]);
+    asks(&["all", "everything", name]) || (default && by_default)
+}
+
 /// The text of these sections. A name that is no section adds nothing, as in Redis.
 pub fn text(context: &InfoContext<'_>, wanted: &[String]) -> String {
-    let asks = |words: &[&str]| wanted.iter().any(|word| words.contains(&word.as_str()));
-    let all = asks(&["all", "everything"]);
-    let default = wanted.is_empty() || asks(&["default"]);
     let mut text = String::new();
     for (name, title, by_default, lines) in SECTIONS {
-        if !(all || (default && *by_default) || asks(&[name])) {
+        if !asks_for(wanted, name, *by_default) {
             continue;
         }
         if !text.is_empty() {

@@ -9,6 +9,7 @@ mod ending;
 mod fixture;
 mod health;
 mod http;
+mod info;
 mod lane;
 mod large_values;
 mod learning;

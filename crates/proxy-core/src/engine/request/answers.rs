@@ -125,10 +125,13 @@ impl Engine {
 }
 
 /// Whether what the session asked before must have been answered before this command is carried out: it decides on
-/// which connection the next requests run, or speaks of the writes so far.
+/// which connection the next requests run, or speaks of what was done so far.
 fn needs_earlier_replies(command: LocalCommand) -> bool {
     use LocalCommand as Local;
-    matches!(command, Local::Select | Local::Hello | Local::Reset | Local::Wait | Local::Waitaof)
+    matches!(
+        command,
+        Local::Select | Local::Hello | Local::Reset | Local::Info | Local::Wait | Local::Waitaof
+    )
 }
 
 /// Whether an answer is long, or costly to make.

@@ -1,5 +1,6 @@
 //! Commands of clients that concern all workers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proxy_core::engine::Pause;
@@ -63,21 +64,36 @@ impl Desk {
             ControlRequest::Wait(request) => {
                 return self.waits.start(&self.picture.borrow(), request, to, left);
             }
-            ControlRequest::Info(sections) => {
-                let sources = InfoSources {
-                    process: &self.process,
-                    snapshot: &self.counts.since_reset(&self.snapshot()),
-                    rates: self.counts.rates(),
-                    waits: self.waits.running(),
-                };
-                info::reply(&self.picture.borrow(), &sources, &sections, asker, &mut reply);
-            }
+            ControlRequest::Info(sections) => return self.info(sections, asker.clone(), to),
         }
         to.send(reply);
     }
 
     fn authority(&self, asker: &Profile) -> Result<(), Lack> {
         authority::of_session(asker, self.picture.borrow().settings.control_password.as_ref())
+    }
+
+    /// INFO, when the nodes have told of their keys where that is asked for.
+    fn info(&self, sections: Vec<String>, asker: Profile, to: ReplyTo) {
+        let nodes = match proxy_core::info::asks_for_keys(&sections) {
+            true => info::nodes_with_keys(&self.picture.borrow(), asker.face),
+            false => Vec::new(),
+        };
+        let asked = self.keyspaces.ask(nodes);
+        let mut sources = InfoSources {
+            process: self.process.clone(),
+            snapshot: self.counts.since_reset(&self.snapshot()),
+            rates: self.counts.rates(),
+            waits: self.waits.running(),
+            keyspaces: BTreeMap::new(),
+        };
+        let picture = self.picture.clone();
+        tokio::spawn(async move {
+            sources.keyspaces = asked.await;
+            let mut reply = Vec::new();
+            info::reply(&picture.borrow(), &sources, &sections, &asker, &mut reply);
+            to.send(reply);
+        });
     }
 
     /// Who is no operator cannot close the sessions of those who have said that they are: it would take a coordinator's

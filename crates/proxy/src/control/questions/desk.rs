@@ -22,6 +22,7 @@ use super::super::reply_to::ReplyTo;
 use super::super::report;
 use super::super::workers::WorkersLine;
 use super::counts::Counts;
+use super::keyspaces::Keyspaces;
 use super::listing::Listings;
 use super::slot_keys::Scans;
 use super::wait::Waits;
@@ -73,6 +74,7 @@ pub(in crate::control) struct Desk {
     pub(super) counts: Counts,
     pub(super) listings: Listings,
     pub(super) waits: Waits,
+    pub(super) keyspaces: Keyspaces,
     scans: Scans,
     /// Held while settings are changed for a client: one at a time.
     pub(super) settings_turn: Arc<Semaphore>,
@@ -85,6 +87,7 @@ impl Desk {
             line: start.line,
             stats: start.stats,
             waits: Waits::new(start.backend_password.clone(), start.shutdown),
+            keyspaces: Keyspaces::new(start.backend_password.clone()),
             scans: Scans::new(start.backend_password),
             picture: start.picture,
             orders: start.orders,

@@ -7,6 +7,7 @@ mod counts;
 mod desk;
 mod idle_clients;
 mod info;
+mod keyspaces;
 mod listing;
 mod slot_keys;
 mod wait;
