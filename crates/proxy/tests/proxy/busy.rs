@@ -106,6 +106,26 @@ fn a_busy_node_is_told_of_by_itself_and_its_script_can_be_killed() {
 }
 
 #[test]
+fn a_script_is_killed_by_a_session_in_another_database() {
+    let node = RedisServer::start(RedisOptions::default().with("lua-time-limit", "100")).unwrap();
+    let proxy = serving(&node);
+    for greeting in ["SELECT 5", "HELLO 3", "PING"] {
+        let mut direct = run_script(&node, 15_000);
+        let mut client = proxy.connect();
+        client.set_reply_limit(LIMIT).unwrap();
+        ask(&mut client, greeting);
+        assert_eq!(ask(&mut client, "SELECT 5"), "OK", "{greeting}");
+        // The node refuses SELECT on the connection that this database would have.
+        ask_until(&mut client, "GET a", |reply| reply.starts_with("-BUSY"));
+        assert_eq!(ask(&mut client, "SCRIPT KILL"), "OK", "{greeting}");
+        let killed = crate::fixture::text(&direct.read().unwrap());
+        assert!(killed.starts_with("-ERR"), "{greeting}: {killed}");
+        let after = ask_until(&mut client, "GET a", |reply| !reply.starts_with("-BUSY"));
+        assert!(after == "$-1" || after == "_", "{after}");
+    }
+}
+
+#[test]
 fn a_connection_that_its_node_thinks_idle_costs_nobody_an_error() {
     let node = RedisServer::start(RedisOptions::default().with("timeout", "1")).unwrap();
     let proxy = serving(&node);
