@@ -179,6 +179,17 @@ pub fn backend_failed(out: &mut Vec<u8>, backend: &Address, why: &str) {
     );
 }
 
+/// `script_keys` is strict, and the node did not let this proxy make a user for a script; `why` is what it said.
+pub fn script_user_refused(out: &mut Vec<u8>, why: &str) {
+    write(
+        out,
+        &format!(
+            "ERR script_keys is strict, but the node makes no user for the script, which was not executed: {}",
+            why.trim_end()
+        ),
+    );
+}
+
 /// A request that breaks the protocol; `reason` is the parser's text. The connection is closed after it.
 pub fn protocol(out: &mut Vec<u8>, reason: &str) {
     write(out, &format!("ERR Protocol error: {reason}"));

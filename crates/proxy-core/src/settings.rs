@@ -57,6 +57,8 @@ pub struct Settings {
     pub slowlog_log_slower_than_us: i64,
     /// One request of so many is timed.
     pub slowlog_sample_rate: u32,
+    /// Scripts may use no keys but those that they declare. CONFIG calls it `script-keys`.
+    pub strict_scripts: bool,
     /// Forward to the owner of a slot instead of answering MOVED.
     pub active_redirection: bool,
     /// How many proxies may forward one command.
@@ -192,6 +194,7 @@ impl Settings {
             slowlog_len: 1024,
             slowlog_log_slower_than_us: 20_000,
             slowlog_sample_rate: 1,
+            strict_scripts: false,
             active_redirection: false,
             max_redirections: 4,
             default_redirection_address: None,

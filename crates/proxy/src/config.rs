@@ -49,6 +49,16 @@ service::choice! {
     }
 }
 
+service::choice! {
+    /// Which keys scripts may use.
+    pub enum ScriptKeys {
+        /// Those that they declare, which nobody checks.
+        Trusted = "trusted",
+        /// Those that they declare, which the node checks.
+        Strict = "strict",
+    }
+}
+
 /// A host and a port, where the host may be a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort(pub Address);
@@ -129,6 +139,9 @@ service::settings! {
         pub memory_max: Option<Bytes<16_777_216, 1_099_511_627_776>> = None,
         /// Whether a worker lets events gather for some microseconds under load, so that batches are larger.
         pub batching: Batching = Batching::On,
+        /// Whether the nodes check that scripts use no keys but those that they declare. With strict each script runs as a
+        /// user of its own on a connection of its own, so it costs two more round trips to its node.
+        pub script_keys: ScriptKeys = ScriptKeys::Trusted,
         /// Whether a request for a slot of another proxy is forwarded there instead of answered MOVED, for clients
         /// that know nothing of clusters.
         pub active_redirection: bool = false,

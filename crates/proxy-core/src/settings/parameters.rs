@@ -133,6 +133,7 @@ pub(super) static ALL: &[Parameter] = &[
             Ok(Change::SlowLog)
         },
     ),
+    fixed("script-keys", |s| if s.strict_scripts { "strict" } else { "trusted" }.to_owned()),
     variable(
         "active-redirection",
         |s| yes_no(s.active_redirection).to_owned(),

@@ -140,6 +140,7 @@ fn config_names_are_redis_s_or_known_to_be_ours() {
             "backend-timeout",
             "memory-max",
             "slowlog-sample-rate",
+            "script-keys",
             "active-redirection",
             "max-redirections",
             "default-redirection-address",

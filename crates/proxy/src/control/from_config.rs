@@ -50,6 +50,7 @@ pub(super) fn settings(config: &ProxyConfig, bound: &Bound) -> Settings {
         slowlog_len: config.slowlog_len.unsigned(),
         slowlog_log_slower_than_us: config.slowlog_log_slower_than.get(),
         slowlog_sample_rate: narrow(config.slowlog_sample_rate.unsigned()),
+        strict_scripts: config.script_keys == config::ScriptKeys::Strict,
         active_redirection: config.active_redirection,
         max_redirections: narrow(config.max_redirections.unsigned()),
         default_redirection_address: config.default_redirection_address.as_ref().map(|to| to.0.clone()),

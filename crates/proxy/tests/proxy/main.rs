@@ -17,5 +17,6 @@ mod metadata;
 mod readiness;
 mod refused;
 mod scan;
+mod scripts;
 mod slot_keys;
 mod wait;

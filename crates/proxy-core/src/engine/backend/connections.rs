@@ -3,7 +3,7 @@
 use model::Address;
 use resp::Protocol;
 
-use crate::engine::state::backend::{Backend, Phase, Purpose};
+use crate::engine::state::backend::{Backend, Phase, Purpose, ScriptUser};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
@@ -168,6 +168,25 @@ impl Engine {
         self.own_backend(owner, node, 0)
     }
 
+    /// A connection for one script of `owner`, who runs it as this user; else the client has been told that the node cannot
+    /// be reached.
+    pub(in crate::engine) fn script_connection(
+        &mut self,
+        owner: SessionId,
+        node: NodeKey,
+        user: ScriptUser,
+    ) -> Option<BackendId> {
+        if self.nodes.nodes[node].doubted {
+            self.reply_unreachable(owner, node);
+            return None;
+        }
+        let profile = &self.sessions[owner].profile;
+        let (db, protocol) = (profile.db, profile.protocol);
+        let opened = self.open(Purpose { node, db, protocol, hops: None, owner: Some(owner) });
+        self.backends[opened].script = Some(Box::new(user));
+        Some(opened)
+    }
+
     fn own_backend(&mut self, owner: SessionId, node: NodeKey, db: u32) -> BackendId {
         let protocol = self.sessions[owner].profile.protocol;
         let fits = |&id: &BackendId| {
@@ -243,7 +262,8 @@ impl Engine {
         let backend = &mut self.backends[id];
         backend.purpose.owner = None;
         let node = &mut self.nodes.nodes[backend.purpose.node];
-        match node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
+        let is_usual = backend.script.is_none();
+        match is_usual && node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
             true => node.idle.push(id),
             false => self.close_backend(id),
         }

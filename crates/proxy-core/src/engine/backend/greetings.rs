@@ -2,7 +2,6 @@
 
 use resp::Protocol;
 
-use crate::command::CommandId;
 use crate::engine::Engine;
 use crate::engine::state::backend::{Owed, Phase};
 use crate::engine::state::ids::BackendId;
@@ -10,6 +9,8 @@ use crate::engine::state::nodes::NodeKind;
 
 /// How a node's reply begins while a script that runs for long keeps it from everything else.
 const BUSY: &[u8] = b"-BUSY ";
+/// What is said for the user of a script: ACL SETUSER and AUTH.
+const SCRIPT_GREETINGS: u8 = 2;
 
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
@@ -37,17 +38,14 @@ impl Engine {
         if backend.purpose.db != 0 {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
         }
-        if backend.must_prove {
+        if let Some(user) = &backend.script {
+            greeting.extend_from_slice(&user.greeting);
+            due += SCRIPT_GREETINGS;
+        } else if backend.must_prove {
             greet(&[b"PING"]);
         }
         for _ in 0..due {
-            backend.owed.push_front(Owed {
-                session: None,
-                sequence: 0,
-                started: self.now.us as u32,
-                command: CommandId(0),
-                part: None,
-            });
+            backend.owed.push_front(Owed::to_nobody(self.now.us as u32));
         }
         backend.greeting.copy(&greeting, &mut self.pool);
         self.pool.recycle(greeting);
@@ -75,6 +73,10 @@ impl Engine {
         if reply[0] == b'-' && !is_ping {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);
+                return false;
+            }
+            if backend.script.is_some() && due <= SCRIPT_GREETINGS {
+                self.script_user_refused(id, reply);
                 return false;
             }
             let text = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();

@@ -186,6 +186,8 @@ impl Engine {
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
         match owed.session {
             Some(session) => self.deliver_to(session, owed, reply),
+            // The node has forgotten the user of a script.
+            None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
             // Whatever follows a refusal is of no use.
             None if !self.handshake_replied(from, reply) => return Err(Nonsense),
             None => {}

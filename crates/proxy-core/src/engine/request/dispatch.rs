@@ -203,6 +203,9 @@ impl Engine {
         command: CommandId,
         request: Request<'_>,
     ) -> Taken {
+        if self.checks_keys_of(command) {
+            return self.run_checked(id, target, command, request);
+        }
         let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
         if !self.owe(backend, id, command, None) {
             return Taken::Later;

@@ -5,5 +5,6 @@ mod dispatch;
 mod fan_out;
 mod redirect;
 mod replica_face;
+mod script;
 mod take;
 mod upload;

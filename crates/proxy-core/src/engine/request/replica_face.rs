@@ -72,7 +72,15 @@ impl Engine {
         (target, refused): (TargetIndex, &[u8]),
         request: Request<'_>,
     ) -> Taken {
-        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+        let checks_keys = self.checks_keys_of(command.id);
+        let backend = match checks_keys {
+            true => self.script_backend(id, target, command.id, request.args),
+            false => self.backend_for(id, target).ok_or(Taken::Yes),
+        };
+        let backend = match backend {
+            Ok(backend) => backend,
+            Err(taken) => return taken,
+        };
         if !self.owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
@@ -88,6 +96,9 @@ impl Engine {
         let gather = Gather::new(Kind::Script { said_reads }, session.profile.protocol, 2);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         self.deliver_part(id, sequence, Part::new(1), refused);
+        if checks_keys {
+            self.dismiss_script_user(id, backend);
+        }
         Taken::Yes
     }
 

@@ -48,6 +48,21 @@ pub(crate) struct Owed {
     pub(crate) part: Option<Part>,
 }
 
+impl Owed {
+    /// A reply that the proxy itself awaits, to a request made at `started`.
+    pub(crate) fn to_nobody(started: u32) -> Owed {
+        Owed { session: None, sequence: 0, started, command: CommandId(0), part: None }
+    }
+}
+
+/// The user as whom one script runs, on a connection that ends with it.
+#[derive(Debug)]
+pub(crate) struct ScriptUser {
+    pub(crate) name: Box<str>,
+    /// Two requests that make the user and have the connection become it.
+    pub(crate) greeting: Box<[u8]>,
+}
+
 /// What a backend connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purpose {
@@ -79,6 +94,8 @@ pub(crate) struct Backend {
     pub(crate) purpose: Purpose,
     pub(crate) stats: Arc<BackendStats>,
     pub(crate) phase: Phase,
+    /// The connection is for one script that runs as this user.
+    pub(crate) script: Option<Box<ScriptUser>>,
     /// Failed attempts since the last success.
     pub(crate) failures: u32,
     /// It failed, or its node did: until it has answered a PING, requests are answered at once with an error.
@@ -124,6 +141,7 @@ impl Backend {
             purpose,
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
+            script: None,
             failures: 0,
             must_prove: false,
             refusal: None,
