@@ -1,8 +1,14 @@
 //! A plain client, which knows nothing of clusters, in front of a proxy that forwards (`active_redirection`).
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
+use resp::Value;
 use testkit::cluster::{ClusterFixture, ClusterOptions};
+use testkit::connection::Connection;
 use testkit::proxy::ProxyOptions;
+use testkit::wait::{Deadline, retry_until};
 
 fn forwarding(max_redirections: &str) -> Result<ClusterFixture> {
     let proxies =
@@ -73,6 +79,137 @@ fn a_request_does_not_go_round_in_circles() -> Result<()> {
     {
         let reply = client.say(nonsense)?;
         ensure!(reply.bytes().starts_with(b"-ERR"), "{nonsense}: {reply:?}");
+    }
+    Ok(())
+}
+
+/// The bulks of an array.
+fn names(value: &Value<'_>) -> BTreeSet<String> {
+    let Value::Array(items) = value else { return BTreeSet::new() };
+    let text = |item: &Value<'_>| match item {
+        Value::Bulk(name) => Some(String::from_utf8_lossy(name).into_owned()),
+        _ => None,
+    };
+    items.iter().filter_map(text).collect()
+}
+
+/// All keys by SCAN. How often one comes does not matter.
+fn scan(client: &mut Connection, count: &str) -> Result<BTreeSet<String>> {
+    const STEPS_MAX: usize = 10_000;
+    let (mut cursor, mut found) = ("0".to_owned(), BTreeSet::new());
+    for _ in 0..STEPS_MAX {
+        let reply = client.say(&format!("SCAN {cursor} COUNT {count}"))?;
+        let Value::Array(parts) = reply.value()? else { anyhow::bail!("{reply:?}") };
+        let [Value::Bulk(next), keys] = &parts[..] else { anyhow::bail!("{reply:?}") };
+        found.extend(names(keys));
+        cursor = String::from_utf8_lossy(next).into_owned();
+        if cursor == "0" {
+            return Ok(found);
+        }
+    }
+    anyhow::bail!("no end after {STEPS_MAX} steps")
+}
+
+#[test]
+fn commands_without_keys_answer_for_all_proxies() -> Result<()> {
+    const KEYS: usize = 300;
+    let cluster = forwarding("4")?;
+    let expected: BTreeSet<String> = (0..KEYS).map(|number| format!("key{number}")).collect();
+    let mut first = cluster.connect(0)?;
+    for db in ["2", "0"] {
+        first.say(&format!("SELECT {db}"))?.expect_ok()?;
+        for key in &expected {
+            first.say(&format!("SET {key} x"))?.expect_ok()?;
+        }
+    }
+    let owner = |key: &str| cluster.owner(key.as_bytes());
+    let owners =
+        |keys: &BTreeSet<String>| keys.iter().map(|key| owner(key)).collect::<Result<BTreeSet<usize>>>();
+    ensure!(owners(&expected)?.len() == 3, "every proxy has some of the keys");
+    for (number, protocol) in [(0, "2"), (1, "3"), (2, "2")] {
+        let mut client = cluster.connect(number)?;
+        client.say(&format!("HELLO {protocol}"))?;
+        ensure!(client.say("DBSIZE")?.integer()? == KEYS as i64, "proxy {number}");
+        ensure!(names(&client.say("KEYS *")?.value()?) == expected, "KEYS at proxy {number}");
+        for count in ["1", "7", "1000"] {
+            ensure!(scan(&mut client, count)? == expected, "SCAN COUNT {count} at proxy {number}");
+        }
+        let mut random = BTreeSet::new();
+        retry_until(
+            Deadline::within(Duration::from_secs(10)),
+            "RANDOMKEY gives keys of every proxy",
+            || {
+                random.insert(client.say("RANDOMKEY")?.text()?);
+                ensure!(owners(&random)?.len() == 3, "{random:?}");
+                Ok(())
+            },
+        )?;
+        // A script that was loaded here runs wherever its keys are.
+        let script = format!("return redis.call('APPEND', KEYS[1], '') + {number}");
+        let digest = client.call(&[b"SCRIPT", b"LOAD", script.as_bytes()])?.text()?;
+        for key in &expected {
+            let reply = client.say(&format!("EVALSHA {digest} 1 {key}"))?;
+            ensure!(reply.integer()? == 1 + number as i64, "{key}: {reply:?}");
+        }
+        ensure!(client.say(&format!("SCRIPT EXISTS {digest}"))?.bytes() == b"*1\r\n:1\r\n");
+    }
+    // In the order of the session: what was sent before is removed, what is sent afterwards is not.
+    for key in &expected {
+        first.send(&[b"SET", format!("more-{key}").as_bytes(), b"x"])?;
+    }
+    first.send(&[b"FLUSHDB"])?;
+    for key in &expected {
+        first.send(&[b"SET", key.as_bytes(), b"y"])?;
+    }
+    first.send(&[b"DBSIZE"])?;
+    for _ in 0..=2 * KEYS {
+        first.read()?.expect_ok()?;
+    }
+    ensure!(first.read()?.integer()? == KEYS as i64);
+    // FLUSHDB has left the other database alone; FLUSHALL does not.
+    first.say("SELECT 2")?.expect_ok()?;
+    ensure!(first.say("DBSIZE")?.integer()? == KEYS as i64);
+    first.say("FLUSHALL")?.expect_ok()?;
+    for member in &cluster.members {
+        ensure!(member.primary.connect()?.say("DBSIZE")?.integer()? == 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_script_behind_another_proxy_is_killed() -> Result<()> {
+    let cluster = forwarding("4")?;
+    for member in &cluster.members {
+        member.primary.connect()?.say("CONFIG SET lua-time-limit 100")?.expect_ok()?;
+    }
+    let key =
+        (0..).map(|number| format!("key{number}")).find(|key| cluster.owner(key.as_bytes()).ok() == Some(2));
+    let key = key.unwrap_or_default();
+    let (mut runner, mut killer) = (cluster.connect(0)?, cluster.connect(0)?);
+    runner.set_reply_limit(Duration::from_secs(20))?;
+    runner.send(&[b"EVAL", b"while true do end", b"1", key.as_bytes()])?;
+    retry_until(Deadline::within(Duration::from_secs(10)), "the script is killed", || {
+        killer.say("SCRIPT KILL")?.expect_ok()
+    })?;
+    let reply = runner.read()?;
+    ensure!(reply.error().is_some_and(|error| error.contains("SCRIPT KILL")), "{reply:?}");
+    Ok(())
+}
+
+#[test]
+fn a_very_large_value_is_forwarded() -> Result<()> {
+    const LEN: usize = 70 * 1024 * 1024;
+    let cluster = forwarding("4")?;
+    let mut client = cluster.connect(0)?;
+    client.set_reply_limit(Duration::from_secs(60))?;
+    let value = vec![b'x'; LEN];
+    for (number, key) in (0..).map(|number| format!("key{number}")).take(12).enumerate() {
+        client.call(&[b"SET", key.as_bytes(), &value])?.expect_ok()?;
+        ensure!(client.say(&format!("STRLEN {key}"))?.integer()? == LEN as i64);
+        if number < 3 {
+            ensure!(client.say(&format!("GET {key}"))?.text()?.len() == LEN);
+        }
+        client.say(&format!("DEL {key}"))?;
     }
     Ok(())
 }

@@ -14,12 +14,14 @@ mod min_each;
 mod one_ok;
 mod parts;
 mod scan;
+mod scan_members;
 mod text;
 
-pub(crate) use scan::scan_hash;
 pub use scan::{
     INVALID_CURSOR, SCAN_NODES_MAX, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_request,
 };
+pub(crate) use scan::{ScanLevel, scan_hash};
+pub use scan_members::ScanMembers;
 
 use crate::command::Merge;
 use all_ok::all_ok;

@@ -49,11 +49,19 @@ pub struct ScanStep {
     pub shard: usize,
     /// Where in it: the backend's cursor.
     pub backend_cursor: u64,
-    /// The low bits of a cursor in this shard, and how many they are.
-    head: u64,
-    head_bits: u32,
-    /// The client's cursor when this shard has been scanned.
-    after: u64,
+    level: ScanLevel,
+    /// Where the shards are one of several members of a scan: that member's place.
+    outer: Option<ScanLevel>,
+}
+
+/// A place in a sequence that is scanned under one cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ScanLevel {
+    /// The low bits of a cursor in this place, and how many they are.
+    pub(super) head: u64,
+    pub(super) head_bits: u32,
+    /// The cursor when this place has been scanned.
+    pub(super) after: u64,
 }
 
 impl ScanShards {
@@ -80,7 +88,8 @@ impl ScanShards {
         };
         let (shard, backend_cursor) = place;
         let after = if shard + 1 < self.processes.len() { self.head(shard + 1) } else { 0 };
-        ScanStep { shard, backend_cursor, head: self.head(shard), head_bits: self.head_bits(), after }
+        let level = ScanLevel { head: self.head(shard), head_bits: self.head_bits(), after };
+        ScanStep { shard, backend_cursor, level, outer: None }
     }
 
     fn shard_bits(&self) -> u32 {
@@ -97,9 +106,27 @@ impl ScanShards {
 }
 
 impl ScanStep {
+    /// A step at another proxy, which has that cursor.
+    pub(crate) fn elsewhere(cursor: u64, level: ScanLevel) -> ScanStep {
+        ScanStep { shard: 0, backend_cursor: cursor, level, outer: None }
+    }
+
+    /// The same step where the shards are one of several members of a scan.
+    pub(crate) fn within(self, outer: Option<ScanLevel>) -> ScanStep {
+        ScanStep { outer, ..self }
+    }
+
     /// The client's cursor for a backend's; `None` where it has more bits than there are.
     fn next(&self, backend_cursor: u64) -> Option<u64> {
-        match backend_cursor {
+        let next = self.level.next(backend_cursor)?;
+        self.outer.map_or(Some(next), |outer| outer.next(next))
+    }
+}
+
+impl ScanLevel {
+    /// The cursor for one that is valid in this place.
+    pub(super) fn next(&self, inner: u64) -> Option<u64> {
+        match inner {
             0 => Some(self.after),
             more if more >> (u64::BITS - 1 - self.head_bits) == 0 => Some(more << self.head_bits | self.head),
             _ => None,
@@ -124,10 +151,15 @@ pub fn scan_cursor_of(args: Args<'_>) -> Result<u64, &'static str> {
     cursor(args.get(1)).ok_or(INVALID_CURSOR)
 }
 
-/// Appends the SCAN request for the backend: the client's own, with the backend's cursor.
-pub fn scan_request(args: Args<'_>, backend_cursor: u64, out: &mut Vec<u8>) {
+/// Appends the SCAN request for the backend: the client's own, with the backend's cursor. `hops` is for another proxy: how
+/// many more may forward it.
+pub fn scan_request(args: Args<'_>, (hops, backend_cursor): (Option<u8>, u64), out: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
-    encode::array(out, args.len());
+    encode::array(out, args.len() + if hops.is_some() { 2 } else { 0 });
+    if let Some(hops) = hops {
+        encode::bulk(out, b"UMFORWARD");
+        encode::bulk(out, itoa::Buffer::new().format(hops).as_bytes());
+    }
     for (index, argument) in args.iter().enumerate() {
         encode::bulk(out, if index == 1 { digits.format(backend_cursor).as_bytes() } else { argument });
     }
@@ -247,8 +279,11 @@ mod tests {
         with_args(request, |args| {
             assert_eq!(scan_cursor_of(args), Ok(5121));
             let mut out = Vec::new();
-            scan_request(args, 5, &mut out);
+            scan_request(args, (None, 5), &mut out);
             assert_eq!(out, b"*4\r\n$4\r\nScan\r\n$1\r\n5\r\n$5\r\nCOUNT\r\n$2\r\n10\r\n");
+            out.clear();
+            scan_request(args, (Some(0), 5), &mut out);
+            assert!(out.starts_with(b"*6\r\n$9\r\nUMFORWARD\r\n$1\r\n0\r\n$4\r\nScan\r\n$1\r\n5\r\n"));
         });
         for wrong in ["-1", "x", "18446744073709551616", "+1"] {
             let request = format!("*2\r\n$4\r\nSCAN\r\n${}\r\n{wrong}\r\n", wrong.len());

@@ -203,6 +203,21 @@ impl RouteTable {
         &self.primaries
     }
 
+    /// The other proxies that own slots, in the order of their lowest slots.
+    pub(crate) fn owning_peers(&self) -> Vec<TargetIndex> {
+        let mut peers = Vec::new();
+        let mut last = NOWHERE;
+        for &owner in self.owners.iter() {
+            if std::mem::replace(&mut last, owner) != owner
+                && matches!(self.targets[owner as usize], Target::Peer(_))
+                && !peers.contains(&owner)
+            {
+                peers.push(owner);
+            }
+        }
+        peers
+    }
+
     /// What the commands of `slot` go to.
     pub(crate) fn target_of(&self, slot: Slot) -> &Target {
         &self.targets[self.owner(slot) as usize]

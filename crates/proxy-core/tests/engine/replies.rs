@@ -44,6 +44,13 @@ fn routes() {
     check(Some(&format!("PEER {PEER} 1 0-16383")), "dbsize", &error(errors::CLUSTER_NOT_FOUND));
     check(Some(BOTH), "nosuch a b", "-ERR unknown command 'nosuch', with args beginning with: 'a' 'b' \r\n");
     check(Some(BOTH), "get", &error("ERR wrong number of arguments for 'get' command"));
+    check(
+        Some(BOTH),
+        "umforward 1 get; ping",
+        "-ERR wrong number of arguments for 'get' command\r\n+PONG\r\n",
+    );
+    // For itself, whatever hops are left.
+    check(Some(BOTH), "umforward 1 dbsize; umforward 0 dbsize", ":8\r\n:8\r\n");
     check(Some(BOTH), "umforward 1 umforward 1 get a; ping", "-ERR syntax error\r\n+PONG\r\n");
     check(Some(BOTH), &format!("umforward 1 get {first}"), "$-1\r\n");
     check(Some(BOTH), &format!("umforward 0 get {other}"), &error(errors::TOO_MANY_REDIRECTIONS));

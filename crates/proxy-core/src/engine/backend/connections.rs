@@ -27,7 +27,7 @@ impl Engine {
         self.release_held_sessions();
         let shared = self.shared.clone();
         let Some(view) = shared.view.as_deref() else {
-            self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new());
+            self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new(), &[]);
             return self.retire_unused();
         };
         let routes = &view.routes;
@@ -54,7 +54,7 @@ impl Engine {
         let primaries =
             routes.primaries().iter().filter_map(target_of).map(|index| index as TargetIndex).collect();
         let nodes: Vec<NodeKey> = targets.iter().flatten().copied().collect();
-        self.nodes.set_targets(targets, proxies, primaries);
+        self.nodes.set_targets(targets, proxies, primaries, &routes.owning_peers());
         self.retire_unused();
         for node in nodes {
             self.main_backend(node, Protocol::Resp2, 0);

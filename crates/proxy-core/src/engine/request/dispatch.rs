@@ -77,8 +77,8 @@ impl Engine {
                 _ => self.forward_by_keys(id, command, request),
             },
             Class::ForwardAny => self.forward_anywhere(id, command.id, request),
-            Class::FanOut(Merge::OneOk) => self.ask_apart(id, command, args),
-            Class::FanOut(merge) => self.fan_out(id, command, *merge, args),
+            Class::FanOut(Merge::OneOk) => self.ask_apart(id, command, request),
+            Class::FanOut(merge) => self.fan_out(id, command, *merge, request),
             Class::Refuse(reason) => {
                 self.reject(id, command, |out| errors::write(out, &reason.text(&command.name)));
                 Taken::Yes

@@ -1,16 +1,31 @@
-//! Commands without a key: sent to each of this proxy's own primaries, the replies merged.
+//! Commands without a key: sent to each of this proxy's own primaries, the replies merged. With `active_redirection` the
+//! other proxies that own slots are asked, too, so that a client sees one server.
 
 use crate::command::{Args, Command, Merge};
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::request::redirect::wrap;
 use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
-use crate::engine::state::ids::{NodeKey, SessionId};
+use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
+use crate::engine::state::nodes::NodeKind;
 use crate::engine::state::order::ReplySlot;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::errors;
-use crate::merge::{SCAN_NODES_MAX, ScanShards, scan_cursor_of, scan_request};
+use crate::face::Face;
+use crate::merge::{
+    SCAN_NODES_MAX, ScanLevel, ScanMembers, ScanShards, ScanStep, scan_cursor_of, scan_request,
+};
 use crate::route::TargetIndex;
+
+/// Who is asked for a part of an answer.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// A node beside this proxy.
+    Node(TargetIndex),
+    /// Another proxy, which answers for the nodes beside it.
+    Proxy(NodeKey),
+}
 
 impl Engine {
     pub(in crate::engine) fn fan_out(
@@ -18,56 +33,88 @@ impl Engine {
         id: SessionId,
         command: &Command,
         kind: Merge,
-        args: Args<'_>,
+        request: Request<'_>,
     ) -> Taken {
-        if self.answer_without_nodes(id, command, kind) {
+        let args = request.args;
+        let proxies = self.proxies_asked(id, request.hops);
+        if proxies.is_empty() && self.answer_without_nodes(id, command, kind) {
             return Taken::Yes;
         }
-        let mut targets = self.keyless_targets(id);
+        let has_data = self.shared.view.as_deref().is_none_or(|view| view.routes.has_data(Face::Primary));
+        let mut targets = match proxies.is_empty() || has_data {
+            true => self.keyless_targets(id),
+            false => Vec::new(),
+        };
         targets.truncate(SCAN_NODES_MAX);
-        if kind == Merge::AnyNonNull {
-            self.shuffle_well(&mut targets);
+        // With one primary as with several: there may be more at the next step.
+        if kind == Merge::Scan && !(targets.is_empty() && proxies.is_empty()) {
+            return self.scan(id, command, args, (&targets, &proxies));
         }
-        match targets[..] {
+        let nodes = targets.into_iter().map(Asked::Node);
+        let mut asked: Vec<Asked> = nodes.chain(proxies.into_iter().map(Asked::Proxy)).collect();
+        if kind == Merge::AnyNonNull {
+            self.shuffle_well(&mut asked);
+        }
+        match asked[..] {
             [] => {
                 self.reply_without_nodes(id);
                 Taken::Yes
             }
-            // With one primary as with several: there may be more at the next step.
-            _ if kind == Merge::Scan => self.scan(id, command, args, &targets),
-            [only] => self.forward(id, only, command.id, Request { args, origin: None, hops: None }),
-            _ => self.scatter(id, (command, kind), args, &targets),
+            [Asked::Node(only)] => self.forward(id, only, command.id, Request { origin: None, ..request }),
+            _ => self.scatter(id, (command, kind), args, &asked),
         }
     }
 
+    /// The other proxies that have a part of the answer: those that own slots, where this one answers for all of them, and
+    /// is not asked by one of them.
+    fn proxies_asked(&self, id: SessionId, hops: Option<u8>) -> Vec<NodeKey> {
+        let answers_for_all = hops.is_none()
+            && self.shared.settings.active_redirection
+            && self.sessions[id].profile.face == Face::Primary;
+        if answers_for_all { self.nodes.owning_proxies().to_vec() } else { Vec::new() }
+    }
+
     /// Leaves out those that cannot be reached, where others can, and lets each be the first at random.
-    fn shuffle_well(&mut self, targets: &mut Vec<TargetIndex>) {
-        if targets.iter().any(|&target| self.is_well(target)) {
-            targets.retain(|&target| self.is_well(target));
+    fn shuffle_well(&mut self, asked: &mut Vec<Asked>) {
+        let is_well = |engine: &Engine, asked: &Asked| match *asked {
+            Asked::Node(target) => engine.is_well(target),
+            Asked::Proxy(proxy) => !engine.is_unreachable(proxy),
+        };
+        if asked.iter().any(|asked| is_well(self, asked)) {
+            asked.retain(|asked| is_well(self, asked));
         }
-        let first = self.random() % (targets.len() as u64).max(1);
-        targets.rotate_left(first as usize);
+        let first = self.random() % (asked.len() as u64).max(1);
+        asked.rotate_left(first as usize);
+    }
+
+    /// Whether a node or proxy is known not to be reached now.
+    fn is_unreachable(&self, node: NodeKey) -> bool {
+        self.nodes.nodes[node].shared().any(|backend| self.backends[backend].is_unreachable())
     }
 
     /// Whether a target's node can be reached, as far as is known, and may be asked.
     pub(in crate::engine) fn is_well(&self, target: TargetIndex) -> bool {
-        let Some(node) = self.nodes.of_target(target).map(|node| &self.nodes.nodes[node]) else {
-            return false;
-        };
-        !node.shared().any(|backend| self.backends[backend].is_unreachable())
-            && !self.is_fenced(&node.address)
+        let Some(node) = self.nodes.of_target(target) else { return false };
+        !self.is_unreachable(node) && !self.is_fenced(&self.nodes.nodes[node].address)
     }
 
     /// SCRIPT KILL and FUNCTION KILL: to each primary on a connection of its own, because on the others they would wait
     /// behind the script that they are to end. What the session asked before and asks afterwards keeps its order.
-    pub(in crate::engine) fn ask_apart(&mut self, id: SessionId, command: &Command, args: Args<'_>) -> Taken {
+    pub(in crate::engine) fn ask_apart(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        request: Request<'_>,
+    ) -> Taken {
+        let args = request.args;
         let session = &mut self.sessions[id];
         if session.outstanding() > 0 {
             session.phase = Phase::Waiting(WaitFor::Replies);
             return Taken::Later;
         }
         let targets = self.nodes.primaries().iter().take(SCAN_NODES_MAX);
-        let all: Vec<NodeKey> = targets.filter_map(|&target| self.nodes.of_target(target)).collect();
+        let nodes = targets.filter_map(|&target| self.nodes.of_target(target));
+        let all: Vec<NodeKey> = nodes.chain(self.proxies_asked(id, request.hops)).collect();
         let Some(&first) = all.first() else {
             self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
             return Taken::Yes;
@@ -81,7 +128,10 @@ impl Engine {
             let backend = self.apart_backend(id, node);
             let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "a connection that nobody else uses has room");
-            self.send(backend, args.frame, None);
+            match self.nodes.nodes[node].kind {
+                NodeKind::Local => self.send(backend, args.frame, None),
+                NodeKind::Proxy => self.send_wrapped(backend, args),
+            }
         }
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
@@ -96,11 +146,15 @@ impl Engine {
         id: SessionId,
         (command, kind): (&Command, Merge),
         args: Args<'_>,
-        targets: &[TargetIndex],
+        asked: &[Asked],
     ) -> Taken {
-        let mut backends = Vec::with_capacity(targets.len());
-        for &target in targets {
-            let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+        let mut backends = Vec::with_capacity(asked.len());
+        for &asked in asked {
+            let backend = match asked {
+                Asked::Node(target) => self.backend_for(id, target),
+                Asked::Proxy(proxy) => self.backend_of_node(id, proxy, Some(self.part_hops())),
+            };
+            let Some(backend) = backend else { return Taken::Yes };
             backends.push(backend);
         }
         let room = self.backend_room;
@@ -108,10 +162,13 @@ impl Engine {
             self.wait_for_room(id, full);
             return Taken::Later;
         }
-        for (part, &backend) in backends.iter().enumerate() {
+        for (part, (&backend, asked)) in backends.iter().zip(asked).enumerate() {
             let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "room was made sure of before the first part was sent");
-            self.send(backend, args.frame, None);
+            match asked {
+                Asked::Node(_) => self.send(backend, args.frame, None),
+                Asked::Proxy(_) => self.send_wrapped(backend, args),
+            }
         }
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
@@ -120,8 +177,29 @@ impl Engine {
         Taken::Yes
     }
 
-    /// SCAN over the primaries, one after the other: the cursor says which, and where in it.
-    fn scan(&mut self, id: SessionId, command: &Command, args: Args<'_>, targets: &[TargetIndex]) -> Taken {
+    /// What goes with a part that another proxy is asked for. It answers for itself whatever this says; but so the part goes
+    /// over the connection that the session's requests with keys go over, in their order.
+    fn part_hops(&self) -> u8 {
+        self.shared.settings.max_redirections.saturating_sub(1)
+    }
+
+    /// Asks another proxy for its part of an answer.
+    fn send_wrapped(&mut self, backend: BackendId, args: Args<'_>) {
+        let mut frame = self.pool.buffer();
+        wrap(self.part_hops(), args, &mut frame);
+        self.send(backend, &frame, None);
+        self.pool.recycle(frame);
+    }
+
+    /// SCAN over the primaries here, and over the other proxies asked, one after the other: the cursor says which, and where
+    /// in it.
+    fn scan(
+        &mut self,
+        id: SessionId,
+        command: &Command,
+        args: Args<'_>,
+        (targets, proxies): (&[TargetIndex], &[NodeKey]),
+    ) -> Taken {
         let cursor = match scan_cursor_of(args) {
             Ok(cursor) => cursor,
             Err(error) => {
@@ -129,13 +207,24 @@ impl Engine {
                 return Taken::Yes;
             }
         };
-        let step = self.scan_shards(targets).step(cursor);
-        let Some(backend) = self.backend_for(id, targets[step.shard]) else { return Taken::Yes };
+        let member = self.scan_member(cursor, !targets.is_empty(), proxies);
+        let (backend, step, hops) = match member.proxy {
+            Some(proxy) => {
+                let step =
+                    ScanStep::elsewhere(member.cursor, member.place.expect("a proxy is one of several"));
+                (self.backend_of_node(id, proxy, Some(self.part_hops())), step, Some(self.part_hops()))
+            }
+            None => {
+                let step = self.scan_shards(targets).step(member.cursor).within(member.place);
+                (self.backend_for(id, targets[step.shard]), step, None)
+            }
+        };
+        let Some(backend) = backend else { return Taken::Yes };
         if !self.owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
         let mut frame = self.pool.buffer();
-        scan_request(args, step.backend_cursor, &mut frame);
+        scan_request(args, (hops, step.backend_cursor), &mut frame);
         self.send(backend, &frame, None);
         self.pool.recycle(frame);
         let session = &mut self.sessions[id];
@@ -143,6 +232,22 @@ impl Engine {
         let gather = Gather::new(Kind::Scan(step), session.profile.protocol, 1);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         Taken::Yes
+    }
+
+    /// The member of a scan that a cursor leads to: this proxy, or one of the others asked.
+    fn scan_member(&self, cursor: u64, is_member: bool, proxies: &[NodeKey]) -> ScanMember {
+        if proxies.is_empty() {
+            return ScanMember { proxy: None, cursor, place: None };
+        }
+        let address = |&proxy: &NodeKey| (self.nodes.nodes[proxy].address.to_string(), Some(proxy));
+        let mut members: Vec<(String, Option<NodeKey>)> = proxies.iter().map(address).collect();
+        if is_member {
+            members.push((self.shared.settings.announce_address.to_string(), None));
+        }
+        members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        let scanned = ScanMembers::new(members.iter().map(|(address, _)| address.as_str()));
+        let (member, cursor, place) = scanned.step(cursor);
+        ScanMember { proxy: members[member].1, cursor, place: Some(place) }
     }
 
     /// What cursors are bound to: the shards here, and the processes that serve them.
@@ -157,4 +262,14 @@ impl Engine {
             .collect();
         ScanShards::new(layout, processes.iter().map(|(address, run_id)| (address.as_str(), *run_id)))
     }
+}
+
+/// Where a scan goes on.
+struct ScanMember {
+    /// Which proxy has it; `None` for this one.
+    proxy: Option<NodeKey>,
+    /// The cursor there.
+    cursor: u64,
+    /// Its place among the members, where there are several.
+    place: Option<ScanLevel>,
 }

@@ -1,7 +1,8 @@
 //! Forwarding to the proxy that owns a slot, for clients that know nothing of clusters (`active_redirection`).
 //!
 //! The request travels as `UMFORWARD hops command…`, where `hops` is how many more proxies may forward it: views may
-//! differ for a moment, and a request must not go round in circles.
+//! differ for a moment, and a request must not go round in circles. A command without keys travels so to every proxy that
+//! owns slots, and each answers for itself alone.
 
 use crate::command::{Args, Class, CommandId};
 use crate::engine::Engine;
@@ -10,7 +11,7 @@ use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
 use crate::{decimal, errors};
 use model::Slot;
-use resp::encode;
+use resp::{RequestLimits, encode};
 
 impl Engine {
     /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding was asked for, by
@@ -53,26 +54,36 @@ impl Engine {
             return Taken::Yes;
         };
         let words: Vec<&[u8]> = args.skip(2).iter().collect();
-        let forwardable =
-            |name| self.shared.table.lookup(name).is_some_and(|command| command.class == Class::Forward);
-        if !words.first().is_some_and(|name| forwardable(name)) {
-            self.reply_now(id, |out| errors::write(out, errors::SYNTAX));
-            return Taken::Yes;
-        }
         let mut frame = self.pool.buffer();
         encode::request(&mut frame, &words);
         let mut parser = resp::RequestParser::new();
-        let parsed = parser.parse(&frame, &resp::RequestLimits::default());
+        // Its arguments were within the limits when they came, whatever those are by now.
+        let limits = RequestLimits { bulk_bytes_max: u32::MAX, ..RequestLimits::default() };
+        let parsed = parser.parse(&frame, &limits);
         assert!(parsed.is_ok(), "a request that we wrote can be read");
         let inner = Args::new(&frame, parser.spans());
+        if !self.is_forwardable(inner) {
+            self.pool.recycle(frame);
+            self.reply_now(id, |out| errors::write(out, errors::SYNTAX));
+            return Taken::Yes;
+        }
         let taken = self.dispatch(id, Request { args: inner, origin: None, hops: Some(hops) });
         self.pool.recycle(frame);
         taken
     }
+
+    /// Whether one proxy may send this to another. What is wrong with its number of arguments is said as always.
+    fn is_forwardable(&self, args: Args<'_>) -> bool {
+        let table = &self.shared.table;
+        match table.resolve(args) {
+            Ok(command) => matches!(command.class, Class::Forward | Class::FanOut(_)),
+            Err(_) => table.lookup(args.get(0)).is_some_and(|command| command.class == Class::Forward),
+        }
+    }
 }
 
 /// Writes `UMFORWARD hops` and the request's own arguments as one request.
-fn wrap(hops: u8, args: Args<'_>, out: &mut Vec<u8>) {
+pub(super) fn wrap(hops: u8, args: Args<'_>, out: &mut Vec<u8>) {
     encode::array(out, args.len() + 2);
     encode::bulk(out, b"UMFORWARD");
     encode::bulk(out, itoa::Buffer::new().format(hops).as_bytes());

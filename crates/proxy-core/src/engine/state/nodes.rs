@@ -72,6 +72,8 @@ pub(in crate::engine) struct Nodes {
     /// For each target of the view, the proxy that it is.
     proxies: Vec<Option<NodeKey>>,
     primaries: Vec<TargetIndex>,
+    /// The proxies that own slots.
+    owning_proxies: Vec<NodeKey>,
     pub(in crate::engine) connections: u32,
 }
 
@@ -82,6 +84,7 @@ impl Default for Nodes {
             targets: Vec::new(),
             proxies: Vec::new(),
             primaries: Vec::new(),
+            owning_proxies: Vec::new(),
             connections: 1,
         }
     }
@@ -121,6 +124,11 @@ impl Nodes {
         &self.primaries
     }
 
+    /// The other proxies that own slots.
+    pub(in crate::engine) fn owning_proxies(&self) -> &[NodeKey] {
+        &self.owning_proxies
+    }
+
     /// The node with this address, made where it is new.
     pub(in crate::engine) fn key_of(&mut self, address: &Address, kind: NodeKind) -> NodeKey {
         let is_it = |node: &Node| node.address == *address && node.kind == kind;
@@ -139,18 +147,21 @@ impl Nodes {
         })
     }
 
-    /// Takes over the targets of a new view: for each the local node, or the proxy to forward to.
+    /// Takes over the targets of a new view: for each the local node, or the proxy to forward to. `owners` are those of the
+    /// proxies that own slots.
     pub(in crate::engine) fn set_targets(
         &mut self,
         targets: Vec<Option<NodeKey>>,
         proxies: Vec<Option<NodeKey>>,
         primaries: Vec<TargetIndex>,
+        owners: &[TargetIndex],
     ) {
         for key in self.nodes.keys(|_| true) {
             let is_current = targets.contains(&Some(key)) || proxies.contains(&Some(key));
             self.nodes[key].current = is_current;
             self.forget_if_unused(key);
         }
+        self.owning_proxies = owners.iter().filter_map(|&target| proxies[target as usize]).collect();
         self.proxies = proxies;
         self.targets = targets;
         self.primaries = primaries;
