@@ -175,3 +175,25 @@ fn an_upload_for_nobody_here_is_thrown_away() {
     world.finish();
     assert_eq!(world.connects, 2);
 }
+
+#[test]
+fn a_greeting_that_is_cut_short_waits_for_its_socket() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    world.clients[client].select(1);
+    world.client_sends(client, usize::MAX);
+    world.end_turn();
+    world.node_window = 10;
+    // The node has taken a part of SELECT and no more; more is asked meanwhile, and then it takes all.
+    for _ in 0..4 {
+        world.clients[client].incr("a");
+        world.client_sends(client, usize::MAX);
+        world.end_turn();
+        world.links().into_iter().for_each(|link| world.connects(link));
+        world.end_turn();
+    }
+    for link in world.links() {
+        while world.node_sends(link, usize::MAX) > 0 {}
+    }
+    world.finish();
+}

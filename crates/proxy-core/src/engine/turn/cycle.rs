@@ -56,7 +56,7 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else { return false };
         backend.dirty = false;
         if matches!(backend.phase, Phase::Handshake { .. }) {
-            return !backend.greeting.is_empty();
+            return !backend.blocked && !backend.greeting.is_empty();
         }
         backend.phase == Phase::Ready && !backend.blocked && !backend.out.is_empty()
     }
