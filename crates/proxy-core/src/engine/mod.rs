@@ -168,6 +168,10 @@ impl Engine {
     pub fn update(&mut self, shared: Shared) {
         let before = std::mem::replace(&mut self.shared, Rc::new(shared));
         self.apply_settings();
+        if before.settings.max_redirections != self.shared.settings.max_redirections {
+            // What is forwarded takes another connection from now on.
+            self.take_all_barriers();
+        }
         self.apply_view(before.view.as_deref());
         // What this turn still reads goes by the new view, and so by its fences.
         self.look_at_fences();
