@@ -213,3 +213,65 @@ fn a_very_large_value_is_forwarded() -> Result<()> {
     }
     Ok(())
 }
+
+/// Waits until a proxy holds requests of its clients.
+fn wait_held(cluster: &ClusterFixture, number: usize) -> Result<()> {
+    let mut client = cluster.connect(number)?;
+    retry_until(Deadline::within(Duration::from_secs(10)), "a request is held", || {
+        let info = client.say("INFO clients")?.text()?;
+        ensure!(!info.contains("blocked_clients:0"), "{info}");
+        Ok(())
+    })
+}
+
+#[test]
+fn no_request_waits_behind_another_clients_held_one() -> Result<()> {
+    let cluster = forwarding("4")?;
+    let mut keys = (0..).map(|number| format!("key{number}"));
+    let key = keys.find(|key| cluster.owner(key.as_bytes()).ok() == Some(1)).unwrap_or_default();
+    let (mut writer, mut reader) = (cluster.connect(0)?, cluster.connect(0)?);
+    writer.say(&format!("SET {key} before"))?.expect_ok()?;
+    reader.set_reply_limit(Duration::from_secs(2))?;
+    let mut pauser = cluster.connect(1)?;
+    for round in 0..3 {
+        let value = |part: &str| format!("{part}-{round}");
+        let before = reader.say(&format!("GET {key}"))?.text()?;
+        pauser.say("CLIENT PAUSE 60000 WRITE")?.expect_ok()?;
+        // In one write, so that reads come behind the held write before anybody can know of it.
+        let mut requests = Vec::new();
+        for part in ["first", "second"] {
+            resp::encode::request(&mut requests, &[b"SET", key.as_bytes(), value(part).as_bytes()]);
+            resp::encode::request(&mut requests, &[b"GET", key.as_bytes()]);
+        }
+        resp::encode::request(&mut requests, &[b"DBSIZE"]);
+        writer.send_raw(&requests)?;
+        wait_held(&cluster, 1)?;
+        for _ in 0..50 {
+            ensure!(reader.say(&format!("GET {key}"))?.text()? == before, "read beside the held write");
+            ensure!(reader.say("DBSIZE")?.integer()? == 1);
+        }
+        ensure!(!writer.has_data(Duration::from_millis(50))?, "a session's own requests keep their order");
+        pauser.say("CLIENT UNPAUSE")?.expect_ok()?;
+        for part in ["first", "second"] {
+            writer.read()?.expect_ok()?;
+            ensure!(writer.read()?.text()? == value(part), "{part}");
+        }
+        ensure!(writer.read()?.integer()? == 1);
+        ensure!(reader.say(&format!("GET {key}"))?.text()? == value("second"));
+    }
+    // Many clients, of which each is held, and then goes on.
+    pauser.say("CLIENT PAUSE 60000 WRITE")?.expect_ok()?;
+    let mut writers = (0..200).map(|_| cluster.connect(0)).collect::<Result<Vec<_>>>()?;
+    for writer in &mut writers {
+        writer.send(&[b"INCR", format!("{{{key}}}n").as_bytes()])?;
+    }
+    wait_held(&cluster, 1)?;
+    ensure!(reader.say(&format!("GET {key}"))?.text()?.starts_with("second"));
+    pauser.say("CLIENT UNPAUSE")?.expect_ok()?;
+    let mut counts = BTreeSet::new();
+    for writer in &mut writers {
+        counts.insert(writer.read()?.integer()?);
+    }
+    ensure!(counts == (1..=200).collect(), "each was executed once: {counts:?}");
+    Ok(())
+}

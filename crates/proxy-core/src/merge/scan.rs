@@ -151,18 +151,10 @@ pub fn scan_cursor_of(args: Args<'_>) -> Result<u64, &'static str> {
     cursor(args.get(1)).ok_or(INVALID_CURSOR)
 }
 
-/// Appends the SCAN request for the backend: the client's own, with the backend's cursor. `hops` is for another proxy: how
-/// many more may forward it.
-pub fn scan_request(args: Args<'_>, (hops, backend_cursor): (Option<u8>, u64), out: &mut Vec<u8>) {
-    let mut digits = itoa::Buffer::new();
-    encode::array(out, args.len() + if hops.is_some() { 2 } else { 0 });
-    if let Some(hops) = hops {
-        encode::bulk(out, b"UMFORWARD");
-        encode::bulk(out, itoa::Buffer::new().format(hops).as_bytes());
-    }
-    for (index, argument) in args.iter().enumerate() {
-        encode::bulk(out, if index == 1 { digits.format(backend_cursor).as_bytes() } else { argument });
-    }
+/// The words of the SCAN request for the backend: the client's own, with the backend's cursor.
+pub fn scan_words<'a>(args: Args<'a>, backend_cursor: &'a str) -> Vec<&'a [u8]> {
+    let words = args.iter().enumerate();
+    words.map(|(index, word)| if index == 1 { backend_cursor.as_bytes() } else { word }).collect()
 }
 
 /// Appends what the client gets for the backend's reply to `step`: the same keys under the cursor of the next step. An
@@ -195,7 +187,7 @@ fn cursor(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ScanShards, scan_cursor_of, scan_reply, scan_request};
+    use super::{ScanShards, scan_cursor_of, scan_reply, scan_words};
     use crate::command::Args;
     use proptest::prelude::*;
     use resp::RequestParser;
@@ -278,12 +270,7 @@ mod tests {
         let request = b"*4\r\n$4\r\nScan\r\n$4\r\n5121\r\n$5\r\nCOUNT\r\n$2\r\n10\r\n";
         with_args(request, |args| {
             assert_eq!(scan_cursor_of(args), Ok(5121));
-            let mut out = Vec::new();
-            scan_request(args, (None, 5), &mut out);
-            assert_eq!(out, b"*4\r\n$4\r\nScan\r\n$1\r\n5\r\n$5\r\nCOUNT\r\n$2\r\n10\r\n");
-            out.clear();
-            scan_request(args, (Some(0), 5), &mut out);
-            assert!(out.starts_with(b"*6\r\n$9\r\nUMFORWARD\r\n$1\r\n0\r\n$4\r\nScan\r\n$1\r\n5\r\n"));
+            assert_eq!(scan_words(args, "5"), [b"Scan".as_slice(), b"5", b"COUNT", b"10"]);
         });
         for wrong in ["-1", "x", "18446744073709551616", "+1"] {
             let request = format!("*2\r\n$4\r\nSCAN\r\n${}\r\n{wrong}\r\n", wrong.len());

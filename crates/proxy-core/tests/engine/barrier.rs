@@ -30,6 +30,9 @@ fn what_was_forwarded_is_answered_before_the_slot_is_served_here() {
     let set = |value: &str| format!("set {key} {value}\r\n").into_bytes();
     world.clients[client].outgoing = set("1");
     send(&mut world, client);
+    let link = world.links().into_iter().find(|&link| world.is_link_to(link, PEER)).unwrap();
+    assert!(world.node_sends(link, usize::MAX) > 0, "the answer to the greeting");
+    world.end_turn();
     assert_eq!(world.node(PEER).executed, 1);
     // The other proxy holds it; in the meantime the slot comes here.
     world.update(Some(BOTH));

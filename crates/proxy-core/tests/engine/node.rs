@@ -145,6 +145,10 @@ impl Node {
             }
             // So does a proxy greet a node that has failed.
             ("PING", [_]) => return encode::simple(out, "PONG"),
+            // The greeting of another proxy. This one plays an older version.
+            ("UMFORWARD", [_, b"SESSIONS", _]) => {
+                return encode::error(out, "ERR value is not an integer or out of range");
+            }
             _ => self.executed += 1,
         }
         self.command(peer, &name, args, out);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proxy_core::engine::{BackendId, Policy};
+use proxy_core::engine::{BackendId, Pause, Policy};
 
 use crate::client::Allowed;
 use crate::node::Store;
@@ -26,11 +26,15 @@ enum Step {
     View([bool; 3]),
     /// What it has written to the other comes there.
     Forwards,
+    /// Its clients' commands are held, or only those that write; or no more.
+    Pause(Option<bool>),
 }
 
 #[derive(Debug, Clone)]
 struct Plan {
     policy: Policy,
+    /// The two have connections to each other when it begins.
+    knows_other: bool,
     /// For each client: at which proxy, and for each of its increments in which range.
     clients: Vec<(bool, Vec<usize>)>,
     steps: Vec<(bool, Step)>,
@@ -45,12 +49,14 @@ fn plan() -> impl Strategy<Value = Plan> {
         8 => (0u64..500).prop_map(Step::Turn),
         2 => any::<[bool; 3]>().prop_map(Step::View),
         8 => Just(Step::Forwards),
+        4 => any::<Option<bool>>().prop_map(Step::Pause),
     ];
     let clients = vec((any::<bool>(), vec(0usize..3, 1..20)), 1..5);
     let outstanding = prop_oneof![Just(2u32), Just(16_384)];
-    (outstanding, clients, vec((any::<bool>(), step), 0..200)).prop_map(
-        |(outstanding_max, clients, steps)| Plan {
+    (outstanding, any::<bool>(), clients, vec((any::<bool>(), step), 0..200)).prop_map(
+        |(outstanding_max, knows_other, clients, steps)| Plan {
             policy: Policy { outstanding_max, ..Policy::default() },
+            knows_other,
             clients,
             steps,
         },
@@ -90,6 +96,15 @@ impl Pair {
             world
         };
         Pair { worlds: [world(0), world(1)], wires: Default::default() }
+    }
+
+    /// A client of each has something forwarded.
+    fn introduce(&mut self) {
+        for (world, others) in self.worlds.iter_mut().zip([Owner::Second, Owner::First]) {
+            let client = world.accept();
+            world.clients[client].count(&tag(others, 99));
+        }
+        self.come_to_rest();
     }
 
     /// What one proxy has written to the other comes there, and what the other has answered comes back.
@@ -144,6 +159,10 @@ impl Pair {
             }
             Step::View(mine) => world.update(Some(&view_of(me, *mine))),
             Step::Forwards => self.forward(me),
+            Step::Pause(writes_only) => {
+                let until_us = world.now.us + 60_000_000;
+                world.engine.pause(writes_only.map(|writes_only| Pause { until_us, writes_only }));
+            }
         }
         self.worlds[me].check();
     }
@@ -152,6 +171,7 @@ impl Pair {
     fn come_to_rest(&mut self) {
         const TURNS_MAX: usize = 400;
         for (me, mine) in [[true, false, true], [false, true, false]].into_iter().enumerate() {
+            self.worlds[me].engine.pause(None);
             self.worlds[me].update(Some(&view_of(me, mine)));
         }
         for _ in 0..TURNS_MAX {
@@ -176,6 +196,9 @@ proptest! {
     #[test]
     fn two_proxies_forward_to_each_other(plan in plan()) {
         let mut pair = Pair::new(plan.policy);
+        if plan.knows_other {
+            pair.introduce();
+        }
         for (number, (at, ranges)) in plan.clients.iter().enumerate() {
             let world = &mut pair.worlds[usize::from(*at)];
             let client = world.accept();

@@ -187,7 +187,7 @@ impl Engine {
         Some(opened)
     }
 
-    fn own_backend(&mut self, owner: SessionId, node: NodeKey, db: u32) -> BackendId {
+    pub(in crate::engine) fn own_backend(&mut self, owner: SessionId, node: NodeKey, db: u32) -> BackendId {
         let protocol = self.sessions[owner].profile.protocol;
         let fits = |&id: &BackendId| {
             let backend = &self.backends[id];

@@ -51,6 +51,7 @@ impl Engine {
     /// Makes a connection again that ended in peace. What was not yet written of is kept for the new one.
     fn reopen(&mut self, id: BackendId) {
         let backend = &mut self.backends[id];
+        backend.forget_forwarded();
         backend.partial = Vec::new();
         backend.scanner = ReplyScanner::default();
         backend.blocked = false;
@@ -121,6 +122,7 @@ impl Engine {
         let mut cut_short = std::mem::take(&mut backend.streaming);
         backend.failures += 1;
         backend.must_prove = true;
+        backend.forget_forwarded();
         let refusal = backend.refusal.take();
         backend.batches.clear(&mut self.pool);
         backend.stats.lost.add(owed.len() as u64);

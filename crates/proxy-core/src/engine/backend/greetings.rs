@@ -3,7 +3,8 @@
 use resp::Protocol;
 
 use crate::engine::Engine;
-use crate::engine::state::backend::{Owed, Phase};
+use crate::engine::request::held::held_reply;
+use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::nodes::NodeKind;
 
@@ -15,6 +16,7 @@ const SCRIPT_GREETINGS: u8 = 2;
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
     pub fn backend_connected(&mut self, id: BackendId) {
+        let token = self.random();
         let Some(backend) = self.backends.get_mut(id) else { return };
         if !matches!(backend.phase, Phase::Connecting { .. }) {
             return;
@@ -37,6 +39,11 @@ impl Engine {
         }
         if backend.purpose.db != 0 {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
+        }
+        if self.nodes.nodes[backend.purpose.node].kind == NodeKind::Proxy && backend.purpose.owner.is_none() {
+            let token = format!("{token:016x}");
+            greet(&[b"UMFORWARD", b"SESSIONS", token.as_bytes()]);
+            backend.held_answer = Some(HeldAnswer { reply: held_reply(token.as_bytes()), is_agreed: false });
         }
         if let Some(user) = &backend.script {
             greeting.extend_from_slice(&user.greeting);
@@ -70,7 +77,11 @@ impl Engine {
         let Phase::Handshake { due } = backend.phase else { return false };
         // Whatever a node answers to a PING, it answers.
         let is_ping = backend.must_prove && due == 1;
-        if reply[0] == b'-' && !is_ping {
+        let is_offer = due == 1 + u8::from(backend.must_prove);
+        if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
+            // A proxy of an older version does not know what is offered.
+            held_answer.is_agreed = reply[0] == b'+';
+        } else if reply[0] == b'-' && !is_ping {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);
                 return false;

@@ -80,6 +80,14 @@ impl Engine {
                 continue; // a push that no session subscribed to
             }
             let Ok(owed) = self.answered(id) else { break Err(Nonsense) };
+            if let Some(kept) = self.kept_of(id, &owed)
+                && self.is_held_elsewhere(id, &bytes[position..position + reply])
+            {
+                self.end_reply_run(&mut run, chunk, position);
+                self.ask_again(id, &owed, &kept.frame);
+                position += reply;
+                continue;
+            }
             self.note_reply(Some(id), &owed, &bytes[position..position + reply]);
             let next = position + reply;
             if self.is_next_in_order(&owed) {
@@ -285,8 +293,13 @@ impl Engine {
             whole.extend_from_slice(&bytes[..used]);
             if whole[0] != b'>' {
                 let owed = self.answered(id)?;
-                self.note_reply(Some(id), &owed, &whole);
-                self.deliver(id, &owed, &whole)?;
+                match self.kept_of(id, &owed).filter(|_| self.is_held_elsewhere(id, &whole)) {
+                    Some(kept) => self.ask_again(id, &owed, &kept.frame),
+                    None => {
+                        self.note_reply(Some(id), &owed, &whole);
+                        self.deliver(id, &owed, &whole)?;
+                    }
+                }
             }
             whole.clear();
             if whole.capacity() <= STREAM_REPLY_BYTES_MIN {
@@ -318,6 +331,7 @@ impl Engine {
         if last {
             backend.owed.pop_front();
             backend.streaming = false;
+            self.kept_of(from, &owed);
             self.note_reply(Some(from), &owed, &[]);
         }
         let Some(id) = owed.session else { return };

@@ -4,7 +4,7 @@
 use crate::command::{Args, Command, Merge};
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
-use crate::engine::request::redirect::wrap;
+use crate::engine::request::held::words;
 use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
@@ -14,7 +14,7 @@ use crate::engine::state::session::{Phase, WaitFor};
 use crate::errors;
 use crate::face::Face;
 use crate::merge::{
-    SCAN_NODES_MAX, ScanLevel, ScanMembers, ScanShards, ScanStep, scan_cursor_of, scan_request,
+    SCAN_NODES_MAX, ScanLevel, ScanMembers, ScanShards, ScanStep, scan_cursor_of, scan_words,
 };
 use crate::route::TargetIndex;
 
@@ -130,7 +130,7 @@ impl Engine {
             assert!(owed, "a connection that nobody else uses has room");
             match self.nodes.nodes[node].kind {
                 NodeKind::Local => self.send(backend, args.frame, None),
-                NodeKind::Proxy => self.send_wrapped(backend, args),
+                NodeKind::Proxy => self.send_part(id, backend, words(args)),
             }
         }
         let session = &mut self.sessions[id];
@@ -167,7 +167,7 @@ impl Engine {
             assert!(owed, "room was made sure of before the first part was sent");
             match asked {
                 Asked::Node(_) => self.send(backend, args.frame, None),
-                Asked::Proxy(_) => self.send_wrapped(backend, args),
+                Asked::Proxy(_) => self.send_part(id, backend, words(args)),
             }
         }
         let session = &mut self.sessions[id];
@@ -184,11 +184,13 @@ impl Engine {
     }
 
     /// Asks another proxy for its part of an answer.
-    fn send_wrapped(&mut self, backend: BackendId, args: Args<'_>) {
-        let mut frame = self.pool.buffer();
-        wrap(self.part_hops(), args, &mut frame);
-        self.send(backend, &frame, None);
-        self.pool.recycle(frame);
+    fn send_part<'a>(
+        &mut self,
+        id: SessionId,
+        backend: BackendId,
+        words: (usize, impl Iterator<Item = &'a [u8]>),
+    ) {
+        self.send_forwarded(id, backend, (self.part_hops(), true), words);
     }
 
     /// SCAN over the primaries here, and over the other proxies asked, one after the other: the cursor says which, and where
@@ -208,25 +210,31 @@ impl Engine {
             }
         };
         let member = self.scan_member(cursor, !targets.is_empty(), proxies);
-        let (backend, step, hops) = match member.proxy {
+        let (backend, step) = match member.proxy {
             Some(proxy) => {
                 let step =
                     ScanStep::elsewhere(member.cursor, member.place.expect("a proxy is one of several"));
-                (self.backend_of_node(id, proxy, Some(self.part_hops())), step, Some(self.part_hops()))
+                (self.backend_of_node(id, proxy, Some(self.part_hops())), step)
             }
             None => {
                 let step = self.scan_shards(targets).step(member.cursor).within(member.place);
-                (self.backend_for(id, targets[step.shard]), step, None)
+                (self.backend_for(id, targets[step.shard]), step)
             }
         };
         let Some(backend) = backend else { return Taken::Yes };
         if !self.owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
-        let mut frame = self.pool.buffer();
-        scan_request(args, (hops, step.backend_cursor), &mut frame);
-        self.send(backend, &frame, None);
-        self.pool.recycle(frame);
+        let mut digits = itoa::Buffer::new();
+        let request = scan_words(args, digits.format(step.backend_cursor));
+        if member.proxy.is_some() {
+            self.send_part(id, backend, (request.len(), request.into_iter()));
+        } else {
+            let mut frame = self.pool.buffer();
+            resp::encode::request(&mut frame, &request);
+            self.send(backend, &frame, None);
+            self.pool.recycle(frame);
+        }
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
         let gather = Gather::new(Kind::Scan(step), session.profile.protocol, 1);

@@ -3,6 +3,7 @@
 mod answers;
 mod dispatch;
 mod fan_out;
+pub(in crate::engine) mod held;
 mod redirect;
 mod replica_face;
 mod script;

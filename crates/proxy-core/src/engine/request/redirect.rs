@@ -2,14 +2,17 @@
 //!
 //! The request travels as `UMFORWARD hops command…`, where `hops` is how many more proxies may forward it: views may
 //! differ for a moment, and a request must not go round in circles. A command without keys travels so to every proxy that
-//! owns slots, and each answers for itself alone.
+//! owns slots, and each answers for itself alone. What the other proxy would hold is in `held`.
 
 use crate::command::{Args, Class, CommandId};
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::request::held::{read_label, words};
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
-use crate::{decimal, errors};
+use crate::engine::state::session::{Phase, WaitFor};
+use crate::engine::state::stream::STREAM_BYTES_MIN;
+use crate::errors;
 use model::Slot;
 use resp::{RequestLimits, encode};
 
@@ -35,24 +38,53 @@ impl Engine {
             self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
+        let is_first_hop = request.hops.is_none();
+        let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;
+        if is_large && is_first_hop && self.may_upload() {
+            return self.forward_apart(id, proxy, command, (hops, request.args));
+        }
         let Some(backend) = self.backend_of_node(id, proxy, Some(hops)) else { return Taken::Yes };
         if !self.owe(backend, id, command, None) {
             return Taken::Later;
         }
-        let mut frame = self.pool.buffer();
-        wrap(hops, request.args, &mut frame);
-        self.send(backend, &frame, None);
-        self.pool.recycle(frame);
+        self.send_forwarded(id, backend, (hops, is_first_hop && !is_large), words(request.args));
+        Taken::Yes
+    }
+
+    /// Forwards a large request over a connection of the session's own: no other session's waits behind it there.
+    fn forward_apart(
+        &mut self,
+        id: SessionId,
+        proxy: NodeKey,
+        command: CommandId,
+        (hops, args): (u8, Args<'_>),
+    ) -> Taken {
+        if self.sessions[id].outstanding() > 0 {
+            self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
+            return Taken::Later;
+        }
+        let Some(backend) = self.dedicated_backend(id, proxy) else { return Taken::Yes };
+        let owed = self.owe(backend, id, command, None);
+        assert!(owed, "a connection of the session's own has room");
+        self.send_forwarded(id, backend, (hops, false), words(args));
+        self.take_barrier(id);
         Taken::Yes
     }
 
     /// `UMFORWARD hops command…`: the command of a client of another proxy, served here or forwarded on.
     pub(in crate::engine) fn take_forwarded(&mut self, id: SessionId, args: Args<'_>) -> Taken {
-        let hops = (args.len() > 2).then(|| decimal::parse(args.get(1))).flatten();
-        let Some(hops) = hops.and_then(|hops| u8::try_from(hops).ok()) else {
+        if args.is(1, "sessions") && args.len() == 3 {
+            self.become_link(id, args.get(2));
+            return Taken::Yes;
+        }
+        let label = (args.len() > 2).then(|| read_label(args.get(1))).flatten();
+        let Some((hops, stranger)) = label else {
             self.reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));
             return Taken::Yes;
         };
+        if self.refuses(id, stranger) {
+            return Taken::Yes;
+        }
         let words: Vec<&[u8]> = args.skip(2).iter().collect();
         let mut frame = self.pool.buffer();
         encode::request(&mut frame, &words);
@@ -69,7 +101,10 @@ impl Engine {
         }
         let taken = self.dispatch(id, Request { args: inner, origin: None, hops: Some(hops) });
         self.pool.recycle(frame);
-        taken
+        match taken {
+            Taken::Yes => Taken::Yes,
+            Taken::Later => self.refuse_instead_of_holding(id, stranger),
+        }
     }
 
     /// Whether one proxy may send this to another. What is wrong with its number of arguments is said as always.
@@ -80,12 +115,4 @@ impl Engine {
             Err(_) => table.lookup(args.get(0)).is_some_and(|command| command.class == Class::Forward),
         }
     }
-}
-
-/// Writes `UMFORWARD hops` and the request's own arguments as one request.
-pub(super) fn wrap(hops: u8, args: Args<'_>, out: &mut Vec<u8>) {
-    encode::array(out, args.len() + 2);
-    encode::bulk(out, b"UMFORWARD");
-    encode::bulk(out, itoa::Buffer::new().format(hops).as_bytes());
-    args.iter().for_each(|arg| encode::bulk(out, arg));
 }

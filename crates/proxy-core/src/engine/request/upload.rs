@@ -94,7 +94,7 @@ impl Engine {
     }
 
     /// Whether one more session may have a connection to itself.
-    fn may_upload(&self) -> bool {
+    pub(super) fn may_upload(&self) -> bool {
         let uploads = self.backends.iter().filter(|(_, backend)| backend.purpose.owner.is_some()).count();
         uploads < self.policy.uploads_max as usize
     }

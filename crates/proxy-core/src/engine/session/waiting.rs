@@ -104,6 +104,13 @@ impl Engine {
         self.stats.sessions_held.set(self.held_sessions.len() as u64);
     }
 
+    /// The session's request was to be held, and is not: it goes on at once.
+    pub(in crate::engine) fn let_go_of_held(&mut self, id: SessionId) {
+        self.held_sessions.retain(|&held| held != id);
+        self.stats.sessions_held.set(self.held_sessions.len() as u64);
+        self.sessions[id].phase = Phase::Taking;
+    }
+
     /// A turn ends: sessions that leave others their turn go on, as far as what is left of this one allows.
     pub(in crate::engine) fn resume_deferred(&mut self) {
         for id in std::mem::take(&mut self.deferred) {

@@ -63,6 +63,24 @@ pub(crate) struct ScriptUser {
     pub(crate) greeting: Box<[u8]>,
 }
 
+/// What a connection to another proxy agrees on with it, so that requests of one session that the other holds keep those
+/// of other sessions waiting for nothing.
+#[derive(Debug)]
+pub(crate) struct HeldAnswer {
+    /// What the other answers in place of holding a request: it was not executed.
+    pub(crate) reply: Box<[u8]>,
+    /// The other has agreed.
+    pub(crate) is_agreed: bool,
+}
+
+/// A request that was forwarded, kept until it is answered.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) session: SessionId,
+    pub(crate) sequence: u32,
+    pub(crate) frame: Box<[u8]>,
+}
+
 /// What a backend connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purpose {
@@ -96,6 +114,13 @@ pub(crate) struct Backend {
     pub(crate) phase: Phase,
     /// The connection is for one script that runs as this user.
     pub(crate) script: Option<Box<ScriptUser>>,
+    /// To another proxy, shared.
+    pub(crate) held_answer: Option<HeldAnswer>,
+    /// Requests that the other proxy may not want to hold.
+    pub(crate) kept: VecDeque<Kept>,
+    pub(crate) kept_bytes: usize,
+    /// Sessions of which the other proxy takes nothing more here until it is told to.
+    pub(crate) refused: Vec<SessionId>,
     /// Failed attempts since the last success.
     pub(crate) failures: u32,
     /// It failed, or its node did: until it has answered a PING, requests are answered at once with an error.
@@ -142,6 +167,10 @@ impl Backend {
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
             script: None,
+            held_answer: None,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            refused: Vec::new(),
             failures: 0,
             must_prove: false,
             refusal: None,
@@ -178,9 +207,18 @@ impl Backend {
         self.phase != Phase::Ready && (self.must_prove || matches!(self.phase, Phase::Down { .. }))
     }
 
+    /// Forgets what was kept of forwarded requests, and what was agreed on.
+    pub(crate) fn forget_forwarded(&mut self) {
+        self.held_answer = None;
+        self.kept.clear();
+        self.kept_bytes = 0;
+        self.refused.clear();
+    }
+
     /// All the memory that waits here, bytes.
     #[inline]
     pub(crate) fn held(&self) -> usize {
-        self.greeting.held() + self.out.held() + self.partial.capacity() + self.batches.held()
+        let copies = self.partial.capacity() + self.batches.held() + self.kept_bytes;
+        self.greeting.held() + self.out.held() + copies
     }
 }

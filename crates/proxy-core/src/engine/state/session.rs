@@ -11,6 +11,8 @@
 //! ```
 //! From every state it may be gone at once: the connection broke, a fence, no memory.
 
+use std::collections::HashSet;
+
 use resp::RequestParser;
 
 use super::buffers::{BufferPool, OutQueue};
@@ -53,11 +55,23 @@ pub(crate) struct Unusual {
     pub(crate) parser: Option<RequestParser>,
     /// A huge request that is passing through to a backend of its own.
     pub(crate) stream: Option<Stream>,
+    /// It is a connection of another proxy, which wants no request of its sessions held here.
+    pub(crate) link: Option<Link>,
+}
+
+/// What a session that is another proxy's connection has agreed on with it.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// What is answered in place of holding a request.
+    pub(crate) held_reply: Box<[u8]>,
+    /// The other's sessions of which a request was to be held: nothing more of them is executed here until they begin
+    /// anew, or it would run before that request.
+    pub(crate) refused: HashSet<u64>,
 }
 
 impl Unusual {
     pub(crate) fn is_empty(&self) -> bool {
-        self.parser.is_none() && self.stream.is_none()
+        self.parser.is_none() && self.stream.is_none() && self.link.is_none()
     }
 }
 
