@@ -59,6 +59,8 @@ pub struct NodeStatus {
     pub link_silent_s: u64,
     /// Replicas connected to it.
     pub replicas: u32,
+    /// Keys that it has, in all databases.
+    pub keys: u64,
 }
 
 impl NodeStatus {
@@ -88,6 +90,7 @@ impl NodeStatus {
                 "master_repl_offset" => status.offset = value.parse().unwrap_or(0),
                 "slave_repl_offset" => replica_offset = value.parse().ok(),
                 "connected_slaves" => status.replicas = value.parse().unwrap_or(0),
+                _ if is_database(field) => status.keys += keys(value),
                 _ => {}
             }
         }
@@ -105,12 +108,25 @@ impl NodeStatus {
     }
 }
 
+/// Whether this is a line of INFO's section `Keyspace`, as `db0:keys=5,expires=0,avg_ttl=0`.
+fn is_database(field: &str) -> bool {
+    let number = field.strip_prefix("db").unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// How many keys such a line counts.
+fn keys(line: &str) -> u64 {
+    let mut counts = line.split(',').filter_map(|count| count.strip_prefix("keys=")?.parse().ok());
+    counts.next().unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\nprocess_id:21\r\nrun_id:abc\r\nexecutable:/bin/redis-server\r\n# Persistence\r\nloading:0\r\n# Replication\r\n\
-        role:master\r\nconnected_slaves:1\r\nmaster_repl_offset:42\r\n# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n";
+        role:master\r\nconnected_slaves:1\r\nmaster_repl_offset:42\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n\
+        db3:keys=7,expires=1,avg_ttl=9\r\n";
     const REPLICA: &str = "redis_version:7.2.4\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.2\r\n\
         master_port:6379\r\nmaster_link_status:down\r\nmaster_link_down_since_seconds:12\r\nslave_repl_offset:7\r\nmaster_repl_offset:9\r\n";
 
@@ -125,6 +141,7 @@ mod tests {
             offset: 42,
             link_silent_s: 0,
             replicas: 1,
+            keys: 12,
         };
         let replica = NodeStatus {
             role: NodeRole::Replica {

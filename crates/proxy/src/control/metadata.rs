@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, warn};
 
 use super::authority::Lack;
+use super::holding;
 use super::questions::DeskCall;
 use super::reply_to::ReplyTo;
 use super::report;
@@ -98,6 +99,7 @@ impl Control {
             }
             // Finished migrations are told until they are committed; this proxy has finished none.
             Umctl::InfoMgr => encode::array(reply, 0),
+            Umctl::View => holding::write(&self.keeper, reply),
             Umctl::Help => lines(umctl::HELP, reply),
             Umctl::SetCluster(_)
             | Umctl::SetRepl(_)

@@ -23,6 +23,7 @@ mod fair_queue;
 mod fences;
 mod from_config;
 mod heartbeat;
+mod holding;
 mod keeping;
 mod machine_memory;
 mod metadata;

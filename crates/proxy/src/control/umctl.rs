@@ -29,6 +29,8 @@ pub(super) enum Umctl {
     InfoMgr,
     /// How the proxy and its nodes are, for coordinators; with a lease that one of them grants.
     Health(Option<LeaseGrant>),
+    /// The view, and what the nodes hold.
+    View,
     /// Empties the nodes of a proxy that has the empty view of that epoch.
     Clean(Epoch),
     /// Counters.
@@ -71,6 +73,8 @@ pub(super) const HELP: &[&str] = &[
     "    Return the state of cluster, replication and migration.",
     "HEALTH [LEASE <token> <milliseconds>]",
     "    Return how this proxy and its nodes are; grant it a lease to serve writes.",
+    "VIEW",
+    "    Return the view that is in force, in the words of SETCLUSTER, and what the nodes hold.",
     "CLEAN <epoch>",
     "    Empty the nodes, if the empty view of that epoch is in force.",
     "STATS",
@@ -108,6 +112,7 @@ impl Umctl {
             b"INFO" => alone(Umctl::Info),
             b"INFOREPL" => alone(Umctl::InfoRepl),
             b"INFOMGR" => alone(Umctl::InfoMgr),
+            b"VIEW" => alone(Umctl::View),
             b"STATS" => alone(Umctl::Stats),
             b"READY" => alone(Umctl::Ready),
             b"SHUTDOWN" => alone(Umctl::Shutdown),
@@ -173,6 +178,7 @@ impl Umctl {
             | Umctl::InfoRepl
             | Umctl::InfoMgr
             | Umctl::Health(None)
+            | Umctl::View
             | Umctl::Stats
             | Umctl::Ready
             | Umctl::Slowlog(SlowlogRequest::Get(_) | SlowlogRequest::Len)
