@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
+use model::{Address, ClusterConfig, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Comebacks, FenceReason, HostName, ReporterId, Settings, State, SyncState};
+use crate::state::{Comebacks, FenceReason, Half, HostName, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -230,6 +230,72 @@ pub enum Command {
     },
     /// Replaces everything.
     Restore(Box<State>),
+    /// A proxy has a view that is newer than anything that it was given by these metadata: they are older than what is
+    /// served. Refused where they are not.
+    BeginReview {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of its view.
+        seen: Epoch,
+    },
+    /// Takes over how a cluster is served, and ends its review. One that the metadata do not have is added.
+    Adopt {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Its epoch when this was decided; none if it was not there.
+        read: Option<Epoch>,
+        /// How it is served.
+        serving: Box<Serving>,
+        /// The highest epoch that any proxy has.
+        highest: Epoch,
+        /// When.
+        now: TimeMs,
+    },
+    /// Ends the review of a cluster by the word of an operator that it is as the metadata say, whatever its proxies have.
+    TrustMetadata {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The highest epoch that any proxy has.
+        highest: Epoch,
+    },
+    /// Ends the review of a proxy of the pool: it serves nobody. Its nodes are emptied before a cluster gets it.
+    SettleProxy {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of its view.
+        seen: Epoch,
+    },
+}
+
+/// How a cluster is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serving {
+    /// Its chunks.
+    pub chunks: Vec<ServingChunk>,
+    /// Its settings.
+    pub config: ClusterConfig,
+}
+
+/// Two proxies that back each other up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServingChunk {
+    /// The proxy of each half.
+    pub proxies: [Address; 2],
+    /// The two shards.
+    pub shards: [ServingShard; 2],
+}
+
+/// A shard as it is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServingShard {
+    /// Its slots.
+    pub slots: SlotRanges,
+    /// Where its primary is.
+    pub primary: Half,
+    /// Whether its replica was seen following it.
+    pub in_sync: bool,
+    /// A proxy that may serve the slots, too: the primary is not served before that one has stopped.
+    pub deposed: Option<Address>,
 }
 
 impl Command {
@@ -245,6 +311,7 @@ impl Command {
             | Self::ProxyReturned { now, .. }
             | Self::FailOverProxy { now, .. }
             | Self::FenceShard { now, .. }
+            | Self::Adopt { now, .. }
             | Self::FailOverShard { now, .. } => *now = time,
             Self::Configure(_)
             | Self::SetReplicaAddresses(_)
@@ -266,7 +333,10 @@ impl Command {
             | Self::SetReplicaSync { .. }
             | Self::RaiseEpoch { .. }
             | Self::RecoverEpoch { .. }
-            | Self::Restore(_) => {}
+            | Self::Restore(_)
+            | Self::BeginReview { .. }
+            | Self::TrustMetadata { .. }
+            | Self::SettleProxy { .. } => {}
         }
     }
 

@@ -126,6 +126,15 @@ pub enum ApplyError {
         /// The first index that is missing.
         expected: u64,
     },
+    /// Nobody knows yet whether the metadata are as old as what is served.
+    #[error(
+        "{0} is under review: the metadata may be older than what its proxies know; see GET /api/v4/review, and say there \
+         what is right"
+    )]
+    UnderReview(String),
+    /// What a cluster is said to be served by cannot be taken over.
+    #[error("it cannot be taken over as it is served: {0}")]
+    NotAdoptable(String),
     /// The replica is not known to have the data.
     #[error("the replica {0} is not in sync; promoting it would lose writes")]
     ReplicaNotInSync(Address),
@@ -162,6 +171,8 @@ impl ApplyError {
             Self::OrderedProxyEnabled(_) => ("ORDERED_PROXY_ENABLED", 409),
             Self::OneClusterAlreadyExisted(_) => ("ONE_CLUSTER_ALREADY_EXISTED", 409),
             Self::ProxyResourceOutOfOrder { .. } => ("PROXY_RESOURCE_OUT_OF_ORDER", 409),
+            Self::UnderReview(_) => ("UNDER_REVIEW", 409),
+            Self::NotAdoptable(_) => ("NOT_ADOPTABLE", 409),
             Self::ReplicaNotInSync(_) => ("PROXY_NOT_SYNC", 500),
         }
     }

@@ -49,6 +49,10 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
                     }
                     _ => {}
                 }
+                if old.review != new.review {
+                    let what = if new.review { "is under review" } else { "is not under review any more" };
+                    words.push(format!("proxy {address} {what}"));
+                }
                 if old.dirty && !new.dirty {
                     words.push(format!("proxy {address} is empty and ready"));
                 }
@@ -96,6 +100,13 @@ fn describe(chunk: &Chunk) -> String {
 
 fn explain_cluster(old: &Cluster, new: &Cluster) -> Vec<String> {
     let mut words = Vec::new();
+    match (old.review, new.review) {
+        (false, true) => words.push(
+            "it is under review: nobody is promoted, emptied or given a view until its proxies have been asked".to_owned(),
+        ),
+        (true, false) => words.push("its review is over".to_owned()),
+        _ => {}
+    }
     let (old_places, new_places) = (places(old), places(new));
     for chunk in &old.chunks {
         match find(&new_places, chunk) {

@@ -22,13 +22,14 @@ mod lease;
 mod observed;
 pub mod query;
 mod reconcile;
+mod review;
 mod slot_plan;
 mod state;
 mod time;
 mod views;
 
 pub use apply::apply;
-pub use command::{Command, FailedOver, NewProxy, Reply};
+pub use command::{Command, FailedOver, NewProxy, Reply, Serving, ServingChunk, ServingShard};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
@@ -38,6 +39,7 @@ pub use lease::{
 };
 pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen, Timing};
 pub use reconcile::{Action, reconcile};
+pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, Review, review};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
     CHUNK_NODES, Chunk, Cluster, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,

@@ -29,7 +29,7 @@ struct Draft {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let places = (any::<Index>(), any::<Index>(), any::<Index>());
-    (0u8..31, places, 0usize..5, any::<bool>(), 0u64..40_000).prop_map(
+    (0u8..35, places, 0usize..5, any::<bool>(), 0u64..40_000).prop_map(
         |(kind, (cluster, proxy, other), number, flag, pause_ms)| Draft {
             kind,
             cluster,
@@ -115,6 +115,10 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         }
         28 => Command::PauseMigrations { cluster },
         29 => Command::ResumeMigrations { cluster },
+        30 if draft.flag => Command::BeginReview { proxy, seen: Epoch(state.global_epoch.0 + 3) },
+        // Often: until it is over, all that concerns a cluster is refused.
+        31 | 32 => Command::TrustMetadata { cluster, highest: state.global_epoch },
+        33 | 34 => Command::SettleProxy { proxy, seen: state.global_epoch },
         _ => match draft.number {
             0 => Command::RaiseEpoch { epoch: Epoch(state.global_epoch.0 + 7) },
             1 => Command::RecoverEpoch { highest: Epoch(state.global_epoch.0.saturating_sub(1)) },

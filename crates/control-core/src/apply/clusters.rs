@@ -49,6 +49,7 @@ pub(super) fn create(
         finished: Vec::new(),
         paused: false,
         scaling: None,
+        review: false,
     };
     state.clusters.insert(name, cluster);
     Ok(Reply::Done)
@@ -60,6 +61,10 @@ pub(super) fn delete(state: &mut State, name: &ClusterName) -> Result<Reply, App
     state.next_epoch();
     for proxy in cluster.chunks.iter().flat_map(|chunk| &chunk.proxies) {
         release(state, proxy);
+        // They may serve another cluster by now.
+        if let Some(record) = state.proxies.get_mut(proxy).filter(|_| cluster.review) {
+            record.review = true;
+        }
     }
     Ok(Reply::Done)
 }

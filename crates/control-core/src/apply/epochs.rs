@@ -1,8 +1,10 @@
-//! Raising all epochs at once, and replacing the whole state.
+//! Raising all epochs at once, and replacing the whole state. Neither is trusted more than what the proxies know: all
+//! clusters are under review afterwards.
 
 use model::{Address, Epoch};
 
 use super::migrations::schedule;
+use super::reviews::review_all;
 use crate::command::Reply;
 use crate::error::ApplyError;
 use crate::state::{EPOCH_GIVEN_MAX, State};
@@ -52,6 +54,7 @@ fn raise_all(state: &mut State, epoch: Epoch) -> Result<Reply, ApplyError> {
     for name in migrating.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
         schedule(state, &name);
     }
+    review_all(state);
     Ok(Reply::Epoch(state.global_epoch))
 }
 
@@ -71,5 +74,6 @@ pub(super) fn restore(state: &mut State, dump: State) -> Result<Reply, ApplyErro
         state.uncleaned_nodes.iter().filter(|node| !registered(node)).cloned().collect();
     *state = dump;
     state.uncleaned_nodes.extend(uncleaned);
+    review_all(state);
     Ok(Reply::Epoch(given))
 }

@@ -8,6 +8,7 @@ mod fences;
 mod migrations;
 mod nodes;
 mod proxies;
+mod reviews;
 mod scaling;
 mod settled;
 
@@ -19,6 +20,7 @@ use crate::state::State;
 ///
 /// Deterministic: the same commands on the same state give the same state and the same replies.
 pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
+    reviews::check_trusted(state, &command)?;
     // Every arm checks all that can go wrong before it changes anything.
     match command {
         Command::Configure(settings) => {
@@ -70,5 +72,11 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::RaiseEpoch { epoch } => epochs::raise(state, epoch),
         Command::RecoverEpoch { highest } => epochs::recover(state, highest),
         Command::Restore(dump) => epochs::restore(state, *dump),
+        Command::BeginReview { proxy, seen } => reviews::begin(state, &proxy, seen),
+        Command::Adopt { cluster, read, serving, highest, now } => {
+            reviews::adopt(state, cluster, (read, highest), *serving, now)
+        }
+        Command::TrustMetadata { cluster, highest } => reviews::trust(state, &cluster, highest),
+        Command::SettleProxy { proxy, seen } => reviews::settle_proxy(state, &proxy, seen),
     }
 }

@@ -36,6 +36,8 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         dirty,
         comebacks: Comebacks::default(),
         vouched: None,
+        // It may serve a cluster of which nothing is known here.
+        review: state.is_under_review(),
     };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
@@ -68,7 +70,7 @@ pub(super) fn remove(state: &mut State, address: &Address) -> Result<Reply, Appl
     if record.cluster.is_some() {
         return Err(ApplyError::InUse(address.clone()));
     }
-    if record.dirty {
+    if record.dirty || record.review {
         let nodes = record.nodes.clone();
         if state.uncleaned_nodes.len() + nodes.len() > UNCLEANED_NODES_MAX {
             return Err(ApplyError::TooManyUncleaned(address.clone()));

@@ -14,7 +14,7 @@ use crate::state::{Chunk, Half, State};
 pub fn lease_epoch(state: &State, proxy: &Address) -> Option<Epoch> {
     let record = state.proxies.get(proxy)?;
     let cluster = record.cluster.as_ref().and_then(|name| state.clusters.get(name))?;
-    let (place, half) = cluster.place_of(proxy)?;
+    let (place, half) = cluster.place_of(proxy).filter(|_| !cluster.review)?;
     may_have_one(state, &cluster.chunks[place], half).then_some(cluster.epoch)
 }
 
@@ -46,7 +46,8 @@ impl LeaseTerms {
     #[must_use]
     pub fn of(state: &State, lease_ms: u64, read_at: Moment) -> Self {
         let mut proxies = HashMap::new();
-        for cluster in state.clusters.values() {
+        // One under review may have a newer primary than the proxy that asks.
+        for cluster in state.clusters.values().filter(|cluster| !cluster.review) {
             for chunk in &cluster.chunks {
                 let granted = Half::BOTH.into_iter().filter(|half| may_have_one(state, chunk, *half));
                 proxies.extend(granted.map(|half| (chunk.proxy(half).clone(), cluster.epoch)));

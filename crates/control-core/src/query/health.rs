@@ -43,6 +43,10 @@ pub fn shard_condition(
 ) -> ShardCondition {
     let chunk = &cluster.chunks[id.chunk];
     let mut found = Findings { condition: ShardCondition::default(), state, now };
+    if cluster.review {
+        let text = "the metadata may be older than what is served: see `undermoon ctl review`";
+        found.add(Level::Degraded, text.to_owned());
+    }
     found.proxy(chunk.primary_proxy(id.shard), Side::Primary);
     found.proxy(chunk.replica_proxy(id.shard), Side::Replica);
     found.fence(chunk, id);

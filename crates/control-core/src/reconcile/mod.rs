@@ -3,6 +3,8 @@
 //! Called again and again with fresh arguments. Each call looks at everything anew and returns only what is
 //! to be done now; nothing is remembered between calls but what is in [`Observed`]. An action that fails,
 //! or that another coordinator did first, is simply not wanted any more at the next call.
+//!
+//! For a cluster whose proxies know more than the metadata, or that is under review, nothing is done.
 
 mod action;
 mod detection;
@@ -12,17 +14,21 @@ mod replicas;
 mod upkeep;
 mod watch;
 
+use crate::command::Command;
 use crate::observed::Observed;
 use crate::state::State;
 use crate::time::TimeMs;
 pub use action::Action;
-use watch::Watch;
+use watch::{Ahead, Watch};
 
 /// What there is to do now, the urgent first.
 #[must_use]
 pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action> {
-    let watch = Watch { state, observed, now };
-    let mut actions = Vec::new();
+    let (ahead, proxies) = Ahead::find(state, observed);
+    let watch = Watch { state, observed, now, ahead };
+    // That these metadata are only some milliseconds old is for the broker to see, which has the newest.
+    let begin = |(proxy, seen)| Action::Apply(Command::BeginReview { proxy, seen });
+    let mut actions: Vec<Action> = proxies.into_iter().map(begin).collect();
     detection::detect(&watch, &mut actions);
     repair::repair(&watch, &mut actions);
     pushes::push(&watch, &mut actions);

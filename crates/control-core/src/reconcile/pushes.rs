@@ -16,14 +16,14 @@ const TAKER_MS: u64 = 60_000;
 /// Adds a push for each living proxy that lags behind.
 pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     let mut late = Vec::new();
-    for cluster in watch.state.clusters.values() {
+    for (_, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             for half in Half::BOTH {
                 late.extend(late_member(watch, cluster, chunk, half));
             }
         }
     }
-    for (proxy, record) in &watch.state.proxies {
+    for (proxy, record) in watch.state.proxies.iter().filter(|(proxy, _)| watch.is_trusted(proxy)) {
         let has_empty_view = record.cluster.is_none() || record.dirty;
         if has_empty_view && held_epoch(watch, proxy).is_some_and(|has| has < record.epoch) {
             late.push(Late { rank: Rank::Other, proxy, makes_do: false });

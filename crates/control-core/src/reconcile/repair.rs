@@ -26,7 +26,7 @@ const CLOCK_DRIFT_DIVISOR: u64 = 20;
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
-    for (name, cluster) in &watch.state.clusters {
+    for (name, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             let place = Place { watch, name, chunk, has_free: false };
             actions
@@ -38,7 +38,7 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     }
     // Looked up once: where nothing is free, no half needs to look for a spare, turn after turn.
     let has_free = watch.state.proxies.values().any(Proxy::is_free) && !watch.state.settings.ordered_proxies;
-    for (name, cluster) in &watch.state.clusters {
+    for (name, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             let place = Place { watch, name, chunk, has_free };
             for shard in Half::BOTH {
@@ -52,7 +52,8 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     // A dead proxy of the pool must not be given to anybody.
     let is_free = |proxy: &&Address| {
         let record = watch.state.proxies.get(proxy);
-        record.is_some_and(|record| record.cluster.is_none() && record.failed_since.is_none())
+        watch.is_trusted(proxy)
+            && record.is_some_and(|record| record.cluster.is_none() && record.failed_since.is_none())
     };
     for proxy in watch.state.failures.keys().filter(is_free) {
         if watch.observed.is_reported(watch.state, proxy, watch.now) {

@@ -15,7 +15,7 @@ pub(super) fn keep_up(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     commit_imports(watch, actions);
     clean_proxies(watch, actions);
     let busy = busy(watch, actions);
-    for (name, cluster) in &watch.state.clusters {
+    for (name, cluster) in watch.trusted() {
         actions.extend(continue_scaling(watch, name, cluster).map(Action::Apply));
         if watch.observed.may_fail_over && !busy.contains(name) {
             actions.extend(bring_home(watch, name, cluster).map(Action::Apply));
@@ -63,7 +63,7 @@ fn commit_imports(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 fn clean_proxies(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     let dirty =
         watch.state.proxies.iter().filter(|(_, record)| record.dirty && record.failed_since.is_none());
-    for (proxy, record) in dirty {
+    for (proxy, record) in dirty.filter(|(proxy, _)| watch.is_trusted(proxy)) {
         if watch.view_epoch(proxy) == Some(record.epoch) {
             actions.push(Action::Clean { proxy: proxy.clone(), epoch: record.epoch });
         }

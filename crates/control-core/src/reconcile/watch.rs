@@ -1,12 +1,14 @@
 //! What a coordinator looks at, and what it reads there.
 
+use std::collections::BTreeSet;
+
 use model::{Address, ClusterName, Epoch};
 
 use crate::diagnose::{
     NodeCondition, ProxyCondition, node_condition, node_health, proxy_condition, proxy_health,
 };
 use crate::observed::Observed;
-use crate::state::{Chunk, Half, State};
+use crate::state::{Chunk, Cluster, Half, State};
 use crate::time::TimeMs;
 
 /// What is looked at.
@@ -14,6 +16,56 @@ pub(super) struct Watch<'a> {
     pub(super) state: &'a State,
     pub(super) observed: &'a Observed,
     pub(super) now: TimeMs,
+    /// Clusters and proxies of the pool that are ahead of these metadata, which are old, or were read a moment ago.
+    pub(super) ahead: Ahead,
+}
+
+/// What is ahead of the metadata.
+#[derive(Default)]
+pub(super) struct Ahead {
+    clusters: BTreeSet<ClusterName>,
+    pool: BTreeSet<Address>,
+}
+
+impl Ahead {
+    /// Looks for proxies whose views are newer than any that the metadata can have given them: they, with the epoch of
+    /// their views, and what is not to be touched for that.
+    pub(super) fn find(state: &State, observed: &Observed) -> (Self, Vec<(Address, Epoch)>) {
+        let (mut ahead, mut proxies) = (Self::default(), Vec::new());
+        for (address, record) in &state.proxies {
+            let Some(health) = proxy_health(observed, address) else { continue };
+            let cluster = record.cluster.as_ref().and_then(|name| Some((name, state.clusters.get(name)?)));
+            let given = cluster.map_or(record.epoch, |(_, cluster)| cluster.epoch.max(record.epoch));
+            if health.view_epoch <= given {
+                continue;
+            }
+            match cluster {
+                Some((name, _)) => drop(ahead.clusters.insert(name.clone())),
+                None => drop(ahead.pool.insert(address.clone())),
+            }
+            if !state.is_proxy_under_review(address) {
+                proxies.push((address.clone(), health.view_epoch));
+            }
+        }
+        (ahead, proxies)
+    }
+}
+
+impl<'a> Watch<'a> {
+    /// The clusters for which something may be done: those whose metadata are not older than what their proxies know.
+    pub(super) fn trusted(&self) -> impl Iterator<Item = (&'a ClusterName, &'a Cluster)> {
+        let clusters = self.state.clusters.iter();
+        clusters.filter(|(name, cluster)| !cluster.review && !self.ahead.clusters.contains(*name))
+    }
+
+    /// Whether something may be done to a proxy.
+    pub(super) fn is_trusted(&self, proxy: &Address) -> bool {
+        let is_ahead = match self.state.proxies.get(proxy).and_then(|record| record.cluster.as_ref()) {
+            Some(name) => self.ahead.clusters.contains(name),
+            None => self.ahead.pool.contains(proxy),
+        };
+        !is_ahead && !self.state.is_proxy_under_review(proxy)
+    }
 }
 
 impl Watch<'_> {

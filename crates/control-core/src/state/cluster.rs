@@ -29,6 +29,10 @@ pub struct Cluster {
     pub paused: bool,
     /// Nodes were added, and slots will move to them as soon as their proxies know of it.
     pub scaling: Option<ScaleJob>,
+    /// What is stored of it may be older than what its proxies know: nobody is promoted, emptied or given a view until the
+    /// proxies have been asked ([`crate::review`]) or an operator says that the metadata are right.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
 }
 
 /// One of a cluster's shards: the chunk's place in the list, and the shard's home.

@@ -30,6 +30,10 @@ pub struct Proxy {
     /// Set while others report it and a coordinator hears it all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vouched: Option<Vouch>,
+    /// A proxy of the pool of which it is not known whether it serves somebody or holds anything: it is given no view, is not
+    /// emptied, and is given to no cluster until that is known or an operator says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review: bool,
 }
 
 /// A coordinator hears a proxy that others report. One that is heard is not given up: it may serve, and is granted
@@ -60,6 +64,6 @@ impl Proxy {
     /// Whether it can be given to a cluster.
     #[must_use]
     pub const fn is_free(&self) -> bool {
-        self.cluster.is_none() && self.failed_since.is_none()
+        self.cluster.is_none() && self.failed_since.is_none() && !self.review
     }
 }

@@ -86,6 +86,22 @@ impl State {
         self.proxies.get(proxy).is_some_and(|record| record.failed_since.is_some())
     }
 
+    /// Whether any cluster or any proxy of the pool is under review.
+    #[must_use]
+    pub fn is_under_review(&self) -> bool {
+        self.clusters.values().any(|cluster| cluster.review)
+            || self.proxies.values().any(|proxy| proxy.review)
+    }
+
+    /// Whether nothing may be done to a proxy, because it or its cluster is under review.
+    #[must_use]
+    pub fn is_proxy_under_review(&self, proxy: &Address) -> bool {
+        self.proxies.get(proxy).is_some_and(|record| match &record.cluster {
+            Some(name) => self.clusters.get(name).is_some_and(|cluster| cluster.review),
+            None => record.review,
+        })
+    }
+
     /// Whether a proxy counts as failed, or enough coordinators report it and none hears it. It has not failed where its
     /// shards have nowhere to go.
     #[must_use]

@@ -32,6 +32,12 @@ impl ObservationBoard {
         true
     }
 
+    /// Whether any coordinator speaks to this process: without one, nothing follows from what it decides.
+    pub fn is_spoken_to(&self) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.values().any(|(at, _)| at.elapsed() <= KEPT)
+    }
+
     /// What is true now, as far as coordinators say so.
     #[must_use]
     pub fn now(&self) -> Seen {
@@ -110,7 +116,9 @@ mod tests {
             board.now().unserved(&"db".parse().unwrap(), &"a:1".parse().unwrap()).map(str::to_owned)
         };
         assert_eq!(why(&board), None);
+        assert!(!board.is_spoken_to());
         assert!(board.note(seen("x", 1, &["a:1"])));
+        assert!(board.is_spoken_to());
         assert_eq!(why(&board).as_deref(), Some("x says so"));
         assert!(board.note(seen("y", 2, &["b:1"])));
         assert_eq!(why(&board), None, "another hears it");

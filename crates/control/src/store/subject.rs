@@ -55,6 +55,10 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::RaiseEpoch { .. } => about("RaiseEpoch", None, None),
         Command::RecoverEpoch { .. } => about("RecoverEpoch", None, None),
         Command::Restore(_) => about("Restore", None, None),
+        Command::BeginReview { proxy, .. } => about("BeginReview", None, Some(proxy)),
+        Command::Adopt { cluster, .. } => about("Adopt", Some(cluster), None),
+        Command::TrustMetadata { cluster, .. } => about("TrustMetadata", Some(cluster), None),
+        Command::SettleProxy { proxy, .. } => about("SettleProxy", None, Some(proxy)),
     }
 }
 
@@ -63,6 +67,14 @@ pub(super) fn remarks(command: &Command, reply: &Reply) -> Vec<String> {
     let mut words = Vec::new();
     if let Command::FailOverShard { behind_bytes: Some(bytes), .. } = command {
         words.push(format!("the new primary was seen to lack {bytes} bytes of the old one's stream"));
+    }
+    if let Command::BeginReview { proxy, seen } = command {
+        words.push(format!(
+            "proxy {proxy} has epoch {seen}, which these metadata have not given it: they are old"
+        ));
+    }
+    if let Command::TrustMetadata { .. } = command {
+        words.push("an operator says that the metadata are right, whatever its proxies know".to_owned());
     }
     if let Command::FailOverShard { force: true, .. } | Command::FailOverProxy { force: true, .. } = command {
         words.push("it was forced: what the replica did not have is lost".to_owned());

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fixture::{EtcdServer, TestBroker, embedded, eventually, number_from_environment, on_etcd};
+use super::fixture::{
+    EtcdServer, TestBroker, embedded, eventually, number_from_environment, on_etcd, without_review,
+};
 
 const CHANGES_DEFAULT: usize = 500;
 /// How many clients each broker has.
@@ -165,21 +167,26 @@ async fn from_file_to_etcd_and_back() {
     }
     file.act("POST", "/api/v3/clusters/meta/large", json!({"node_number": 400})).await;
     let dump = file.get("/api/v3/metadata").await;
+    let is_dump = |now: Value| without_review(now) == dump;
     let first = TestBroker::start(&on_etcd(&etcd)).await;
     let other = TestBroker::start(&on_etcd(&etcd)).await;
     first.act("PUT", "/api/v3/metadata", dump.clone()).await;
-    assert_eq!(first.get("/api/v3/metadata").await, dump);
+    assert!(is_dump(first.get("/api/v3/metadata").await));
     eventually("the dump at the other broker", || async {
-        (other.get("/api/v3/metadata").await == dump).then_some(())
+        is_dump(other.get("/api/v3/metadata").await).then_some(())
     })
     .await;
     let late = TestBroker::start(&on_etcd(&etcd)).await;
-    assert_eq!(late.get("/api/v3/metadata").await, dump);
+    assert!(is_dump(late.get("/api/v3/metadata").await));
     late.act("DELETE", "/api/v3/clusters/meta/large", Value::Null).await;
     eventually("the deletion at the first broker", || async {
         (first.get("/api/v3/clusters/names").await == json!({"names": []})).then_some(())
     })
     .await;
+    // Nobody serves anything at these addresses: an operator's word ends the review.
+    for proxy in dump["proxies"].as_object().unwrap().keys() {
+        late.act("POST", "/api/v4/commands", json!({"SettleProxy": {"proxy": proxy, "seen": 0}})).await;
+    }
     back_to_file(&late, &file, &dump).await;
     for broker in [file, first, other, late] {
         broker.stop().await;
@@ -200,13 +207,13 @@ async fn back_to_file(etcd: &TestBroker, old: &TestBroker, older: &Value) {
     let new = TestBroker::start(&embedded(&folder)).await;
     for broker in [&new, old] {
         broker.act("PUT", "/api/v3/metadata", dump.clone()).await;
-        assert_eq!(broker.get("/api/v3/metadata").await, dump);
+        assert_eq!(without_review(broker.get("/api/v3/metadata").await), dump);
         let refused = broker.call("PUT", "/api/v3/metadata", older.clone()).await;
         assert_eq!((refused.0, &refused.1["error"]), (409, &json!("EPOCH_SMALLER_THAN_CURRENT")));
-        assert_eq!(broker.get("/api/v3/metadata").await, dump);
+        assert_eq!(without_review(broker.get("/api/v3/metadata").await), dump);
     }
     new.stop().await;
     let again = TestBroker::start(&embedded(&folder)).await;
-    assert_eq!(again.get("/api/v3/metadata").await, dump, "after a restart");
+    assert_eq!(without_review(again.get("/api/v3/metadata").await), dump, "after a restart");
     again.stop().await;
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use control::store::{Embedded, Metadata};
 use control_core::{Command, NewProxy, ReporterId, State, TimeMs, apply};
-use model::Address;
+use model::{Address, Epoch};
 
 use super::fixture::number_from_environment;
 
@@ -99,6 +99,10 @@ async fn changes_of_large_metadata() {
     let began = Instant::now();
     metadata.change(Command::Restore(Box::new(state))).await.unwrap();
     println!("restored in {:.2?}", began.elapsed());
+    let names: Vec<_> = metadata.snapshot().state.clusters.keys().cloned().collect();
+    for cluster in names {
+        metadata.change(Command::TrustMetadata { cluster, highest: Epoch(0) }).await.unwrap();
+    }
     time_alone(&metadata, "a failure report", report).await;
     time_alone(&metadata, "a cluster's setting", |number| configure(number, clusters)).await;
     time_alone(&metadata, "a new proxy", |number| register(proxies + number)).await;

@@ -212,7 +212,10 @@ async fn dumps_epochs_and_copies() {
     assert_eq!(broker.get("/api/v3/epoch").await, json!(1000));
     let dump = broker.get("/api/v3/metadata").await;
     replica.act("PUT", "/api/v3/metadata", dump.clone()).await;
-    assert_eq!(replica.get("/api/v3/metadata").await, dump);
+    // A copy is never trusted more than what is served: it is under review until coordinators speak to its broker.
+    let copy = replica.get("/api/v3/metadata").await;
+    assert_eq!(copy["clusters"]["mydb"]["review"], json!(true));
+    assert_eq!(super::fixture::without_review(copy), super::fixture::without_review(dump));
     // Nothing listens at the proxies' addresses of this one: it is told which ones are silent.
     let body = json!({"proxy_address": "127.0.0.1:1", "nodes": ["127.0.0.1:2", "127.0.0.1:3"]});
     let alone = tempfile::tempdir().unwrap();

@@ -1,0 +1,31 @@
+//! What was found about one cluster, or about one proxy of the pool.
+
+use model::Epoch;
+
+use crate::command::Serving;
+
+/// What was found about a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterReview {
+    /// The epoch that the metadata have for it; none where they do not have it.
+    pub stored: Option<Epoch>,
+    /// The epoch of the newest view of it that any proxy has; none where nobody has one.
+    pub served: Option<Epoch>,
+    /// How it is served; none where that cannot be told.
+    pub serving: Option<Serving>,
+    /// What keeps it from being taken over as it is served without an operator, one sentence each.
+    pub obstacles: Vec<String>,
+    /// What taking it over as it is served would change in the metadata, one sentence each; none where both agree.
+    pub by_proxies: Vec<String>,
+    /// What going by the metadata would make of its nodes, one sentence for each shard.
+    pub by_metadata: Vec<String>,
+}
+
+/// What was found about a proxy of the pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyReview {
+    /// The epoch of its view; none where it does not answer.
+    pub seen: Option<Epoch>,
+    /// What keeps it from being taken for a free one without an operator; none where it holds nothing and serves nobody.
+    pub obstacle: Option<String>,
+}
