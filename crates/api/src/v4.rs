@@ -4,6 +4,7 @@ mod broker_health;
 mod failover;
 mod health;
 mod observations;
+mod review;
 
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ pub use health::{
     ShardHealth, Sync,
 };
 pub use observations::{Observations, UnservedShard};
+pub use review::{ClusterReview, ProxyReview, Review, ReviewDecision, ReviewedBy};
 
 /// Something that changed, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

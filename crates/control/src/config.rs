@@ -25,6 +25,16 @@ service::choice! {
     }
 }
 
+service::choice! {
+    /// What is done when the metadata may be older than what the proxies know.
+    pub enum ReviewPolicy {
+        /// Clusters are taken over as they are served, where nothing speaks against it.
+        Adopt = "adopt",
+        /// An operator decides.
+        Ask = "ask",
+    }
+}
+
 /// A text that is not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub String);
@@ -117,7 +127,10 @@ service::settings! {
         pub tls_certificate: Option<Text> = None,
         /// A file with the certificate's private key in PEM.
         pub tls_key: Option<Text> = None,
-        /// The password of the proxies, for asking them for their epochs; none when not set.
+        /// What follows when the metadata may be older than what the proxies know (a restore, an old file): adopt takes over
+        /// what is served where nothing speaks against it, ask waits for an operator.
+        pub review_policy: ReviewPolicy = ReviewPolicy::Adopt,
+        /// The password of the proxies, for asking them what they have; none when not set.
         pub proxy_password: Option<Secret> = None,
         /// The largest body of a request.
         pub body_bytes_max: Bytes<1024, 1_073_741_824> = Bytes::of(67_108_864),

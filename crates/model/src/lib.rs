@@ -38,6 +38,6 @@ pub use slot_range::{SlotRange, SlotRangeError};
 pub use slot_ranges::SlotRanges;
 pub use view::{LocalNode, PeerProxy, View, ViewError};
 pub use wire::{
-    HealthFault, MetaError, MetaFault, MetaFlags, MetaPlace, NodeRole, PAYLOAD_JSON_BYTES_MAX, ReplPeer,
-    Role, SetCluster, SetRepl,
+    Fields, HealthFault, MetaError, MetaFault, MetaFlags, MetaPlace, NodeRole, PAYLOAD_JSON_BYTES_MAX,
+    ReplPeer, Role, SetCluster, SetRepl,
 };

@@ -16,6 +16,7 @@ mod health;
 mod output;
 mod plan;
 mod pool;
+mod review;
 mod wait;
 
 use anyhow::{Context as _, anyhow};
@@ -74,6 +75,7 @@ enum Command {
     Plan(plan::Command),
     Dump(backup::Dump),
     Restore(backup::Restore),
+    Review(review::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -101,6 +103,7 @@ async fn perform(arguments: Arguments) -> Result<(), CtlError> {
         Command::Plan(command) => plan::run(&context, command).await,
         Command::Dump(arguments) => backup::dump(&context, &arguments).await,
         Command::Restore(arguments) => backup::restore(&context, &arguments).await,
+        Command::Review(arguments) => review::run(&context, &arguments).await,
         // Needs no broker, and was taken care of before.
         Command::Completions(_) => Ok(()),
     }

@@ -15,7 +15,7 @@ use crate::v3::{
 };
 use crate::v4::{
     ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Observations,
-    Overview, Plan, PlannedChange, StateAnswer, StateMark,
+    Overview, Plan, PlannedChange, Review, ReviewDecision, StateAnswer, StateMark,
 };
 use crate::{V3, V4};
 
@@ -277,6 +277,16 @@ impl BrokerClient {
         let answer =
             self.call::<CommandAnswer<R>>(Method::POST, &format!("{V4}/commands"), Some(command)).await;
         answer.map(|answer| answer.reply)
+    }
+
+    /// What is under review.
+    pub async fn review(&self) -> Answer<Review> {
+        self.read(format!("{V4}/review")).await
+    }
+
+    /// Ends a review by an operator's word.
+    pub async fn decide_review(&self, decision: &ReviewDecision) -> Answer<()> {
+        self.give(Method::POST, format!("{V4}/review"), decision).await
     }
 
     /// Tells a broker what a coordinator sees.

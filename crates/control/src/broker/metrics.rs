@@ -59,6 +59,12 @@ impl Collector for BrokerCollector {
                 "Proxies that at least one coordinator reports as failed",
                 count(state.failures.len()),
             ),
+            (
+                "broker_reviews",
+                "Clusters and proxies of the pool whose metadata may be older than what is served: see ctl review",
+                count(state.clusters.values().filter(|cluster| cluster.review).count())
+                    .saturating_add(proxies(|proxy| proxy.review)),
+            ),
             ("broker_migrations", "Slot migrations that are running or waiting", count(moving)),
             (
                 "broker_epoch",

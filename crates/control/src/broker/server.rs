@@ -16,7 +16,7 @@ use super::limits::{Limits, RequestCounts};
 use super::open::open_metadata;
 use super::pace::{self, Pace};
 use super::shared::Broker;
-use super::{metrics, replicas};
+use super::{metrics, replicas, review};
 use crate::config::BrokerConfig;
 use crate::run_error::RunError;
 use crate::store::Metadata;
@@ -78,11 +78,14 @@ pub async fn serve(
         pace,
         metadata: metadata.clone(),
         proxy_password: config.proxy_password.clone(),
+        review_policy: config.review_policy,
         metrics: metrics::metrics(&metadata, counts, Arc::clone(&denied)),
         denied: Arc::clone(&denied),
     };
     let tokens = Tokens { write: config.write_token.clone(), read: config.read_token.clone() };
     let app = app(Arc::new(broker), Access { tokens, denied }, limits, config.body_bytes_max.size());
+    let reviewing =
+        tokio::spawn(review::follow(metadata.clone(), config.proxy_password.clone(), config.review_policy));
     let copies = tokio::spawn(replicas::follow(metadata, config.write_token.clone()));
     let handle = Handle::new();
     let ending = tokio::spawn(end(handle.clone(), shutdown, config.shutdown_timeout_ms.duration()));
@@ -106,6 +109,7 @@ pub async fn serve(
         }
     };
     copies.abort();
+    reviewing.abort();
     watching.abort();
     ending.abort();
     served.map_err(RunError::system("answering"))

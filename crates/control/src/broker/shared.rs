@@ -10,6 +10,7 @@ use service::metrics::Metrics;
 use super::access::DeniedCommands;
 use super::error::ApiError;
 use super::pace::Pace;
+use crate::config::ReviewPolicy;
 use crate::store::Metadata;
 
 /// What handlers read.
@@ -19,6 +20,7 @@ pub(super) struct Broker {
     pub(super) proxy_password: Option<Secret>,
     pub(super) metrics: Metrics,
     pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) review_policy: ReviewPolicy,
     pub(super) denied: Arc<DeniedCommands>,
 }
 

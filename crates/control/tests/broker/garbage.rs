@@ -154,6 +154,8 @@ fn samples(dump: &Value) -> Vec<Value> {
             "behind_bytes": 0, "now": 0}}),
         json!({"Configure": {"failure_ttl_ms": 60000, "failure_quorum": 1, "migration_limit": 2, "ordered_proxies": false}}),
         json!({"RaiseEpoch": {"epoch": 5}}),
+        json!({"TrustMetadata": {"cluster": "mydb", "highest": 7}}),
+        json!({"cluster": "mydb", "by": "metadata"}),
         json!({"compression_strategy": "allow_all"}),
     ]
 }

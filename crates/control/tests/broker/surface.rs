@@ -47,6 +47,8 @@ const CALLS: &[(&str, &str)] = &[
     ("put", "/api/v3/config"),
     ("get", "/api/v4/events"),
     ("get", "/api/v4/jobs"),
+    ("get", "/api/v4/review"),
+    ("post", "/api/v4/review"),
     ("delete", "/api/v4/jobs/{cluster}"),
     ("post", "/api/v4/jobs/{cluster}/pause"),
     ("post", "/api/v4/jobs/{cluster}/resume"),

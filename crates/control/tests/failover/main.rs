@@ -22,6 +22,7 @@ mod link;
 mod loading;
 mod partition;
 mod restart;
+mod restore;
 mod several;
 mod shown;
 mod stale;

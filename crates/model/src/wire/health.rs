@@ -13,26 +13,19 @@
 //! Every level is an array of names and values in turn. A reader passes over names that it does not know, so that newer
 //! proxies may say more.
 
-use std::str::FromStr;
-
 use resp::{Value, encode};
 
+use super::fields::{Fields, HealthFault};
 use super::set_repl::Role;
 use crate::address::Address;
 use crate::assignment::MigrationMeta;
 use crate::cluster_name::ClusterName;
-use crate::epoch::Epoch;
 use crate::health::{FinishedImport, HealthAnswer, LinkState, NodeHealth, NodeState, ProxyHealth};
 use crate::slot_range::SlotRange;
 use crate::slot_ranges::SlotRanges;
 
 /// The longest token that is taken and sent back.
 const TOKEN_BYTES_MAX: usize = 64;
-
-/// An answer to UMCTL HEALTH that cannot be read. The proxy's fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer lacks {0}")]
-pub struct HealthFault(pub &'static str);
 
 impl HealthAnswer {
     /// Appends the reply.
@@ -215,58 +208,6 @@ impl Writer {
     fn append_to(&self, reply: &mut Vec<u8>) {
         encode::array(reply, self.items);
         reply.extend_from_slice(&self.bytes);
-    }
-}
-
-/// Names and values in turn, as they are read.
-struct Fields<'a, 'b>(&'a [Value<'b>]);
-
-impl<'a, 'b> Fields<'a, 'b> {
-    fn of(value: &'a Value<'b>) -> Result<Self, HealthFault> {
-        match value {
-            Value::Array(fields) if fields.len() % 2 == 0 => Ok(Self(fields)),
-            _ => Err(HealthFault("names and values")),
-        }
-    }
-
-    fn find(&self, name: &'static str) -> Result<&'a Value<'b>, HealthFault> {
-        let is_named =
-            |pair: &&[Value<'_>]| matches!(&pair[0], Value::Bulk(found) if *found == name.as_bytes());
-        let pair = self.0.chunks_exact(2).find(is_named).ok_or(HealthFault(name))?;
-        Ok(&pair[1])
-    }
-
-    fn bytes(&self, name: &'static str) -> Result<&'a [u8], HealthFault> {
-        match self.find(name)? {
-            Value::Bulk(bytes) | Value::Simple(bytes) => Ok(bytes),
-            _ => Err(HealthFault(name)),
-        }
-    }
-
-    fn text(&self, name: &'static str) -> Result<&'a str, HealthFault> {
-        std::str::from_utf8(self.bytes(name)?).map_err(|_| HealthFault(name))
-    }
-
-    fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, HealthFault> {
-        self.text(name)?.parse().map_err(|_| HealthFault(name))
-    }
-
-    fn number(&self, name: &'static str) -> Result<u64, HealthFault> {
-        match self.find(name)? {
-            Value::Integer(number) => u64::try_from(*number).map_err(|_| HealthFault(name)),
-            _ => Err(HealthFault(name)),
-        }
-    }
-
-    fn epoch(&self, name: &'static str) -> Result<Epoch, HealthFault> {
-        self.number(name).map(Epoch)
-    }
-
-    fn list(&self, name: &'static str) -> Result<&'a [Value<'b>], HealthFault> {
-        match self.find(name)? {
-            Value::Array(items) => Ok(items),
-            _ => Err(HealthFault(name)),
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod error;
+mod fields;
 mod flags;
 mod health;
 mod payload;
@@ -9,8 +10,8 @@ mod set_cluster;
 mod set_repl;
 
 pub use error::{MetaError, MetaFault, MetaPlace};
+pub use fields::{Fields, HealthFault};
 pub use flags::MetaFlags;
-pub use health::HealthFault;
 pub use payload::PAYLOAD_JSON_BYTES_MAX;
 pub use set_cluster::SetCluster;
 pub use set_repl::{NodeRole, ReplPeer, Role, SetRepl};

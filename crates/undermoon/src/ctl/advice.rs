@@ -54,14 +54,15 @@ const TABLE: &[(&str, &str)] = &[
     ("INVALID_META_VERSION", "this is not a dump of this version of Undermoon, or it was changed by hand"),
     (
         "EPOCH_SMALLER_THAN_CURRENT",
-        "the store is newer than the dump. To go back on purpose, restore into a broker with an empty store, and \
-         raise its epochs with PUT /api/v3/epoch/recovery",
+        "the store is newer than the dump. To go back on purpose, restore into a broker with an empty store",
     ),
     (
         "PROXY_NOT_SYNC",
         "wait until `undermoon ctl cluster show` has the replica in sync; --force promotes it as it is and loses \
          what it lacks",
     ),
+    ("UNDER_REVIEW", "see what differs with `undermoon ctl review`, and say there what is right"),
+    ("NOT_ADOPTABLE", "`undermoon ctl review` shows why; mend that, or go by the metadata"),
     ("MISSING_SERVER_PROXY_INDEX", "this broker orders its proxies: give --index"),
 ];
 

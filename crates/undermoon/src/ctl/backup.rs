@@ -69,7 +69,12 @@ pub(super) async fn restore(context: &Context, arguments: &Restore) -> Result<()
     let what = format!("All metadata is replaced by {}.", described(&dump));
     arguments.confirmation.ask(&what, "restore")?;
     context.client.restore(&dump).await?;
-    print(context.format, &Done::complete(format!("the metadata is that of {file} now")))
+    print(
+        context.format,
+        &Done::complete(format!(
+            "the metadata is that of {file} now; `undermoon ctl review` shows what differs from what is served"
+        )),
+    )
 }
 
 /// What a dump has in it, as far as it says.

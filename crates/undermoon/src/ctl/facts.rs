@@ -41,6 +41,8 @@ pub(super) struct ClusterLine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Condition {
+    /// The metadata may be older than what is served: see `ctl review`.
+    InReview,
     /// A shard has neither a proxy for its primary nor a replica that could take over.
     Down,
     /// A proxy of it counts as failed.
@@ -58,6 +60,7 @@ pub(super) enum Condition {
 impl Condition {
     pub(super) const fn word(self) -> &'static str {
         match self {
+            Self::InReview => "in review",
             Self::Down => "down",
             Self::Degraded => "degraded",
             Self::FailingOver => "failing over",
@@ -112,7 +115,9 @@ fn condition(state: &State, cluster: &Cluster) -> Condition {
         })
     };
     let shards = || shards_with_home(cluster).map(|(_, shard)| shard);
-    if cluster.chunks.iter().any(is_down) {
+    if cluster.review {
+        Condition::InReview
+    } else if cluster.chunks.iter().any(is_down) {
         Condition::Down
     } else if cluster.chunks.iter().flat_map(|chunk| &chunk.proxies).any(is_failed) {
         Condition::Degraded

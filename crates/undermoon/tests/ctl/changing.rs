@@ -45,7 +45,21 @@ fn a_dump_goes_into_another_broker() {
     assert_eq!(unasked.code, 2);
     assert!(unasked.stderr.contains("with clusters: 1, proxies: 3"), "{}", unasked.stderr);
     other.ctl(&["restore", file, "--yes"]).good();
-    assert_eq!(other.state(), broker.state());
+    let mut restored = other.state();
+    assert!(restored.is_under_review());
+    restored.clusters.values_mut().for_each(|cluster| cluster.review = false);
+    restored.proxies.values_mut().for_each(|proxy| proxy.review = false);
+    assert_eq!(restored, broker.state());
+
+    // Nobody is at these addresses, so an operator has to say who is right.
+    let refused = other.ctl(&["cluster", "config", "mydb", "migration_max_blocking_time=500"]);
+    assert!(refused.code == 1 && refused.stderr.contains("ctl review"), "{}", refused.stderr);
+    let shown = other.ctl(&["review"]).good();
+    assert!(shown.contains("no proxy has a view of it: 2 of its proxies do not answer"), "{shown}");
+    assert!(shown.contains("of the pool: it does not answer"), "{shown}");
+    let decide = ["review", "--cluster", "mydb", "--by", "metadata"];
+    assert_eq!(other.ctl(&decide).code, 2, "without a terminal there is nobody to ask");
+    other.ctl(&[&decide[..], &["--yes"]].concat()).good();
 
     // What is newer is not overwritten by what is older.
     other.ctl(&["cluster", "config", "mydb", "migration_max_blocking_time=500"]).good();

@@ -74,6 +74,19 @@ pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
     let snapshot = broker.metadata.snapshot();
     let seen = broker.metadata.board().now();
     let mut overview = condition::overview(&snapshot.state, of_broker(&broker), &seen, wall_clock::now());
+    overview.problems.extend(in_review(&snapshot.state));
     overview.problems.extend(broker.denied.problem().into_iter().chain(seen.problems()));
     Json(overview)
+}
+
+/// That the metadata may be older than what is served.
+fn in_review(state: &control_core::State) -> Option<String> {
+    let clusters = state.clusters.values().filter(|cluster| cluster.review).count();
+    let proxies = state.proxies.values().filter(|proxy| proxy.review).count();
+    (clusters + proxies > 0).then(|| {
+        format!(
+            "{clusters} clusters and {proxies} proxies of the pool are under review: the metadata may be older than what \
+             is served, and nothing is done about them; `undermoon ctl review` shows what differs"
+        )
+    })
 }

@@ -7,4 +7,5 @@ pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod observations;
 pub(super) mod plan;
+pub(super) mod review;
 pub(super) mod state;

@@ -1,6 +1,7 @@
 //! The answer to a probe, good and bad.
 
 use super::*;
+use crate::epoch::Epoch;
 
 /// A reply written down: words are bulk strings, numbers integers, brackets arrays.
 fn reply(text: &str) -> Vec<u8> {

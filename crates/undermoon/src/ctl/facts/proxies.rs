@@ -28,6 +28,8 @@ pub(in crate::ctl) struct ProxyLine {
 pub(in crate::ctl) enum ProxyCondition {
     /// It counts as failed.
     Failed,
+    /// It is not known whether it serves somebody: see `ctl review`.
+    InReview,
     /// Somebody has reported it, and not yet enough.
     Reported,
     /// What an earlier cluster left on its nodes is being removed.
@@ -42,6 +44,7 @@ impl ProxyCondition {
     pub(in crate::ctl) const fn word(self) -> &'static str {
         match self {
             Self::Failed => "failed",
+            Self::InReview => "in review",
             Self::Reported => "reported",
             Self::Cleaning => "cleaning",
             Self::Used => "used",
@@ -66,6 +69,8 @@ pub(in crate::ctl) fn proxy_lines(state: &State) -> Vec<ProxyLine> {
 fn proxy_condition(state: &State, address: &Address, proxy: &Proxy) -> ProxyCondition {
     if proxy.failed_since.is_some() {
         ProxyCondition::Failed
+    } else if state.is_proxy_under_review(address) {
+        ProxyCondition::InReview
     } else if state.failures.contains_key(address) {
         ProxyCondition::Reported
     } else if proxy.dirty {

@@ -1,0 +1,87 @@
+//! Asks proxies what they have: their health, their views, and what their nodes hold.
+//!
+//! ```text
+//! UMCTL VIEW
+//!
+//! view [<words of SETCLUSTER>…] nodes [[address <text> run_id <text> keys <n>]…]
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use control_core::{AskedProxies, Found, NodeContents};
+use model::{Address, Fields, HealthFault, SetCluster};
+use resp::Value;
+use service::config::Secret;
+use tokio::task::JoinSet;
+
+use crate::coordinator::{Link, LinkError, health, within};
+
+/// How long one proxy may take; what is slower counts as silent.
+const PROXY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How many proxies are asked at a time.
+const ASKED_AT_A_TIME: usize = 256;
+
+/// What each of these proxies has; none for one that does not answer.
+pub(super) async fn inspect(proxies: Vec<Address>, password: Option<&Secret>) -> AskedProxies {
+    let mut found = AskedProxies::new();
+    let mut waiting = proxies.into_iter();
+    let mut asked = JoinSet::new();
+    loop {
+        while asked.len() < ASKED_AT_A_TIME
+            && let Some(proxy) = waiting.next()
+        {
+            let password = password.cloned();
+            asked.spawn(async move {
+                let answer = found_at(&proxy, password.as_ref()).await;
+                (proxy, answer)
+            });
+        }
+        match asked.join_next().await {
+            None => return found,
+            Some(Ok((proxy, Ok(answer)))) => drop(found.insert(proxy, Some(answer))),
+            Some(Ok((proxy, Err(error)))) => {
+                tracing::debug!(%proxy, %error, "the proxy did not say what it has");
+                found.insert(proxy, None);
+            }
+            Some(Err(error)) => tracing::error!(%error, "asking a proxy failed"),
+        }
+    }
+}
+
+async fn found_at(proxy: &Address, password: Option<&Secret>) -> Result<Found, LinkError> {
+    let deadline = within(PROXY_TIMEOUT);
+    let mut link = Link::connect(proxy, password, deadline).await?;
+    let mut found = link.ask(&[b"UMCTL", b"VIEW"], deadline, read).await?;
+    // Asked last: what it says of the nodes is not older than the view.
+    let health = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health;
+    if found.view.as_ref().is_some_and(|view| view.epoch != health.view_epoch) {
+        return Err(LinkError::Unexpected("a view that stays"));
+    }
+    found.health = health;
+    Ok(found)
+}
+
+fn read(reply: &Value<'_>) -> Result<Found, LinkError> {
+    Ok(found(reply)?)
+}
+
+fn found(reply: &Value<'_>) -> Result<Found, HealthFault> {
+    let fields = Fields::of(reply)?;
+    let words = fields.list("view")?.iter().map(|word| match word {
+        Value::Bulk(bytes) | Value::Simple(bytes) => Ok(*bytes),
+        _ => Err(HealthFault("words")),
+    });
+    let words = words.collect::<Result<Vec<&[u8]>, _>>()?;
+    let view = match words.as_slice() {
+        [] => None,
+        words => Some(SetCluster::parse(words).map_err(|_| HealthFault("a view"))?.view),
+    };
+    let mut contents = BTreeMap::new();
+    for node in fields.list("nodes")? {
+        let node = Fields::of(node)?;
+        let held = NodeContents { run_id: node.text("run_id")?.to_owned(), keys: node.number("keys")? };
+        contents.insert(node.parsed("address")?, held);
+    }
+    Ok(Found { view, contents, ..Found::default() })
+}

@@ -1,0 +1,67 @@
+//! Ends the review of what its proxies speak for, without an operator where the policy says so.
+
+use std::time::Duration;
+
+use control_core::{Review, State, TimeMs, review};
+use model::Address;
+use service::config::Secret;
+use tracing::{info, warn};
+
+use super::inspection::inspect;
+use crate::config::ReviewPolicy;
+use crate::store::Metadata;
+
+/// How long to wait for a change at a time, while nothing is under review.
+const WAIT: Duration = Duration::from_secs(3600);
+/// The pause between the first two looks at the proxies; each is twice as long as the last.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause: an operator is waited for.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Asks the proxies, and compares.
+pub(super) async fn look(state: &State, password: Option<&Secret>) -> Review {
+    review(state, &inspect(concerned(state), password).await)
+}
+
+/// Whom to ask: all, where a cluster is under review, because any of them may serve it; else only the proxies of the pool
+/// that are.
+fn concerned(state: &State) -> Vec<Address> {
+    let is_cluster = state.clusters.values().any(|cluster| cluster.review);
+    let concerned = state.proxies.iter().filter(|(_, record)| is_cluster || record.review);
+    concerned.map(|(address, _)| address.clone()).collect()
+}
+
+/// Runs until it is dropped.
+pub(super) async fn follow(metadata: Metadata, password: Option<Secret>, policy: ReviewPolicy) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let snapshot = metadata.snapshot();
+        if policy == ReviewPolicy::Ask || !snapshot.state.is_under_review() {
+            metadata.newer_than(snapshot.mark(), WAIT).await;
+            pause = PAUSE_FIRST;
+            continue;
+        }
+        // A broker that only keeps a copy leaves it as it is: it would be refused the next one.
+        if !metadata.board().is_spoken_to() {
+            tokio::time::sleep(PAUSE_FIRST).await;
+            continue;
+        }
+        let found = look(&snapshot.state, password.as_ref()).await;
+        let mut has_settled = false;
+        for command in found.automatic(TimeMs::default()) {
+            match metadata.change(command).await {
+                Ok(_) => has_settled = true,
+                // Another broker was first, or something has changed: it is looked at again.
+                Err(error) => info!(%error, "a review goes on"),
+            }
+        }
+        if !has_settled {
+            for (cluster, found) in &found.clusters {
+                let why = found.obstacles.join("; ");
+                warn!(%cluster, why, "an operator is asked who is right: see GET /api/v4/review");
+            }
+        }
+        pause = if has_settled { PAUSE_FIRST } else { (pause * 2).min(PAUSE_MAX) };
+        tokio::time::sleep(pause).await;
+    }
+}
