@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::v3::NewProxy;
 pub use broker_health::Health;
-pub use failover::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
+pub use failover::{FailoverAnswer, FailoverRequest, FailoverState, ServeRequest, ShardFailover};
 pub use health::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use model::{Address, ClusterConfig, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{Comebacks, FenceReason, Half, HostName, ReporterId, Settings, State, SyncState};
+use crate::state::{
+    Comeback, Comebacks, FenceReason, Half, HostName, ReporterId, Settings, State, SyncState,
+};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -206,8 +208,31 @@ pub enum Command {
         force: bool,
         /// How many bytes of the replication stream the replica was seen to lack; for the record.
         behind_bytes: Option<u64>,
+        /// How many keys both nodes had, where the primary came back without any; for the record.
+        #[serde(default)]
+        empty_primary: Option<KeysSeen>,
         /// When.
         now: TimeMs,
+    },
+    /// Decides on a primary that is another process than before while its replica is not known to have everything.
+    DecideComeback {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary.
+        primary: Address,
+        /// What becomes of it.
+        comeback: Comeback,
+        /// How many keys both nodes have; for the record.
+        keys: KeysSeen,
+        /// Whether an operator says so: only about a primary that waits.
+        by_operator: bool,
+    },
+    /// A primary that was to serve with what it has serves.
+    EndComeback {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary.
+        primary: Address,
     },
     /// What was seen of a replica.
     SetReplicaSync {
@@ -265,6 +290,15 @@ pub enum Command {
         /// The epoch of its view.
         seen: Epoch,
     },
+}
+
+/// How many keys the two nodes of a shard have; none where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysSeen {
+    /// The primary.
+    pub primary: Option<u64>,
+    /// The replica.
+    pub replica: Option<u64>,
 }
 
 /// How a cluster is served.
@@ -330,6 +364,8 @@ impl Command {
             | Self::RemoveProxy { .. }
             | Self::ProxyCleaned { .. }
             | Self::LiftFence { .. }
+            | Self::DecideComeback { .. }
+            | Self::EndComeback { .. }
             | Self::SetReplicaSync { .. }
             | Self::RaiseEpoch { .. }
             | Self::RecoverEpoch { .. }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::Address;
 
-use crate::state::{Chunk, Cluster, Difference, Half, MigrationOutcome, State, SyncState};
+use crate::state::{Chunk, Cluster, Comeback, Difference, Half, MigrationOutcome, State, SyncState};
 
 /// One sentence for each change that an operator would want to know of, from `before` to `after`. For a dry
 /// run, apply the command to a copy and explain the difference.
@@ -75,6 +75,7 @@ fn explain_settings(before: &State, after: &State) -> Vec<String> {
         ("failure_ttl_ms", old.failure_ttl_ms.to_string(), new.failure_ttl_ms.to_string()),
         ("failure_quorum", old.failure_quorum.to_string(), new.failure_quorum.to_string()),
         ("migration_limit", old.migration_limit.to_string(), new.migration_limit.to_string()),
+        ("restarted_primary", format!("{:?}", old.restarted_primary), format!("{:?}", new.restarted_primary)),
         ("ordered_proxies", old.ordered_proxies.to_string(), new.ordered_proxies.to_string()),
     ];
     let changes = changes.into_iter().filter(|(_, was, is)| was != is);
@@ -192,6 +193,19 @@ fn explain_chunk(old: &Chunk, new: &Chunk, words: &mut Vec<String>) {
             (Some(_), None) if was.primary == is.primary => {
                 let how = if was.deposed.is_some() { "is served now" } else { "goes on serving after all" };
                 words.push(format!("{} {how}", new.primary(home)));
+            }
+            _ => {}
+        }
+        match (was.comeback, is.comeback) {
+            (before, Some(Comeback::Waits)) if before != is.comeback => words.push(format!(
+                "{} started anew and waits: its replica may have what it lacks",
+                new.primary(home)
+            )),
+            (before, Some(Comeback::Serves)) if before != is.comeback => {
+                words.push(format!("{} started anew and is to serve with what it has", new.primary(home)));
+            }
+            (Some(_), None) if was.primary == is.primary => {
+                words.push(format!("{} serves with what it has", new.primary(home)));
             }
             _ => {}
         }

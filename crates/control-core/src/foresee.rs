@@ -248,6 +248,7 @@ mod tests {
                 fence: None,
                 force: true,
                 behind_bytes: None,
+                empty_primary: None,
                 now: TimeMs(3),
             };
             apply(&mut state, promote).unwrap();

@@ -29,7 +29,7 @@ mod time;
 mod views;
 
 pub use apply::apply;
-pub use command::{Command, FailedOver, NewProxy, Reply, Serving, ServingChunk, ServingShard};
+pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply, Serving, ServingChunk, ServingShard};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
@@ -42,9 +42,10 @@ pub use reconcile::{Action, reconcile};
 pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, Review, review};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
-    CHUNK_NODES, Chunk, Cluster, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
+    CHUNK_NODES, Chunk, Cluster, Comeback, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
     FinishedMigration, Half, HostName, Losses, META_VERSION, Migration, MigrationOutcome, Proxy, ReporterId,
-    ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
+    RestartedPrimary, ScaleJob, Settings, Shard, ShardId, State, StateFault, SyncState, Table,
+    UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;
 pub use views::{POOL_CLUSTER, desired_view};

@@ -7,8 +7,8 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    Command, FenceReason, Half, HostName, Reply, ReporterId, Settings, State, SyncState, TimeMs, apply,
-    desired_view, explain, query,
+    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, Settings, State, SyncState,
+    TimeMs, apply, desired_view, explain, query,
 };
 use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
 use pool::{address, new_proxy};
@@ -103,6 +103,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             fence,
             force: draft.number == 0,
             behind_bytes: None,
+            empty_primary: None,
             now,
         },
         26 => {
@@ -113,6 +114,13 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             let epoch = state.proxies.get(&proxy).map_or(Epoch(1), |record| record.epoch);
             Command::ProxyCleaned { proxy, epoch }
         }
+        28 if draft.flag => Command::DecideComeback {
+            cluster,
+            primary,
+            comeback: if draft.number < 2 { Comeback::Waits } else { Comeback::Serves },
+            keys: KeysSeen::default(),
+            by_operator: draft.number % 2 == 1,
+        },
         28 => Command::PauseMigrations { cluster },
         29 => Command::ResumeMigrations { cluster },
         30 if draft.flag => Command::BeginReview { proxy, seen: Epoch(state.global_epoch.0 + 3) },

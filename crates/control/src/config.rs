@@ -26,6 +26,27 @@ service::choice! {
 }
 
 service::choice! {
+    /// What becomes of a primary that came back with less than its replica may have.
+    pub enum RestartedPrimaryPolicy {
+        /// An operator decides, unless the primary has nothing and the replica is seen to have data.
+        Wait = "wait",
+        /// It serves with what it has.
+        Serve = "serve",
+    }
+}
+
+impl RestartedPrimaryPolicy {
+    /// What it is in the metadata.
+    #[must_use]
+    pub const fn setting(self) -> control_core::RestartedPrimary {
+        match self {
+            Self::Wait => control_core::RestartedPrimary::Waits,
+            Self::Serve => control_core::RestartedPrimary::Serves,
+        }
+    }
+}
+
+service::choice! {
     /// What is done when the metadata may be older than what the proxies know.
     pub enum ReviewPolicy {
         /// Clusters are taken over as they are served, where nothing speaks against it.
@@ -111,6 +132,9 @@ service::settings! {
         pub failure_quorum: Count<1, 1000> = Count::of(1),
         /// How many migrations one proxy takes part in at a time; 0 is no limit.
         pub migration_limit: Count<0, 1000> = Count::of(2),
+        /// What becomes of a primary that restarted and has fewer keys than its replica may have: wait lets a replica that
+        /// has data take over from one that is empty, and else asks an operator; serve has it serve with what it has.
+        pub restarted_primary: RestartedPrimaryPolicy = RestartedPrimaryPolicy::Wait,
         /// Chunks by the index of their proxies, failover that only changes roles, and one cluster: for a
         /// Kubernetes StatefulSet.
         pub enable_ordered_proxy: bool = false,

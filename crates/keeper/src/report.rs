@@ -47,6 +47,7 @@ pub(crate) fn node(address: &Address, seen: Seen<'_>, replica: ReplicaKnown, now
         replicated: replica.is_replicated,
         attached: replica.is_attached,
         role_epoch: Some(seen.role_epoch),
+        keys: status.map(|status| status.keys),
     }
 }
 

@@ -76,6 +76,9 @@ pub struct NodeHealth {
     /// The epoch of the roles under which it was last seen, asked after they had come, to be what they say. None where its
     /// proxy is of a version that does not tell.
     pub role_epoch: Option<Epoch>,
+    /// How many keys it has, in all databases. None where it does not answer, or its proxy is of a version that does not
+    /// tell.
+    pub keys: Option<u64>,
 }
 
 /// Whether a node answers its proxy.

@@ -15,7 +15,7 @@ use crate::v3::{
 };
 use crate::v4::{
     ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Observations,
-    Overview, Plan, PlannedChange, Review, ReviewDecision, StateAnswer, StateMark,
+    Overview, Plan, PlannedChange, Review, ReviewDecision, ServeRequest, StateAnswer, StateMark,
 };
 use crate::{V3, V4};
 
@@ -233,6 +233,11 @@ impl BrokerClient {
     /// Moves primaries of a cluster to their replicas.
     pub async fn fail_over(&self, cluster: &ClusterName, wanted: &FailoverRequest) -> Answer<FailoverAnswer> {
         self.call(Method::POST, &format!("{V4}/clusters/{cluster}/failover"), Some(wanted)).await
+    }
+
+    /// Has a primary that came back without its data serve with what it has.
+    pub async fn serve(&self, cluster: &ClusterName, wanted: &ServeRequest) -> Answer<()> {
+        self.give(Method::POST, format!("{V4}/clusters/{cluster}/serve"), wanted).await
     }
 
     /// How a cluster is; with `live` its proxies are asked, too.

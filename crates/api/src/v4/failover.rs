@@ -24,6 +24,19 @@ pub struct FailoverRequest {
     pub force: bool,
 }
 
+/// Body of POST `clusters/{cluster}/serve`: exactly one of `node` and `shard`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServeRequest {
+    /// Either node of the shard.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Address>,
+    /// The shard by its number in the cluster, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<usize>,
+}
+
 /// Answer of POST `clusters/{cluster}/failover`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailoverAnswer {

@@ -1,6 +1,7 @@
 //! Applies a command to the state: the only way in which the state changes.
 
 mod clusters;
+mod comebacks;
 mod epochs;
 mod failover;
 mod failures;
@@ -59,13 +60,17 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::FailOverProxy { proxy, force, decided_after, now } => {
             failover::proxy(state, &proxy, (decided_after, force), now)
         }
-        Command::FailOverShard { cluster, primary, fence, force, behind_bytes: _, now } => {
+        Command::FailOverShard { cluster, primary, fence, force, behind_bytes: _, empty_primary: _, now } => {
             failover::shard(state, &cluster, &primary, (fence, force), now)
         }
         Command::FenceShard { cluster, primary, reason, now } => {
             fences::set(state, &cluster, &primary, reason, now)
         }
         Command::LiftFence { cluster, primary, fence } => fences::lift(state, &cluster, &primary, fence),
+        Command::DecideComeback { cluster, primary, comeback, keys: _, by_operator } => {
+            comebacks::decide(state, &cluster, &primary, comeback, by_operator)
+        }
+        Command::EndComeback { cluster, primary } => comebacks::end(state, &cluster, &primary),
         Command::SetReplicaSync { cluster, replica, sync } => {
             fences::set_sync(state, &cluster, &replica, sync)
         }

@@ -55,6 +55,8 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::Balance { cluster: name, .. }
         | Command::FenceShard { cluster: name, .. }
         | Command::LiftFence { cluster: name, .. }
+        | Command::DecideComeback { cluster: name, .. }
+        | Command::EndComeback { cluster: name, .. }
         | Command::FailOverShard { cluster: name, .. }
         | Command::SetReplicaSync { cluster: name, .. } => cluster(name),
         Command::ProxyCleaned { proxy: address, .. } | Command::FailOverProxy { proxy: address, .. } => {
@@ -180,6 +182,7 @@ fn shard(
     let fence = Fence { epoch, since: now, reason: FenceReason::Dead };
     (shard.slots, shard.primary) = (found.slots, found.primary);
     shard.replica = if found.in_sync { SyncState::InSync } else { SyncState::OutOfSync };
+    shard.comeback = None;
     (shard.fence, shard.deposed) = (found.deposed.is_some().then_some(fence), found.deposed);
     shard
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Address, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
-use crate::state::{Chunk, Cluster, FenceReason, ShardId, State, SyncState};
+use crate::state::{Chunk, Cluster, Comeback, FenceReason, ShardId, State, SyncState};
 use crate::time::TimeMs;
 
 /// How well something is served; the worse is the greater.
@@ -122,6 +122,15 @@ impl Findings<'_> {
         let (primary, replica) = (chunk.primary(id.shard), chunk.replica(id.shard));
         if let Some(deposed) = &chunk.shard(id.shard).deposed {
             return self.add(Level::Down, format!("primary {primary} waits until {deposed} has stopped"));
+        }
+        if chunk.shard(id.shard).comeback == Some(Comeback::Waits) {
+            self.add(
+                Level::Down,
+                format!(
+                    "primary {primary} started anew, and replica {replica} may have what it lacks: promote that by force, or \
+                     have the primary serve with what it has (`undermoon ctl cluster serve`)"
+                ),
+            );
         }
         match chunk.shard(id.shard).fence.map(|fence| fence.reason) {
             Some(FenceReason::Dead) => {

@@ -40,7 +40,20 @@ fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
     let (state, restarted, replicated, attached) = (NodeState::Up, false, false, false);
     let (offset, role_epoch) = (7, None);
-    NodeHealth { address, state, restarted, role, primary, link, offset, replicated, attached, role_epoch }
+    let keys = None;
+    NodeHealth {
+        address,
+        state,
+        restarted,
+        role,
+        primary,
+        link,
+        offset,
+        replicated,
+        attached,
+        role_epoch,
+        keys,
+    }
 }
 
 /// Both proxies answer, and all is well.

@@ -7,6 +7,7 @@
 //! For a cluster whose proxies know more than the metadata, or that is under review, nothing is done.
 
 mod action;
+mod comeback;
 mod detection;
 mod pushes;
 mod repair;
@@ -31,6 +32,7 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     let mut actions: Vec<Action> = proxies.into_iter().map(begin).collect();
     detection::detect(&watch, &mut actions);
     repair::repair(&watch, &mut actions);
+    comeback::decide(&watch, &mut actions);
     pushes::push(&watch, &mut actions);
     replicas::follow(&watch, &mut actions);
     upkeep::keep_up(&watch, &mut actions);

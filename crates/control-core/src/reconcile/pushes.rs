@@ -5,7 +5,7 @@ use model::{Address, Epoch};
 use super::action::Action;
 use super::watch::Watch;
 use crate::diagnose::{NodeCondition, proxy_health};
-use crate::state::{Chunk, Cluster, Half, MigrationOutcome, ShardId, SyncState};
+use crate::state::{Chunk, Cluster, Comeback, Half, MigrationOutcome, ShardId, SyncState};
 
 /// After a change of roles, whoever takes over is told first; not for longer than this, because it may not listen.
 const TAKER_FIRST_MS: u64 = 300;
@@ -126,8 +126,8 @@ fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) ->
     is_taker(half.other()) && !is_taker(half)
 }
 
-/// Whether a primary behind the proxy started anew and has to serve with what it has, because no replica is
-/// fit to take over. Its shards must all be of that kind: the order is to the proxy as a whole.
+/// Whether a primary behind the proxy started anew and has to serve with what it has, as was decided. Its shards must all be
+/// of that kind: the order is to the proxy as a whole.
 fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
     let primaries = chunk.primaries_in(half);
     let mut restarted = primaries
@@ -135,5 +135,5 @@ fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
         .map(|shard| chunk.shard(shard))
         .peekable();
     restarted.peek().is_some()
-        && restarted.all(|shard| shard.fence.is_none() && shard.replica != SyncState::InSync)
+        && restarted.all(|shard| shard.fence.is_none() && shard.comeback == Some(Comeback::Serves))
 }

@@ -244,6 +244,7 @@ impl Place<'_> {
             force: false,
             // What was seen of a primary that is handed over is older than what its proxy has made sure of.
             behind_bytes: self.behind_bytes(shard).filter(|_| !fence.reason.is_handover()),
+            empty_primary: None,
             now: self.watch.now,
         }
     }

@@ -76,6 +76,7 @@ fn answer(truth: &State, address: &Address) -> Found {
         replicated: false,
         attached: true,
         role_epoch: Some(roles.epoch),
+        keys: None,
     };
     let keys = u64::from(!set.view.is_empty()) * 1000;
     let contents =
@@ -320,6 +321,7 @@ fn who_may_still_serve_has_to_stop_first() {
         fence: None,
         force: true,
         behind_bytes: None,
+        empty_primary: None,
         now: NOW,
     };
     done(&mut truth, command);

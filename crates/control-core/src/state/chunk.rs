@@ -84,6 +84,19 @@ pub struct Shard {
     /// stopped, the new primary is fenced and not served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deposed: Option<Address>,
+    /// Set while the primary is another process than before, has not served yet, and its replica is not known to have
+    /// everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comeback: Option<Comeback>,
+}
+
+/// What becomes of a primary that started anew while its replica is not known to have everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Comeback {
+    /// Its replica may have more than it has: nobody serves the shard until an operator decides, or more is known.
+    Waits,
+    /// It is to serve with what it has.
+    Serves,
 }
 
 /// How often a shard has lost its primary, each time not long after the time before.
@@ -167,7 +180,8 @@ impl Shard {
     pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
         let (replica, stays) = (SyncState::Fresh, false);
         let losses = Losses { count: 0, last: TimeMs(0) };
-        Self { slots, primary: home, replica, fence: None, changed: now, stays, losses, deposed: None }
+        let (fence, deposed, comeback) = (None, None, None);
+        Self { slots, primary: home, replica, fence, changed: now, stays, losses, deposed, comeback }
     }
 }
 

@@ -11,13 +11,13 @@ mod store;
 mod table;
 mod version;
 
-pub use chunk::{CHUNK_NODES, Chunk, Fence, FenceReason, Half, Losses, Shard, SyncState};
+pub use chunk::{CHUNK_NODES, Chunk, Comeback, Fence, FenceReason, Half, Losses, Shard, SyncState};
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy, Vouch};
-pub use settings::Settings;
+pub use settings::{RestartedPrimary, Settings};
 pub use store::State;
 pub use table::{Difference, Table};
 pub use version::{EPOCH_GIVEN_MAX, META_VERSION, UNCLEANED_NODES_MAX};

@@ -17,6 +17,19 @@ pub struct Settings {
     pub migration_limit: usize,
     /// Chunks by index, failover changes roles only, one cluster: for a Kubernetes StatefulSet.
     pub ordered_proxies: bool,
+    /// What becomes of a primary that came back with less than its replica may have.
+    #[serde(default)]
+    pub restarted_primary: RestartedPrimary,
+}
+
+/// What becomes of a primary that came back with less than its replica may have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RestartedPrimary {
+    /// Its replica takes over where that is seen to have data and the primary has none; else an operator decides.
+    #[default]
+    Waits,
+    /// It serves with what it has, and its replica loses what only that had.
+    Serves,
 }
 
 impl Default for Settings {
@@ -26,6 +39,7 @@ impl Default for Settings {
             failure_quorum: FAILURE_QUORUM_DEFAULT,
             migration_limit: MIGRATION_LIMIT_DEFAULT,
             ordered_proxies: false,
+            restarted_primary: RestartedPrimary::Waits,
         }
     }
 }

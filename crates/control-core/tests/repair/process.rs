@@ -155,6 +155,7 @@ impl SimProxy {
             replicated: false,
             attached: now.since(node.replica_heard) < LAG_MS_MAX,
             role_epoch: Some(self.roles_epoch),
+            keys: Some(node.data.len() as u64),
         });
         let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
         ProxyHealth {

@@ -40,6 +40,7 @@ pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> 
         failure_quorum: config.failure_quorum.size(),
         migration_limit: config.migration_limit.size(),
         ordered_proxies: config.enable_ordered_proxy,
+        restarted_primary: config.restarted_primary.setting(),
     };
     let state = &metadata.snapshot().state;
     if state.settings != settings {

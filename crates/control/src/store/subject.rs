@@ -1,6 +1,6 @@
 //! What a command is about, for the record of events.
 
-use control_core::{Command, Reply};
+use control_core::{Command, KeysSeen, Reply};
 use model::{Address, ClusterName};
 
 /// What a command is about.
@@ -49,6 +49,10 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::FailOverShard { cluster, primary, .. } => {
             about("FailOverShard", Some(cluster), Some(primary))
         }
+        Command::DecideComeback { cluster, primary, .. } => {
+            about("DecideComeback", Some(cluster), Some(primary))
+        }
+        Command::EndComeback { cluster, primary } => about("EndComeback", Some(cluster), Some(primary)),
         Command::SetReplicaSync { cluster, replica, .. } => {
             about("SetReplicaSync", Some(cluster), Some(replica))
         }
@@ -60,6 +64,14 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::TrustMetadata { cluster, .. } => about("TrustMetadata", Some(cluster), None),
         Command::SettleProxy { proxy, .. } => about("SettleProxy", None, Some(proxy)),
     }
+}
+
+/// How many keys the nodes of a shard have.
+fn keys_seen(keys: KeysSeen) -> String {
+    let told = |keys: Option<u64>| {
+        keys.map_or_else(|| "an unknown number of keys".to_owned(), |keys| format!("{keys} keys"))
+    };
+    format!("the primary has {}, its replica {}", told(keys.primary), told(keys.replica))
 }
 
 /// What there is to say of a change that cannot be seen in the metadata itself.
@@ -75,6 +87,18 @@ pub(super) fn remarks(command: &Command, reply: &Reply) -> Vec<String> {
     }
     if let Command::TrustMetadata { .. } = command {
         words.push("an operator says that the metadata are right, whatever its proxies know".to_owned());
+    }
+    match command {
+        Command::DecideComeback { keys, by_operator, .. } => {
+            words.push(keys_seen(*keys));
+            if *by_operator {
+                words.push("an operator says so".to_owned());
+            }
+        }
+        Command::FailOverShard { empty_primary: Some(keys), .. } => {
+            words.push(format!("the old primary came back without its data: {}", keys_seen(*keys)));
+        }
+        _ => {}
     }
     if let Command::FailOverShard { force: true, .. } | Command::FailOverProxy { force: true, .. } = command {
         words.push("it was forced: what the replica did not have is lost".to_owned());

@@ -47,6 +47,7 @@ const CALLS: &[(&str, &str)] = &[
     ("put", "/api/v3/config"),
     ("get", "/api/v4/events"),
     ("get", "/api/v4/jobs"),
+    ("post", "/api/v4/clusters/{cluster}/serve"),
     ("get", "/api/v4/review"),
     ("post", "/api/v4/review"),
     ("delete", "/api/v4/jobs/{cluster}"),

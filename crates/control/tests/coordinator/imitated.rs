@@ -119,8 +119,8 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
     proxy.tokens += 1;
     let (view_epoch, roles_epoch) = proxy.epochs();
     let node = |(place, address): (usize, &Address)| {
-        let roles = proxy.roles.iter().flat_map(|roles| &roles.roles);
-        let replica = roles.filter(|role| role.node == *address && role.role == Role::Replica).next_back();
+        let mut roles = proxy.roles.iter().flat_map(|roles| &roles.roles);
+        let replica = roles.rfind(|role| role.node == *address && role.role == Role::Replica);
         let is_down = proxy.node_is_down && place == 0;
         NodeHealth {
             address: address.clone(),
@@ -133,6 +133,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
             replicated: false,
             attached: true,
             role_epoch: None,
+            keys: None,
         }
     };
     let nodes = proxy.nodes.iter().enumerate().map(node).collect();

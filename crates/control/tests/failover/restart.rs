@@ -4,10 +4,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use api::v4::ServeRequest;
+use control_core::SyncState;
 use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
+use testkit::redis_server::RedisOptions;
 
-use crate::fixture::{CLUSTER, HEAL_LIMIT, four_of, reply, shard_on, wait_replicated};
+use crate::fixture::{
+    CLUSTER, HEAL_LIMIT, find, first_write, four_of, problems, reply, shard_on, staying, wait_replicated,
+};
 
 /// Keys written to the shard before.
 const KEYS: usize = 50;
@@ -138,4 +143,81 @@ fn a_spare_takes_a_dead_hosts_place_and_the_dead_comes_back_to_the_pool() {
     };
     cluster.wait_for(HEAL_LIMIT, "the host is in the pool", back).unwrap();
     check_data(&cluster, &keys);
+}
+
+/// A cluster, of which the first host's shard has keys, and a replica that waits for all of them again: it has what it had.
+fn resyncing() -> (ManagedCluster, ShardPlace, Vec<String>) {
+    let options = staying(4);
+    let debugging = ("enable-debug-command".to_owned(), "yes".to_owned());
+    let nodes = RedisOptions { settings: vec![debugging], ..options.nodes.clone() };
+    let cluster = ManagedCluster::with_cluster(&ManagedOptions { nodes, ..options }, CLUSTER, 4).unwrap();
+    let shard = shard_on(&cluster, 0);
+    let keys = write(&cluster, &shard);
+    let [primary, replica] =
+        [shard.primary, shard.replica].map(|place| &cluster.hosts[place.host].nodes[place.node]);
+    // The next full resync begins in an hour, and the replica is not let in without one.
+    primary.say("CONFIG SET repl-diskless-sync-delay 3600").unwrap();
+    primary.say("DEBUG CHANGE-REPL-ID").unwrap();
+    replica.say("CLIENT KILL TYPE master").unwrap();
+    let is_out = || {
+        let sync = find(&cluster, shard.id).sync;
+        ensure!(sync == SyncState::OutOfSync, "{sync:?}");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the replica counts as out of sync", is_out).unwrap();
+    (cluster, shard, keys)
+}
+
+/// The words of all events so far.
+fn events(cluster: &ManagedCluster) -> String {
+    let page = cluster.block_on(cluster.client().events(0, 4096)).unwrap();
+    page.events.into_iter().flat_map(|event| event.words).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nor_while_its_replica_waits_for_a_full_resync() {
+    let (mut cluster, shard, keys) = resyncing();
+    cluster.hosts[shard.primary.host].nodes[shard.primary.node].restart().unwrap();
+    check_data(&cluster, &keys);
+    assert_eq!(find(&cluster, shard.id).primary, shard.replica);
+    let told = events(&cluster);
+    let words = format!("came back without its data: the primary has 0 keys, its replica {KEYS} keys");
+    assert!(told.contains(&words), "{told}");
+}
+
+#[test]
+fn an_empty_primary_whose_replica_is_gone_waits_for_an_operator() {
+    let (mut cluster, shard, keys) = resyncing();
+    cluster.hosts[shard.replica.host].nodes[shard.replica.node].process().freeze().unwrap();
+    let is_silent = || {
+        let problems = problems(&cluster, shard.id);
+        ensure!(
+            problems.iter().any(|problem| problem.contains("has not answered its proxy")),
+            "{problems:?}"
+        );
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the replica is seen to be silent", is_silent).unwrap();
+    cluster.hosts[shard.primary.host].nodes[shard.primary.node].restart().unwrap();
+    let waits = || {
+        let told = events(&cluster);
+        ensure!(told.contains("started anew and waits: its replica may have what it lacks"), "{told}");
+        let problems = problems(&cluster, shard.id);
+        ensure!(problems.iter().any(|problem| problem.contains("ctl cluster serve")), "{problems:?}");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the primary waits, and that is told", waits).unwrap();
+    let wanted = ServeRequest { node: None, shard: Some(number_of(&cluster, &shard)) };
+    cluster.block_on(cluster.client().serve(&CLUSTER.parse().unwrap(), &wanted)).unwrap();
+    let proxy = cluster.hosts[shard.primary.host].proxy.address();
+    first_write(proxy, &keys[0], Instant::now());
+    assert!(events(&cluster).contains("an operator says so"));
+    cluster.hosts[shard.replica.host].nodes[shard.replica.node].process().thaw().unwrap();
+    cluster.wait_whole(CLUSTER).unwrap();
+    assert_eq!(find(&cluster, shard.id).primary, shard.primary);
+}
+
+/// The number under which the API has a shard.
+fn number_of(cluster: &ManagedCluster, shard: &ShardPlace) -> usize {
+    cluster.shards(CLUSTER).unwrap().iter().position(|other| other.id == shard.id).unwrap()
 }

@@ -6,7 +6,7 @@
 //! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
-//!           replicated 0|1 attached 0|1 role_epoch <n>
+//!           replicated 0|1 attached 0|1 role_epoch <n> keys <n>
 //!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
 //!           target_node
 //! ```
@@ -96,6 +96,9 @@ fn write_node(node: &NodeHealth) -> Writer {
     if let Some(epoch) = node.role_epoch {
         fields.number("role_epoch", epoch.0);
     }
+    if let Some(keys) = node.keys {
+        fields.number("keys", keys);
+    }
     fields
 }
 
@@ -133,6 +136,7 @@ fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
         replicated: fields.number("replicated")? != 0,
         attached: fields.number("attached")? != 0,
         role_epoch: fields.find("role_epoch").is_ok().then(|| fields.epoch("role_epoch")).transpose()?,
+        keys: fields.find("keys").is_ok().then(|| fields.number("keys")).transpose()?,
     })
 }
 

@@ -7,6 +7,7 @@ mod delete;
 mod failover;
 mod list;
 mod scale;
+mod serve;
 mod show;
 mod size;
 mod words;
@@ -26,6 +27,7 @@ pub(super) enum Command {
     Balance(balance::Arguments),
     Config(config::Arguments),
     Failover(failover::Arguments),
+    Serve(serve::Arguments),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlError> {
@@ -38,5 +40,6 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlEr
         Command::Balance(arguments) => balance::run(context, &arguments).await,
         Command::Config(arguments) => config::run(context, &arguments).await,
         Command::Failover(arguments) => failover::run(context, &arguments).await,
+        Command::Serve(arguments) => serve::run(context, &arguments).await,
     }
 }

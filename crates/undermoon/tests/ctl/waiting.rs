@@ -58,6 +58,7 @@ fn promote_fenced(broker: &Broker) {
                 fence: Some(fence.epoch),
                 force: false,
                 behind_bytes: Some(0),
+                empty_primary: None,
                 now: TimeMs(1),
             });
         }

@@ -1,18 +1,19 @@
 //! Planned failover: an operator moves primaries of his choice to their replicas.
 
 use api::ErrorBody;
-use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ShardFailover};
+use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ServeRequest, ShardFailover};
 use axum::Json;
 use axum::extract::{Path, State};
 use control_core::{
-    ApplyError, Cluster, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply, foresee,
+    ApplyError, Cluster, Comeback, Command, FenceReason, KeysSeen, ShardId, State as Metadata, TimeMs, apply,
+    foresee,
 };
 use model::ClusterName;
 
 use super::super::error::ApiError;
 use super::super::input::{Body, cluster_name};
 use super::super::shapes;
-use super::super::shared::Shared;
+use super::super::shared::{Done, Shared};
 
 /// Moves primaries to their replicas, for upkeep of a host or as an exercise. Without `force` nothing is lost: the
 /// primary is asked to stop, and a coordinator promotes the replica when it has everything, or lets the primary go
@@ -50,6 +51,32 @@ pub(crate) async fn fail_over(
     Ok(Json(FailoverAnswer { shards: shards.iter().map(outcome).collect() }))
 }
 
+/// Has a primary serve with what it has that came back with less than its replica may have, and waits for an operator.
+/// What only the replica has is lost.
+#[utoipa::path(post, path = "/api/v4/clusters/{cluster}/serve", tag = "failures",
+    params(("cluster" = String, Path)), request_body = ServeRequest,
+    responses((status = 200), (status = 400, body = ErrorBody),
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, PROXY_NOT_FOUND, SHARD_NOT_FOUND"),
+        (status = 409, body = ErrorBody, description = "RETRY: it does not wait")))]
+pub(crate) async fn serve(
+    State(broker): Shared,
+    Path(cluster): Path<String>,
+    Body(wanted): Body<ServeRequest>,
+) -> Done {
+    let name = cluster_name(&cluster)?;
+    let state = &broker.metadata.snapshot().state;
+    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let ServeRequest { node, shard } = wanted;
+    for id in chosen(cluster, &FailoverRequest { node, shard, ..FailoverRequest::default() })? {
+        let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
+        let (cluster, comeback, keys) = (name.clone(), Comeback::Serves, KeysSeen::default());
+        broker
+            .change(Command::DecideComeback { cluster, primary, comeback, keys, by_operator: true })
+            .await?;
+    }
+    Ok(())
+}
+
 /// What it would do, once the replicas have caught up.
 pub(super) fn foreseen(
     state: &Metadata,
@@ -70,7 +97,15 @@ pub(super) fn foreseen(
             let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
             let (fence, now) = (fence.map(|fence| fence.epoch), TimeMs::default());
             let cluster = name.clone();
-            step = Command::FailOverShard { cluster, primary, fence, force: false, behind_bytes: None, now };
+            step = Command::FailOverShard {
+                cluster,
+                primary,
+                fence,
+                force: false,
+                behind_bytes: None,
+                empty_primary: None,
+                now,
+            };
         }
         words.extend(foresee(&trial, step.clone())?);
         apply(&mut trial, step)?;
@@ -124,7 +159,15 @@ fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Com
     let (cluster, now) = (cluster.clone(), TimeMs::default());
     let primary = of.chunks[id.chunk].primary(id.shard).clone();
     if force {
-        return Command::FailOverShard { cluster, primary, fence: None, force, behind_bytes: None, now };
+        return Command::FailOverShard {
+            cluster,
+            primary,
+            fence: None,
+            force,
+            behind_bytes: None,
+            empty_primary: None,
+            now,
+        };
     }
     Command::FenceShard { cluster, primary, reason: FenceReason::Planned, now }
 }

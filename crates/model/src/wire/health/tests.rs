@@ -125,6 +125,7 @@ fn what_is_written_is_read() {
                 replicated: nodes.len() % 3 == 0,
                 attached: nodes.len() % 4 == 0,
                 role_epoch: (nodes.len() % 5 != 0).then_some(Epoch(12)),
+                keys: (nodes.len() % 3 != 0).then_some(nodes.len() as u64),
             });
         }
     }

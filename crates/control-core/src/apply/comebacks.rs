@@ -1,0 +1,47 @@
+//! Primaries that are other processes than before while their replicas are not known to have everything.
+
+use model::{Address, ClusterName};
+
+use crate::command::Reply;
+use crate::error::ApplyError;
+use crate::state::{Comeback, ShardId, State, SyncState};
+
+/// Decides what becomes of one.
+pub(super) fn decide(
+    state: &mut State,
+    name: &ClusterName,
+    primary: &Address,
+    comeback: Comeback,
+    by_operator: bool,
+) -> Result<Reply, ApplyError> {
+    let id = shard_of(state, name, primary)?;
+    let shard = state.cluster_mut(name)?.shard_mut(id);
+    let is_for_operator = shard.replica == SyncState::InSync && comeback == Comeback::Serves && !by_operator;
+    if shard.fence.is_some() || is_for_operator {
+        return Err(ApplyError::Retry("its replica is fit to take over, or is taking over"));
+    }
+    if by_operator && shard.comeback.is_none() {
+        return Err(ApplyError::Retry("the primary does not wait for that"));
+    }
+    if comeback == Comeback::Serves && shard.replica == SyncState::InSync {
+        // What it is about to write the replica lacks.
+        shard.replica = SyncState::OutOfSync;
+    }
+    // What was decided stands until it serves: an operator may have said so.
+    if shard.comeback != Some(Comeback::Serves) {
+        shard.comeback = Some(comeback);
+    }
+    Ok(Reply::Done)
+}
+
+/// It serves.
+pub(super) fn end(state: &mut State, name: &ClusterName, primary: &Address) -> Result<Reply, ApplyError> {
+    let id = shard_of(state, name, primary)?;
+    state.cluster_mut(name)?.shard_mut(id).comeback = None;
+    Ok(Reply::Done)
+}
+
+fn shard_of(state: &State, name: &ClusterName, primary: &Address) -> Result<ShardId, ApplyError> {
+    let found = state.cluster(name)?.shard_of_primary(primary);
+    found.ok_or_else(|| ApplyError::ProxyNotFound(primary.clone()))
+}

@@ -1,0 +1,113 @@
+//! A primary that is another process than before, and whose replica is not in sync: who has the data?
+//!
+//! ```text
+//!   keys of primary, replica                    what becomes of it
+//!   as many or more                             it serves with what it has
+//!   none, and the replica is seen to have some  the replica is promoted: nobody has more
+//!   some, and the replica has more              it waits for an operator
+//!   none, and the replica is not heard          it waits for an operator
+//!   some, and the replica is not heard          it serves: the replica was seen to lack writes before
+//!   any, and the replica is in sync             the replica takes over; while it is not heard the primary waits
+//! ```
+//! What the primary had in memory is lost, and the replica would be made to copy the loss. So it never serves by default
+//! with less than its replica may have.
+
+use model::{ClusterName, NodeState};
+
+use super::action::Action;
+use super::watch::Watch;
+use crate::command::{Command, KeysSeen};
+use crate::diagnose::{NodeCondition, node_health};
+use crate::state::{Chunk, Comeback, Half, RestartedPrimary, SyncState};
+
+/// Adds what is decided now.
+pub(super) fn decide(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    for (name, cluster) in watch.trusted() {
+        for chunk in &cluster.chunks {
+            for shard in Half::BOTH {
+                actions.extend(decided(watch, name, chunk, shard).map(Action::Apply));
+            }
+        }
+    }
+}
+
+/// What there is to say of one shard.
+enum Verdict {
+    Serves,
+    Waits,
+    Promote,
+    /// Too little is known yet.
+    Unknown,
+}
+
+fn decided(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
+    let held = chunk.shard(shard);
+    let (cluster, primary) = (name.clone(), chunk.primary(shard).clone());
+    match watch.primary(chunk, shard) {
+        NodeCondition::Primary if held.comeback.is_some() => {
+            return Some(Command::EndComeback { cluster, primary });
+        }
+        NodeCondition::Restarted => {}
+        _ => return None,
+    }
+    if held.fence.is_some() || held.comeback == Some(Comeback::Serves) {
+        return None;
+    }
+    let keys = keys(watch, chunk, shard);
+    let (comeback, by_operator) = match verdict(watch, chunk, shard, keys) {
+        Verdict::Serves => (Comeback::Serves, false),
+        Verdict::Waits => (Comeback::Waits, false),
+        Verdict::Promote if watch.observed.may_fail_over => {
+            let (fence, force, behind_bytes, now) = (None, true, None, watch.now);
+            let empty_primary = Some(keys);
+            return Some(Command::FailOverShard {
+                cluster,
+                primary,
+                fence,
+                force,
+                behind_bytes,
+                empty_primary,
+                now,
+            });
+        }
+        Verdict::Promote | Verdict::Unknown => return None,
+    };
+    let is_new = held.comeback != Some(comeback);
+    is_new.then_some(Command::DecideComeback { cluster, primary, comeback, keys, by_operator })
+}
+
+/// How many keys both have. A replica that cannot be reached may have any number.
+fn keys(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> KeysSeen {
+    let up = |proxy, node| {
+        let health = node_health(watch.observed, proxy, node).filter(|_| watch.is_alive(proxy))?;
+        (health.state == NodeState::Up).then_some(health.keys)?
+    };
+    KeysSeen {
+        primary: up(chunk.primary_proxy(shard), chunk.primary(shard)),
+        replica: up(chunk.replica_proxy(shard), chunk.replica(shard)),
+    }
+}
+
+fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, keys: KeysSeen) -> Verdict {
+    if chunk.shard(shard).replica == SyncState::InSync {
+        // It takes over as soon as it is heard.
+        return match watch.replica(chunk, shard) {
+            NodeCondition::Dead | NodeCondition::Unreachable => Verdict::Waits,
+            _ => Verdict::Unknown,
+        };
+    }
+    let has_begun = chunk.shard(shard).replica != SyncState::Fresh;
+    if !has_begun || watch.state.settings.restarted_primary == RestartedPrimary::Serves {
+        return Verdict::Serves;
+    }
+    let own = keys.primary.unwrap_or(0);
+    match (watch.replica(chunk, shard), keys.replica) {
+        (NodeCondition::Unknown, _) => Verdict::Unknown,
+        (NodeCondition::Loading, _) => Verdict::Waits,
+        (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,
+        (_, Some(others)) if own >= others => Verdict::Serves,
+        // One that started anew, too, has what it had saved: nobody knows how old that is.
+        (condition, Some(_)) if own == 0 && condition != NodeCondition::Restarted => Verdict::Promote,
+        _ => Verdict::Waits,
+    }
+}
