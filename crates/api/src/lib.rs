@@ -3,6 +3,7 @@
 //! Types and client only; nothing here decides, and nothing here knows how metadata is kept.
 #![forbid(unsafe_code)]
 
+mod actor;
 mod client;
 mod error;
 mod schema;
@@ -10,6 +11,7 @@ pub mod tls;
 pub mod v3;
 pub mod v4;
 
+pub use actor::ACTOR_HEADER;
 pub use client::{BrokerClient, ClientError, ClientOptions, Endpoint};
 pub use error::ErrorBody;
 pub use schema::{MigrationMetaSchema, ReplPeerSchema, SlotAssignmentSchema, SlotTagSchema};

@@ -37,6 +37,9 @@ pub struct Event {
     #[schema(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
+    /// Who asked for it: what the caller calls itself, and its address. None for the broker itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// What changed, one sentence each.
     pub words: Vec<String>,
 }

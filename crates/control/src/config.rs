@@ -144,6 +144,9 @@ service::settings! {
         /// The bearer token that callers must give for changes; when not set, whoever can connect can change
         /// everything.
         pub write_token: Option<Secret> = None,
+        /// The bearer token that is given to the brokers of `replica_addresses`: their `write_token`. When not set, those of
+        /// this file are given `write_token`, and those that were set with PUT /api/v3/config none.
+        pub replica_token: Option<Secret> = None,
         /// The bearer token that callers must give for reading, unless they give `write_token`; reading is open
         /// when not set.
         pub read_token: Option<Secret> = None,

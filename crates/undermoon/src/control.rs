@@ -87,7 +87,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let listener = broker::bind(broker).map_err(anyhow::Error::from)?;
     let metadata = broker::open_metadata(broker).await.map_err(anyhow::Error::from)?;
-    let local = LocalBroker::new(metadata.clone());
+    let local = LocalBroker::new(metadata.clone(), &coordinator.reporter());
     let watching = async {
         let outcome = coordinator::run(coordinator, local, shutdown.clone()).await;
         shutdown.advance(Phase::Draining);

@@ -37,7 +37,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     tracing::info!(address = %config.address, "undermoon coordinator {BUILD}");
     service::open_files::allow(OPEN_FILES);
     let brokers = config.broker_address.iter().map(|broker| broker.0.clone()).collect();
-    let broker = RemoteBroker::new(brokers, config.broker_token.as_ref()).context("bad brokers")?;
+    let (token, reporter) = (config.broker_token.as_ref(), config.reporter());
+    let broker = RemoteBroker::new(brokers, token, &reporter).context("bad brokers")?;
     let shutdown = Shutdown::on_signals().context("cannot follow signals")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(config.thread_number.size())

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use reqwest::header::HeaderName;
+
 use super::error::ClientError;
 
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -53,6 +55,8 @@ impl FromStr for Endpoint {
 pub struct ClientOptions {
     /// The bearer token.
     pub token: Option<String>,
+    /// What the caller calls itself in the events of its changes.
+    pub actor: Option<String>,
     /// A certificate authority in PEM that signs the brokers' certificates, beside those of the system.
     pub authority_pem: Option<Vec<u8>>,
     /// How long one broker may take to answer.
@@ -65,6 +69,7 @@ impl Default for ClientOptions {
     fn default() -> Self {
         Self {
             token: None,
+            actor: None,
             authority_pem: None,
             timeout: TIMEOUT_DEFAULT,
             connect_timeout: CONNECT_TIMEOUT_DEFAULT,
@@ -92,6 +97,12 @@ impl ClientOptions {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy();
+        // A name that no header can have is left out: it is only for the record.
+        if let Some(actor) = self.actor.as_deref().and_then(|actor| actor.parse().ok()) {
+            builder = builder.default_headers(
+                [(HeaderName::from_static(crate::actor::ACTOR_HEADER), actor)].into_iter().collect(),
+            );
+        }
         if let Some(pem) = &self.authority_pem {
             let authority = reqwest::Certificate::from_pem(pem).map_err(options)?;
             builder = builder.tls_certs_merge([authority]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use service::build_info::BUILD;
@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::access::{self, Access};
+use super::actor;
 use super::error::ApiError;
 use super::limits::{self, Limits};
 use super::shared::{Broker, Shared};
@@ -35,6 +36,7 @@ pub(super) fn app(broker: Arc<Broker>, access: Access, limits: Limits, body_byte
         .route("/api/openapi.json", get(async move || axum::Json(document)))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(actor::note))
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(from_fn_with_state(Arc::new(access), access::check))
         .layer(from_fn_with_state(Arc::new(limits), limits::hold))

@@ -3,6 +3,7 @@
 //! Handlers read a snapshot or hand a command to the metadata; none decides anything, and none keeps anything.
 
 mod access;
+mod actor;
 mod app;
 mod asking;
 mod condition;

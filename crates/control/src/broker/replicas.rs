@@ -10,6 +10,7 @@ use control_core::State;
 use service::config::Secret;
 use tracing::warn;
 
+use crate::config::BrokerConfig;
 use crate::store::{Mark, Metadata};
 
 /// The pause after a copy, so that many changes become one.
@@ -19,10 +20,42 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 /// How long to wait for a change at a time.
 const WAIT: Duration = Duration::from_secs(3600);
 
-/// Runs until it is dropped. `token` is the token for changes, the same for all brokers.
-pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
-    let options =
-        ClientOptions { token: token.map(|token| token.expose().to_owned()), ..ClientOptions::default() };
+/// Which token goes to which broker. The token for changes is sent to brokers of this broker's own configuration only: who
+/// named the others did not need it, perhaps.
+pub(super) struct Tokens {
+    configured: Vec<String>,
+    write: Option<Secret>,
+    replica: Option<Secret>,
+}
+
+impl Tokens {
+    /// Those of a configuration.
+    pub(super) fn of(config: &BrokerConfig) -> Self {
+        Self {
+            configured: config.replica_addresses.iter().map(|address| address.0.clone()).collect(),
+            write: config.write_token.clone(),
+            replica: config.replica_token.clone(),
+        }
+    }
+
+    /// The token for a broker; none where it is given none.
+    fn token_for(&self, address: &str) -> Option<&Secret> {
+        let is_configured = self.configured.iter().any(|configured| configured == address);
+        self.replica.as_ref().or(self.write.as_ref().filter(|_| is_configured))
+    }
+
+    fn options_for(&self, address: &str) -> ClientOptions {
+        let token = self.token_for(address).map(|token| token.expose().to_owned());
+        ClientOptions {
+            token,
+            actor: Some("broker, which gives a copy".to_owned()),
+            ..ClientOptions::default()
+        }
+    }
+}
+
+/// Runs until it is dropped.
+pub(super) async fn follow(metadata: Metadata, tokens: Tokens) {
     let mut copied = Mark::default();
     loop {
         let Some(snapshot) = metadata.newer_than(copied, WAIT).await else {
@@ -32,7 +65,7 @@ pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
         let mut failed = false;
         for address in &snapshot.state.replica_addresses {
             let copy = State { replica_addresses: Vec::new(), ..snapshot.state.clone() };
-            if let Err(error) = push(address, &options, &copy).await {
+            if let Err(error) = push(address, &tokens.options_for(address), &copy).await {
                 warn!(address, %error, "a broker was not given its copy of the metadata");
                 failed = true;
             }
@@ -48,4 +81,30 @@ pub(super) async fn follow(metadata: Metadata, token: Option<Secret>) {
 
 async fn push(address: &str, options: &ClientOptions, copy: &State) -> Result<(), ClientError> {
     BrokerClient::new(vec![address.parse()?], options)?.restore(copy).await
+}
+
+#[cfg(test)]
+mod tests {
+    use service::config::Secret;
+
+    use super::Tokens;
+
+    #[test]
+    fn the_token_for_changes_goes_to_configured_brokers_only() {
+        let tokens = |replica: Option<&str>| Tokens {
+            configured: vec!["mine:7799".to_owned()],
+            write: Some(Secret::new("write")),
+            replica: replica.map(Secret::new),
+        };
+        for (replica, address, expected) in [
+            (None, "mine:7799", Some("write")),
+            // Named by a call, perhaps one from before there was a token.
+            (None, "somebody:7799", None),
+            (Some("copies"), "mine:7799", Some("copies")),
+            (Some("copies"), "somebody:7799", Some("copies")),
+        ] {
+            let found = tokens(replica).token_for(address).map(|token| token.expose().to_owned());
+            assert_eq!(found.as_deref(), expected, "{replica:?} {address}");
+        }
+    }
 }

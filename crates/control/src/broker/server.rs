@@ -1,6 +1,6 @@
 //! Starting and ending a broker.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -86,7 +86,7 @@ pub async fn serve(
     let app = app(Arc::new(broker), Access { tokens, denied }, limits, config.body_bytes_max.size());
     let reviewing =
         tokio::spawn(review::follow(metadata.clone(), config.proxy_password.clone(), config.review_policy));
-    let copies = tokio::spawn(replicas::follow(metadata, config.write_token.clone()));
+    let copies = tokio::spawn(replicas::follow(metadata, replicas::Tokens::of(config)));
     let handle = Handle::new();
     let ending = tokio::spawn(end(handle.clone(), shutdown, config.shutdown_timeout_ms.duration()));
     let address = listener.local_addr().map_err(RunError::system("reading the address"))?;
@@ -99,13 +99,13 @@ pub async fn serve(
             let mut server =
                 axum_server::from_tcp_rustls(listener, tls).map_err(RunError::system("listening"))?;
             server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            server.handle(handle).serve(app.into_make_service()).await
+            server.handle(handle).serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
         }
         _ => {
             info!(%address, "the broker answers HTTP");
             let mut server = axum_server::from_tcp(listener).map_err(RunError::system("listening"))?;
             server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            server.handle(handle).serve(app.into_make_service()).await
+            server.handle(handle).serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
         }
     };
     copies.abort();
@@ -115,7 +115,7 @@ pub async fn serve(
     served.map_err(RunError::system("answering"))
 }
 
-async fn end(handle: Handle<std::net::SocketAddr>, shutdown: Shutdown, patience: Duration) {
+async fn end(handle: Handle<SocketAddr>, shutdown: Shutdown, patience: Duration) {
     shutdown.reached(Phase::Draining).await;
     info!("the broker finishes what it was asked");
     handle.graceful_shutdown(Some(patience));

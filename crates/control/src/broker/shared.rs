@@ -3,15 +3,16 @@
 use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
-use control_core::Command;
+use control_core::{Command, Reply};
 use service::config::Secret;
 use service::metrics::Metrics;
 
 use super::access::DeniedCommands;
+use super::actor;
 use super::error::ApiError;
 use super::pace::Pace;
 use crate::config::ReviewPolicy;
-use crate::store::Metadata;
+use crate::store::{ChangeError, Metadata};
 
 /// What handlers read.
 #[derive(Debug)]
@@ -33,7 +34,12 @@ pub(super) type Done = Result<(), ApiError>;
 impl Broker {
     /// Makes a change whose reply says nothing.
     pub(super) async fn change(&self, command: Command) -> Done {
-        self.metadata.change(command).await?;
+        self.apply(command).await?;
         Ok(())
+    }
+
+    /// Makes a change, with the caller in its event.
+    pub(super) async fn apply(&self, command: Command) -> Result<Reply, ChangeError> {
+        self.metadata.change_by(command, actor::current()).await
     }
 }

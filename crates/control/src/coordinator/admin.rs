@@ -4,7 +4,8 @@
 use std::collections::VecDeque;
 
 use resp::{RequestLimits, RequestParser, RequestStep, encode};
-use service::config::Setting as _;
+use service::config::{Secret, Setting as _};
+use subtle::ConstantTimeEq as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
@@ -31,7 +32,13 @@ pub(crate) struct Admin<M> {
     pub(crate) metadata: M,
     /// Who reports failures.
     pub(crate) reporter: String,
+    /// What an operator has to say first; where there is none, who is on this host is one.
+    pub(crate) password: Option<Secret>,
 }
+
+/// What is refused to those who are no operators.
+const NOT_AN_OPERATOR: &str = "NOPERM CONFIG SET is for operators: say AUTH <admin_password> first, or, where none is set, \
+                               ask from the coordinator's own host";
 
 impl<M: MetadataSource> Admin<M> {
     /// Serves until it is aborted.
@@ -47,8 +54,9 @@ impl<M: MetadataSource> Admin<M> {
                         oldest.abort();
                     }
                     let admin = self.clone();
+                    let is_operator = self.password.is_none() && is_local(&stream);
                     let client = tokio::spawn(async move {
-                        if let Err(error) = admin.talk(stream).await {
+                        if let Err(error) = admin.talk(stream, is_operator).await {
                             debug!(%error, "an operator's connection broke");
                         }
                     });
@@ -60,10 +68,10 @@ impl<M: MetadataSource> Admin<M> {
         }
     }
 
-    async fn talk(&self, mut stream: TcpStream) -> std::io::Result<()> {
+    async fn talk(&self, mut stream: TcpStream, mut is_operator: bool) -> std::io::Result<()> {
         let (mut parser, mut buffer, mut reply) = (RequestParser::new(), Vec::new(), Vec::new());
         loop {
-            let is_open = self.answer_all(&mut parser, &mut buffer, &mut reply);
+            let is_open = self.answer_all(&mut parser, &mut buffer, (&mut is_operator, &mut reply));
             stream.write_all(&reply).await?;
             reply.clear();
             buffer.reserve(READ_BYTES);
@@ -74,7 +82,12 @@ impl<M: MetadataSource> Admin<M> {
     }
 
     /// Answers the whole requests in the buffer; false when the connection is to be closed.
-    fn answer_all(&self, parser: &mut RequestParser, buffer: &mut Vec<u8>, reply: &mut Vec<u8>) -> bool {
+    fn answer_all(
+        &self,
+        parser: &mut RequestParser,
+        buffer: &mut Vec<u8>,
+        (is_operator, reply): (&mut bool, &mut Vec<u8>),
+    ) -> bool {
         let mut used = 0;
         let is_open = loop {
             let words = |frame: &[u8], parser: &RequestParser| -> Vec<Vec<u8>> {
@@ -91,7 +104,7 @@ impl<M: MetadataSource> Admin<M> {
                 Ok(RequestStep::Request { len }) => (words(&buffer[used..], parser), len),
             };
             used += length;
-            if !words.is_empty() && !self.answer(&words, reply) {
+            if !words.is_empty() && !self.answer(&words, (&mut *is_operator, &mut *reply)) {
                 break false;
             }
         };
@@ -99,7 +112,7 @@ impl<M: MetadataSource> Admin<M> {
         is_open
     }
 
-    fn answer(&self, words: &[Vec<u8>], reply: &mut Vec<u8>) -> bool {
+    fn answer(&self, words: &[Vec<u8>], (is_operator, reply): (&mut bool, &mut Vec<u8>)) -> bool {
         let texts: Vec<String> =
             words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         let lower: Vec<String> = texts.iter().map(|text| text.to_ascii_lowercase()).collect();
@@ -111,6 +124,9 @@ impl<M: MetadataSource> Admin<M> {
                 encode::simple(reply, "OK");
                 return false;
             }
+            ["auth", _] => self.authenticate(&words[1], (is_operator, reply)),
+            ["auth", "default", _] => self.authenticate(&words[2], (is_operator, reply)),
+            ["config", "set", ..] if !*is_operator => encode::error(reply, NOT_AN_OPERATOR),
             ["config", "get", "brokers"] => pair(reply, "brokers", &self.metadata.brokers().join(",")),
             ["config", "get", "reporter_id"] => pair(reply, "reporter_id", &self.reporter),
             ["config", "get", "*"] => {
@@ -125,12 +141,25 @@ impl<M: MetadataSource> Admin<M> {
                 encode::error(reply, &format!("ERR '{field}' cannot be set; brokers can"));
             }
             [name, ..] => {
-                let known = "PING, ECHO, QUIT, CONFIG GET brokers|reporter_id, CONFIG SET brokers";
+                let known = "AUTH, PING, ECHO, QUIT, CONFIG GET brokers|reporter_id, CONFIG SET brokers";
                 encode::error(reply, &format!("ERR unknown command '{name}'; a coordinator knows {known}"));
             }
             [] => {}
         }
         true
+    }
+
+    /// The password is compared without telling by the time it takes how much was right.
+    fn authenticate(&self, given: &[u8], (is_operator, reply): (&mut bool, &mut Vec<u8>)) {
+        let is_right = |password: &Secret| bool::from(password.expose().as_bytes().ct_eq(given));
+        match &self.password {
+            None => encode::error(reply, "ERR AUTH was said, and there is no admin_password"),
+            Some(password) if is_right(password) => {
+                *is_operator = true;
+                encode::simple(reply, "OK");
+            }
+            Some(_) => encode::error(reply, "WRONGPASS invalid password"),
+        }
     }
 
     fn set_brokers(&self, text: &str, reply: &mut Vec<u8>) {
@@ -148,6 +177,14 @@ impl<M: MetadataSource> Admin<M> {
                 false => encode::error(reply, "ERR the broker is in the same process: there is none to set"),
             },
         }
+    }
+}
+
+/// Whether a connection comes from this host: over the loopback, or from the address that it came to.
+fn is_local(stream: &TcpStream) -> bool {
+    match (stream.peer_addr(), stream.local_addr()) {
+        (Ok(peer), Ok(own)) => peer.ip().to_canonical().is_loopback() || peer.ip() == own.ip(),
+        _ => false,
     }
 }
 

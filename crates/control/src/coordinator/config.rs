@@ -80,6 +80,8 @@ service::settings! {
     pub struct CoordinatorConfig {
         /// Where the coordinator answers PING and CONFIG, in Redis's protocol.
         pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
+        /// What an operator says with AUTH at `address` before CONFIG SET. When not set, CONFIG SET is taken from this host only.
+        pub admin_password: Option<Secret> = None,
         /// The brokers; when one does not answer, the next is asked.
         pub broker_address: Vec<BrokerAddress> = vec![BrokerAddress("127.0.0.1:7799".to_owned())],
         /// The token that brokers want for writes; none when not set.

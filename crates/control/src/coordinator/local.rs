@@ -19,15 +19,17 @@ type LastRead = (Mark, Arc<State>);
 #[derive(Clone, Debug)]
 pub struct LocalBroker {
     metadata: Metadata,
+    /// What the coordinator is called in events.
+    actor: String,
     /// What was read last, so that it is copied once for each change and not for each reading.
     last: Arc<Mutex<Option<LastRead>>>,
 }
 
 impl LocalBroker {
-    /// Reads and changes this metadata.
+    /// Reads and changes this metadata, for the coordinator of that name.
     #[must_use]
-    pub fn new(metadata: Metadata) -> Self {
-        Self { metadata, last: Arc::default() }
+    pub fn new(metadata: Metadata, reporter: &str) -> Self {
+        Self { metadata, actor: format!("coordinator {reporter}"), last: Arc::default() }
     }
 }
 
@@ -57,7 +59,7 @@ impl MetadataSource for LocalBroker {
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
-        self.metadata.change(command).await.map_err(|error| match error {
+        self.metadata.change_by(command, Some(self.actor.clone())).await.map_err(|error| match error {
             ChangeError::Refused(error) => MetadataError::Refused(error.to_string()),
             other => MetadataError::Unreachable(other.to_string()),
         })

@@ -80,7 +80,8 @@ pub async fn run<M: MetadataSource>(
     let reporter = config.reporter();
     info!(%address, reporter, "coordinating");
     let mut tasks = JoinSet::new();
-    tasks.spawn(Admin { metadata: metadata.clone(), reporter: reporter.clone() }.serve(listener));
+    let (reporter_name, password) = (reporter.clone(), config.admin_password.clone());
+    tasks.spawn(Admin { metadata: metadata.clone(), reporter: reporter_name, password }.serve(listener));
     let (interval, timing) = (config.probe_interval_ms.duration(), config.timing());
     let (pace_sender, pace) = watch::channel(Pace::of(0, interval, timing));
     let (readings_sender, readings) = watch::channel(None);

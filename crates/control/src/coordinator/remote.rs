@@ -44,14 +44,15 @@ struct Shared {
 }
 
 impl RemoteBroker {
-    /// The brokers at these addresses.
+    /// The brokers at these addresses, for the coordinator of that name.
     ///
     /// # Errors
     /// When an address cannot be one.
-    pub fn new(brokers: Vec<String>, token: Option<&Secret>) -> Result<Self, ClientError> {
+    pub fn new(brokers: Vec<String>, token: Option<&Secret>, reporter: &str) -> Result<Self, ClientError> {
         let token = token.map(|token| token.expose().to_owned());
         let options = ClientOptions {
             token,
+            actor: Some(format!("coordinator {reporter}")),
             timeout: TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             ..ClientOptions::default()

@@ -65,7 +65,7 @@ mod tests {
 
     fn event(number: u64) -> Event {
         let kind = "Test".to_owned();
-        Event { number, at_ms: 0, kind, cluster: None, address: None, words: Vec::new() }
+        Event { number, at_ms: 0, kind, cluster: None, address: None, by: None, words: Vec::new() }
     }
 
     #[test]

@@ -48,13 +48,20 @@ type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
 /// Who waits for the store's word that what is known is all.
 type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError>>;
 
+/// A change, and who asks for it: none for the broker itself.
+#[derive(Debug)]
+pub(super) struct Change {
+    pub(super) command: Command,
+    pub(super) by: Option<String>,
+}
+
 /// What somebody waits for.
 #[derive(Debug)]
 pub(super) enum Request {
     /// A change.
     Change {
-        /// What to do.
-        command: Command,
+        /// What to do, and for whom.
+        change: Change,
         /// Where to tell what came of it.
         answer: Answer,
     },
@@ -147,18 +154,18 @@ impl<S: Store> Ledger<S> {
     /// Makes the changes, then reads once for all that wait for a confirmation: whatever was done before they
     /// asked is found.
     async fn serve(&mut self, requests: &mut Vec<Request>) {
-        let (mut commands, mut answers, mut confirmations) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut changes, mut answers, mut confirmations) = (Vec::new(), Vec::new(), Vec::new());
         for request in requests.drain(..) {
             match request {
-                Request::Change { command, answer } => {
-                    commands.push(command);
+                Request::Change { change, answer } => {
+                    changes.push(change);
                     answers.push(answer);
                 }
                 Request::Confirm(answer) => confirmations.push(answer),
             }
         }
-        if !commands.is_empty() {
-            self.make(commands, answers).await;
+        if !changes.is_empty() {
+            self.make(changes, answers).await;
         }
         if !confirmations.is_empty() {
             self.confirm(confirmations).await;
@@ -198,11 +205,11 @@ impl<S: Store> Ledger<S> {
         }
     }
 
-    async fn make(&mut self, mut commands: Vec<Command>, answers: Vec<Answer>) {
+    async fn make(&mut self, mut changes: Vec<Change>, answers: Vec<Answer>) {
         let now = self.now();
-        commands.iter_mut().for_each(|command| command.stamp(now));
+        changes.iter_mut().for_each(|change| change.command.stamp(now));
         self.batch += 1;
-        match self.commit(&commands, now).await {
+        match self.commit(&changes, now).await {
             Ok(replies) => {
                 for (answer, reply) in answers.into_iter().zip(replies) {
                     // Whoever asked may have given up; the change is made all the same.
@@ -219,13 +226,13 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Commits a batch whatever others do, within limits.
-    async fn commit(&mut self, commands: &[Command], now: TimeMs) -> Outcome {
+    async fn commit(&mut self, changes: &[Change], now: TimeMs) -> Outcome {
         let deadline = Instant::now() + STORE_PATIENCE;
         let mut pause = PAUSE_FIRST;
         // What was said of a commit on the present base whose outcome is not known.
         let mut lost: Option<String> = None;
         for _ in 0..CONFLICTS_MAX {
-            let applied = self.apply(commands, now);
+            let applied = self.apply(changes, now);
             let failure = if applied.next.state == self.document.state {
                 // Refused, or nothing to do: true only if what was read is still so.
                 None
@@ -279,11 +286,11 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Applies a batch to a copy.
-    fn apply(&self, commands: &[Command], now: TimeMs) -> Applied {
+    fn apply(&self, changes: &[Change], now: TimeMs) -> Applied {
         let mut next = self.document.clone();
         let mut events = Vec::new();
-        let mut replies = Vec::with_capacity(commands.len());
-        for command in commands {
+        let mut replies = Vec::with_capacity(changes.len());
+        for Change { command, by } in changes {
             let Some(about) = subject(command) else {
                 replies.push(apply(&mut next.state, command.clone()));
                 continue;
@@ -302,17 +309,19 @@ impl<S: Store> Ledger<S> {
                 }
                 let kind = about.kind.to_owned();
                 let (cluster, address, words) = (about.cluster, about.address, bounded(words));
-                events.push(Event { number: next.next_event, at_ms: now.0, kind, cluster, address, words });
+                let (number, at_ms, by) = (next.next_event, now.0, by.clone());
+                events.push(Event { number, at_ms, kind, cluster, address, by, words });
                 next.next_event += 1;
             }
             replies.push(reply);
         }
-        let is_anew = |(command, reply): (&Command, &Result<_, _>)| begins_history(command) && reply.is_ok();
-        let begins = commands.iter().zip(&replies).any(is_anew);
+        let is_anew =
+            |(change, reply): (&Change, &Result<_, _>)| begins_history(&change.command) && reply.is_ok();
+        let begins = changes.iter().zip(&replies).any(is_anew);
         if self.document.history == HistoryId::default() || begins {
             next.history = HistoryId::random();
         }
-        if commands.iter().any(|command| matches!(command, Command::Restore(_))) {
+        if changes.iter().any(|change| matches!(change.command, Command::Restore(_))) {
             next.forget_kept();
         }
         next.forget_removed(&self.document);

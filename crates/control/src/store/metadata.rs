@@ -12,7 +12,7 @@ use super::change_error::ChangeError;
 use super::contract::HeadReader;
 use super::event_log::EventLog;
 use super::history::Mark;
-use super::ledger::{Ledger, Request};
+use super::ledger::{Change, Ledger, Request};
 use super::observations::ObservationBoard;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};
@@ -114,8 +114,16 @@ impl Metadata {
     /// # Errors
     /// As [`ChangeError`] says.
     pub async fn change(&self, command: Command) -> Result<Reply, ChangeError> {
+        self.change_by(command, None).await
+    }
+
+    /// The same for somebody, who is named in the event.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub async fn change_by(&self, command: Command, by: Option<String>) -> Result<Reply, ChangeError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Change { command, answer })?;
+        self.send(Request::Change { change: Change { command, by }, answer })?;
         let lost = |_| Err(ChangeError::Unknown("the store was closed while it was asked".to_owned()));
         answered.await.unwrap_or_else(lost)
     }

@@ -26,7 +26,7 @@ async fn a_coordinator_without_the_token_is_a_problem_that_is_shown() {
 
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let settings = CoordinatorConfig { address, ..CoordinatorConfig::default() };
-    let metadata = RemoteBroker::new(vec![broker.url.clone()], None).unwrap();
+    let metadata = RemoteBroker::new(vec![broker.url.clone()], None, "tester").unwrap();
     let shutdown = Shutdown::new();
     let running = tokio::spawn(coordinator::run(settings, metadata, shutdown.clone()));
     eventually("the problem is shown", async || problems().await.contains("write token").then_some(())).await;
@@ -41,4 +41,32 @@ async fn a_coordinator_without_the_token_is_a_problem_that_is_shown() {
     assert!(denied.unwrap().split(' ').nth(1).unwrap().parse::<u64>().unwrap() < 20, "{denied:?}");
     shutdown.advance(Phase::Draining);
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn events_say_who_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    let register = |number: u8| api::v3::NewProxy {
+        proxy_address: format!("127.0.0.{number}:1").parse().unwrap(),
+        nodes: vec![
+            format!("127.0.0.{number}:2").parse().unwrap(),
+            format!("127.0.0.{number}:3").parse().unwrap(),
+        ],
+        host: None,
+        index: None,
+    };
+    for (number, actor) in [(1, Some("ctl ann@desk")), (2, None), (3, Some("a\u{7}b"))] {
+        let actor = actor.map(str::to_owned);
+        let options = api::ClientOptions { actor, ..api::ClientOptions::default() };
+        let client = api::BrokerClient::new(vec![broker.url.parse().unwrap()], &options).unwrap();
+        client.add_proxy(&register(number)).await.unwrap();
+    }
+    let page = broker.get("/api/v4/events").await;
+    let events = page["events"].as_array().unwrap();
+    let by = |number: usize| events[events.len() - 3 + number]["by"].as_str().unwrap().to_owned();
+    assert_eq!(by(0), "ctl ann@desk at 127.0.0.1");
+    assert_eq!(by(1), "somebody at 127.0.0.1");
+    assert_eq!(by(2), "somebody at 127.0.0.1", "what cannot stand in a header is left out");
+    broker.stop().await;
 }

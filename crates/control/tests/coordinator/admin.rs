@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use service::config::Secret;
+
 use crate::fixture::{Fixture, wait};
 
 #[test]
@@ -37,5 +39,28 @@ fn answers_to_operators() {
     check("CONFIG SET brokers 10.0.0.1:7799,10.0.0.2:7799", "+OK\r\n");
     check("CONFIG SET brokers nowhere", "-ERR brokers: a list of host:port");
     check("CONFIG SET reporter_id x", "-ERR 'reporter_id' cannot be set");
+    check("AUTH x", "-ERR AUTH was said");
     check("GET a", "-ERR unknown command 'get'");
+}
+
+#[test]
+fn who_has_not_given_the_password_sets_nothing() {
+    let fixture = Fixture::start_with(2, 0, |config| config.admin_password = Some(Secret::new("sesame")));
+    let address = fixture.config.address;
+    wait(Duration::from_secs(60), "it listens", || TcpStream::connect(address).is_ok());
+    let check = |request: &str, expected: &str| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with(expected), "{request}: {reply}");
+    };
+    check("CONFIG SET brokers 10.0.0.9:7799", "-NOPERM CONFIG SET is for operators");
+    check("AUTH open\r\nCONFIG SET brokers 10.0.0.9:7799", "-WRONGPASS invalid password\r\n-NOPERM");
+    check("AUTH sesame\r\nCONFIG SET brokers 10.0.0.9:7799", "+OK\r\n+OK\r\n");
+    check("AUTH default sesame\r\nPING", "+OK\r\n+PONG\r\n");
+    // What only asks is open, as a health check needs it.
+    check("PING", "+PONG\r\n");
+    check("CONFIG GET brokers", "*2\r\n");
 }

@@ -92,6 +92,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// That many proxies, of which clusters use all but `spare`.
     pub(crate) fn start(count: usize, spare: usize) -> Self {
+        Self::start_with(count, spare, |_| {})
+    }
+
+    /// The same, with other settings.
+    pub(crate) fn start_with(count: usize, spare: usize, set: impl FnOnce(&mut CoordinatorConfig)) -> Self {
         if std::env::var_os("COORDINATOR_LOG").is_some() {
             let level = <service::logging::LogLevel as service::config::Setting>::from_text("debug").unwrap();
             // A second test of the same process finds it started.
@@ -110,6 +115,7 @@ impl Fixture {
             // The crowd is one process: on a machine that stalls all would be taken for dead, again and again.
             config.proxy_timeout = Milliseconds::of(PATIENT_MS);
         }
+        set(&mut config);
         let shutdown = Shutdown::new();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -47,6 +47,7 @@ impl Options {
         let authority_pem = self.ca.as_deref().map(read).transpose()?;
         let options = ClientOptions {
             token: self.token()?,
+            actor: Some(actor()),
             authority_pem,
             timeout: ANSWER_TIMEOUT,
             ..ClientOptions::default()
@@ -67,6 +68,15 @@ impl Options {
         let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
         token.map(Some).ok_or_else(|| bad(&place))
     }
+}
+
+/// Who sits here, for the record of the changes: the user and the machine.
+fn actor() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let place =
+        [user.trim(), host.trim()].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>();
+    format!("ctl {}", place.join("@")).trim().to_owned()
 }
 
 /// A file's content; an error names the file.

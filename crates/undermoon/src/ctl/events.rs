@@ -97,7 +97,8 @@ impl Show for Events {
         let line = |event: &Event| {
             // What nobody explained is told by its kind.
             let words = if event.words.is_empty() { event.kind.clone() } else { event.words.join("; ") };
-            format!("{}  {}  {words}\n", event.number, moment(event.at_ms))
+            let by = event.by.as_ref().map_or_else(String::new, |by| format!("  (by {by})"));
+            format!("{}  {}  {words}{by}\n", event.number, moment(event.at_ms))
         };
         self.0.iter().map(line).collect()
     }

@@ -61,7 +61,7 @@ pub(crate) async fn register(State(broker): Shared, Body(body): Body<NewProxy>) 
         host: body.host.map(HostName),
         index: body.index,
     };
-    match broker.metadata.change(Command::RegisterProxy(new)).await? {
+    match broker.apply(Command::RegisterProxy(new)).await? {
         Reply::AlreadyExisted => {
             let text = "the proxy is registered already; if it had failed, that is cleared";
             Err(ApiError::new(StatusCode::CONFLICT, "ALREADY_EXISTED", text))
@@ -109,10 +109,8 @@ pub(crate) async fn fail_over(
     Path(address): Path<String>,
 ) -> Result<Json<ProxyAnswer>, ApiError> {
     let (proxy, now) = (proxy_address(&address)?, TimeMs::default());
-    let reply = broker
-        .metadata
-        .change(Command::FailOverProxy { proxy, force: false, decided_after: None, now })
-        .await?;
+    let reply =
+        broker.apply(Command::FailOverProxy { proxy, force: false, decided_after: None, now }).await?;
     let Reply::FailedOver(outcome) = reply else { return Ok(Json(ProxyAnswer { proxy: None })) };
     match (outcome.cluster, outcome.replacement) {
         (None, _) => Ok(Json(ProxyAnswer { proxy: None })),

@@ -62,7 +62,7 @@ pub(crate) async fn raise_epoch(State(broker): Shared, Path(epoch): Path<String>
 pub(crate) async fn recover_epoch(State(broker): Shared) -> Result<Json<Addresses>, ApiError> {
     let proxies: Vec<_> = broker.metadata.snapshot().state.proxies.keys().cloned().collect();
     let found = recovery::highest_epoch(proxies, broker.proxy_password.as_ref()).await;
-    broker.metadata.change(Command::RecoverEpoch { highest: found.highest }).await?;
+    broker.apply(Command::RecoverEpoch { highest: found.highest }).await?;
     Ok(Json(Addresses { addresses: found.silent }))
 }
 

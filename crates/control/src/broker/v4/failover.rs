@@ -44,7 +44,7 @@ pub(crate) async fn fail_over(
         apply(&mut trial, command.clone())?;
     }
     for command in commands {
-        broker.metadata.change(command).await?;
+        broker.apply(command).await?;
     }
     let now = &broker.metadata.snapshot().state;
     let outcome = |id: &ShardId| became(now.clusters.get(&name), cluster, *id);

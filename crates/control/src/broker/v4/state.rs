@@ -65,5 +65,5 @@ pub(crate) async fn command(
     if let (Command::Restore(_), Some(field)) = (&command, message.unknown) {
         return Err(unknown_field(field));
     }
-    Ok(Json(CommandAnswer { reply: broker.metadata.change(command).await? }))
+    Ok(Json(CommandAnswer { reply: broker.apply(command).await? }))
 }
