@@ -2,7 +2,7 @@
 
 use model::{Address, ClusterName, ConfigError, Epoch};
 
-use crate::state::{EPOCH_GIVEN_MAX, StateFault, UNCLEANED_NODES_MAX};
+use crate::state::{EPOCH_GIVEN_MAX, HOST_NAME_BYTES_MAX, StateFault, UNCLEANED_NODES_MAX};
 
 /// Why a command was refused. The state is as it was before.
 ///
@@ -29,6 +29,9 @@ pub enum ApplyError {
         /// Why not.
         reason: &'static str,
     },
+    /// A failure domain's name cannot be taken.
+    #[error("a host is named by 1 to {HOST_NAME_BYTES_MAX} bytes without control characters and spaces")]
+    InvalidHost,
     /// A setting does not exist.
     #[error("there is no cluster setting '{0}'")]
     UnknownConfig(String),
@@ -151,7 +154,7 @@ impl ApplyError {
             Self::SlotsAlreadyEven(_) => ("SLOTS_ALREADY_EVEN", 400),
             Self::MissingProxyIndex(_) => ("MISSING_SERVER_PROXY_INDEX", 400),
             Self::InvalidMigrationTask => ("INVALID_MIGRATION_TASK", 400),
-            Self::EpochTooLarge(_) => ("INVALID_REQUEST", 400),
+            Self::EpochTooLarge(_) | Self::InvalidHost => ("INVALID_REQUEST", 400),
             Self::ClusterNotFound(_) => ("CLUSTER_NOT_FOUND", 404),
             Self::ProxyNotFound(_) => ("PROXY_NOT_FOUND", 404),
             Self::FreeNodeNotFound(_) => ("FREE_NODE_NOT_FOUND", 404),

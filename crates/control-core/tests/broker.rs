@@ -6,7 +6,8 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    ApplyError, Command, NewProxy, Reply, ReporterId, Settings, State, TimeMs, apply, explain, query,
+    ApplyError, Command, HostName, NewProxy, Reply, ReporterId, Settings, State, TimeMs, apply, explain,
+    query,
 };
 use model::{ClusterName, Epoch};
 use pool::{address, new_proxy};
@@ -65,6 +66,21 @@ fn refusals() {
     check(&state, Command::RegisterProxy(one_node), "INVALID_PROXY_ADDRESS", 400);
     let taken = NewProxy { nodes: vec![address(1, 6000), address(9, 1)], ..new_proxy(9, 0) };
     check(&state, Command::RegisterProxy(taken), "INVALID_PROXY_ADDRESS", 400);
+    for (proxy, nodes) in [
+        // On another host than its proxy, which would never take it.
+        (address(9, 7000), [address(8, 6000), address(9, 6001)]),
+        // The address of another proxy; and a proxy at the address of another's node.
+        (address(1, 7999), [address(1, 7000), address(1, 6990)]),
+        (address(1, 6000), [address(1, 6990), address(1, 6991)]),
+        (address(9, 7000), [address(9, 6000), address(9, 6000)]),
+    ] {
+        let new = NewProxy { address: proxy, nodes: nodes.to_vec(), ..new_proxy(9, 0) };
+        check(&state, Command::RegisterProxy(new), "INVALID_PROXY_ADDRESS", 400);
+    }
+    for host in ["", "two\r\nlines", "a b", &"h".repeat(254)] {
+        let new = NewProxy { host: Some(HostName(host.to_owned())), ..new_proxy(9, 0) };
+        check(&state, Command::RegisterProxy(new), "INVALID_REQUEST", 400);
+    }
     assert_eq!(apply(&mut state, Command::RegisterProxy(new_proxy(1, 0))), Ok(Reply::AlreadyExisted));
     apply(&mut state, create(&name, 8)).unwrap();
     check(&state, create(&name, 4), "ALREADY_EXISTED", 409);

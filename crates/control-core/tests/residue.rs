@@ -35,9 +35,9 @@ fn is_dirty(state: &State, proxy: &Address) -> bool {
 
 #[test]
 fn a_proxy_that_leaves_and_comes_back_is_emptied_first() {
-    let moved = NewProxy { address: address(3, 7000), ..new_proxy(1, 0) };
-    let swapped = NewProxy { nodes: vec![address(1, 6001), address(9, 6001)], ..new_proxy(1, 0) };
-    let fresh = NewProxy { nodes: vec![address(9, 6000), address(9, 6001)], ..new_proxy(1, 0) };
+    let moved = NewProxy { address: address(1, 7009), ..new_proxy(1, 0) };
+    let swapped = NewProxy { nodes: vec![address(1, 6001), address(1, 6901)], ..new_proxy(1, 0) };
+    let fresh = NewProxy { nodes: vec![address(1, 6900), address(1, 6901)], ..new_proxy(1, 0) };
     for (back, dirty) in [(new_proxy(1, 0), true), (moved, true), (swapped, true), (fresh, false)] {
         let mut state = after_a_cluster();
         apply(&mut state, Command::RemoveProxy { proxy: address(1, 7000) }).unwrap();

@@ -22,6 +22,9 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
     }
     let nodes = check_nodes(state, &address, nodes)?;
     let host = host.unwrap_or_else(|| HostName(address.host().to_owned()));
+    if !host.is_fit() {
+        return Err(ApplyError::InvalidHost);
+    }
     let epoch = state.next_epoch();
     // Another tenant's keys may still be there.
     let dirty = nodes.iter().any(|node| state.uncleaned_nodes.contains(node));
@@ -53,9 +56,18 @@ fn check_nodes(state: &State, proxy: &Address, nodes: Vec<Address>) -> Result<[A
     if first == second {
         return invalid(&first, "the two nodes of a proxy are two");
     }
+    if state.proxies.values().any(|other| other.nodes.contains(proxy)) {
+        return invalid(proxy, "it is a node of another proxy");
+    }
     for node in [&first, &second] {
         if node == proxy {
             return invalid(node, "a proxy is not its own node");
+        }
+        if state.proxies.contains_key(node) {
+            return invalid(node, "it is a proxy, and no node");
+        }
+        if node.host() != proxy.host() {
+            return invalid(node, "a node is on the host of its proxy, and named like it");
         }
         if state.proxies.values().any(|other| other.nodes.contains(node)) {
             return invalid(node, "the node is behind another proxy");

@@ -15,6 +15,7 @@ pub use chunk::{CHUNK_NODES, Chunk, Comeback, Fence, FenceReason, Half, Losses, 
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
+pub(crate) use names::HOST_NAME_BYTES_MAX;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy, Vouch};
 pub use settings::{RestartedPrimary, Settings};

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::fixture::{EtcdServer, TestBroker, embedded, eventually, on_etcd};
 
 fn proxy(number: u16) -> Value {
-    let at = |host: u8| format!("127.0.0.{host}:{number}");
-    json!({"proxy_address": at(1), "nodes": [at(2), at(3)]})
+    let at = |place: u16| format!("127.0.0.1:{}", number + place);
+    json!({"proxy_address": at(0), "nodes": [at(20_000), at(40_000)]})
 }
 
 /// The call that asks for what differs from an answer.

@@ -107,8 +107,8 @@ async fn ask_for_users(etcd: &EtcdServer, options: ConnectOptions) {
 }
 
 fn proxy(number: u16) -> Value {
-    let at = |host: u8| format!("127.0.0.{host}:{number}");
-    json!({"proxy_address": at(1), "nodes": [at(2), at(3)]})
+    let at = |place: u16| format!("127.0.0.1:{}", number + place);
+    json!({"proxy_address": at(0), "nodes": [at(20_000), at(40_000)]})
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
