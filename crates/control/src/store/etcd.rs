@@ -21,6 +21,7 @@ mod watcher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::v4::Event;
 use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, GetOptions, KvClient, Txn, TxnOp};
 use tokio::sync::watch;
 
@@ -45,6 +46,8 @@ pub struct Etcd {
     kv: KvClient,
     prefix: String,
     changes: watch::Receiver<u64>,
+    /// The number of the next event, as far as is known.
+    next_event: u64,
 }
 
 impl std::fmt::Debug for Etcd {
@@ -68,7 +71,19 @@ impl Etcd {
         let watching =
             Client::connect(&options.endpoints, Some(options.connect())).await.map_err(unavailable)?;
         tokio::spawn(watcher::watch(watching, format!("{}{HEAD}", options.prefix), hints));
-        Ok(Self { kv, prefix: options.prefix.clone(), changes })
+        Ok(Self { kv, prefix: options.prefix.clone(), changes, next_event: 0 })
+    }
+
+    async fn read(&mut self, base: Base, from: u64) -> Result<Loaded, StoreError> {
+        let loaded = read(&mut self.kv, &self.prefix, (base, from)).await?;
+        self.note_events(&loaded.events);
+        Ok(loaded)
+    }
+
+    /// Events that are known are not asked for again.
+    fn note_events(&mut self, events: &[Event]) {
+        let next = events.iter().map(|event| event.number.saturating_add(1)).max();
+        self.next_event = self.next_event.max(next.unwrap_or(0));
     }
 
     fn transaction(&self, base: Base, update: &Update) -> Result<Txn, StoreError> {
@@ -96,11 +111,11 @@ impl Store for Etcd {
     const IS_SHARED: bool = true;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
-        read(&mut self.kv, &self.prefix, Base::default()).await
+        self.read(Base::default(), 0).await
     }
 
     async fn newer(&mut self, base: Base) -> Result<Loaded, StoreError> {
-        read(&mut self.kv, &self.prefix, base).await
+        self.read(base, self.next_event).await
     }
 
     async fn commit(&mut self, base: Base, update: &Update) -> Result<Base, StoreError> {
@@ -117,6 +132,7 @@ impl Store for Etcd {
         }
         let header =
             answer.header().ok_or_else(|| StoreError::Unknown("an answer without a header".into()))?;
+        self.note_events(&update.events);
         Ok(Base { read: header.revision(), head: header.revision() })
     }
 

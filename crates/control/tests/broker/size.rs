@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use control::broker::open_metadata;
 use control::store::{Embedded, Metadata};
-use control_core::{Command, NewProxy, ReporterId, State, TimeMs, apply};
-use model::{Address, Epoch};
+use control_core::{
+    Command, FinishedMigration, Half, MigrationOutcome, NewProxy, ReporterId, State, TimeMs, apply,
+};
+use model::{Address, Epoch, MigrationMeta, SlotRanges};
 
-use super::fixture::number_from_environment;
+use super::fixture::{EtcdServer, number_from_environment, on_etcd};
 
 const PROXIES_DEFAULT: usize = 1000;
 const CLUSTERS_DEFAULT: usize = 100;
@@ -112,4 +115,39 @@ async fn changes_of_large_metadata() {
     let dump = serde_json::to_vec(&metadata.snapshot().state).unwrap();
     println!("a dump: {} KiB in {:.2?}", dump.len() / 1024, began.elapsed());
     metadata.snapshot().state.check().unwrap();
+}
+
+/// A thousand clusters with all that they remember go into etcd as one change, and another broker reads them there. etcd
+/// refuses a request of more than 1.5 MB, and a transaction of more than 128 operations.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_dump_fits_into_etcd() {
+    let etcd = EtcdServer::start().await;
+    let mut state = large(10_000, 1_000);
+    let epoch = state.global_epoch;
+    for cluster in state.clusters.values_mut() {
+        let chunk = &cluster.chunks[0];
+        let [first, second] = Half::BOTH.map(|shard| chunk.primary(shard).clone());
+        let done = |number: usize| FinishedMigration {
+            ranges: SlotRanges::all(),
+            meta: MigrationMeta {
+                epoch: Epoch(epoch.0 - u64::try_from(number).unwrap()),
+                source_proxy: chunk.proxies[0].clone(),
+                source_node: first.clone(),
+                target_proxy: chunk.proxies[1].clone(),
+                target_node: second.clone(),
+            },
+            outcome: MigrationOutcome::Committed,
+            epoch,
+        };
+        cluster.finished = (0..16).map(done).collect();
+    }
+    let metadata = open_metadata(&on_etcd(&etcd)).await.unwrap();
+    let began = Instant::now();
+    metadata.change(Command::Restore(Box::new(state.clone()))).await.unwrap();
+    println!("restored into etcd in {:.2?}", began.elapsed());
+    let other = open_metadata(&on_etcd(&etcd)).await.unwrap();
+    assert_eq!(other.snapshot().state, metadata.snapshot().state);
+    assert_eq!(other.snapshot().state.clusters.len(), 1_000);
+    // All of it changes once more: the end of a review of everything raises every epoch, too.
+    metadata.change(Command::RecoverEpoch { highest: Epoch(1_000_000) }).await.unwrap();
 }

@@ -20,10 +20,18 @@ pub(super) fn event_key(prefix: &str, first: u64) -> String {
 /// that the revision is the last.
 ///
 /// Documents are never deleted, so nothing is overlooked; events are, and those are not wanted any more.
-pub(super) async fn read(kv: &mut KvClient, prefix: &str, base: Base) -> Result<Loaded, StoreError> {
-    let newer = || GetOptions::new().with_prefix().with_min_mod_revision(base.read.saturating_add(1));
-    let parts = TxnOp::get(format!("{prefix}parts/"), Some(newer()));
-    let events = TxnOp::get(format!("{prefix}events/"), Some(newer()));
+///
+/// `from`: the number of the next event, as far as is known. etcd walks the keys that it is asked for, and there are
+/// thousands of older events.
+pub(super) async fn read(
+    kv: &mut KvClient,
+    prefix: &str,
+    (base, from): (Base, u64),
+) -> Result<Loaded, StoreError> {
+    let newer = || GetOptions::new().with_min_mod_revision(base.read.saturating_add(1));
+    let parts = TxnOp::get(format!("{prefix}parts/"), Some(newer().with_prefix()));
+    let events = newer().with_range(event_key(prefix, u64::MAX));
+    let events = TxnOp::get(event_key(prefix, from), Some(events));
     let answer = kv.txn(Txn::new().and_then([parts, events])).await.map_err(unavailable)?;
     let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
     if revision < base.read {
