@@ -126,18 +126,19 @@ service::settings! {
         pub etcd_certificate: Option<Text> = None,
         /// A file with the private key of `etcd_certificate` in PEM.
         pub etcd_key: Option<Text> = None,
-        /// How long a failure report counts, in seconds.
-        pub failure_ttl: Count<1, 86_400> = Count::of(60),
-        /// How many reporters make a failure.
-        pub failure_quorum: Count<1, 1000> = Count::of(1),
-        /// How many migrations one proxy takes part in at a time; 0 is no limit.
-        pub migration_limit: Count<0, 1000> = Count::of(2),
+        /// How long a failure report counts, in seconds; what the metadata have when not set, at first 60.
+        pub failure_ttl: Option<Count<1, 86_400>> = None,
+        /// How many reporters make a failure; what the metadata have when not set, at first 1.
+        pub failure_quorum: Option<Count<1, 1000>> = None,
+        /// How many migrations one proxy takes part in at a time, 0 is no limit; what the metadata have when not set, at first 2.
+        pub migration_limit: Option<Count<0, 1000>> = None,
         /// What becomes of a primary that restarted and has fewer keys than its replica may have: wait lets a replica that
-        /// has data take over from one that is empty, and else asks an operator; serve has it serve with what it has.
-        pub restarted_primary: RestartedPrimaryPolicy = RestartedPrimaryPolicy::Wait,
+        /// has data take over from one that is empty, and else asks an operator; serve has it serve with what it has. What the metadata
+        /// have when not set, at first wait.
+        pub restarted_primary: Option<RestartedPrimaryPolicy> = None,
         /// Chunks by the index of their proxies, failover that only changes roles, and one cluster: for a
-        /// Kubernetes StatefulSet.
-        pub enable_ordered_proxy: bool = false,
+        /// Kubernetes StatefulSet. What the metadata have when not set, at first false.
+        pub enable_ordered_proxy: Option<bool> = None,
         /// Other brokers, each with a store of its own, that are given a copy of the metadata after each change;
         /// when empty, what was last set with PUT /api/v3/config stays.
         pub replica_addresses: Vec<BrokerAddress> = Vec::new(),

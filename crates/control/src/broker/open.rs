@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use control_core::{Command, Settings};
+use service::config::Count;
 use tokio::net::TcpStream;
 use tracing::warn;
 
-use crate::config::{BrokerConfig, StoreKind, Text};
+use crate::config::{BrokerConfig, RestartedPrimaryPolicy, StoreKind, Text};
 use crate::run_error::RunError;
 use crate::store::{Embedded, Etcd, EtcdOptions, Metadata, StoreError};
 
@@ -35,23 +36,32 @@ pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> 
             open_etcd(&options).await?
         }
     };
-    let settings = Settings {
-        failure_ttl_ms: config.failure_ttl.unsigned() * 1000,
-        failure_quorum: config.failure_quorum.size(),
-        migration_limit: config.migration_limit.size(),
-        ordered_proxies: config.enable_ordered_proxy,
-        restarted_primary: config.restarted_primary.setting(),
-    };
     let state = &metadata.snapshot().state;
+    let settings = wanted(config, &state.settings);
+    let by = || Some(format!("broker {}, by its configuration", config.address));
     if state.settings != settings {
-        metadata.change(Command::Configure(settings)).await?;
+        metadata.change_by(Command::Configure(settings), by()).await?;
     }
     let replicas: Vec<String> = config.replica_addresses.iter().map(|address| address.0.clone()).collect();
     // None in the configuration leaves alone what was set by the API.
     if !replicas.is_empty() && state.replica_addresses != replicas {
-        metadata.change(Command::SetReplicaAddresses(replicas)).await?;
+        metadata.change_by(Command::SetReplicaAddresses(replicas), by()).await?;
     }
     Ok(metadata)
+}
+
+/// The settings as they are, with those in their places that this broker is configured to have: one that leaves a setting
+/// open does not take back what another has set.
+fn wanted(config: &BrokerConfig, held: &Settings) -> Settings {
+    Settings {
+        failure_ttl_ms: config.failure_ttl.map_or(held.failure_ttl_ms, |ttl| ttl.unsigned() * 1000),
+        failure_quorum: config.failure_quorum.map_or(held.failure_quorum, Count::size),
+        migration_limit: config.migration_limit.map_or(held.migration_limit, Count::size),
+        ordered_proxies: config.enable_ordered_proxy.unwrap_or(held.ordered_proxies),
+        restarted_primary: config
+            .restarted_primary
+            .map_or(held.restarted_primary, RestartedPrimaryPolicy::setting),
+    }
 }
 
 /// Opens the metadata in etcd. After a loss of power broker and etcd start at the same time, and etcd may take longer:

@@ -156,6 +156,33 @@ async fn etcd_is_killed_and_comes_back() {
     .await;
 }
 
+/// A broker that leaves a setting open does not take back what another is configured to have, whoever starts last.
+#[tokio::test]
+async fn a_broker_that_starts_last_takes_nothing_back() {
+    let etcd = EtcdServer::start().await;
+    let quorum = async |broker: &TestBroker| {
+        broker.get("/api/v3/metadata").await["settings"]["failure_quorum"].clone()
+    };
+    let configured = |quorum: Option<i64>| control::config::BrokerConfig {
+        failure_quorum: quorum.map(service::config::Count::of),
+        ..on_etcd(&etcd)
+    };
+    let first = TestBroker::start(&configured(None)).await;
+    assert_eq!(quorum(&first).await, json!(1));
+    let second = TestBroker::start(&configured(Some(2))).await;
+    let third = TestBroker::start(&configured(None)).await;
+    assert_eq!((quorum(&second).await, quorum(&third).await), (json!(2), json!(2)));
+    let events = third.get("/api/v4/events").await["events"].clone();
+    let told: Vec<&Value> =
+        events.as_array().unwrap().iter().filter(|event| event["kind"] == "Configure").collect();
+    assert_eq!(told.len(), 1, "{events}");
+    assert_eq!(told[0]["words"], json!(["failure_quorum changes from 1 to 2"]));
+    assert!(told[0]["by"].as_str().unwrap().ends_with("by its configuration"), "{events}");
+    for broker in [first, second, third] {
+        broker.stop().await;
+    }
+}
+
 /// The metadata goes from a file to etcd and back by dump and restore; a broker that starts later finds it.
 #[tokio::test]
 async fn from_file_to_etcd_and_back() {

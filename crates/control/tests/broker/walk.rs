@@ -151,8 +151,10 @@ fn migrating(meta: &Value) -> Option<Value> {
 #[tokio::test]
 async fn failures_and_failover() {
     let folder = tempfile::tempdir().unwrap();
-    let config =
-        control::config::BrokerConfig { failure_quorum: service::config::Count::of(2), ..embedded(&folder) };
+    let config = control::config::BrokerConfig {
+        failure_quorum: Some(service::config::Count::of(2)),
+        ..embedded(&folder)
+    };
     let broker = TestBroker::start(&config).await;
     broker.register(3).await;
     broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
