@@ -12,7 +12,8 @@
 //! ```
 //!
 //! And after the promotion there is no fence any more, but a proxy that has not heard of it would still serve what it
-//! had: so a lease is only for the view that this state gives it, or a newer one.
+//! had: so a lease is only for the view that this state gives it, or a newer one of the same metadata; one that is newer
+//! than all that they have given out says that they are old.
 //!
 //! **Contract.** A shell has one [`Tokens`] for each proxy, for as long as it probes that proxy, and one [`LeaseTerms`]
 //! for each reading of the metadata. For each probe it calls [`Tokens::grant`] before it sends the probe, and

@@ -30,6 +30,8 @@ pub struct LeaseTerms {
     pub(super) read_at: Moment,
     /// How long a lease lasts, in milliseconds.
     pub(super) lease_ms: u64,
+    /// The highest epoch that these metadata have given out.
+    pub(super) newest: Epoch,
     /// Who may have one, with the epoch that its view must have.
     proxies: Arc<HashMap<Address, Epoch>>,
 }
@@ -38,7 +40,7 @@ impl LeaseTerms {
     /// Nobody may have one: nothing has been read yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { read_at: Moment::default(), lease_ms: 0, proxies: Arc::default() }
+        Self { read_at: Moment::default(), lease_ms: 0, newest: Epoch::default(), proxies: Arc::default() }
     }
 
     /// The proxies of a state that may have one, as [`lease_epoch`] says of each, found in one walk. `read_at`: when
@@ -53,13 +55,13 @@ impl LeaseTerms {
                 proxies.extend(granted.map(|half| (chunk.proxy(half).clone(), cluster.epoch)));
             }
         }
-        Self { read_at, lease_ms, proxies: Arc::new(proxies) }
+        Self { read_at, lease_ms, newest: state.global_epoch, proxies: Arc::new(proxies) }
     }
 
     /// The same, read again and found unchanged.
     #[must_use]
     pub fn again(&self, lease_ms: u64, read_at: Moment) -> Self {
-        Self { read_at, lease_ms, proxies: self.proxies.clone() }
+        Self { read_at, lease_ms, newest: self.newest, proxies: self.proxies.clone() }
     }
 
     /// The epoch that the view of a proxy must have; none if it may not have a lease.

@@ -107,7 +107,9 @@ impl Tokens {
     /// The place of the newest token by which these terms let grant.
     fn grantable(&self, terms: &LeaseTerms) -> Option<usize> {
         let wanted = terms.epoch_for(&self.proxy)?;
-        self.held.iter().rposition(|held| held.came <= terms.read_at && held.view_epoch >= wanted)
+        // A view that these metadata cannot have given out: they are old, and whoever has a newer one may serve instead.
+        let is_fit = |epoch: Epoch| (wanted..=terms.newest).contains(&epoch);
+        self.held.iter().rposition(|held| held.came <= terms.read_at && is_fit(held.view_epoch))
     }
 
     /// Drops the token whose neighbours are closest to each other, so that those that are left cover the time as evenly

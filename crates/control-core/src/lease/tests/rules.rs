@@ -77,7 +77,9 @@ fn the_newest_token_from_before_the_reading() {
         // One that still has an older view might serve what is another's by now.
         (vec![(10, older)], 20, None),
         (vec![(10, older), (60, epoch)], 59, None),
-        (vec![(10, Epoch(epoch.0 + 1))], 20, Some(10)),
+        // One that has a newer view than these metadata have given out: the next reading has it, or the store was put back.
+        (vec![(10, Epoch(epoch.0 + 1))], 20, None),
+        (vec![(10, epoch), (60, Epoch(epoch.0 + 1))], 100, Some(10)),
     ] {
         let mut tokens = Tokens::new(proxy.clone());
         came.iter().for_each(|(at, epoch)| tokens.answered(answer(*at, *epoch)));
@@ -152,4 +154,20 @@ fn tokens_are_thinned_out_evenly() {
     assert!(tokens.held_moments().count() <= TOKENS_HELD_MAX);
     let even = 400 / u64::try_from(TOKENS_HELD_MAX).unwrap();
     assert!(worst.max().unwrap() <= even * 4);
+}
+
+#[test]
+fn old_metadata_grant_nothing_to_a_proxy_that_knows_more() {
+    let mut state = state();
+    let (proxy, epoch) = first_proxy(&state);
+    let newer = Epoch(state.global_epoch.0 + 1);
+    let mut tokens = Tokens::new(proxy);
+    tokens.answered(answer(10, newer));
+    let granted = |tokens: &mut Tokens, state: &State| {
+        tokens.grant(&LeaseTerms::of(state, 400, ms(20)), ms(21)).map(|grant| grant.token)
+    };
+    assert_eq!(granted(&mut tokens, &state), None, "the store was put back to epoch {epoch}");
+    // A reading that is only some milliseconds old is followed by one that has it.
+    state.global_epoch = newer;
+    assert_eq!(granted(&mut tokens, &state), Some(b"10".to_vec()));
 }
