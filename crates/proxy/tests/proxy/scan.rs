@@ -6,7 +6,7 @@ use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
 use resp::Value;
 use testkit::connection::Connection;
 use testkit::redis_server::RedisServer;
-use testkit::wait::{Deadline, wait_until};
+use testkit::wait::{Deadline, retry_until, wait_until};
 
 const KEYS: usize = 3000;
 
@@ -137,7 +137,16 @@ fn another_process_at_the_same_address_in_the_middle_of_a_scan() {
         direct.send(&[b"SET", format!("key{number}").as_bytes(), b"1"]).unwrap();
     }
     (0..KEYS).for_each(|_| direct.read().unwrap().expect_ok().unwrap());
-    // The scan goes on when the proxy has looked at the new process.
-    ask_until(&mut proxy.connect(), "INFO keyspace", |text| text.contains(&format!("keys={KEYS}")));
+    // The scan goes on when the proxy has looked at the new process, and its workers have reached it.
+    let run_id = ask_until(&mut direct, "INFO server", |text| text.contains("run_id:"));
+    let run_id = run_id.lines().find_map(|line| line.strip_prefix("run_id:")).unwrap().trim().to_owned();
+    let mut asking = proxy.connect();
+    retry_until(Deadline::within(LIMIT), "UMCTL VIEW", || {
+        let view = asking.say("UMCTL VIEW")?;
+        anyhow::ensure!(view.bytes().windows(run_id.len()).any(|part| part == run_id.as_bytes()), "{view:?}");
+        Ok(())
+    })
+    .unwrap();
+    ask_until(&mut scan.client, "GET key0", |value| value == "1");
     assert_eq!(scan.finish(), KEYS);
 }

@@ -427,6 +427,13 @@ def meet_refusals(broker, pool):
     broker.call("PUT", f"epoch/{epoch + 10}")
     broker.refuses("PUT", "metadata", 409, "EPOCH_SMALLER_THAN_CURRENT", dump)
     broker.call("DELETE", "clusters/meta/db")
+    # Who raises the epoch says that the metadata may be old: proxies that cannot be asked are given to nobody.
+    broker.refuses("POST", "clusters/meta/db", 409, "NO_AVAILABLE_RESOURCE", nodes)
+    for proxy in pool:
+        broker.call("DELETE", f"proxies/meta/{proxy}")
+    for proxy in pool:
+        body = {"proxy_address": proxy, "nodes": pool[proxy]["nodes"], "host": pool[proxy]["host"]}
+        broker.call("POST", "proxies/meta", body)
     broker.call("POST", "clusters/meta/db", nodes)
     broker.call("POST", "clusters/migrations/auto/db/8")
     broker.refuses("PATCH", "clusters/nodes/db", 409, "NODE_NUMBER_CHANGING", nodes)
