@@ -209,15 +209,21 @@ impl Observed {
 
     fn note_reports(&mut self, state: &State, now: TimeMs) {
         let mut before = std::mem::take(&mut self.reports);
-        for (proxy, reports) in &state.failures {
+        for (proxy, record) in &state.proxies {
+            let reports = state.failures.get(proxy);
+            // A vouch is followed from when it is first seen, disputed or not: its age counts by the own clock, and one
+            // from an earlier dispute is old when the next begins.
+            if reports.is_none() && record.vouched.is_none() {
+                continue;
+            }
             let known = before.remove(proxy).unwrap_or_default();
             let follow = |(reporter, at): (&ReporterId, &TimeMs)| {
                 let seen = known.reports.get(reporter).copied();
                 (reporter.clone(), DatedSeen::follow(seen, *at, now))
             };
-            let vouch = state.proxies.get(proxy).and_then(|record| record.vouched.as_ref());
+            let vouch = record.vouched.as_ref();
             let vouch = vouch.map(|vouch| DatedSeen::follow(known.vouch, vouch.at, now));
-            let reports = reports.iter().map(follow).collect();
+            let reports = reports.into_iter().flatten().map(follow).collect();
             self.reports.insert(proxy.clone(), ReportsSeen { reports, vouch });
         }
     }

@@ -11,9 +11,10 @@ use crate::time::TimeMs;
 /// report by when they first saw it.
 const KEPT_LONGER: u64 = 10;
 
-/// A coordinator that had a proxy fail, and does not hear it, reports it again well within this time after another has had
-/// it return.
-const VOUCH_KEPT_MS: u64 = 10_000;
+/// How long what was said in an earlier dispute is kept, at most. Longer than brokers' clocks may be apart: a coordinator
+/// that does not hear a proxy reports it again right after another has had it return, and maybe to another broker; that
+/// must not take back what the other one said. How long it counts coordinators judge by their own clocks.
+const VOUCH_KEPT_MS: u64 = 600_000;
 
 /// Notes a report, and drops those that are long too old to count.
 pub(super) fn report(
