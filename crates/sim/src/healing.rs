@@ -1,0 +1,16 @@
+//! The cluster heals within a bound when nothing breaks any more.
+
+use crate::check::{Invariant, Violation};
+use crate::world::World;
+
+/// How long it may take, in milliseconds: resynchronisation, what a coordinator keeps of earlier failures, handovers.
+const HEALS_MS_MAX: u64 = 40_000;
+
+/// Lets a world heal in which everything was mended.
+pub fn heals(world: &mut World) {
+    if !world.run_until(HEALS_MS_MAX, World::is_well) && world.checks.is_well() {
+        let what = format!("not well {HEALS_MS_MAX} ms after everything was mended");
+        let at = world.now;
+        world.checks.note(Some(Violation { invariant: Invariant::Heals, at, what }));
+    }
+}

@@ -1,0 +1,22 @@
+//! Faults in the world's own rules: what each checker must find, to be believed when it finds nothing.
+
+/// A rule that does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// Any replica that acknowledges counts for the one that the metadata names, as a count by WAIT would have it.
+    AnyReplicaCounts,
+    /// The clocks of a machine that is paused stand still, as CLOCK_MONOTONIC does while a machine sleeps.
+    ClocksStandStill,
+    /// Workers do not look at fences.
+    FencesIgnored,
+    /// A proxy takes the replica of a primary that has stopped for up to date without asking.
+    HandoverUnasked,
+    /// A node that started anew is taken for the process that it was.
+    RestartUnseen,
+    /// The token of an answer to a probe is not kept, so that no lease can be granted.
+    TokensLost,
+    /// A coordinator forgets what it has seen of reports, and so reports again and again.
+    ReportsForgotten,
+    /// A push that fails is never tried again.
+    PushedOnce,
+}
