@@ -104,9 +104,8 @@ impl Place<'_> {
                 Some(self.lift(shard, fence))
             }
             (Primary::Gone, reason) if reason.is_handover() => Some(self.fence(shard, FenceReason::Dead)),
-            (Primary::Gone, _) => {
-                (can_promote && self.is_stopped(shard, fence)).then(|| self.promote(shard, fence))
-            }
+            (Primary::Gone, _) => (can_promote && self.is_stopped(shard, fence) && self.has_let_go(fence))
+                .then(|| self.promote(shard, fence)),
             (Primary::Well, FenceReason::Dead) => {
                 self.is_well_since(shard, fence).then(|| self.lift(shard, fence))
             }
@@ -194,6 +193,12 @@ impl Place<'_> {
         self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(fence) >= wait_ms)
     }
 
+    /// Whether the replica was seen to have let go of the primary. One that still follows when it is promoted, by a proxy
+    /// that hangs then, would follow on: and copy nothing, when that node is emptied for the next cluster.
+    fn has_let_go(&self, fence: Fence) -> bool {
+        self.watch.observed.fences.get(&fence.epoch).is_some_and(|seen| seen.detached.is_some())
+    }
+
     /// How long a lease lasts: another coordinator may grant longer ones than this.
     fn lease_ms(&self, shard: Half) -> u64 {
         let health = proxy_health(self.watch.observed, self.chunk.stopping_proxy(shard));
@@ -275,8 +280,19 @@ impl Place<'_> {
             let moved = primaries.find(can_move).filter(|_| is_crippled && has_spare())?;
             return Some(self.fence(moved, FenceReason::Handover));
         }
+        if self.holds_the_only_data(half) {
+            return None;
+        }
         let is_news = is_dead && !state.is_failed(proxy);
         (is_news || has_spare()).then(|| fail_over(self.watch, proxy))
+    }
+
+    /// Whether a primary of the other half is gone, and its replica here had all of it: whoever took this half's place would
+    /// begin with nothing, and so would the shard.
+    fn holds_the_only_data(&self, half: Half) -> bool {
+        self.chunk.primaries_in(half.other()).any(|shard| {
+            self.chunk.shard(shard).replica == SyncState::InSync && self.primary(shard) == Primary::Gone
+        })
     }
 
     fn has_lost_node(&self, proxy: &Address) -> bool {

@@ -114,8 +114,9 @@ impl Scene {
 fn promotions_come_first() {
     let mut scene = Scene::new();
     scene.fence(2, FenceReason::Dead);
-    // Its proxy has the view that says so; everywhere else something is to be done, too.
+    // Its proxy has the view that says so, and the replica has let go; everywhere else something is to be done, too.
     scene.hear_all();
+    scene.observed.note_state(&scene.state, scene.now);
     for place in 0..3 {
         let broken = scene.chunk(place).proxies[0].clone();
         scene.break_node(&broken);
