@@ -5,7 +5,7 @@ CARGO ?= cargo
 ARGUMENTS ?=
 # How long each fuzz target runs, in seconds.
 SECONDS_EACH ?= 600
-# How many random plans of each kind, and how many random worlds, `make sim` plays.
+# Of `make sim`: how many random plans of each kind for the engine, and how many worlds for failover.
 CASES ?= 100000
 WORLDS ?= 10000
 # Of `make chaos`: what decides the faults (a new one when empty), and how long they come.
@@ -55,12 +55,14 @@ chaos: setup-run ## Break a cluster of real processes for SECONDS, judge what cl
 	@UNDERMOON_BIN="$${CARGO_TARGET_DIR:-target}/debug/undermoon" \
 		exec "$${CARGO_TARGET_DIR:-target}/debug/chaos" --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
 
-sim: ## Play CASES random plans of each kind against the engine, and WORLDS worlds of whole clusters (SEED=7)
+sim: ## Play CASES random plans of each kind against the engine, and WORLDS whole clusters that break (SEED=7)
 	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \
 		CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
 		$(CARGO) test --release --package proxy-core --test engine -- order:: pair:: --nocapture
-	@WORLDS=$(WORLDS) $(if $(SEED),SEED=$(SEED)) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
+	@WORLDS=$(WORLDS) $(if $(SEED),SEED=$(SEED)) \
+		CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
 		$(CARGO) test --release --package sim --test sim -- worlds:: --nocapture
 
 planted: ## Plant faults in the engine, and expect its random plans to find each

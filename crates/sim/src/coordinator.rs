@@ -166,6 +166,7 @@ impl Coordinator {
         let lease_ms = self.observed.timing.lease_ms;
         let is_same = self.reading.as_ref().is_some_and(|before| Arc::ptr_eq(before, &state));
         self.terms = match is_same {
+            true if watch.planted == Some(Planted::TermsNotRenewed) => self.terms.clone(),
             true => self.terms.again(lease_ms, begun),
             false => LeaseTerms::of(&state, lease_ms, begun),
         };
@@ -234,14 +235,12 @@ impl Coordinator {
             probing.tokens.reconnected();
             return self.observed.note_no_answer(proxy, true, watch.date);
         };
-        if watch.planted != Some(Planted::TokensLost) {
-            probing.tokens.answered(ProbeAnswer {
-                token: answer.token,
-                asked,
-                came: watch.moment,
-                view_epoch: answer.health.view_epoch,
-            });
-        }
+        probing.tokens.answered(ProbeAnswer {
+            token: answer.token,
+            asked,
+            came: watch.moment,
+            view_epoch: answer.health.view_epoch,
+        });
         self.pushed.entry(place).or_default().heard = Some(watch.moment);
         let known = self.observed.proxies.get(proxy).and_then(|seen| seen.health.as_ref());
         let key = |health: &model::ProxyHealth| {

@@ -1,6 +1,6 @@
 //! The cluster heals within a bound when nothing breaks any more.
 
-use crate::check::{Invariant, Violation};
+use crate::violation::{Invariant, Violation};
 use crate::world::World;
 
 /// How long it may take, in milliseconds: resynchronisation, what a coordinator keeps of earlier failures, handovers.

@@ -28,9 +28,11 @@ mod node;
 mod out;
 mod planted;
 mod proxy;
+mod setup;
+mod violation;
 mod world;
 
-pub use check::{Checks, Invariant, Violation};
+pub use check::Checks;
 pub use clock::TrueUs;
 pub use dice::Dice;
 pub use event::Process;
@@ -38,7 +40,9 @@ pub use fault::{Fault, break_things};
 pub use healing::heals;
 pub use network::Network;
 pub use planted::Planted;
-pub use world::{Setup, World};
+pub use setup::Setup;
+pub use violation::{Invariant, Violation};
+pub use world::World;
 
 /// A random world that was played to its end.
 ///

@@ -13,8 +13,8 @@ pub enum Planted {
     HandoverUnasked,
     /// A node that started anew is taken for the process that it was.
     RestartUnseen,
-    /// The token of an answer to a probe is not kept, so that no lease can be granted.
-    TokensLost,
+    /// A reading that finds the metadata unchanged lets no lease be renewed.
+    TermsNotRenewed,
     /// A coordinator forgets what it has seen of reports, and so reports again and again.
     ReportsForgotten,
     /// A push that fails is never tried again.

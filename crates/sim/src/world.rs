@@ -4,11 +4,10 @@
 //! which the network treats as it likes, and calls of itself. A process that is stopped, or whose machine is paused, finds
 //! what came meanwhile when it goes on.
 
+mod begin;
 mod faults;
 mod look;
 mod nodes;
-mod options;
-mod setup;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,8 +24,7 @@ use crate::network::{Machine, Network};
 use crate::node::Node;
 use crate::out::{Out, When};
 use crate::proxy::{Proxy, Surroundings};
-
-pub use options::Setup;
+use crate::setup::Setup;
 
 /// Between two writes of clients to each shard.
 const WRITE_INTERVAL_US: u64 = 20_000;

@@ -1,7 +1,7 @@
 //! The metadata comes to rest when nothing changes outside, whatever is still broken.
 
-use super::violation::{Invariant, Violation};
 use crate::clock::TrueUs;
+use crate::violation::{Invariant, Violation};
 
 /// So long after the last fault what follows from it should be over, for the most part.
 const SETTLED_US: TrueUs = 8_000_000;

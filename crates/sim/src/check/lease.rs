@@ -1,7 +1,7 @@
 //! A healthy primary keeps its lease: no client is refused while nothing that is wrong explains it.
 
-use super::violation::{Invariant, Violation};
 use crate::clock::TrueUs;
+use crate::violation::{Invariant, Violation};
 
 /// A proxy has refused a client because it has neither a lease nor an attached replica.
 pub(crate) fn refused(shard: usize, is_lease_owed: bool, now: TrueUs) -> Option<Violation> {

@@ -4,7 +4,6 @@ mod flapping;
 mod lease;
 mod no_loss;
 mod one_writer;
-mod violation;
 mod writes;
 
 use control_core::{Command, State};
@@ -13,8 +12,8 @@ use model::Slot;
 use crate::clock::TrueUs;
 use crate::node::Node;
 use crate::proxy::WriteOutcome;
+use crate::violation::Violation;
 
-pub use violation::{Invariant, Violation};
 use writes::Writes;
 
 /// All checkers of one world.

@@ -7,10 +7,10 @@ use std::hash::{BuildHasherDefault, DefaultHasher};
 use control_core::{Chunk, Command, Half, State};
 use model::Address;
 
-use super::violation::{Invariant, Violation};
 use super::writes::Writes;
 use crate::clock::TrueUs;
 use crate::node::Node;
+use crate::violation::{Invariant, Violation};
 
 /// A command was carried out: where it made a replica the primary, that must have everything.
 pub(crate) fn promoted(

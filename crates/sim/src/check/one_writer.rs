@@ -6,8 +6,8 @@
 
 use model::{Address, Epoch};
 
-use super::violation::{Invariant, Violation};
 use crate::clock::TrueUs;
+use crate::violation::{Invariant, Violation};
 
 /// Who acknowledged last, by shard.
 #[derive(Debug)]

@@ -52,9 +52,9 @@ fn a_restart_that_nobody_sees() {
 }
 
 #[test]
-fn tokens_that_are_lost() {
+fn leases_that_end() {
     let setup = Setup { hosts: 2, chunks: 1, coordinators: 1, brokers: 1, ..Setup::default() };
-    check(Planted::TokensLost, Invariant::LeaseKept, &setup, a_host_dies);
+    check(Planted::TermsNotRenewed, Invariant::LeaseKept, &setup, a_host_dies);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What must hold, by name, and what is said where it does not.
+//! What must hold, and that it does not.
 
 use crate::clock::TrueUs;
 

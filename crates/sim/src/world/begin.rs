@@ -6,7 +6,6 @@ use std::sync::Arc;
 use control_core::{Command, NewProxy, Settings, State, TimeMs, Timing, apply};
 use model::{Address, ClusterName};
 
-use super::options::Setup;
 use super::{MachineState, Status, WRITE_INTERVAL_US, World};
 use crate::check::Checks;
 use crate::clock::Clock;
@@ -17,6 +16,7 @@ use crate::network::Network;
 use crate::node::Node;
 use crate::out::Out;
 use crate::proxy::{Proxy, ProxyStart};
+use crate::setup::Setup;
 
 /// The date at the beginning of each world.
 const DATE_MS: u64 = 1_700_000_000_000;

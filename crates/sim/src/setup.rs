@@ -1,4 +1,4 @@
-//! What a world is made of, and by which rules. It must never do anything.
+//! What a world is made of.
 
 use crate::planted::Planted;
 
