@@ -130,6 +130,27 @@ fn an_upload_that_was_cut_before_it_began_keeps_no_session() {
 }
 
 #[test]
+fn what_was_answered_before_a_cut_upload_is_delivered() {
+    for window in [0, usize::MAX] {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        world.clients[client].window = window;
+        world.clients[client].echo();
+        world.clients[client].set(1_000_000, "a");
+        world.client_sends(client, READ_BYTES);
+        world.client_ends(client);
+        world.flow_nodes();
+        world.client_takes(client, usize::MAX);
+        for _ in 0..4 {
+            world.flow_nodes();
+        }
+        assert_eq!(world.clients[client].replies, 1, "window {window}");
+        assert!(world.clients[client].closed, "window {window}");
+        assert_eq!(world.links().len(), 1, "window {window}");
+    }
+}
+
+#[test]
 fn an_upload_is_read_no_faster_than_the_node_takes_it() {
     let mut world = World::new(ONE, Policy::default());
     let client = world.accept();

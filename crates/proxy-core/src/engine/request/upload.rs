@@ -111,7 +111,8 @@ impl Engine {
         }
     }
 
-    fn abandon_stream(&mut self, id: SessionId) {
+    /// The request that passes through goes no further: its connection is closed, and no reply is due.
+    pub(in crate::engine) fn abandon_stream(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         let stream = session.unusual.as_mut().and_then(|unusual| unusual.stream.take());
         if let Some(backend) = stream.and_then(|stream| stream.backend) {

@@ -38,11 +38,12 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.input_ended = true;
         self.read_what_was_left(id);
-        let Some(session) = self.sessions.get(id) else { return };
-        match session.is_uploading() {
-            true => self.close_session(id),
-            false => self.close_if_done(id),
+        if self.sessions.get(id).is_some_and(Session::is_uploading) {
+            // The rest of its request will never come.
+            self.abandon_stream(id);
+            self.close_after_replies(id);
         }
+        self.close_if_done(id);
     }
 
     /// The connection broke, and the driver has closed it.
