@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, ClusterConfig, ClusterName, Epoch, MigrationMeta, SlotRanges};
+use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{
-    Comeback, Comebacks, FenceReason, Half, HostName, ReporterId, Settings, State, SyncState,
-};
+use crate::serving::Serving;
+use crate::state::{Comeback, Comebacks, FenceReason, HostName, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -299,37 +298,6 @@ pub struct KeysSeen {
     pub primary: Option<u64>,
     /// The replica.
     pub replica: Option<u64>,
-}
-
-/// How a cluster is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Serving {
-    /// Its chunks.
-    pub chunks: Vec<ServingChunk>,
-    /// Its settings.
-    pub config: ClusterConfig,
-}
-
-/// Two proxies that back each other up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServingChunk {
-    /// The proxy of each half.
-    pub proxies: [Address; 2],
-    /// The two shards.
-    pub shards: [ServingShard; 2],
-}
-
-/// A shard as it is served.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ServingShard {
-    /// Its slots.
-    pub slots: SlotRanges,
-    /// Where its primary is.
-    pub primary: Half,
-    /// Whether its replica was seen following it.
-    pub in_sync: bool,
-    /// A proxy that may serve the slots, too: the primary is not served before that one has stopped.
-    pub deposed: Option<Address>,
 }
 
 impl Command {

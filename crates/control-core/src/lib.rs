@@ -23,13 +23,14 @@ mod observed;
 pub mod query;
 mod reconcile;
 mod review;
+mod serving;
 mod slot_plan;
 mod state;
 mod time;
 mod views;
 
 pub use apply::apply;
-pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply, Serving, ServingChunk, ServingShard};
+pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
@@ -40,6 +41,7 @@ pub use lease::{
 pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen, Timing};
 pub use reconcile::{Action, reconcile};
 pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, Review, review};
+pub use serving::{Serving, ServingChunk, ServingShard};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
     CHUNK_NODES, Chunk, Cluster, Comeback, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,

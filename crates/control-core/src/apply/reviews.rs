@@ -11,8 +11,9 @@
 use model::{Address, ClusterName, Epoch};
 
 use super::clusters::release;
-use crate::command::{Command, Reply, Serving, ServingShard};
+use crate::command::{Command, Reply};
 use crate::error::ApplyError;
+use crate::serving::{Serving, ServingShard};
 use crate::state::{Chunk, Cluster, EPOCH_GIVEN_MAX, Fence, FenceReason, Half, Shard, State, SyncState};
 use crate::time::TimeMs;
 

@@ -1,5 +1,7 @@
 //! The order in which things are done, and what waits for what.
 
+mod comeback;
+
 use std::collections::BTreeMap;
 
 use model::{Address, ClusterName, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
@@ -289,113 +291,4 @@ fn primaries_go_home_only_when_nothing_else_is_to_be_done() {
     for (case, expected, prepare) in cases {
         assert_eq!(starts_handover(prepare), expected, "{case}");
     }
-}
-
-/// What a replica is that may have more than its primary.
-#[derive(Clone, Copy, Debug)]
-enum Other {
-    Up(u64),
-    Restarted(u64),
-    Loading,
-    Dead,
-    Unheard,
-}
-
-/// What is done about a primary that came back with so many keys while its replica is not in sync.
-fn comeback(sync: SyncState, own: u64, other: Other, policy: crate::state::RestartedPrimary) -> String {
-    let mut scene = Scene::new();
-    scene.state.settings.restarted_primary = policy;
-    scene.shard(1, Half::First).replica = sync;
-    scene.hear_all();
-    let chunk = scene.chunk(1);
-    let (primary, replica) = (chunk.primary(Half::First).clone(), chunk.replica(Half::First).clone());
-    let other_proxy = chunk.replica_proxy(Half::First).clone();
-    let node = |scene: &mut Scene, proxy: &Address, address: &Address, change: &dyn Fn(&mut NodeHealth)| {
-        change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
-    };
-    node(&mut scene, chunk.primary_proxy(Half::First), &primary, &|node| {
-        (node.restarted, node.keys, node.offset) = (true, Some(own), 0);
-    });
-    node(&mut scene, &other_proxy, &replica, &|node| match other {
-        Other::Up(keys) => (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys)),
-        Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
-        Other::Loading => node.state = NodeState::Loading,
-        Other::Dead => node.state = NodeState::Down { for_ms: 10_000 },
-        Other::Unheard => {}
-    });
-    if matches!(other, Other::Unheard) {
-        let seen = scene.observed.proxies.get_mut(&other_proxy).unwrap();
-        (seen.answered, seen.watched_since) = (None, TimeMs(1));
-    }
-    let mut told = Vec::new();
-    for _ in 0..3 {
-        for action in scene.actions() {
-            match action {
-                Action::Apply(command @ Command::DecideComeback { comeback, .. }) => {
-                    told.push(format!("{comeback:?}"));
-                    scene.apply(command);
-                }
-                Action::Apply(Command::FailOverShard { force, empty_primary, .. }) => {
-                    assert!(force && empty_primary.is_some());
-                    return "Promotes".to_owned();
-                }
-                Action::Push { makes_do: true, .. } => told.push("forced".to_owned()),
-                _ => {}
-            }
-        }
-    }
-    told.dedup();
-    told.join(", ")
-}
-
-#[test]
-fn a_primary_without_its_data_is_not_forced_into_service() {
-    use crate::state::RestartedPrimary::{Serves, Waits};
-    let served = "Serves, forced";
-    for (sync, own, other, policy, expected) in [
-        // In the middle of a full resync, with what it had before.
-        (SyncState::OutOfSync, 0, Other::Up(1000), Waits, "Promotes"),
-        (SyncState::OutOfSync, 1, Other::Up(1000), Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Restarted(1000), Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Loading, Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Dead, Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Unheard, Waits, "Waits"),
-        // It takes over as ever; an operator may decide otherwise.
-        (SyncState::InSync, 0, Other::Dead, Waits, "Waits"),
-        (SyncState::InSync, 0, Other::Up(1000), Waits, ""),
-        // It has at least as much.
-        (SyncState::OutOfSync, 1000, Other::Up(1000), Waits, served),
-        (SyncState::OutOfSync, 0, Other::Up(0), Waits, served),
-        (SyncState::OutOfSync, 0, Other::Restarted(0), Waits, served),
-        // The replica was seen to lack something before, and the primary has read its data from disk.
-        (SyncState::OutOfSync, 5, Other::Dead, Waits, served),
-        (SyncState::OutOfSync, 5, Other::Unheard, Waits, served),
-        // Nobody has ever written anything.
-        (SyncState::Fresh, 0, Other::Dead, Waits, served),
-        // An operator has set that it is to be so.
-        (SyncState::OutOfSync, 0, Other::Up(1000), Serves, served),
-    ] {
-        assert_eq!(comeback(sync, own, other, policy), expected, "{sync:?} {own} {other:?} {policy:?}");
-    }
-}
-
-#[test]
-fn an_operator_decides_about_a_primary_that_waits() {
-    let mut scene = Scene::new();
-    scene.shard(1, Half::First).replica = SyncState::OutOfSync;
-    let primary = scene.chunk(1).primary(Half::First).clone();
-    let decide = |comeback, by_operator| {
-        let (primary, keys) = (primary.clone(), crate::command::KeysSeen::default());
-        Command::DecideComeback { cluster: name(), primary, comeback, keys, by_operator }
-    };
-    use crate::state::Comeback::{Serves, Waits};
-    assert!(apply(&mut scene.state, decide(Serves, true)).is_err(), "it does not wait");
-    scene.apply(decide(Waits, false));
-    assert_eq!(scene.shard(1, Half::First).comeback, Some(Waits));
-    scene.apply(decide(Serves, true));
-    // A coordinator that is late does not take that back.
-    scene.apply(decide(Waits, false));
-    assert_eq!(scene.shard(1, Half::First).comeback, Some(Serves));
-    scene.apply(Command::EndComeback { cluster: name(), primary: primary.clone() });
-    assert_eq!(scene.shard(1, Half::First).comeback, None);
 }

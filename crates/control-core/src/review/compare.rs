@@ -6,8 +6,9 @@ use super::found::{AskedProxies, Found};
 use super::serving::Newest;
 use super::verdict::ClusterReview;
 use crate::apply::apply;
-use crate::command::{Command, Serving};
+use crate::command::Command;
 use crate::explain::explain;
+use crate::serving::Serving;
 use crate::state::{Half, State};
 use crate::time::TimeMs;
 

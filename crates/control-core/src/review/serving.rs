@@ -14,7 +14,7 @@ use model::{
 };
 
 use super::found::{AskedProxies, Found};
-use crate::command::{Serving, ServingChunk, ServingShard};
+use crate::serving::{Serving, ServingChunk, ServingShard};
 use crate::state::{Half, State};
 
 /// What the newest view says of one proxy.

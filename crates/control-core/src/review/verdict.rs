@@ -2,7 +2,7 @@
 
 use model::Epoch;
 
-use crate::command::Serving;
+use crate::serving::Serving;
 
 /// What was found about a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
