@@ -61,7 +61,10 @@ impl State {
     }
 
     /// A cluster by its name.
-    pub(crate) fn cluster(&self, name: &ClusterName) -> Result<&Cluster, ApplyError> {
+    ///
+    /// # Errors
+    /// [`ApplyError::ClusterNotFound`].
+    pub fn cluster(&self, name: &ClusterName) -> Result<&Cluster, ApplyError> {
         self.clusters.get(name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))
     }
 

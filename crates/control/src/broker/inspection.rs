@@ -13,45 +13,27 @@ use control_core::{AskedProxies, Found, NodeContents};
 use model::{Address, Fields, HealthFault, SetCluster};
 use resp::Value;
 use service::config::Secret;
-use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use crate::coordinator::{Link, LinkError, health, within};
+use super::crowd;
+use crate::coordinator::{Link, LinkError, health};
 
 /// How long one proxy may take; what is slower counts as silent.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(1);
-/// How many proxies are asked at a time.
-const ASKED_AT_A_TIME: usize = 256;
-
 /// What each of these proxies has; none for one that does not answer.
 pub(super) async fn inspect(proxies: Vec<Address>, password: Option<&Secret>) -> AskedProxies {
-    let mut found = AskedProxies::new();
-    let mut waiting = proxies.into_iter();
-    let mut asked = JoinSet::new();
-    loop {
-        while asked.len() < ASKED_AT_A_TIME
-            && let Some(proxy) = waiting.next()
-        {
-            let password = password.cloned();
-            asked.spawn(async move {
-                let answer = found_at(&proxy, password.as_ref()).await;
-                (proxy, answer)
-            });
+    let answers = crowd::each(proxies, password, PROXY_TIMEOUT, found_at).await;
+    let known = answers.into_iter().map(|(proxy, answer)| match answer {
+        Ok(found) => (proxy, Some(found)),
+        Err(error) => {
+            tracing::debug!(%proxy, %error, "the proxy did not say what it has");
+            (proxy, None)
         }
-        match asked.join_next().await {
-            None => return found,
-            Some(Ok((proxy, Ok(answer)))) => drop(found.insert(proxy, Some(answer))),
-            Some(Ok((proxy, Err(error)))) => {
-                tracing::debug!(%proxy, %error, "the proxy did not say what it has");
-                found.insert(proxy, None);
-            }
-            Some(Err(error)) => tracing::error!(%error, "asking a proxy failed"),
-        }
-    }
+    });
+    known.collect()
 }
 
-async fn found_at(proxy: &Address, password: Option<&Secret>) -> Result<Found, LinkError> {
-    let deadline = within(PROXY_TIMEOUT);
-    let mut link = Link::connect(proxy, password, deadline).await?;
+async fn found_at(mut link: Link, deadline: Instant) -> Result<Found, LinkError> {
     let mut found = link.ask(&[b"UMCTL", b"VIEW"], deadline, read).await?;
     // Asked last: what it says of the nodes is not older than the view.
     let health = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health;

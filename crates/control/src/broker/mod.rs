@@ -7,6 +7,7 @@ mod actor;
 mod app;
 mod asking;
 mod condition;
+mod crowd;
 mod error;
 mod input;
 mod inspection;

@@ -8,24 +8,30 @@ use service::config::Secret;
 
 use crate::fixture::{Fixture, wait};
 
+/// How long anything may take on a machine that is busy with other tests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Sends lines, and QUIT after them, on a connection of their own; the replies begin as expected.
+fn check(fixture: &Fixture, request: &str, expected: &str) {
+    let address = fixture.config.address;
+    wait(LIMIT, "it listens", || TcpStream::connect(address).is_ok());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert!(reply.starts_with(expected), "{request}: {reply}");
+    assert!(reply.ends_with("+OK\r\n"), "{request}: {reply}");
+}
+
 #[test]
 fn answers_to_operators() {
     let fixture = Fixture::start(2, 0);
-    let address = fixture.config.address;
-    wait(Duration::from_secs(60), "it listens", || TcpStream::connect(address).is_ok());
-    let check = |request: &str, expected: &str| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        assert!(reply.starts_with(expected), "{request}: {reply}");
-        assert!(reply.ends_with("+OK\r\n"), "{request}: {reply}");
-    };
+    let check = |request: &str, expected: &str| check(&fixture, request, expected);
     let reporter = fixture.config.reporter();
     check("PING", "+PONG\r\n+OK\r\n");
     // More connections that nobody uses than there is room for.
-    let idle: Vec<_> = (0..70).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let idle: Vec<_> = (0..70).map(|_| TcpStream::connect(fixture.config.address).unwrap()).collect();
     check("PING", "+PONG\r\n+OK\r\n");
     drop(idle);
     check("CONFIG GET brokers", "*2\r\n$7\r\nbrokers\r\n$14\r\n127.0.0.1:7799\r\n");
@@ -46,16 +52,7 @@ fn answers_to_operators() {
 #[test]
 fn who_has_not_given_the_password_sets_nothing() {
     let fixture = Fixture::start_with(2, 0, |config| config.admin_password = Some(Secret::new("sesame")));
-    let address = fixture.config.address;
-    wait(Duration::from_secs(60), "it listens", || TcpStream::connect(address).is_ok());
-    let check = |request: &str, expected: &str| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        stream.write_all(format!("{request}\r\nQUIT\r\n").as_bytes()).unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        assert!(reply.starts_with(expected), "{request}: {reply}");
-    };
+    let check = |request: &str, expected: &str| check(&fixture, request, expected);
     check("CONFIG SET brokers 10.0.0.9:7799", "-NOPERM CONFIG SET is for operators");
     check("AUTH open\r\nCONFIG SET brokers 10.0.0.9:7799", "-WRONGPASS invalid password\r\n-NOPERM");
     check("AUTH sesame\r\nCONFIG SET brokers 10.0.0.9:7799", "+OK\r\n+OK\r\n");

@@ -32,7 +32,7 @@ pub(crate) async fn fail_over(
 ) -> Result<Json<FailoverAnswer>, ApiError> {
     let name = cluster_name(&cluster)?;
     let state = &broker.metadata.snapshot().state;
-    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let cluster = state.cluster(&name)?;
     let shards = chosen(cluster, &wanted)?;
     let commands: Vec<Command> = shards.iter().map(|id| command(&name, cluster, *id, wanted.force)).collect();
     if !wanted.force {
@@ -65,7 +65,7 @@ pub(crate) async fn serve(
 ) -> Done {
     let name = cluster_name(&cluster)?;
     let state = &broker.metadata.snapshot().state;
-    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let cluster = state.cluster(&name)?;
     let ServeRequest { node, shard } = wanted;
     for id in chosen(cluster, &FailoverRequest { node, shard, ..FailoverRequest::default() })? {
         let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
@@ -83,7 +83,7 @@ pub(super) fn foreseen(
     name: &ClusterName,
     wanted: &FailoverRequest,
 ) -> Result<Vec<String>, ApiError> {
-    let cluster = state.clusters.get(name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let cluster = state.cluster(name)?;
     let shards = chosen(cluster, wanted)?;
     if !wanted.force {
         check_replicas(state, cluster, &shards)?;

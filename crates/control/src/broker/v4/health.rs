@@ -5,7 +5,6 @@ use api::v4::{ClusterHealth, Health, Overview};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use control_core::ApplyError;
 use control_core::query::Asked;
 use service::build_info::BUILD;
 
@@ -57,7 +56,7 @@ pub(crate) async fn cluster_health(
     let name = cluster_name(&cluster)?;
     let is_live = parameter::<bool>(&parameters, "live")?.unwrap_or(false);
     let state = &broker.metadata.snapshot().state;
-    let cluster = state.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+    let cluster = state.cluster(&name)?;
     let asked = if is_live {
         let proxies = cluster.chunks.iter().flat_map(|chunk| chunk.proxies.clone()).collect();
         asking::ask(proxies, broker.proxy_password.as_ref()).await
