@@ -7,6 +7,7 @@
 //!   some, and the replica has more              it waits for an operator
 //!   none, and the replica is not heard          it waits for an operator
 //!   some, and the replica is not heard          it serves: the replica was seen to lack writes before
+//!   not told, by a proxy of an older version    it waits for an operator
 //!   any, and the replica is in sync             the replica takes over; while it is not heard the primary waits
 //! ```
 //! What the primary had in memory is lost, and the replica would be made to copy the loss. So it never serves by default
@@ -100,7 +101,8 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, keys: KeysSeen) -> Ver
     if !has_begun || watch.state.settings.restarted_primary == RestartedPrimary::Serves {
         return Verdict::Serves;
     }
-    let own = keys.primary.unwrap_or(0);
+    // A proxy of an older version does not tell: that is not nothing.
+    let Some(own) = keys.primary else { return Verdict::Waits };
     match (watch.replica(chunk, shard), keys.replica) {
         (NodeCondition::Unknown, _) => Verdict::Unknown,
         (NodeCondition::Loading, _) => Verdict::Waits,

@@ -13,7 +13,12 @@ enum Other {
 }
 
 /// What is done about a primary that came back with so many keys while its replica is not in sync.
-fn comeback(sync: SyncState, own: u64, other: Other, policy: crate::state::RestartedPrimary) -> String {
+fn comeback(
+    sync: SyncState,
+    own: Option<u64>,
+    other: Other,
+    policy: crate::state::RestartedPrimary,
+) -> String {
     let mut scene = Scene::new();
     scene.state.settings.restarted_primary = policy;
     scene.shard(1, Half::First).replica = sync;
@@ -25,7 +30,7 @@ fn comeback(sync: SyncState, own: u64, other: Other, policy: crate::state::Resta
         change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
     };
     node(&mut scene, chunk.primary_proxy(Half::First), &primary, &|node| {
-        (node.restarted, node.keys, node.offset) = (true, Some(own), 0);
+        (node.restarted, node.keys, node.offset) = (true, own, 0);
     });
     node(&mut scene, &other_proxy, &replica, &|node| match other {
         Other::Up(keys) => (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys)),
@@ -65,28 +70,31 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
     let served = "Serves, forced";
     for (sync, own, other, policy, expected) in [
         // In the middle of a full resync, with what it had before.
-        (SyncState::OutOfSync, 0, Other::Up(1000), Waits, "Promotes"),
-        (SyncState::OutOfSync, 1, Other::Up(1000), Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Restarted(1000), Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Loading, Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Dead, Waits, "Waits"),
-        (SyncState::OutOfSync, 0, Other::Unheard, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Up(1000), Waits, "Promotes"),
+        (SyncState::OutOfSync, Some(1), Other::Up(1000), Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Restarted(1000), Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Loading, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Dead, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Unheard, Waits, "Waits"),
+        // Its proxy is of a version that does not tell.
+        (SyncState::OutOfSync, None, Other::Up(1000), Waits, "Waits"),
+        (SyncState::OutOfSync, None, Other::Up(0), Waits, "Waits"),
         // It takes over as ever; an operator may decide otherwise.
-        (SyncState::InSync, 0, Other::Dead, Waits, "Waits"),
-        (SyncState::InSync, 0, Other::Up(1000), Waits, ""),
+        (SyncState::InSync, Some(0), Other::Dead, Waits, "Waits"),
+        (SyncState::InSync, Some(0), Other::Up(1000), Waits, ""),
         // It has at least as much.
-        (SyncState::OutOfSync, 1000, Other::Up(1000), Waits, served),
-        (SyncState::OutOfSync, 0, Other::Up(0), Waits, served),
-        (SyncState::OutOfSync, 0, Other::Restarted(0), Waits, served),
+        (SyncState::OutOfSync, Some(1000), Other::Up(1000), Waits, served),
+        (SyncState::OutOfSync, Some(0), Other::Up(0), Waits, served),
+        (SyncState::OutOfSync, Some(0), Other::Restarted(0), Waits, served),
         // The replica was seen to lack something before, and the primary has read its data from disk.
-        (SyncState::OutOfSync, 5, Other::Dead, Waits, served),
-        (SyncState::OutOfSync, 5, Other::Unheard, Waits, served),
+        (SyncState::OutOfSync, Some(5), Other::Dead, Waits, served),
+        (SyncState::OutOfSync, Some(5), Other::Unheard, Waits, served),
         // Nobody has ever written anything.
-        (SyncState::Fresh, 0, Other::Dead, Waits, served),
+        (SyncState::Fresh, Some(0), Other::Dead, Waits, served),
         // An operator has set that it is to be so.
-        (SyncState::OutOfSync, 0, Other::Up(1000), Serves, served),
+        (SyncState::OutOfSync, Some(0), Other::Up(1000), Serves, served),
     ] {
-        assert_eq!(comeback(sync, own, other, policy), expected, "{sync:?} {own} {other:?} {policy:?}");
+        assert_eq!(comeback(sync, own, other, policy), expected, "{sync:?} {own:?} {other:?} {policy:?}");
     }
 }
 
