@@ -198,6 +198,22 @@ fn an_upload_for_nobody_here_is_thrown_away() {
 }
 
 #[test]
+fn half_of_a_request_is_answered_nothing() {
+    for turns in [0, 3] {
+        let mut world = World::new(BOTH, Policy::default());
+        let client = world.accept();
+        world.clients[client].set(700_000, &tag(Owner::Other, 0));
+        world.client_sends(client, READ_BYTES);
+        for _ in 0..turns {
+            world.flow_nodes();
+        }
+        world.client_ends(client);
+        world.flow_nodes();
+        assert_eq!((world.clients[client].replies, world.clients[client].closed), (0, true), "{turns} turns");
+    }
+}
+
+#[test]
 fn a_greeting_that_is_cut_short_waits_for_its_socket() {
     let mut world = World::new(ONE, Policy::default());
     let client = world.accept();

@@ -147,15 +147,13 @@ impl Engine {
         opened
     }
 
-    /// A connection that `owner` has to itself until it is given back; else the client has been told that the node
-    /// cannot be reached.
+    /// A connection that `owner` has to itself until it is given back; none where the node cannot be reached.
     pub(in crate::engine) fn dedicated_backend(
         &mut self,
         owner: SessionId,
         node: NodeKey,
     ) -> Option<BackendId> {
         if self.nodes.nodes[node].doubted {
-            self.reply_unreachable(owner, node);
             return None;
         }
         let db = self.sessions[owner].profile.db;

@@ -11,8 +11,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::Phase;
 use crate::engine::{Engine, Pause};
 use crate::errors;
-use crate::face::Face;
-use crate::route::{Target, TargetIndex};
+use crate::route::TargetIndex;
 use model::Slot;
 
 /// Whether a request was taken.
@@ -151,48 +150,8 @@ impl Engine {
     }
 
     /// The local target that serves `slot` for this session; else the client has been told where it is.
-    pub(in crate::engine) fn place(
-        &mut self,
-        id: SessionId,
-        slot: Slot,
-        reads: bool,
-    ) -> Result<TargetIndex, ()> {
-        let shared = self.shared.clone();
-        let Some(view) = shared.view.as_deref() else {
-            self.reply_without_view(id, slot);
-            return Err(());
-        };
-        let profile = &self.sessions[id].profile;
-        let (readonly, face) = (profile.readonly, profile.face);
-        if face == Face::Replica {
-            return self.place_at_replica_face(id, slot, reads && readonly);
-        }
-        let target = match reads && readonly {
-            true => view.routes.reader(slot),
-            false => view.routes.owner(slot),
-        };
-        match &view.routes.targets()[target as usize] {
-            // Another may be the primary by now. Who has asked for READONLY takes what may be old.
-            Target::Local(node) if self.is_fenced(node) && !(reads && readonly) => {
-                self.reply_now(id, |out| errors::write(out, errors::FENCED));
-            }
-            Target::Local(_) => return Ok(target),
-            Target::Peer(address) => {
-                self.reply_now(id, |out| errors::moved(out, slot, address));
-            }
-            Target::Nowhere | Target::Held => {
-                self.reply_now(id, |out| errors::write(out, errors::SLOT_NOT_SERVED));
-            }
-        }
-        Err(())
-    }
-
-    pub(super) fn reply_without_view(&mut self, id: SessionId, slot: Slot) {
-        let shared = self.shared.clone();
-        self.reply_now(id, |out| match &shared.settings.default_redirection_address {
-            Some(address) => errors::moved(out, slot, address),
-            None => errors::write(out, errors::CLUSTER_NOT_FOUND),
-        });
+    fn place(&mut self, id: SessionId, slot: Slot, reads: bool) -> Result<TargetIndex, ()> {
+        self.placement(id, slot, reads).map_err(|misplaced| self.reply_misplaced(id, slot, &misplaced))
     }
 
     /// Forwards a request as it came to the node of `target`.

@@ -4,6 +4,7 @@ mod answers;
 mod dispatch;
 mod fan_out;
 pub(in crate::engine) mod held;
+mod placement;
 mod redirect;
 mod replica_face;
 mod script;

@@ -63,7 +63,10 @@ impl Engine {
             self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
             return Taken::Later;
         }
-        let Some(backend) = self.dedicated_backend(id, proxy) else { return Taken::Yes };
+        let Some(backend) = self.dedicated_backend(id, proxy) else {
+            self.reply_unreachable(id, proxy);
+            return Taken::Yes;
+        };
         let owed = self.owe(backend, id, command, None);
         assert!(owed, "a connection of the session's own has room");
         self.send_forwarded(id, backend, (hops, false), words(args));

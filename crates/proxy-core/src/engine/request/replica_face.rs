@@ -15,42 +15,34 @@ use crate::engine::request::dispatch::{Request, Taken};
 use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
 use crate::engine::state::ids::SessionId;
+use crate::engine::state::misplaced::Misplaced;
 use crate::engine::state::order::ReplySlot;
 use crate::errors;
 use crate::face::Face;
 use crate::route::{Target, TargetIndex};
 
 impl Engine {
-    /// The local target that serves `slot` for a session at the replica face; else the client has been told where it
-    /// is. `reads`: the session is in READONLY mode, and a replica may execute the command.
-    pub(super) fn place_at_replica_face(
-        &mut self,
-        id: SessionId,
+    /// The local target that serves `slot` for a session at the replica face. `reads`: the session is in READONLY mode,
+    /// and a replica may execute the command.
+    pub(super) fn placement_at_replica_face(
+        &self,
         slot: Slot,
         reads: bool,
-    ) -> Result<TargetIndex, ()> {
-        let shared = self.shared.clone();
-        let Some(view) = shared.view.as_deref() else {
-            self.reply_without_view(id, slot);
-            return Err(());
-        };
+    ) -> Result<TargetIndex, Misplaced> {
+        let shared = &self.shared;
+        let view = shared.view.as_deref().ok_or(Misplaced::NoView)?;
         if let Some(copy) = view.routes.copy(slot).filter(|_| reads) {
             return Ok(copy);
         }
         match view.routes.target_of(slot) {
             // Who asked for requests to be forwarded gets no MOVED; the owner is here.
             Target::Local(node) if shared.settings.active_redirection && !self.is_fenced(node) => {
-                return Ok(view.routes.owner(slot));
+                Ok(view.routes.owner(slot))
             }
-            Target::Local(_) => {
-                self.reply_now(id, |out| errors::moved(out, slot, &shared.settings.announce_address));
-            }
-            Target::Peer(address) => self.reply_now(id, |out| errors::moved(out, slot, address)),
-            Target::Nowhere | Target::Held => {
-                self.reply_now(id, |out| errors::write(out, errors::SLOT_NOT_SERVED));
-            }
+            Target::Local(_) => Err(Misplaced::Elsewhere(Box::new(shared.settings.announce_address.clone()))),
+            Target::Peer(address) => Err(Misplaced::Elsewhere(Box::new(address.clone()))),
+            Target::Nowhere | Target::Held => Err(Misplaced::Nowhere),
         }
-        Err(())
     }
 
     /// Whether a replica beside this proxy serves `slot` for this session, if the command is none that writes.

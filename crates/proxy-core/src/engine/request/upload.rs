@@ -9,9 +9,11 @@ use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
+use crate::engine::state::misplaced::Misplaced;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::state::stream::Stream;
 use crate::engine::{Action, Engine};
+use crate::route::TargetIndex;
 use model::Slot;
 
 impl Engine {
@@ -49,12 +51,18 @@ impl Engine {
         if !self.may_upload() {
             return None;
         }
-        let target = self.place(id, slot, command.flags.contains(Flags::READONLY));
-        let backend = target
-            .ok()
-            .and_then(|target| self.nodes.of_target(target))
-            .and_then(|node| self.dedicated_backend(id, node));
+        let placed = self.placement(id, slot, command.flags.contains(Flags::READONLY));
+        let (backend, refusal) = match placed.and_then(|target| self.upload_backend(id, target)) {
+            Ok(backend) => (Some(backend), None),
+            // What is down is told at once: the client need not send the rest.
+            Err(down @ (Misplaced::Unreachable(_) | Misplaced::Fenced)) => {
+                self.reply_misplaced(id, slot, &down);
+                (None, None)
+            }
+            Err(misplaced) => (None, Some((slot, misplaced))),
+        };
         let mut stream = Stream::new(backend, bulk.len, parser.declared() - bulk.index - 1);
+        stream.refusal = refusal;
         let used = bulk.start
             + stream
                 .consume(&bytes[bulk.start..], &Default::default())
@@ -99,10 +107,21 @@ impl Engine {
         uploads < self.policy.uploads_max as usize
     }
 
+    fn upload_backend(&mut self, id: SessionId, target: TargetIndex) -> Result<BackendId, Misplaced> {
+        let node = self.nodes.of_target(target).expect("a target that serves is a local node");
+        let address = &self.nodes.nodes[node].address;
+        let unreachable = Misplaced::Unreachable(Box::new(address.clone()));
+        self.dedicated_backend(id, node).ok_or(unreachable)
+    }
+
     fn end_stream(&mut self, id: SessionId) {
         let stream = self.sessions[id].unusual.as_mut().and_then(|unusual| unusual.stream.take());
         self.usual_again(id);
-        let Some(backend) = stream.and_then(|stream| stream.backend) else { return };
+        let Some(stream) = stream else { return };
+        if let Some((slot, misplaced)) = &stream.refusal {
+            return self.reply_misplaced(id, *slot, misplaced);
+        }
+        let Some(backend) = stream.backend else { return };
         if let Some(owed) = self.backends[backend].owed.back_mut() {
             owed.started = self.now.us as u32;
             self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);

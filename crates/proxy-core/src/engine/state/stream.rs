@@ -3,9 +3,11 @@
 //! Once the command and its key are known, what follows is only counted, never kept: bulk after bulk until the
 //! request's last byte. So a value of any size passes through within the bound of one connection's output.
 
+use model::Slot;
 use resp::{ProtocolError, RequestLimits};
 
 use super::ids::BackendId;
+use super::misplaced::Misplaced;
 
 /// A request whose next bulk is at least this long is streamed instead of being gathered first.
 pub const STREAM_BYTES_MIN: usize = 256 * 1024;
@@ -19,6 +21,8 @@ const HEADER_BYTES_MAX: usize = 32;
 pub(crate) struct Stream {
     /// The backend that takes it; none once there is nobody to take it, and the rest is thrown away.
     pub(crate) backend: Option<BackendId>,
+    /// Why nobody here takes the request, where that is told when all of it was sent: Redis answers no half of a request.
+    pub(in crate::engine) refusal: Option<(Slot, Misplaced)>,
     /// Bytes of the current bulk still to come, with its line end.
     bulk: usize,
     /// Bulks that have not begun.
@@ -29,7 +33,7 @@ pub(crate) struct Stream {
 impl Stream {
     /// A request of which a bulk of `bulk` bytes (line end not counted) has begun and `bulks` more follow.
     pub(crate) fn new(backend: Option<BackendId>, bulk: usize, bulks: usize) -> Self {
-        Stream { backend, bulk: bulk + 2, bulks, header: Vec::new() }
+        Stream { backend, refusal: None, bulk: bulk + 2, bulks, header: Vec::new() }
     }
 
     /// Whether the request's last byte has been seen.
