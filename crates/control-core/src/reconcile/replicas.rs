@@ -5,8 +5,8 @@ use model::{Address, ClusterName, NodeState};
 use super::action::Action;
 use super::watch::Watch;
 use crate::command::Command;
-use crate::diagnose::{NodeCondition, node_health};
-use crate::state::{Chunk, Half, SyncState};
+use crate::diagnose::{NodeCondition, node_health, proxy_health};
+use crate::state::{Chunk, Cluster, Half, SyncState};
 
 /// How long a new replica may take until it follows before its primary counts as serving without it.
 const FRESH_MS_MAX: u64 = 1_000;
@@ -16,17 +16,25 @@ pub(super) fn follow(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (name, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             for shard in Half::BOTH {
-                actions.extend(changed(watch, name, chunk, shard).map(Action::Apply));
+                actions.extend(changed(watch, (name, cluster), chunk, shard).map(Action::Apply));
             }
         }
     }
 }
 
-fn changed(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
+fn changed(
+    watch: &Watch<'_>,
+    (name, cluster): (&ClusterName, &Cluster),
+    chunk: &Chunk,
+    shard: Half,
+) -> Option<Command> {
     let seen = sync_state(watch, chunk, shard).or_else(|| serves_alone(watch, chunk, shard))?;
     let held = chunk.shard(shard);
     // Between fence and promotion nobody becomes fit to be promoted.
     if seen == held.replica || (seen == SyncState::InSync && held.fence.is_some()) {
+        return None;
+    }
+    if seen == SyncState::InSync && !is_known_to_primary(watch, cluster, chunk.primary_proxy(shard)) {
         return None;
     }
     // There is nothing yet that it could lack.
@@ -41,6 +49,12 @@ fn changed(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) ->
     }
     let (cluster, replica) = (name.clone(), chunk.replica(shard).clone());
     Some(Command::SetReplicaSync { cluster, replica, sync: seen })
+}
+
+/// Whether the primary's proxy has been told who its replica is. One that hangs may count another replica as attached, which
+/// was replaced and never told to let go; and would go on when it wakes up, after this one was promoted.
+fn is_known_to_primary(watch: &Watch<'_>, cluster: &Cluster, proxy: &Address) -> bool {
+    proxy_health(watch.observed, proxy).is_some_and(|health| health.roles_epoch >= cluster.epoch)
 }
 
 /// What can be said of the replica; none where what is known of it stands.

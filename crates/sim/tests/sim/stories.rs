@@ -236,6 +236,26 @@ fn nobody_is_promoted_who_has_not_let_go() {
     });
 }
 
+/// The proxy of a replica hangs, so that its node is never told to let go, and is replaced. The primary's proxy hangs before
+/// it hears of that, and wakes up when the new replica may have been promoted: the old one acknowledges still.
+#[test]
+fn a_replica_that_was_replaced_keeps_no_primary_in_service() {
+    for hangs_after_ms in (560..=760).step_by(20) {
+        check(&Setup::default(), 0..4, |world| {
+            let [(proxy, _), (replica_proxy, _)] = places(world, 0);
+            world.strike(&Fault::Stop(Process::Proxy(replica_proxy)));
+            world.run(hangs_after_ms);
+            world.strike(&Fault::Stop(Process::Proxy(proxy)));
+            world.run(2_500);
+            world.strike(&Fault::Continue(Process::Proxy(proxy)));
+            world.run(500);
+            world.strike(&Fault::Continue(Process::Proxy(replica_proxy)));
+            heals(world);
+            world.take_stock();
+        });
+    }
+}
+
 /// Half of all hosts, one of each chunk, at once: each fence raises the epoch, and all that are left live by their leases.
 #[test]
 fn a_rack_is_lost() {
