@@ -13,20 +13,20 @@
 //! What the primary had in memory is lost, and the replica would be made to copy the loss. So it never serves by default
 //! with less than its replica may have.
 
-use model::{ClusterName, NodeState};
+use model::{ClusterName, NodeHealth, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
 use crate::command::{Command, KeysSeen};
 use crate::diagnose::{NodeCondition, node_health};
-use crate::state::{Chunk, Comeback, Half, RestartedPrimary, SyncState};
+use crate::state::{Chunk, Cluster, Comeback, Half, RestartedPrimary, SyncState};
 
 /// Adds what is decided now.
 pub(super) fn decide(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (name, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             for shard in Half::BOTH {
-                actions.extend(decided(watch, name, chunk, shard).map(Action::Apply));
+                actions.extend(decided(watch, (name, cluster), chunk, shard).map(Action::Apply));
             }
         }
     }
@@ -41,7 +41,12 @@ enum Verdict {
     Unknown,
 }
 
-fn decided(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
+fn decided(
+    watch: &Watch<'_>,
+    (name, known): (&ClusterName, &Cluster),
+    chunk: &Chunk,
+    shard: Half,
+) -> Option<Command> {
     let held = chunk.shard(shard);
     let (cluster, primary) = (name.clone(), chunk.primary(shard).clone());
     match watch.primary(chunk, shard) {
@@ -54,7 +59,7 @@ fn decided(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) ->
     if held.fence.is_some() || held.comeback == Some(Comeback::Serves) {
         return None;
     }
-    let keys = keys(watch, chunk, shard);
+    let keys = keys(watch, known, chunk, shard);
     let (comeback, by_operator) = match verdict(watch, chunk, shard, keys) {
         Verdict::Serves => (Comeback::Serves, false),
         Verdict::Waits => (Comeback::Waits, false),
@@ -77,15 +82,18 @@ fn decided(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) ->
     is_new.then_some(Command::DecideComeback { cluster, primary, comeback, keys, by_operator })
 }
 
-/// How many keys both have. A replica that cannot be reached may have any number.
-fn keys(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> KeysSeen {
+/// How many keys both have. A replica that cannot be reached may have any number; and what a node had before it was seen
+/// in this place says nothing: it is emptied when it leaves a cluster.
+fn keys(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, shard: Half) -> KeysSeen {
     let up = |proxy, node| {
         let health = node_health(watch.observed, proxy, node).filter(|_| watch.is_alive(proxy))?;
-        (health.state == NodeState::Up).then_some(health.keys)?
+        (health.state == NodeState::Up).then_some(health)
     };
+    let has_place = |health: &&NodeHealth| health.role_epoch.is_some_and(|seen| seen >= cluster.epoch);
+    let replica = up(chunk.replica_proxy(shard), chunk.replica(shard)).filter(has_place);
     KeysSeen {
-        primary: up(chunk.primary_proxy(shard), chunk.primary(shard)),
-        replica: up(chunk.replica_proxy(shard), chunk.replica(shard)),
+        primary: up(chunk.primary_proxy(shard), chunk.primary(shard)).and_then(|health| health.keys),
+        replica: replica.and_then(|health| health.keys),
     }
 }
 

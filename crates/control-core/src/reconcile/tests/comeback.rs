@@ -6,6 +6,8 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 enum Other {
     Up(u64),
+    /// As it was before it was given this place.
+    Earlier(u64),
     Restarted(u64),
     Loading,
     Dead,
@@ -33,12 +35,17 @@ fn comeback(
         (node.restarted, node.keys, node.offset) = (true, own, 0);
     });
     node(&mut scene, &other_proxy, &replica, &|node| match other {
-        Other::Up(keys) => (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys)),
+        Other::Up(keys) | Other::Earlier(keys) => {
+            (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys))
+        }
         Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
         Other::Loading => node.state = NodeState::Loading,
         Other::Dead => node.state = NodeState::Down { for_ms: 10_000 },
         Other::Unheard => {}
     });
+    if matches!(other, Other::Earlier(_)) {
+        node(&mut scene, &other_proxy, &replica, &|node| node.role_epoch = Some(Epoch(1)));
+    }
     if matches!(other, Other::Unheard) {
         let seen = scene.observed.proxies.get_mut(&other_proxy).unwrap();
         (seen.answered, seen.watched_since) = (None, TimeMs(1));
@@ -74,6 +81,7 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         (SyncState::OutOfSync, Some(1), Other::Up(1000), Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Restarted(1000), Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Loading, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::Earlier(1000), Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Dead, Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Unheard, Waits, "Waits"),
         // Its proxy is of a version that does not tell.
