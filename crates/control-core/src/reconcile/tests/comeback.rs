@@ -36,7 +36,7 @@ fn comeback(
     });
     node(&mut scene, &other_proxy, &replica, &|node| match other {
         Other::Up(keys) | Other::Earlier(keys) => {
-            (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys))
+            (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys));
         }
         Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
         Other::Loading => node.state = NodeState::Loading,
