@@ -35,12 +35,13 @@ impl<'a> Pool<'a> {
         let hosts: Vec<&HostName> = hosts.into_iter().collect();
         let (free, pairs) = (vec![VecDeque::new(); hosts.len()], vec![HashMap::new(); hosts.len()]);
         let mut pool = Self { hosts, free, pairs };
-        // Clean ones first: they can serve at once.
-        for dirty in [false, true] {
-            for (address, proxy) in state.proxies.iter().filter(|(_, p)| p.is_free() && p.dirty == dirty) {
-                if let Some(host) = pool.place(&proxy.host) {
-                    pool.free[host].push_back(address);
-                }
+        // Clean ones first: they can serve at once. Last those whose nodes may hold the only copy of something.
+        let formers = state.formers();
+        let mut free: Vec<_> = state.proxies.iter().filter(|(_, proxy)| proxy.is_free()).collect();
+        free.sort_by_key(|(address, proxy)| (formers.contains(address), proxy.dirty));
+        for (address, proxy) in free {
+            if let Some(host) = pool.place(&proxy.host) {
+                pool.free[host].push_back(address);
             }
         }
         for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {

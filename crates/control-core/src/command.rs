@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, ClusterName, Epoch, MigrationMeta, SlotRanges};
+use model::{Address, ClusterName, Epoch, MigrationMeta, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
 use crate::serving::Serving;
@@ -223,6 +223,9 @@ pub enum Command {
         comeback: Comeback,
         /// How many keys both nodes have; for the record.
         keys: KeysSeen,
+        /// The process that it is, if its proxy tells.
+        #[serde(default)]
+        process: Option<RunId>,
         /// Whether an operator says so: only about a primary that waits.
         by_operator: bool,
     },
@@ -232,6 +235,9 @@ pub enum Command {
         cluster: ClusterName,
         /// The node that is the primary.
         primary: Address,
+        /// The process that was seen to serve, if its proxy tells: another than what was decided about says nothing.
+        #[serde(default)]
+        process: Option<RunId>,
     },
     /// What was seen of a replica.
     SetReplicaSync {

@@ -119,6 +119,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             primary,
             comeback: if draft.number < 2 { Comeback::Waits } else { Comeback::Serves },
             keys: KeysSeen::default(),
+            process: None,
             by_operator: draft.number % 2 == 1,
         },
         28 => Command::PauseMigrations { cluster },

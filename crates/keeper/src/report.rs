@@ -48,6 +48,8 @@ pub(crate) fn node(address: &Address, seen: Seen<'_>, replica: ReplicaKnown, now
         attached: replica.is_attached,
         role_epoch: Some(seen.role_epoch),
         keys: status.map(|status| status.keys),
+        keeps_log: status.is_some_and(|status| status.keeps_log),
+        run_id: status.and_then(|status| status.run_id.parse().ok()),
     }
 }
 

@@ -61,6 +61,8 @@ pub struct NodeStatus {
     pub replicas: u32,
     /// Keys that it has, in all databases.
     pub keys: u64,
+    /// Whether it writes each change to a log on its disk (`aof_enabled`).
+    pub keeps_log: bool,
 }
 
 impl NodeStatus {
@@ -80,6 +82,7 @@ impl NodeStatus {
                 "executable" => executable = value.to_owned(),
                 "role" => replica = value == "slave",
                 "loading" => status.loading = value == "1",
+                "aof_enabled" => status.keeps_log = value == "1",
                 "master_host" => host = value.to_owned(),
                 "master_port" => port = value.parse().unwrap_or(0),
                 "master_link_status" => link_up = value == "up",
@@ -124,7 +127,7 @@ fn keys(line: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\nprocess_id:21\r\nrun_id:abc\r\nexecutable:/bin/redis-server\r\n# Persistence\r\nloading:0\r\n# Replication\r\n\
+    const PRIMARY: &str = "# Server\r\nredis_version:7.0.15\r\nprocess_id:21\r\nrun_id:abc\r\nexecutable:/bin/redis-server\r\n# Persistence\r\nloading:0\r\naof_enabled:1\r\n# Replication\r\n\
         role:master\r\nconnected_slaves:1\r\nmaster_repl_offset:42\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n\
         db3:keys=7,expires=1,avg_ttl=9\r\n";
     const REPLICA: &str = "redis_version:7.2.4\r\nloading:1\r\nrole:slave\r\nmaster_host:10.0.0.2\r\n\
@@ -142,6 +145,7 @@ mod tests {
             link_silent_s: 0,
             replicas: 1,
             keys: 12,
+            keeps_log: true,
         };
         let replica = NodeStatus {
             role: NodeRole::Replica {

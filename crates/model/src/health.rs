@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::assignment::MigrationMeta;
 use crate::cluster_name::ClusterName;
 use crate::epoch::Epoch;
+use crate::run_id::RunId;
 use crate::slot_ranges::SlotRanges;
 use crate::wire::Role;
 
@@ -79,6 +80,11 @@ pub struct NodeHealth {
     /// How many keys it has, in all databases. None where it does not answer, or its proxy is of a version that does not
     /// tell.
     pub keys: Option<u64>,
+    /// It writes each change to a log on its disk (`aof_enabled` of INFO persistence): after a restart it has what it had
+    /// before, but for the last second. False where its proxy is of a version that does not tell.
+    pub keeps_log: bool,
+    /// The process that it is. None where it does not answer, or its proxy is of a version that does not tell.
+    pub run_id: Option<RunId>,
 }
 
 /// Whether a node answers its proxy.

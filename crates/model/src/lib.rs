@@ -15,6 +15,7 @@ mod epoch;
 mod health;
 mod moment;
 mod node_id;
+mod run_id;
 mod slot;
 mod slot_range;
 mod slot_ranges;
@@ -33,6 +34,7 @@ pub use health::{
 };
 pub use moment::Moment;
 pub use node_id::NodeId;
+pub use run_id::{RunId, RunIdError};
 pub use slot::{SLOT_COUNT, Slot};
 pub use slot_range::{SlotRange, SlotRangeError};
 pub use slot_ranges::SlotRanges;

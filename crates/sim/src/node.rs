@@ -113,6 +113,7 @@ impl Node {
             run_id: self.run_id.clone(),
             offset: self.log.len() as u64,
             keys: self.log.iter().flatten().count() as u64,
+            keeps_log: true,
             link_silent_s: if self.link == Link::Up { seconds(self.heard) } else { 0 },
             replicas: u32::try_from(self.acknowledged.len()).unwrap_or(u32::MAX),
             ..NodeStatus::default()

@@ -12,7 +12,7 @@ mod nodes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use control_core::{Command, State, apply};
+use control_core::{Comeback, Command, KeysSeen, State, TimeMs, apply};
 use model::{Address, Slot};
 
 use crate::check::Checks;
@@ -147,6 +147,36 @@ impl World {
     /// When the broker refuses that.
     pub fn order(&mut self, command: Command) -> Result<(), control_core::ApplyError> {
         self.commit(command, None)
+    }
+
+    /// An operator decides about primaries that came back while their replica may have more: whoever has more serves.
+    pub(crate) fn decide_comebacks(&mut self) {
+        for (primary, [own, others]) in self.waiting() {
+            let cluster: model::ClusterName = "db".parse().expect("a name");
+            let (keys, process) = (KeysSeen::default(), None);
+            let command = if own >= others {
+                Command::DecideComeback {
+                    cluster,
+                    primary,
+                    comeback: Comeback::Serves,
+                    keys,
+                    process,
+                    by_operator: true,
+                }
+            } else {
+                Command::FailOverShard {
+                    cluster,
+                    primary,
+                    fence: None,
+                    force: true,
+                    behind_bytes: None,
+                    empty_primary: None,
+                    now: TimeMs(0),
+                }
+            };
+            // What has changed meanwhile needs no operator any more.
+            let _ = self.order(command);
+        }
     }
 
     fn schedule(&mut self, at: TrueUs, to: Process, incarnation: Option<u32>, event: Event) {

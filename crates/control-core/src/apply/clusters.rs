@@ -135,6 +135,7 @@ pub(super) fn note_use(state: &mut State, chunks: &[Chunk], name: &ClusterName) 
             record.cluster = Some(name.clone());
         }
     }
+    chunks.iter().flat_map(|chunk| &chunk.proxies).for_each(|proxy| state.forget_former(proxy));
 }
 
 /// Gives a proxy back to the pool, at the epoch that was taken last. Its nodes hold what they held.

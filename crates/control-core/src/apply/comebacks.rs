@@ -1,6 +1,6 @@
 //! Primaries that are other processes than before while their replicas are not known to have everything.
 
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, RunId};
 
 use crate::command::Reply;
 use crate::error::ApplyError;
@@ -9,9 +9,9 @@ use crate::state::{Comeback, ShardId, State, SyncState};
 /// Decides what becomes of one.
 pub(super) fn decide(
     state: &mut State,
-    name: &ClusterName,
-    primary: &Address,
+    (name, primary): (&ClusterName, &Address),
     comeback: Comeback,
+    process: Option<RunId>,
     by_operator: bool,
 ) -> Result<Reply, ApplyError> {
     let id = shard_of(state, name, primary)?;
@@ -31,13 +31,25 @@ pub(super) fn decide(
     if shard.comeback != Some(Comeback::Serves) {
         shard.comeback = Some(comeback);
     }
+    if process.is_some() {
+        shard.comeback_of = process;
+    }
     Ok(Reply::Done)
 }
 
 /// It serves.
-pub(super) fn end(state: &mut State, name: &ClusterName, primary: &Address) -> Result<Reply, ApplyError> {
+pub(super) fn end(
+    state: &mut State,
+    name: &ClusterName,
+    primary: &Address,
+    process: Option<&RunId>,
+) -> Result<Reply, ApplyError> {
     let id = shard_of(state, name, primary)?;
-    state.cluster_mut(name)?.shard_mut(id).comeback = None;
+    let shard = state.cluster_mut(name)?.shard_mut(id);
+    if process.zip(shard.comeback_of.as_ref()).is_some_and(|(seen, decided)| seen != decided) {
+        return Err(ApplyError::Retry("that was seen before the primary started anew"));
+    }
+    (shard.comeback, shard.comeback_of) = (None, None);
     Ok(Reply::Done)
 }
 

@@ -20,7 +20,7 @@ pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.replica = old;
     shard.stays = shard.fence.is_some_and(|fence| fence.reason == FenceReason::Planned);
     shard.fence = None;
-    (shard.deposed, shard.comeback) = (None, None);
+    (shard.deposed, shard.comeback, shard.comeback_of) = (None, None, None);
     shard.changed = now;
 }
 
@@ -121,9 +121,14 @@ fn replace(
     if let Some(record) = state.proxies.get_mut(new) {
         record.cluster = Some(name.clone());
     }
+    state.forget_former(new);
     let chunk = &mut state.cluster_mut(name)?.chunks[place];
     chunk.proxies[half.index()] = new.clone();
     chunk.nodes[half.index()] = nodes;
+    for shard in &mut chunk.shards {
+        // One that was replaced before, and not caught up with since, is what has the data.
+        shard.former.get_or_insert_with(|| failed.clone());
+    }
     Ok(())
 }
 

@@ -83,6 +83,9 @@ pub(super) fn set_sync(
         return Err(ApplyError::Retry("the primary is being taken out of service"));
     }
     shard.replica = sync;
+    if sync == SyncState::InSync {
+        shard.former = None;
+    }
     Ok(Reply::Done)
 }
 

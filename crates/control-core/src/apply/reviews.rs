@@ -183,7 +183,10 @@ fn shard(
     let fence = Fence { epoch, since: now, reason: FenceReason::Dead };
     (shard.slots, shard.primary) = (found.slots, found.primary);
     shard.replica = if found.in_sync { SyncState::InSync } else { SyncState::OutOfSync };
-    shard.comeback = None;
+    (shard.comeback, shard.comeback_of) = (None, None);
+    if found.in_sync {
+        shard.former = None;
+    }
     (shard.fence, shard.deposed) = (found.deposed.is_some().then_some(fence), found.deposed);
     shard
 }

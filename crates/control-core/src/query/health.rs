@@ -124,13 +124,17 @@ impl Findings<'_> {
             return self.add(Level::Down, format!("primary {primary} waits until {deposed} has stopped"));
         }
         if chunk.shard(id.shard).comeback == Some(Comeback::Waits) {
-            self.add(
-                Level::Down,
-                format!(
+            let text = match &chunk.shard(id.shard).former {
+                Some(former) => format!(
+                    "primary {primary} started anew and may lack what the nodes of proxy {former}, which was replaced, still have: \
+                     copy that, then have the primary serve (`undermoon ctl cluster serve`)"
+                ),
+                None => format!(
                     "primary {primary} started anew, and replica {replica} may have what it lacks: promote that by force, or \
                      have the primary serve with what it has (`undermoon ctl cluster serve`)"
                 ),
-            );
+            };
+            self.add(Level::Down, text);
         }
         match chunk.shard(id.shard).fence.map(|fence| fence.reason) {
             Some(FenceReason::Dead) => {

@@ -40,7 +40,7 @@ fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
     let (state, restarted, replicated, attached) = (NodeState::Up, false, false, false);
     let (offset, role_epoch) = (7, None);
-    let keys = None;
+    let (keys, keeps_log, run_id) = (None, false, None);
     NodeHealth {
         address,
         state,
@@ -53,6 +53,8 @@ fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
         attached,
         role_epoch,
         keys,
+        keeps_log,
+        run_id,
     }
 }
 

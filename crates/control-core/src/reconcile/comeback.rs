@@ -2,11 +2,18 @@
 //!
 //! ```text
 //!   keys of primary, replica                    what becomes of it
-//!   as many or more                             it serves with what it has
+//!   any, and the replica has none               it serves with what it has
 //!   none, and the replica is seen to have some  the replica is promoted: nobody has more
-//!   some, and the replica has more              it waits for an operator
+//!   as many or more, and it keeps a log of all  it serves: the replica was seen to lack writes before
+//!   changes on disk
+//!   as many or more, and the replica started    it serves: both have what was on their disks
+//!   anew, too
+//!   some, otherwise                             it waits for an operator: numbers of keys do not tell who has newer
+//!                                               ones, and what the primary has read from disk may be old
 //!   none, and the replica is not heard          it waits for an operator
 //!   some, and the replica is not heard          it serves: the replica was seen to lack writes before
+//!   none, and the replica took the place of     it waits for an operator: the node that was replaced still has its keys
+//!   another that is not caught up with
 //!   not told, by a proxy of an older version    it waits for an operator
 //!   any, and the replica is in sync             the replica takes over; while it is not heard the primary waits
 //! ```
@@ -49,9 +56,13 @@ fn decided(
 ) -> Option<Command> {
     let held = chunk.shard(shard);
     let (cluster, primary) = (name.clone(), chunk.primary(shard).clone());
+    let seen = node_health(watch.observed, chunk.primary_proxy(shard), &primary);
+    let process = seen.and_then(|health| health.run_id.clone());
     match watch.primary(chunk, shard) {
         NodeCondition::Primary if held.comeback.is_some() => {
-            return Some(Command::EndComeback { cluster, primary });
+            // Another process than the one about which it was decided: this was seen before.
+            let is_old = process.as_ref().zip(held.comeback_of.as_ref()).is_some_and(|(seen, of)| seen != of);
+            return (!is_old).then_some(Command::EndComeback { cluster, primary, process });
         }
         NodeCondition::Restarted => {}
         _ => return None,
@@ -60,7 +71,8 @@ fn decided(
         return None;
     }
     let keys = keys(watch, known, chunk, shard);
-    let (comeback, by_operator) = match verdict(watch, chunk, shard, keys) {
+    let keeps_log = seen.is_some_and(|health| health.keeps_log);
+    let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keeps_log)) {
         Verdict::Serves => (Comeback::Serves, false),
         Verdict::Waits => (Comeback::Waits, false),
         Verdict::Promote if watch.observed.may_fail_over => {
@@ -79,7 +91,7 @@ fn decided(
         Verdict::Promote | Verdict::Unknown => return None,
     };
     let is_new = held.comeback != Some(comeback);
-    is_new.then_some(Command::DecideComeback { cluster, primary, comeback, keys, by_operator })
+    is_new.then_some(Command::DecideComeback { cluster, primary, comeback, keys, process, by_operator })
 }
 
 /// How many keys both have. A replica that cannot be reached may have any number; and what a node had before it was seen
@@ -97,7 +109,7 @@ fn keys(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, shard: Half) -> Key
     }
 }
 
-fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, keys: KeysSeen) -> Verdict {
+fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (KeysSeen, bool)) -> Verdict {
     if chunk.shard(shard).replica == SyncState::InSync {
         // It takes over as soon as it is heard.
         return match watch.replica(chunk, shard) {
@@ -113,9 +125,12 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, keys: KeysSeen) -> Ver
     let Some(own) = keys.primary else { return Verdict::Waits };
     match (watch.replica(chunk, shard), keys.replica) {
         (NodeCondition::Unknown, _) => Verdict::Unknown,
+        _ if own == 0 && chunk.shard(shard).former.is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
         (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,
-        (_, Some(others)) if own >= others => Verdict::Serves,
+        (_, Some(0)) => Verdict::Serves,
+        (NodeCondition::Restarted, Some(others)) if own >= others => Verdict::Serves,
+        (_, Some(others)) if own >= others && keeps_log => Verdict::Serves,
         // One that started anew, too, has what it had saved: nobody knows how old that is.
         (condition, Some(_)) if own == 0 && condition != NodeCondition::Restarted => Verdict::Promote,
         _ => Verdict::Waits,

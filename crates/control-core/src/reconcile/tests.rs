@@ -81,6 +81,8 @@ impl Scene {
                     attached: is_primary,
                     role_epoch: Some(cluster.epoch),
                     keys: Some(10),
+                    keeps_log: false,
+                    run_id: None,
                 }
             };
             let health = ProxyHealth {

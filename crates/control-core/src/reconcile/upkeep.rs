@@ -61,8 +61,12 @@ fn commit_imports(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 
 /// A proxy that has its empty view can be rid of what it holds.
 fn clean_proxies(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    // What may be the only copy of a shard is kept until there is another.
+    let formers = watch.state.formers();
     let dirty =
-        watch.state.proxies.iter().filter(|(_, record)| record.dirty && record.failed_since.is_none());
+        watch.state.proxies.iter().filter(|(proxy, record)| {
+            record.dirty && record.failed_since.is_none() && !formers.contains(proxy)
+        });
     for (proxy, record) in dirty.filter(|(proxy, _)| watch.is_trusted(proxy)) {
         if watch.view_epoch(proxy) == Some(record.epoch) {
             actions.push(Action::Clean { proxy: proxy.clone(), epoch: record.epoch });

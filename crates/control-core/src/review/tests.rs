@@ -77,6 +77,8 @@ fn answer(truth: &State, address: &Address) -> Found {
         attached: true,
         role_epoch: Some(roles.epoch),
         keys: None,
+        keeps_log: false,
+        run_id: None,
     };
     let keys = u64::from(!set.view.is_empty()) * 1000;
     let contents =

@@ -9,7 +9,7 @@
 //! Normally each shard's primary is at home. Each moves on its own, so that one dead node does not take
 //! the other shard along.
 
-use model::{Address, Epoch, SlotRanges};
+use model::{Address, Epoch, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
 use crate::time::TimeMs;
@@ -88,6 +88,13 @@ pub struct Shard {
     /// everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comeback: Option<Comeback>,
+    /// The process of the primary about which `comeback` was decided, if its proxy tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comeback_of: Option<RunId>,
+    /// The proxy that was replaced while a node behind it had the shard's data, until the replica in its place is in sync.
+    /// Until then that node may hold the only copy besides the primary's, and is not emptied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<Address>,
 }
 
 /// What becomes of a primary that started anew while its replica is not known to have everything.
@@ -180,8 +187,19 @@ impl Shard {
     pub const fn new(home: Half, slots: SlotRanges, now: TimeMs) -> Self {
         let (replica, stays) = (SyncState::Fresh, false);
         let losses = Losses { count: 0, last: TimeMs(0) };
-        let (fence, deposed, comeback) = (None, None, None);
-        Self { slots, primary: home, replica, fence, changed: now, stays, losses, deposed, comeback }
+        Self {
+            slots,
+            primary: home,
+            replica,
+            fence: None,
+            changed: now,
+            stays,
+            losses,
+            deposed: None,
+            comeback: None,
+            comeback_of: None,
+            former: None,
+        }
     }
 }
 

@@ -78,6 +78,20 @@ impl State {
         self.proxies.get(address).ok_or_else(|| ApplyError::ProxyNotFound(address.clone()))
     }
 
+    /// The proxies whose nodes may hold the only copy of a shard besides its primary's.
+    pub(crate) fn formers(&self) -> BTreeSet<&Address> {
+        let chunks = self.clusters.values().flat_map(|cluster| &cluster.chunks);
+        chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.former.as_ref()).collect()
+    }
+
+    /// What the nodes of a proxy held before is not waited for any more: it is put to use.
+    pub(crate) fn forget_former(&mut self, proxy: &Address) {
+        let chunks = self.clusters.values_mut().flat_map(|cluster| &mut cluster.chunks);
+        for shard in chunks.flat_map(|chunk| &mut chunk.shards) {
+            shard.former.take_if(|former| former == proxy);
+        }
+    }
+
     /// The host of a registered proxy.
     pub(crate) fn host_of(&self, proxy: &Address) -> Option<&HostName> {
         self.proxies.get(proxy).map(|record| &record.host)

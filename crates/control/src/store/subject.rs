@@ -52,7 +52,7 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::DecideComeback { cluster, primary, .. } => {
             about("DecideComeback", Some(cluster), Some(primary))
         }
-        Command::EndComeback { cluster, primary } => about("EndComeback", Some(cluster), Some(primary)),
+        Command::EndComeback { cluster, primary, .. } => about("EndComeback", Some(cluster), Some(primary)),
         Command::SetReplicaSync { cluster, replica, .. } => {
             about("SetReplicaSync", Some(cluster), Some(replica))
         }

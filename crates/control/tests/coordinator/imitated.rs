@@ -134,6 +134,8 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
             attached: true,
             role_epoch: None,
             keys: None,
+            keeps_log: false,
+            run_id: None,
         }
     };
     let nodes = proxy.nodes.iter().enumerate().map(node).collect();

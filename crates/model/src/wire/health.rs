@@ -6,7 +6,8 @@
 //! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
-//!           replicated 0|1 attached 0|1 role_epoch <n> keys <n>
+//!           replicated 0|1 attached 0|1 role_epoch <n> keys <n> keeps_log 0|1
+//!           run_id <text>
 //!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
 //!           target_node
 //! ```
@@ -99,6 +100,10 @@ fn write_node(node: &NodeHealth) -> Writer {
     if let Some(keys) = node.keys {
         fields.number("keys", keys);
     }
+    fields.number("keeps_log", u64::from(node.keeps_log));
+    if let Some(run_id) = &node.run_id {
+        fields.text("run_id", run_id.as_str());
+    }
     fields
 }
 
@@ -137,6 +142,8 @@ fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
         attached: fields.number("attached")? != 0,
         role_epoch: fields.find("role_epoch").is_ok().then(|| fields.epoch("role_epoch")).transpose()?,
         keys: fields.find("keys").is_ok().then(|| fields.number("keys")).transpose()?,
+        keeps_log: fields.number("keeps_log").is_ok_and(|number| number != 0),
+        run_id: fields.find("run_id").is_ok().then(|| fields.parsed("run_id")).transpose()?,
     })
 }
 

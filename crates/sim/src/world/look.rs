@@ -1,6 +1,6 @@
 //! What somebody sees who can look everywhere at once.
 
-use control_core::{Chunk, Half, SyncState};
+use control_core::{Chunk, Comeback, Half, SyncState};
 use model::Address;
 
 use super::World;
@@ -20,9 +20,21 @@ impl World {
             let held = chunk.shard(shard);
             held.fence.is_none() && held.deposed.is_none() && held.replica == SyncState::InSync
         };
-        let mut chunks = self.state.clusters.values().flat_map(|cluster| &cluster.chunks);
-        let is_settled = chunks.all(|chunk| Half::BOTH.into_iter().all(|shard| is_settled(chunk, shard)));
-        is_settled && (0..self.slots.len()).all(|shard| self.is_served(shard))
+        (0..self.slots.len()).all(|number| {
+            let (chunk, shard) = self.shard(number);
+            self.waits_with(number).is_some() || is_settled(chunk, shard) && self.is_served(number)
+        })
+    }
+
+    /// Where a shard waits for an operator because its primary came back without what a replaced node still has: that
+    /// node.
+    fn waits_with(&self, shard: usize) -> Option<usize> {
+        let (chunk, half) = self.shard(shard);
+        let held = chunk.shard(half);
+        let former = held.former.as_ref().filter(|_| held.comeback == Some(Comeback::Waits))?;
+        // It has the place behind its proxy that the replica has behind the proxy that took its place.
+        let place = self.node_place(chunk.replica(half))? % 2;
+        Some(2 * self.place_of(former)? + place)
     }
 
     /// Whether the primary of a shard, by the metadata, takes writes now.
@@ -121,6 +133,22 @@ impl World {
         self.nodes[node].following.as_ref()
     }
 
+    /// The shards that wait for an operator, each with its primary and the writes that are behind it and its replica.
+    pub(super) fn waiting(&self) -> Vec<(Address, [usize; 2])> {
+        let count = |node: &Address| {
+            self.node_place(node).map_or(0, |place| self.nodes[place].log.iter().flatten().count())
+        };
+        let waits = |shard: &usize| {
+            let (chunk, half) = self.shard(*shard);
+            chunk.shard(half).comeback == Some(Comeback::Waits) && self.waits_with(*shard).is_none()
+        };
+        let seen = |shard: usize| {
+            let (chunk, half) = self.shard(shard);
+            (chunk.primary(half).clone(), [chunk.primary(half), chunk.replica(half)].map(count))
+        };
+        (0..self.shards()).filter(waits).map(seen).collect()
+    }
+
     /// A proxy's place.
     #[must_use]
     pub fn place_of(&self, proxy: &Address) -> Option<usize> {
@@ -138,7 +166,7 @@ impl World {
         let primaries: Vec<usize> = (0..self.shards())
             .filter_map(|shard| {
                 let (chunk, half) = self.shard(shard);
-                self.node_place(chunk.primary(half))
+                self.waits_with(shard).or_else(|| self.node_place(chunk.primary(half)))
             })
             .collect();
         for (shard, place) in primaries.into_iter().enumerate() {

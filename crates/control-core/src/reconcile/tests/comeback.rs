@@ -6,6 +6,8 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 enum Other {
     Up(u64),
+    /// The same, and the primary keeps a log on its disk.
+    BesideLog(u64),
     /// As it was before it was given this place.
     Earlier(u64),
     Restarted(u64),
@@ -23,6 +25,11 @@ fn comeback(
 ) -> String {
     let mut scene = Scene::new();
     scene.state.settings.restarted_primary = policy;
+    comeback_in(scene, sync, own, other)
+}
+
+/// The same, as the metadata are.
+fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other) -> String {
     scene.shard(1, Half::First).replica = sync;
     scene.hear_all();
     let chunk = scene.chunk(1);
@@ -33,9 +40,10 @@ fn comeback(
     };
     node(&mut scene, chunk.primary_proxy(Half::First), &primary, &|node| {
         (node.restarted, node.keys, node.offset) = (true, own, 0);
+        node.keeps_log = matches!(other, Other::BesideLog(_));
     });
     node(&mut scene, &other_proxy, &replica, &|node| match other {
-        Other::Up(keys) | Other::Earlier(keys) => {
+        Other::Up(keys) | Other::BesideLog(keys) | Other::Earlier(keys) => {
             (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys));
         }
         Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
@@ -90,8 +98,16 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         // It takes over as ever; an operator may decide otherwise.
         (SyncState::InSync, Some(0), Other::Dead, Waits, "Waits"),
         (SyncState::InSync, Some(0), Other::Up(1000), Waits, ""),
-        // It has at least as much.
-        (SyncState::OutOfSync, Some(1000), Other::Up(1000), Waits, served),
+        // What it has may be an old state with as many keys.
+        (SyncState::OutOfSync, Some(1000), Other::Up(1000), Waits, "Waits"),
+        (SyncState::OutOfSync, Some(1001), Other::Up(1000), Waits, "Waits"),
+        (SyncState::OutOfSync, Some(1000), Other::BesideLog(1000), Waits, served),
+        (SyncState::OutOfSync, Some(999), Other::BesideLog(1000), Waits, "Waits"),
+        // Both have what was on their disks.
+        (SyncState::OutOfSync, Some(1000), Other::Restarted(1000), Waits, served),
+        (SyncState::OutOfSync, Some(999), Other::Restarted(1000), Waits, "Waits"),
+        // Nobody else has anything.
+        (SyncState::OutOfSync, Some(1000), Other::Up(0), Waits, served),
         (SyncState::OutOfSync, Some(0), Other::Up(0), Waits, served),
         (SyncState::OutOfSync, Some(0), Other::Restarted(0), Waits, served),
         // The replica was seen to lack something before, and the primary has read its data from disk.
@@ -113,7 +129,7 @@ fn an_operator_decides_about_a_primary_that_waits() {
     let primary = scene.chunk(1).primary(Half::First).clone();
     let decide = |comeback, by_operator| {
         let (primary, keys) = (primary.clone(), crate::command::KeysSeen::default());
-        Command::DecideComeback { cluster: name(), primary, comeback, keys, by_operator }
+        Command::DecideComeback { cluster: name(), primary, comeback, keys, process: None, by_operator }
     };
     use crate::state::Comeback::{Serves, Waits};
     assert!(apply(&mut scene.state, decide(Serves, true)).is_err(), "it does not wait");
@@ -123,6 +139,45 @@ fn an_operator_decides_about_a_primary_that_waits() {
     // A coordinator that is late does not take that back.
     scene.apply(decide(Waits, false));
     assert_eq!(scene.shard(1, Half::First).comeback, Some(Serves));
-    scene.apply(Command::EndComeback { cluster: name(), primary: primary.clone() });
+    scene.apply(Command::EndComeback { cluster: name(), primary: primary.clone(), process: None });
     assert_eq!(scene.shard(1, Half::First).comeback, None);
+}
+
+#[test]
+fn an_empty_primary_does_not_serve_while_a_replaced_node_has_its_keys() {
+    for (former, expected) in [(false, "Serves, forced"), (true, "Waits")] {
+        let mut scene = Scene::new();
+        scene.shard(1, Half::First).former = former.then(|| "10.9.9.9:5299".parse().unwrap());
+        assert_eq!(comeback_in(scene, SyncState::OutOfSync, Some(0), Other::Up(0)), expected);
+    }
+}
+
+#[test]
+fn what_was_seen_of_an_earlier_process_ends_no_comeback() {
+    let run_id = |text: &str| text.parse::<model::RunId>().unwrap();
+    let mut scene = Scene::new();
+    scene.shard(1, Half::First).replica = SyncState::OutOfSync;
+    scene.hear_all();
+    let chunk = scene.chunk(1);
+    let (proxy, primary) = (chunk.primary_proxy(Half::First).clone(), chunk.primary(Half::First).clone());
+    let (keys, comeback) = (crate::command::KeysSeen::default(), crate::state::Comeback::Waits);
+    let (process, by_operator) = (Some(run_id("second")), false);
+    let decided = Command::DecideComeback {
+        cluster: name(),
+        primary: primary.clone(),
+        comeback,
+        keys,
+        process,
+        by_operator,
+    };
+    scene.apply(decided);
+    for (seen, ends) in [("first", false), ("second", true)] {
+        let nodes = &mut scene.health(&proxy).nodes;
+        nodes.iter_mut().find(|node| node.address == primary).unwrap().run_id = Some(run_id(seen));
+        let is_end = |action: &Action| matches!(action, Action::Apply(Command::EndComeback { .. }));
+        assert_eq!(scene.actions().iter().any(is_end), ends, "{seen}");
+        let (primary, process) = (primary.clone(), Some(run_id(seen)));
+        let end = Command::EndComeback { cluster: name(), primary, process };
+        assert_eq!(apply(&mut scene.state.clone(), end).is_ok(), ends, "{seen}");
+    }
 }

@@ -126,6 +126,8 @@ fn what_is_written_is_read() {
                 attached: nodes.len() % 4 == 0,
                 role_epoch: (nodes.len() % 5 != 0).then_some(Epoch(12)),
                 keys: (nodes.len() % 3 != 0).then_some(nodes.len() as u64),
+                keeps_log: nodes.len() % 2 == 1,
+                run_id: (nodes.len() % 4 != 1).then(|| format!("run-{}", nodes.len()).parse().unwrap()),
             });
         }
     }
