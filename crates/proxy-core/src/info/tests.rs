@@ -6,8 +6,10 @@ use model::SetCluster;
 
 use super::*;
 use crate::cluster_replies::ClusterReplies;
+use crate::command::CommandTable;
 use crate::face::Face;
-use crate::stats::WorkerStats;
+use crate::settings::Settings;
+use crate::stats::{Rates, Snapshot, WorkerStats};
 
 /// `field:value` lines, as clients split them.
 fn parse(text: &str) -> HashMap<&str, &str> {

@@ -19,7 +19,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("proxy", "control"),
     ("proxy", "worker"),
     ("proxy-core", "engine"),
-    ("proxy-core", "info"),
     ("proxy-core", "local"),
     ("proxy-core", "settings"),
 ];
