@@ -5,7 +5,9 @@
 
 use std::num::NonZeroU16;
 
-use super::{Change, LogLevel, NodesVersion, Secret, Settings};
+use super::change::Change;
+use super::fields::{LogLevel, NodesVersion, Settings};
+use super::secret::Secret;
 
 /// One row.
 pub(super) struct Parameter {

@@ -20,7 +20,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("proxy", "worker"),
     ("proxy-core", "engine"),
     ("proxy-core", "local"),
-    ("proxy-core", "settings"),
 ];
 
 /// The circles of the crate with this root file.
