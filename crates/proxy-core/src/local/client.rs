@@ -10,7 +10,7 @@ use resp::{Protocol, encode};
 pub use self::filter::{ClientFilter, ClientType};
 pub use self::kill::ClientKill;
 pub use self::line::{ClientLine, SessionUse, client_line};
-pub use self::pause::PauseMode;
+pub use self::pause::{ClientPause, PauseMode};
 use super::{After, Context, ControlRequest, help};
 use crate::command::{Args, ClientCommand};
 use crate::profile::{CLIENT_NAME_BYTES_MAX, Profile};
@@ -49,7 +49,8 @@ pub(super) fn answer(
         ClientCommand::List => return control(ClientFilter::parse(args, out), ControlRequest::ClientList),
         ClientCommand::Kill => return control(ClientKill::parse(args, out), ControlRequest::ClientKill),
         ClientCommand::Pause => {
-            return control(pause::parse(args, context.now_us / 1000, out), |request| request);
+            let pause = ClientPause::parse(args, context.now_us / 1000, out);
+            return control(pause, ControlRequest::ClientPause);
         }
         ClientCommand::Unpause => return After::Control(Box::new(ControlRequest::ClientUnpause)),
         ClientCommand::Unblock => return control(unblock(args, out), |request| request),

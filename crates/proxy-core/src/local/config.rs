@@ -2,20 +2,11 @@
 
 use resp::encode;
 
-use super::{After, Context, ControlRequest, help};
+use super::{After, Assignment, Context, ControlRequest, help};
 use crate::command::{Args, ConfigCommand};
 use crate::errors;
 use crate::profile::Profile;
 use crate::settings::{Change, Settings};
-
-/// A setting and what it is to become.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Assignment {
-    /// The setting, in any case.
-    pub name: Box<[u8]>,
-    /// The value.
-    pub value: Box<[u8]>,
-}
 
 /// `CONFIG GET pattern… | SET name value… | RESETSTAT | HELP`
 pub(super) fn answer(

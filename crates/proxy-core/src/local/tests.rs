@@ -1,11 +1,14 @@
 //! What is handed to others: requests for the control thread, and what follows an answer. The bytes of replies
 //! are compared with a real server's in `tests/like_redis`.
 
+use model::Slot;
 use resp::{RequestLimits, RequestParser};
 
-use super::client::{ClientFilter, ClientKill, ClientType, PauseMode, SessionUse};
+use super::client::{ClientFilter, ClientKill, ClientPause, ClientType, PauseMode, SessionUse};
 use super::*;
-use crate::command::{Class, CommandTable};
+use crate::command::{Class, CommandCommand, CommandTable};
+use crate::settings::Settings;
+use crate::slowlog::SlowlogRequest;
 
 const NOW_US: u64 = 1_700_000_000_000_000;
 
@@ -63,7 +66,10 @@ fn what_follows() {
         ("wait 2 500", control(wait(WaitGoal::Replicas(2), 500))),
         ("waitaof 1 2 5", control(wait(WaitGoal::Aof { local: 1, replicas: 2 }, 5))),
         ("wait 2 x", After::Done),
-        ("client pause 5 write", control(ControlRequest::ClientPause { for_ms: 5, mode: PauseMode::Write })),
+        (
+            "client pause 5 write",
+            control(ControlRequest::ClientPause(ClientPause { for_ms: 5, mode: PauseMode::Write })),
+        ),
         ("client unblock 9 error", control(ControlRequest::ClientUnblock { id: 9, with_error: true })),
         ("client list", control(ControlRequest::ClientList(ClientFilter::default()))),
     ] {

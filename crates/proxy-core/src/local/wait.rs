@@ -1,32 +1,9 @@
 //! WAIT and WAITAOF: reads the arguments. The control thread waits, on connections of its own: a shared connection to a
 //! node would be held up for everybody.
 
-use super::{After, ControlRequest, timeout};
+use super::{After, ControlRequest, WaitGoal, WaitRequest, timeout};
 use crate::command::Args;
 use crate::{decimal, errors};
-
-/// What a client waits for, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WaitRequest {
-    /// What is to be reached on each primary.
-    pub goal: WaitGoal,
-    /// How long at most, ms; 0 is without an end.
-    pub timeout_ms: u64,
-}
-
-/// Who must have the client's writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitGoal {
-    /// WAIT: so many replicas have received them. As in Redis, this may be negative.
-    Replicas(i64),
-    /// WAITAOF: they are synced to append-only files.
-    Aof {
-        /// Of the primary itself: 0 or 1.
-        local: i64,
-        /// Of so many replicas.
-        replicas: i64,
-    },
-}
 
 /// `WAIT numreplicas timeout`
 pub(super) fn wait(args: Args<'_>, now_us: u64, out: &mut Vec<u8>) -> After {

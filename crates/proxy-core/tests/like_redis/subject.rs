@@ -84,7 +84,7 @@ impl Subject {
             }
             ControlRequest::Slowlog(request) => self.slow_log.answer(*request, out),
             ControlRequest::ClientUnblock { .. } => encode::integer(out, 0),
-            ControlRequest::ClientPause { .. }
+            ControlRequest::ClientPause(_)
             | ControlRequest::ClientUnpause
             | ControlRequest::ConfigResetStat => encode::simple(out, "OK"),
             ControlRequest::ClientList(_) | ControlRequest::Info(_) | ControlRequest::Wait(_) => {

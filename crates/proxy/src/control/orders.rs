@@ -1,7 +1,7 @@
 //! Orders to the control thread from others than sessions: from the control port, from HTTP, and from the questions'
 //! thread. Whoever sends one has made sure of the sender's authority.
 
-use proxy_core::local::config::Assignment;
+use proxy_core::local::Assignment;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::reply_to::ReplyTo;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proxy_core::errors;
-use proxy_core::local::config::{self, Assignment};
+use proxy_core::local::{Assignment, config};
 use proxy_core::settings::{Change, LogLevel};
 use tracing::warn;
 

@@ -19,7 +19,6 @@ const STILL_THERE: &[(&str, &str)] = &[
     ("proxy", "control"),
     ("proxy", "worker"),
     ("proxy-core", "engine"),
-    ("proxy-core", "local"),
 ];
 
 /// The circles of the crate with this root file.

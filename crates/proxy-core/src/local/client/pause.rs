@@ -1,8 +1,17 @@
 //! CLIENT PAUSE.
 
-use super::super::{ControlRequest, timeout};
+use super::super::timeout;
 use crate::command::Args;
 use crate::errors;
+
+/// A pause of all clients' commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientPause {
+    /// After how long it ends by itself, ms.
+    pub for_ms: u64,
+    /// Which commands wait.
+    pub mode: PauseMode,
+}
 
 /// Which commands wait during a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,13 +22,15 @@ pub enum PauseMode {
     All,
 }
 
-/// `CLIENT PAUSE milliseconds [WRITE|ALL]`. The mode is checked first, as in Redis.
-pub(super) fn parse(args: Args<'_>, now_ms: u64, out: &mut Vec<u8>) -> Option<ControlRequest> {
-    let parsed = mode(args).and_then(|mode| {
-        let for_ms = timeout::duration_ms(args.get(2), now_ms)?;
-        Ok(ControlRequest::ClientPause { for_ms, mode })
-    });
-    parsed.map_err(|error| errors::write(out, error)).ok()
+impl ClientPause {
+    /// `CLIENT PAUSE milliseconds [WRITE|ALL]`. The mode is checked first, as in Redis.
+    pub(super) fn parse(args: Args<'_>, now_ms: u64, out: &mut Vec<u8>) -> Option<ClientPause> {
+        let parsed = mode(args).and_then(|mode| {
+            let for_ms = timeout::duration_ms(args.get(2), now_ms)?;
+            Ok(ClientPause { for_ms, mode })
+        });
+        parsed.map_err(|error| errors::write(out, error)).ok()
+    }
 }
 
 fn mode(args: Args<'_>) -> Result<PauseMode, &'static str> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use proxy_core::engine::Pause;
 use proxy_core::errors;
-use proxy_core::local::client::{ClientKill, ClientType, PauseMode};
-use proxy_core::local::{ControlRequest, config};
+use proxy_core::local::client::{ClientKill, ClientPause, ClientType, PauseMode};
+use proxy_core::local::{Assignment, ControlRequest};
 use proxy_core::profile::Profile;
 use proxy_core::slowlog::SlowlogRequest;
 use resp::encode;
@@ -44,7 +44,7 @@ impl Desk {
                 return self.listings.ask(ListAsk { filter, protocol, table, to }, &self.line);
             }
             ControlRequest::ClientKill(kill) => return self.kill_clients(kill, asker, to),
-            ControlRequest::ClientPause { for_ms, mode } => {
+            ControlRequest::ClientPause(ClientPause { for_ms, mode }) => {
                 let until_us = clock::micros(clock::now()).saturating_add(for_ms.saturating_mul(1000));
                 self.line.pause(Some(Pause { until_us, writes_only: mode == PauseMode::Write }));
                 encode::simple(&mut reply, "OK");
@@ -116,7 +116,7 @@ impl Desk {
     }
 
     /// CONFIG SET: the control thread carries it out. One client's at a time, so that it has other work in between.
-    fn set_config(&self, pairs: Vec<config::Assignment>, to: ReplyTo) {
+    fn set_config(&self, pairs: Vec<Assignment>, to: ReplyTo) {
         let (orders, turn) = (self.orders.clone(), self.settings_turn.clone());
         tokio::spawn(async move {
             // Neither the semaphore nor the control thread ends before the sessions do.

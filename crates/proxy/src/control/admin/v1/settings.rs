@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use proxy_core::local::config::Assignment;
+use proxy_core::local::Assignment;
 use proxy_core::settings::{Settings, SettingsError};
 use serde::Serialize;
 use serde_json::Value;

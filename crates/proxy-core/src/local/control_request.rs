@@ -1,0 +1,66 @@
+//! What a worker cannot answer alone: what it hands on, its arguments understood.
+
+use super::client;
+use crate::slowlog::SlowlogRequest;
+
+/// A request that concerns all workers, its arguments understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlRequest {
+    /// CLIENT LIST: answer with [`client::list_reply`].
+    ClientList(client::ClientFilter),
+    /// CLIENT KILL: answer with [`client::ClientKill::reply`].
+    ClientKill(client::ClientKill),
+    /// CLIENT PAUSE: answer `OK`.
+    ClientPause(client::ClientPause),
+    /// CLIENT UNPAUSE: answer `OK`.
+    ClientUnpause,
+    /// CLIENT UNBLOCK: answer the integer 1 if the client was blocked, else 0.
+    ClientUnblock {
+        /// The client.
+        id: u64,
+        /// Whether it gets an error instead of its timeout's reply.
+        with_error: bool,
+    },
+    /// CONFIG SET: answer with [`super::config::apply`].
+    ConfigSet(Vec<Assignment>),
+    /// CONFIG RESETSTAT: answer `OK`.
+    ConfigResetStat,
+    /// SLOWLOG: answer with [`crate::slowlog::SlowLog::answer`].
+    Slowlog(SlowlogRequest),
+    /// INFO with the sections asked for, in lower case: answer with [`crate::info::reply`].
+    Info(Vec<String>),
+    /// WAIT and WAITAOF: answer what was reached on the primary that reached least.
+    Wait(WaitRequest),
+}
+
+/// A setting and what it is to become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The setting, in any case.
+    pub name: Box<[u8]>,
+    /// The value.
+    pub value: Box<[u8]>,
+}
+
+/// What a client waits for, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitRequest {
+    /// What is to be reached on each primary.
+    pub goal: WaitGoal,
+    /// How long at most, ms; 0 is without an end.
+    pub timeout_ms: u64,
+}
+
+/// Who must have the client's writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitGoal {
+    /// WAIT: so many replicas have received them. As in Redis, this may be negative.
+    Replicas(i64),
+    /// WAITAOF: they are synced to append-only files.
+    Aof {
+        /// Of the primary itself: 0 or 1.
+        local: i64,
+        /// Of so many replicas.
+        replicas: i64,
+    },
+}
