@@ -13,8 +13,8 @@ use tracing::debug;
 use super::reply_to::ReplyTo;
 use crate::RunError;
 use crate::worker::{
-    ControlLine, Errand, FaceAddresses, Mailbox, SessionFilter, SessionLine, Totals, Worker, WorkerMessage,
-    WorkerStart,
+    ControlLine, Errand, FaceAddresses, Mailbox, OwedAsk, SessionFilter, SessionLine, Totals, Worker,
+    WorkerMessage, WorkerStart,
 };
 
 /// A worker that has not answered for so long is taken for stuck, and its part of an answer is left out.
@@ -33,7 +33,7 @@ pub(super) struct WorkersLine(Vec<Mailbox>);
 impl WorkersLine {
     /// How many replies of these nodes are due to the clients of each.
     pub(super) fn owed(&self, nodes: &Arc<[Address]>) -> Answers<usize> {
-        self.ask(|answer| WorkerMessage::Owed(nodes.clone(), answer))
+        self.ask(|answer| WorkerMessage::Owed(OwedAsk { nodes: nodes.clone(), answer }))
     }
 
     /// Looks a node's name up for a worker's connection. To be called inside a runtime.

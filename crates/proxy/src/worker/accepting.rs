@@ -9,13 +9,14 @@ use std::sync::atomic::Ordering;
 
 use proxy_core::face::Face;
 use proxy_core::profile::Profile;
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::epoll;
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, acceptfrom_with, getsockname};
 use tracing::warn;
 
-use super::event_loop::{EventLoop, SessionSocket};
+use super::event_loop::EventLoop;
 use super::registration::{LISTENER, REPLICA_LISTENER, Source, register};
+use super::socket_tables::SessionSocket;
 use crate::open_files;
 
 /// Connections accepted in one turn.
@@ -23,15 +24,6 @@ const ACCEPTS_PER_TURN_MAX: usize = 256;
 
 /// Between two warnings that connections cannot be accepted, µs.
 const WARNING_INTERVAL_US: u64 = 1_000_000;
-
-/// What a worker keeps for when the process has no descriptors left.
-pub(super) struct Spare {
-    /// Given up for a moment to accept and refuse a connection, which else would wait without a word.
-    descriptor: Option<OwnedFd>,
-    /// The listener is not watched until the next tick.
-    rests: bool,
-    next_warning_us: u64,
-}
 
 /// What became of a connection that there is no descriptor for.
 enum Refused {
@@ -41,16 +33,6 @@ enum Refused {
     Nobody,
     /// There is no spare descriptor, or accepting fails for another reason.
     CannotBe,
-}
-
-impl Spare {
-    pub(super) fn new() -> Spare {
-        Spare { descriptor: open_spare(), rests: false, next_warning_us: 0 }
-    }
-}
-
-fn open_spare() -> Option<OwnedFd> {
-    eventfd(0, EventfdFlags::CLOEXEC).ok()
 }
 
 impl EventLoop {
@@ -91,7 +73,7 @@ impl EventLoop {
     /// Accepts a connection in the place of the spare descriptor, tells the client why it is refused, and closes it.
     /// The kernel looks for a descriptor before it looks for a connection, so there may be none.
     fn refuse_with_spare(&mut self, face: Face) -> Refused {
-        if self.spare.descriptor.take().is_none() {
+        if !self.spare.give_up() {
             return Refused::CannotBe;
         }
         let listener = self.listeners.as_ref().and_then(|listeners| listeners.at(face));
@@ -105,11 +87,7 @@ impl EventLoop {
             Some(Err(Errno::AGAIN)) => Refused::Nobody,
             Some(Err(_)) | None => Refused::CannotBe,
         };
-        self.spare.descriptor = open_spare();
-        match self.spare.descriptor {
-            Some(_) => refused,
-            None => Refused::CannotBe,
-        }
+        if self.spare.take_back() { refused } else { Refused::CannotBe }
     }
 
     /// A listener that cannot be served would wake the worker without end: it is not watched until the next tick.
@@ -121,7 +99,7 @@ impl EventLoop {
     pub(super) fn accept_again(&mut self) {
         if self.spare.rests {
             self.spare.rests = false;
-            self.spare.descriptor = self.spare.descriptor.take().or_else(open_spare);
+            self.spare.take_back();
             self.watch_listener(epoll::EventFlags::IN);
         }
     }

@@ -8,8 +8,9 @@ use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
-use super::event_loop::{BackendSocket, EventLoop};
+use super::event_loop::EventLoop;
 use super::registration::{Source, register};
+use super::socket_tables::BackendSocket;
 use super::{SessionAsk, sockets};
 
 impl EventLoop {
@@ -36,7 +37,11 @@ impl EventLoop {
                 }
                 // The client may have broken the connection after the engine decided.
                 Action::CloseSession(id) => _ = self.close_session_socket(id),
-                Action::EndSession(id) => self.end_session(id),
+                Action::EndSession(id) => {
+                    if let Some(socket) = self.take_session_socket(id) {
+                        self.linger.add(socket, self.now.us);
+                    }
+                }
                 Action::Dropped(dropped) => self.tell_dropped(&dropped),
                 Action::ReadSession(id) => {
                     if self.session_socket(id).is_some_and(|session| std::mem::take(&mut session.unread)) {

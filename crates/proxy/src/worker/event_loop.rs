@@ -18,41 +18,18 @@ use rustix::event::{Timespec, epoll};
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::accepting::Spare;
 use super::clock::moment;
 use super::linger::Linger;
-use super::mailbox::Inbox;
-use super::messages::OwedAsk;
+use super::mailbox::{ControlLine, Inbox, OwedAsk};
 use super::registration::{
     Bound, LISTENER, Listeners, MAILBOX, REPLICA_LISTENER, Source, index_of, is_backend,
 };
-use super::{ControlLine, Totals, WorkerStart};
+use super::socket_tables::{BackendSocket, SessionSocket};
+use super::spare::Spare;
+use super::start::{Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
-
-/// A session's socket.
-pub(super) struct SessionSocket {
-    pub(super) id: SessionId,
-    pub(super) socket: OwnedFd,
-    /// Readable, but the engine does not want more now.
-    pub(super) unread: bool,
-    /// The client sends nothing any more.
-    pub(super) ended: bool,
-}
-
-/// A backend's socket.
-pub(super) struct BackendSocket {
-    pub(super) id: BackendId,
-    pub(super) socket: OwnedFd,
-    pub(super) connected: bool,
-    /// Readable, but the engine does not want more now.
-    pub(super) unread: bool,
-    /// The node is on this machine.
-    pub(super) is_near: bool,
-    /// How many bytes make the socket readable.
-    pub(super) low_mark: usize,
-}
 
 /// One worker's event loop.
 pub(super) struct EventLoop {
@@ -156,7 +133,9 @@ impl EventLoop {
                     Source::Backend(id) => self.read_backend(id, true),
                 }
             }
-            self.drain_lingering();
+            if !self.linger.is_empty() {
+                self.linger.drain(self.chunk.space(), self.now.us);
+            }
             if self.now.us >= self.next_tick_us {
                 self.accept_again();
                 if self.draining {

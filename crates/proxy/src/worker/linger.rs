@@ -5,10 +5,8 @@
 
 use std::os::fd::OwnedFd;
 
-use proxy_core::engine::SessionId;
 use rustix::net::{Shutdown, shutdown};
 
-use super::event_loop::EventLoop;
 use super::io::{self, Read};
 
 /// A client has this long to read and close, µs.
@@ -45,44 +43,46 @@ pub(super) struct Linger {
     pub(super) is_behind: bool,
 }
 
-impl EventLoop {
-    /// Closes a client's socket once the client had time to read what was written.
-    pub(super) fn end_session(&mut self, id: SessionId) {
-        let Some(socket) = self.take_session_socket(id) else { return };
-        if self.linger.sockets.len() < LINGERING_MAX && shutdown(&socket, Shutdown::Write).is_ok() {
-            let until_us = self.now.us + LINGER_US_MAX;
-            self.linger.sockets.push(Lingering { socket, until_us, bytes_left: LINGER_BYTES_MAX });
+impl Linger {
+    /// Has a client's socket closed once the client had time to read what was written.
+    pub(super) fn add(&mut self, socket: OwnedFd, now_us: u64) {
+        if self.sockets.len() < LINGERING_MAX && shutdown(&socket, Shutdown::Write).is_ok() {
+            let until_us = now_us + LINGER_US_MAX;
+            self.sockets.push(Lingering { socket, until_us, bytes_left: LINGER_BYTES_MAX });
             // What it has sent already is no longer told by the kernel.
-            self.linger.is_behind = true;
+            self.is_behind = true;
         }
     }
 
-    /// Throws away what came. To be called in each turn: the kernel wakes the worker when more comes.
-    pub(super) fn drain_lingering(&mut self) {
-        if self.linger.sockets.is_empty() {
-            return;
-        }
-        self.linger.is_behind = false;
-        let mut sockets = std::mem::take(&mut self.linger.sockets);
-        sockets.retain_mut(|lingering| match self.throw_away(lingering) {
+    /// Whether no client is waited for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// Throws away what came, reading it into `space`. To be called in each turn: the kernel wakes the worker when
+    /// more comes.
+    pub(super) fn drain(&mut self, space: &mut [u8], now_us: u64) {
+        self.is_behind = false;
+        self.sockets.retain_mut(|lingering| match lingering.throw_away(space) {
             Drained::Over => false,
-            Drained::Empty => lingering.until_us > self.now.us,
+            Drained::Empty => lingering.until_us > now_us,
             Drained::Partly => {
-                self.linger.is_behind = true;
-                lingering.until_us > self.now.us
+                self.is_behind = true;
+                lingering.until_us > now_us
             }
         });
-        self.linger.sockets = sockets;
     }
+}
 
-    fn throw_away(&mut self, lingering: &mut Lingering) -> Drained {
+impl Lingering {
+    fn throw_away(&mut self, space: &mut [u8]) -> Drained {
         let mut taken = 0;
         while taken < LINGER_TURN_BYTES_MAX {
-            match io::read(&lingering.socket, self.chunk.space()) {
+            match io::read(&self.socket, space) {
                 Read::Bytes(bytes) => {
                     taken += bytes;
-                    lingering.bytes_left = lingering.bytes_left.saturating_sub(bytes);
-                    if lingering.bytes_left == 0 {
+                    self.bytes_left = self.bytes_left.saturating_sub(bytes);
+                    if self.bytes_left == 0 {
                         return Drained::Over;
                     }
                 }

@@ -41,6 +41,12 @@ pub(crate) struct SessionsPiece {
     pub(crate) next: Option<u32>,
 }
 
+/// The question how many replies of some nodes are due to clients. Who asked may have ended.
+pub(crate) struct OwedAsk {
+    pub(crate) nodes: Arc<[Address]>,
+    pub(crate) answer: oneshot::Sender<usize>,
+}
+
 /// What a worker does before anything else in a turn.
 pub(crate) enum WorkerMessage {
     /// New shared state: a view, settings, the command table. Answered when it holds.
@@ -48,7 +54,7 @@ pub(crate) enum WorkerMessage {
     /// The answer to UMCTL.
     Reply(ReplyPlace, Vec<u8>),
     /// How many replies of these nodes are due to clients.
-    Owed(Arc<[Address]>, oneshot::Sender<usize>),
+    Owed(OwedAsk),
     /// What these nodes owe is given up; answered when it is.
     CutOff(Arc<[Address]>, oneshot::Sender<()>),
     /// CLIENT PAUSE or UNPAUSE.

@@ -1,11 +1,8 @@
 //! What the control side asks of a worker.
 
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 
-use model::Address;
 use proxy_core::engine::SessionSketch;
-use tokio::sync::oneshot;
 
 use super::event_loop::EventLoop;
 use super::mailbox::{Errand, SessionsPiece};
@@ -21,12 +18,6 @@ const ERRANDS_PER_TURN_BYTES: usize = 256 * 1024;
 const SESSION_LOOK_BYTES: usize = 512;
 /// What the smallest errand costs.
 const ERRAND_BYTES_MIN: usize = 256;
-
-/// The question how many replies of some nodes are due to clients.
-pub(super) struct OwedAsk {
-    nodes: Arc<[Address]>,
-    answer: oneshot::Sender<usize>,
-}
 
 impl EventLoop {
     /// Answers at the end of a turn who has asked in it: what was read from nodes is written to the clients then, as
@@ -61,7 +52,7 @@ impl EventLoop {
                 let _ = done.send(());
             }
             WorkerMessage::Reply(place, reply) => self.engine.control_replied(place, &reply),
-            WorkerMessage::Owed(nodes, answer) => self.owed_asks.push(OwedAsk { nodes, answer }),
+            WorkerMessage::Owed(ask) => self.owed_asks.push(ask),
             WorkerMessage::CutOff(nodes, answer) => {
                 nodes.iter().for_each(|node| self.engine.cut_off(node));
                 let _ = answer.send(());

@@ -10,7 +10,8 @@ use proxy_core::face::Face;
 use rustix::event::epoll;
 
 use super::mailbox::Inbox;
-use super::{FaceAddresses, sockets};
+use super::sockets;
+use super::start::FaceAddresses;
 use crate::RunError;
 
 /// The number of the primary face's listener.
