@@ -16,6 +16,7 @@
 mod acknowledge;
 mod admin;
 mod authority;
+mod callers;
 mod clean;
 mod control_port;
 mod event;

@@ -18,10 +18,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
 use super::authority::{self, Lack};
+use super::callers::Callers;
 use super::event::{Event, NodeReport};
 use super::fair_queue::FairQueue;
 use super::fences::Fences;
-use super::keeping::Callers;
 use super::node_client::NodeReply;
 use super::node_status::NodeSeen;
 use super::nodes::Nodes;

@@ -15,8 +15,8 @@ use axum::response::{IntoResponse as _, Response};
 use proxy_core::settings::Secret;
 
 use super::super::authority;
-use super::Sources;
 use super::error::ApiError;
+use super::sources::Sources;
 
 /// What is open to everybody.
 const OPEN: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/openapi.json"];

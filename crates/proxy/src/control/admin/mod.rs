@@ -7,18 +7,19 @@ mod error;
 mod probes;
 mod routes;
 mod server;
+mod sources;
 mod v1;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use proxy_core::settings::Secret;
-use proxy_core::stats::{Snapshot, WorkerStats};
+use proxy_core::stats::WorkerStats;
 use service::metrics::Metrics;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Semaphore, watch};
 
+use self::sources::Sources;
 use super::metrics::ProxyCollector;
 use super::orders::Order;
 use super::picture::Picture;
@@ -39,21 +40,6 @@ pub(super) struct AdminStart {
     pub(super) shutdown: Shutdown,
 }
 
-/// What the handlers read, and whom they ask.
-struct Sources {
-    metrics: Metrics,
-    stats: Vec<Arc<WorkerStats>>,
-    picture: watch::Receiver<Picture>,
-    line: WorkersLine,
-    orders: Sender<Order>,
-    desk: DeskLine,
-    shutdown: Shutdown,
-    session_looks: Semaphore,
-}
-
-/// How handlers get at them.
-type Shared = axum::extract::State<Arc<Sources>>;
-
 impl AdminStart {
     /// Serves until it is aborted. To be called inside the runtime.
     pub(super) async fn serve(self) {
@@ -71,15 +57,5 @@ impl AdminStart {
             session_looks: Semaphore::new(SESSION_LOOKS_MAX),
         };
         server::serve(self.listener, routes::router(Arc::new(sources))).await;
-    }
-}
-
-impl Sources {
-    fn snapshot(&self) -> Snapshot {
-        Snapshot::of(self.stats.iter().map(|stats| &**stats))
-    }
-
-    fn control_password(&self) -> Option<Secret> {
-        self.picture.borrow().settings.control_password.clone()
     }
 }

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use service::metrics::CONTENT_TYPE;
 
-use super::Shared;
+use super::sources::Shared;
 
 /// The text at the root.
 pub(super) const HELP: &str = "\

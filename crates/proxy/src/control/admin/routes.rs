@@ -14,8 +14,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::ApiError;
+use super::sources::Sources;
 use super::v1::{commands, sessions, settings, slowlog, view};
-use super::{Sources, access, probes};
+use super::{access, probes};
 
 /// The longest body of a request.
 const BODY_BYTES_MAX: usize = 64 * 1024;

@@ -6,8 +6,8 @@ use proxy_core::command::CommandId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::Shared;
 use super::super::error::ErrorBody;
+use super::super::sources::Shared;
 
 /// Statistics by command, since the start.
 #[derive(Debug, Serialize, ToSchema)]

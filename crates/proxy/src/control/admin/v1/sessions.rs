@@ -13,8 +13,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::super::process;
-use super::super::Shared;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::sources::Shared;
 use super::number;
 use crate::worker::SessionLine;
 

@@ -15,8 +15,8 @@ use utoipa::ToSchema;
 
 use super::super::super::orders::Order;
 use super::super::super::reply_to::ReplyTo;
-use super::super::Shared;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::sources::Shared;
 use super::answer;
 
 /// All settings, by the names that CONFIG GET has.

@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 
 use super::super::super::questions::DeskCall;
 use super::super::super::reply_to::ReplyTo;
-use super::super::Shared;
 use super::super::error::{ApiError, ErrorBody};
+use super::super::sources::Shared;
 use super::{answer, number};
 
 /// Entries in an answer, unless asked otherwise, and at most.

@@ -12,8 +12,8 @@ use service::shutdown::Phase;
 use utoipa::ToSchema;
 
 use super::super::super::node_status::NodeSeen;
-use super::super::Shared;
 use super::super::error::ErrorBody;
+use super::super::sources::Shared;
 
 /// What the proxy goes by.
 #[derive(Debug, Serialize, ToSchema)]
