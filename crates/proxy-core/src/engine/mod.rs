@@ -47,9 +47,9 @@ use std::sync::Arc;
 use resp::RequestParser;
 
 pub use self::port::{
-    Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, Shared,
+    Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
+    Shared,
 };
-pub use self::session::SessionSketch;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};
 pub use self::state::fences::WriteFences;

@@ -9,7 +9,7 @@ use super::state::fences::WriteFences;
 use super::state::ids::BackendId;
 use super::state::ids::SessionId;
 use super::state::lives::NodeLives;
-use crate::command::CommandTable;
+use crate::command::{CommandId, CommandTable};
 use crate::local;
 use crate::profile::Profile;
 use crate::route::WorkerView;
@@ -107,6 +107,23 @@ pub struct ReplyPlace {
     pub session: SessionId,
     /// The reply's number in the session.
     pub sequence: u32,
+}
+
+/// What CLIENT LIST tells of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSketch<'a> {
+    /// Which one.
+    pub id: SessionId,
+    /// Who it is.
+    pub profile: &'a Profile,
+    /// The command that it sent last.
+    pub command: Option<CommandId>,
+    /// Bytes received and not taken yet.
+    pub input_bytes: usize,
+    /// Bytes not written yet.
+    pub output_bytes: usize,
+    /// All the memory that it holds, bytes.
+    pub held_bytes: usize,
 }
 
 /// What every worker of a proxy shares and may be replaced while it runs.

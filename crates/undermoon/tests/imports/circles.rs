@@ -11,13 +11,6 @@ pub(crate) struct Circle {
     pub(crate) arrows: Arrows,
 }
 
-impl Circle {
-    /// The files of the circle.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.arrows.keys().map(PathBuf::as_path)
-    }
-}
-
 impl Display for Circle {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} files use each other in a circle:", self.arrows.len())?;

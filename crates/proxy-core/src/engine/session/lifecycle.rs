@@ -1,29 +1,11 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
-use crate::command::CommandId;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Session};
 use crate::engine::state::stream::STREAM_WINDOW_BYTES;
-use crate::engine::{Action, Engine};
+use crate::engine::{Action, Engine, SessionSketch};
 use crate::profile::Profile;
-
-/// What CLIENT LIST tells of a session.
-#[derive(Debug, Clone, Copy)]
-pub struct SessionSketch<'a> {
-    /// Which one.
-    pub id: SessionId,
-    /// Who it is.
-    pub profile: &'a Profile,
-    /// The command that it sent last.
-    pub command: Option<CommandId>,
-    /// Bytes received and not taken yet.
-    pub input_bytes: usize,
-    /// Bytes not written yet.
-    pub output_bytes: usize,
-    /// All the memory that it holds, bytes.
-    pub held_bytes: usize,
-}
 
 impl Engine {
     /// A client connected.

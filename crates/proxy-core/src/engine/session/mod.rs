@@ -3,5 +3,3 @@
 mod lifecycle;
 mod memory;
 mod waiting;
-
-pub use self::lifecycle::SessionSketch;
