@@ -81,7 +81,7 @@ impl Engine {
             self.sessions.iter().any(reads_slowly),
             "{id:?} is left unread for nobody"
         );
-        let listed = self.dirty_backends.iter().filter(|&&entry| entry == id).count();
+        let listed = self.agenda.dirty_backends.iter().filter(|&&entry| entry == id).count();
         assert_eq!(listed, usize::from(backend.dirty), "{id:?} is in the list of those with output, or not");
         assert!(backend.dirty || backend.counted == backend.held(), "{id:?} is counted wrongly");
     }
@@ -99,7 +99,7 @@ impl Engine {
     }
 
     fn check_session(&self, id: SessionId, session: &Session, dues: &Dues) -> usize {
-        let listed = self.dirty_sessions.iter().filter(|&&entry| entry == id).count();
+        let listed = self.agenda.dirty_sessions.iter().filter(|&&entry| entry == id).count();
         assert_eq!(listed, usize::from(session.dirty), "{id:?} is in the list of those with output, or not");
         assert!(session.dirty || session.counted == session.held(), "{id:?} is counted wrongly");
         if let Some(parked) = &session.parked {
@@ -112,10 +112,10 @@ impl Engine {
                 assert!(session.outstanding() > 0, "{id:?} waits for nothing");
             }
             Phase::Waiting(WaitFor::Held) => {
-                assert!(self.held_sessions.contains(&id), "{id:?} is held by nobody");
+                assert!(self.agenda.held_sessions.contains(&id), "{id:?} is held by nobody");
             }
             Phase::Waiting(WaitFor::Turn) => {
-                assert!(self.deferred.contains(&id), "{id:?} waits for a turn that nobody gives it");
+                assert!(self.agenda.deferred.contains(&id), "{id:?} waits for a turn that nobody gives it");
             }
             Phase::Waiting(WaitFor::Room) => self.check_wait_for_room(id, session),
             Phase::Taking | Phase::Over => {}

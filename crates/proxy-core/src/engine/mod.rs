@@ -50,6 +50,7 @@ pub use self::port::{
     Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
     Shared,
 };
+use self::state::agenda::Agenda;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};
 pub use self::state::fences::WriteFences;
@@ -61,8 +62,10 @@ use self::state::nodes::Nodes;
 pub use self::state::nodes::{CONNECTIONS_MAX, NodeState};
 use self::state::pace::Pace;
 pub use self::state::policy::Policy;
+use self::state::random::Random;
 use self::state::session::Session;
 use self::state::slab::Slab;
+use self::state::slow::SlowRequests;
 pub use self::state::{buffers, memory, policy, stream};
 use crate::stats::WorkerStats;
 
@@ -96,10 +99,8 @@ pub struct Engine {
     pool: BufferPool,
     parser: RequestParser,
     key_positions: Vec<u32>,
-    random: u64,
-    /// A request that takes at least so many µs is slow.
-    slow_us: u32,
-    slow_requests: u32,
+    random: Random,
+    slow: SlowRequests,
     now: Moment,
     pause: Option<Pause>,
     draining: bool,
@@ -107,17 +108,7 @@ pub struct Engine {
     costly_bytes: usize,
     /// Nodes to which nothing is sent for clients in this turn.
     fenced_nodes: Vec<model::Address>,
-    /// Sessions with output to write.
-    dirty_sessions: Vec<SessionId>,
-    /// Backends with output to write.
-    dirty_backends: Vec<BackendId>,
-    /// Sessions that may take requests again.
-    resumed: Vec<SessionId>,
-    /// Sessions whose next request waits for the next turn.
-    deferred: Vec<SessionId>,
-    /// Sessions held by a pause.
-    held_sessions: Vec<SessionId>,
-    actions: Vec<Action>,
+    agenda: Agenda,
     /// What there is to write to a session that is gone.
     no_output: OutQueue,
 }
@@ -142,20 +133,14 @@ impl Engine {
             pool: BufferPool::default(),
             parser: RequestParser::new(),
             key_positions: Vec::new(),
-            random: seed | 1,
-            slow_us: u32::MAX,
-            slow_requests: 0,
+            random: Random::new(seed),
+            slow: SlowRequests::default(),
             now,
             pause: None,
             draining: false,
             costly_bytes: 0,
             fenced_nodes: Vec::new(),
-            dirty_sessions: Vec::new(),
-            dirty_backends: Vec::new(),
-            resumed: Vec::new(),
-            deferred: Vec::new(),
-            held_sessions: Vec::new(),
-            actions: Vec::new(),
+            agenda: Agenda::default(),
             no_output: OutQueue::default(),
         };
         engine.apply_settings();
@@ -188,7 +173,7 @@ impl Engine {
             self.nodes.connections = self.policy.connections_per_node;
             self.take_all_barriers();
         }
-        self.slow_us = u32::try_from(settings.slowlog_log_slower_than_us).unwrap_or(u32::MAX);
+        self.slow.set_threshold(settings.slowlog_log_slower_than_us);
     }
 
     /// Begins or ends a pause of commands. One that is there is not made shorter or laxer by another.
@@ -210,19 +195,11 @@ impl Engine {
     pub fn take_actions(&mut self) -> Vec<Action> {
         self.sessions.reuse();
         self.backends.reuse();
-        std::mem::take(&mut self.actions)
+        std::mem::take(&mut self.agenda.actions)
     }
 
     /// The buffers that the driver reads into come from here.
     pub fn pool(&mut self) -> &mut BufferPool {
         &mut self.pool
-    }
-
-    /// xorshift: good enough for jitter and for choosing a victim.
-    fn random(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
     }
 }

@@ -216,7 +216,7 @@ impl Engine {
         let backend = &mut self.backends[id];
         backend.phase = Phase::Connecting { deadline_us: self.now.us + self.policy.backend_timeout_us };
         let address = self.nodes.nodes[backend.purpose.node].address.clone();
-        self.actions.push(Action::Connect(id, address));
+        self.agenda.actions.push(Action::Connect(id, address));
     }
 
     pub(in crate::engine) fn free_backend(&mut self, id: BackendId) {
@@ -239,7 +239,7 @@ impl Engine {
         let waiters = std::mem::take(&mut backend.waiters);
         waiters.into_iter().for_each(|waiter| self.room_again(waiter));
         if !matches!(was, Phase::Down { .. }) {
-            self.actions.push(Action::CloseBackend(id));
+            self.agenda.actions.push(Action::CloseBackend(id));
         }
         self.free_backend(id);
     }

@@ -58,7 +58,7 @@ impl Engine {
         backend.sent_at_us = None;
         backend.stats.connected.set(0);
         backend.stats.reconnects.increment();
-        self.actions.push(Action::CloseBackend(id));
+        self.agenda.actions.push(Action::CloseBackend(id));
         self.connect(id);
         self.recount_backend(id);
     }
@@ -140,7 +140,7 @@ impl Engine {
         backend.sent_at_us = None;
         backend.phase = Phase::Down { retry_us: u64::MAX };
         let waiters = std::mem::take(&mut backend.waiters);
-        self.actions.push(Action::CloseBackend(id));
+        self.agenda.actions.push(Action::CloseBackend(id));
         for (index, owed) in owed.into_iter().enumerate() {
             if std::mem::take(&mut cut_short) {
                 self.close_session_of(&owed); // it has received half of a reply
@@ -175,7 +175,7 @@ impl Engine {
     fn after_failure(&mut self, id: BackendId) {
         let Purpose { owner, .. } = self.backends[id].purpose;
         if self.is_shared(id) && owner.is_none() {
-            let jitter = self.random();
+            let jitter = self.random.next();
             let backend = &mut self.backends[id];
             let pause = (BACKOFF_US_MIN << backend.failures.clamp(1, 8)).min(BACKOFF_US_MAX);
             backend.phase = Phase::Down { retry_us: self.now.us + pause / 2 + jitter % (pause / 2) };

@@ -16,7 +16,7 @@ const SCRIPT_GREETINGS: u8 = 2;
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said.
     pub fn backend_connected(&mut self, id: BackendId) {
-        let token = self.random();
+        let token = self.random.next();
         let Some(backend) = self.backends.get_mut(id) else { return };
         if !matches!(backend.phase, Phase::Connecting { .. }) {
             return;

@@ -47,7 +47,7 @@ impl Engine {
     pub(in crate::engine) fn read_on(&mut self, id: BackendId) {
         if self.forget_reader(id) {
             self.backends[id].last_heard_us = self.now.us; // its silence was ours
-            self.actions.push(Action::ReadBackend(id));
+            self.agenda.actions.push(Action::ReadBackend(id));
         }
     }
 

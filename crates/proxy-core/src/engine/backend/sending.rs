@@ -67,7 +67,7 @@ impl Engine {
         let backend = &mut self.backends[id];
         if !backend.dirty {
             backend.dirty = true;
-            self.dirty_backends.push(id);
+            self.agenda.dirty_backends.push(id);
         }
     }
 

@@ -159,7 +159,7 @@ impl Engine {
             command.failed.increment();
             self.stats.count_error(reply);
         }
-        if took >= self.slow_us {
+        if self.slow.is_slow(took) {
             self.note_slow(from, owed, took);
         }
         if let Some(backend) = from.and_then(|from| self.backends.get_mut(from)) {
@@ -171,8 +171,7 @@ impl Engine {
     #[cold]
     fn note_slow(&mut self, from: Option<BackendId>, owed: &Owed, took: u32) {
         self.stats.slow_requests.increment();
-        self.slow_requests = self.slow_requests.wrapping_add(1);
-        if !self.slow_requests.is_multiple_of(self.shared.settings.slowlog_sample_rate.max(1)) {
+        if !self.slow.is_sampled(self.shared.settings.slowlog_sample_rate) {
             return;
         }
         let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return };
@@ -180,7 +179,7 @@ impl Engine {
             from.and_then(|from| self.backends.get(from)).and_then(|backend| backend.batches.oldest_args());
         // A large request is not kept: its name has to do.
         let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
-        self.actions.push(Action::Slow(Box::new(SlowEntry {
+        self.agenda.actions.push(Action::Slow(Box::new(SlowEntry {
             unix_s: self.now.unix_us / 1_000_000,
             us: u64::from(took),
             args: args.unwrap_or_else(name),

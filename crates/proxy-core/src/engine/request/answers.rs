@@ -27,7 +27,7 @@ impl Engine {
     ) -> Taken {
         if is_costly(local) && self.costly_bytes >= COSTLY_BYTES_PER_TURN {
             self.sessions[id].phase = Phase::Waiting(WaitFor::Turn);
-            self.deferred.push(id);
+            self.agenda.deferred.push(id);
             return Taken::Later;
         }
         let session = &mut self.sessions[id];
@@ -94,10 +94,12 @@ impl Engine {
         let is_secret = has_secrets
             || command.flags.contains(Flags::SKIP_SLOWLOG)
             || command.flags.contains(Flags::NO_AUTH);
-        let Some(session) = self.sessions.get(id).filter(|_| self.slow_us == 0 && !is_secret) else { return };
+        let Some(session) = self.sessions.get(id).filter(|_| self.slow.is_every_one() && !is_secret) else {
+            return;
+        };
         self.stats.slow_requests.increment();
         let args: Vec<&[u8]> = args.iter().collect();
-        self.actions.push(Action::Slow(Box::new(SlowEntry {
+        self.agenda.actions.push(Action::Slow(Box::new(SlowEntry {
             unix_s: self.now.unix_us / 1_000_000,
             us: 0,
             args: SlowEntry::cut_args(args.into_iter()),
@@ -112,7 +114,7 @@ impl Engine {
         let sequence = session.take_sequence();
         let place = ReplyPlace { session: id, sequence };
         let profile = session.profile.clone();
-        self.actions.push(Action::Control(Box::new(Ask { place, question, profile })));
+        self.agenda.actions.push(Action::Control(Box::new(Ask { place, question, profile })));
     }
 
     /// The control thread's answer to [`Action::Control`].

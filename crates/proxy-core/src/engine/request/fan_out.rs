@@ -83,7 +83,7 @@ impl Engine {
         if asked.iter().any(|asked| is_well(self, asked)) {
             asked.retain(|asked| is_well(self, asked));
         }
-        let first = self.random() % (asked.len() as u64).max(1);
+        let first = self.random.next() % (asked.len() as u64).max(1);
         asked.rotate_left(first as usize);
     }
 

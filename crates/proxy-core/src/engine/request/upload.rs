@@ -154,7 +154,7 @@ impl Engine {
     pub(in crate::engine) fn stream_window_opened(&mut self, owner: SessionId) {
         let Some(session) = self.sessions.get_mut(owner) else { return };
         if session.phase == Phase::Taking && std::mem::take(&mut session.read_paused) {
-            self.actions.push(Action::ReadSession(owner));
+            self.agenda.actions.push(Action::ReadSession(owner));
         }
     }
 

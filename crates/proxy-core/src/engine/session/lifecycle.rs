@@ -112,7 +112,7 @@ impl Engine {
             self.recount(id);
         } else if !session.dirty {
             session.dirty = true;
-            self.dirty_sessions.push(id);
+            self.agenda.dirty_sessions.push(id);
         }
     }
 
@@ -129,12 +129,16 @@ impl Engine {
     pub(in crate::engine) fn close_if_done(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(id) else { return };
         let waits = !session.input.is_empty()
-            && (matches!(session.phase, Phase::Waiting(_)) || self.resumed.contains(&id));
+            && (matches!(session.phase, Phase::Waiting(_)) || self.agenda.resumed.contains(&id));
         if session.is_ending() && session.outstanding() == 0 && session.out.is_empty() && !waits {
             // A client that has sent everything needs no patience.
             let sends = !session.input_ended;
             if self.forget_session(id) {
-                self.actions.push(if sends { Action::EndSession(id) } else { Action::CloseSession(id) });
+                self.agenda.actions.push(if sends {
+                    Action::EndSession(id)
+                } else {
+                    Action::CloseSession(id)
+                });
             }
         }
     }
@@ -142,7 +146,7 @@ impl Engine {
     /// Closes a session now; replies that are due to it are dropped when they come.
     pub(in crate::engine) fn close_session(&mut self, id: SessionId) {
         if self.forget_session(id) {
-            self.actions.push(Action::CloseSession(id));
+            self.agenda.actions.push(Action::CloseSession(id));
         }
     }
 

@@ -47,7 +47,7 @@ impl Engine {
             let all_bytes = self.memory.all_bytes();
             let profile = self.sessions[id].profile.clone();
             let dropped = DroppedSession { profile, held_bytes: held, all_bytes };
-            self.actions.push(Action::Dropped(Box::new(dropped)));
+            self.agenda.actions.push(Action::Dropped(Box::new(dropped)));
             self.close_session(id);
         }
         self.memory.enough();

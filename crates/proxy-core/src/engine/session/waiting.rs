@@ -54,7 +54,7 @@ impl Engine {
             return;
         }
         session.phase = Phase::Taking;
-        self.resumed.push(id);
+        self.agenda.resumed.push(id);
     }
 
     /// After a reply was delivered: what waited for it may go on.
@@ -100,20 +100,20 @@ impl Engine {
     /// The session waits until what holds it is over.
     pub(in crate::engine) fn hold(&mut self, id: SessionId) {
         self.sessions[id].phase = Phase::Waiting(WaitFor::Held);
-        self.held_sessions.push(id);
-        self.stats.sessions_held.set(self.held_sessions.len() as u64);
+        self.agenda.held_sessions.push(id);
+        self.stats.sessions_held.set(self.agenda.held_sessions.len() as u64);
     }
 
     /// The session's request was to be held, and is not: it goes on at once.
     pub(in crate::engine) fn let_go_of_held(&mut self, id: SessionId) {
-        self.held_sessions.retain(|&held| held != id);
-        self.stats.sessions_held.set(self.held_sessions.len() as u64);
+        self.agenda.held_sessions.retain(|&held| held != id);
+        self.stats.sessions_held.set(self.agenda.held_sessions.len() as u64);
         self.sessions[id].phase = Phase::Taking;
     }
 
     /// A turn ends: sessions that leave others their turn go on, as far as what is left of this one allows.
     pub(in crate::engine) fn resume_deferred(&mut self) {
-        for id in std::mem::take(&mut self.deferred) {
+        for id in std::mem::take(&mut self.agenda.deferred) {
             let waits =
                 self.sessions.get(id).is_some_and(|session| session.phase == Phase::Waiting(WaitFor::Turn));
             if waits {
@@ -125,7 +125,7 @@ impl Engine {
     /// Sessions held by a pause, or for an owner of their slots, look again.
     pub(in crate::engine) fn release_held_sessions(&mut self) {
         self.stats.sessions_held.set(0);
-        for id in std::mem::take(&mut self.held_sessions) {
+        for id in std::mem::take(&mut self.agenda.held_sessions) {
             let waits =
                 self.sessions.get(id).is_some_and(|session| session.phase == Phase::Waiting(WaitFor::Held));
             if waits {
@@ -136,9 +136,9 @@ impl Engine {
 
     /// Sessions that left while they were held are counted no more.
     pub(in crate::engine) fn forget_held_sessions(&mut self) {
-        if !self.held_sessions.is_empty() {
-            self.held_sessions.retain(|&id| self.sessions.get(id).is_some());
-            self.stats.sessions_held.set(self.held_sessions.len() as u64);
+        if !self.agenda.held_sessions.is_empty() {
+            self.agenda.held_sessions.retain(|&id| self.sessions.get(id).is_some());
+            self.stats.sessions_held.set(self.agenda.held_sessions.len() as u64);
         }
     }
 }

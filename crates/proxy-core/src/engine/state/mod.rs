@@ -5,6 +5,7 @@ pub mod memory;
 pub mod policy;
 pub mod stream;
 
+pub(in crate::engine) mod agenda;
 pub(in crate::engine) mod backend;
 pub(in crate::engine) mod batches;
 pub(in crate::engine) mod fences;
@@ -15,5 +16,7 @@ pub(in crate::engine) mod misplaced;
 pub(in crate::engine) mod nodes;
 pub(in crate::engine) mod order;
 pub(in crate::engine) mod pace;
+pub(in crate::engine) mod random;
 pub(in crate::engine) mod session;
 pub(in crate::engine) mod slab;
+pub(in crate::engine) mod slow;

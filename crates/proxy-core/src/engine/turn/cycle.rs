@@ -23,21 +23,21 @@ impl Engine {
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
     /// The lists are for the driver, which hands them back empty.
     pub fn end_turn(&mut self, sessions: &mut Vec<SessionId>, backends: &mut Vec<BackendId>) {
-        if !self.deferred.is_empty() {
+        if !self.agenda.deferred.is_empty() {
             self.resume_deferred();
         }
-        if !self.resumed.is_empty() {
+        if !self.agenda.resumed.is_empty() {
             self.run_resumed();
         }
-        let mut dirty = std::mem::take(&mut self.dirty_backends);
+        let mut dirty = std::mem::take(&mut self.agenda.dirty_backends);
         for id in dirty.drain(..) {
             match self.writes_now(id) {
                 true => backends.push(id),
                 false => self.recount_backend(id),
             }
         }
-        self.dirty_backends = dirty;
-        let mut dirty = std::mem::take(&mut self.dirty_sessions);
+        self.agenda.dirty_backends = dirty;
+        let mut dirty = std::mem::take(&mut self.agenda.dirty_sessions);
         for id in dirty.drain(..) {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             session.dirty = false;
@@ -46,7 +46,7 @@ impl Engine {
                 false => sessions.push(id),
             }
         }
-        self.dirty_sessions = dirty;
+        self.agenda.dirty_sessions = dirty;
         self.look_at_memory();
         self.pace.turn(self.now.us, sessions.len());
     }
@@ -62,7 +62,7 @@ impl Engine {
     }
 
     fn run_resumed(&mut self) {
-        let mut resumed = std::mem::take(&mut self.resumed);
+        let mut resumed = std::mem::take(&mut self.agenda.resumed);
         let later = resumed.split_off(resumed.len().min(RESUMED_PER_TURN_MAX));
         for id in resumed {
             let is_taking = |session: &Session| session.phase == SessionPhase::Taking;
@@ -73,11 +73,11 @@ impl Engine {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             if session.read_paused && is_taking(session) && !session.input_ended {
                 session.read_paused = false;
-                self.actions.push(Action::ReadSession(id));
+                self.agenda.actions.push(Action::ReadSession(id));
             }
             self.close_if_done(id);
         }
-        self.resumed.extend(later);
+        self.agenda.resumed.extend(later);
     }
 
     /// How long the driver is to nap before it looks for events, µs; 0 is not at all.
@@ -94,12 +94,7 @@ impl Engine {
     #[inline]
     #[must_use]
     pub fn sleep_us(&self) -> u64 {
-        let is_idle = self.resumed.is_empty()
-            && self.deferred.is_empty()
-            && self.dirty_sessions.is_empty()
-            && self.dirty_backends.is_empty()
-            && self.actions.is_empty();
-        if is_idle { TICK_US } else { 0 }
+        if self.agenda.is_done() { TICK_US } else { 0 }
     }
 
     /// How often [`Engine::tick`] is to be called, µs.

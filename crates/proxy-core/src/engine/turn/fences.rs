@@ -160,7 +160,7 @@ impl Engine {
     /// Lets go on what was held for an owner that did not come in time.
     pub(in crate::engine) fn end_hold(&mut self) {
         let until = self.shared.view.as_deref().map_or(0, |view| view.hold_until_us);
-        if until != 0 && until <= self.now.us && !self.held_sessions.is_empty() {
+        if until != 0 && until <= self.now.us && !self.agenda.held_sessions.is_empty() {
             self.release_held_sessions();
         }
     }
