@@ -34,6 +34,7 @@
 
 mod backend;
 mod check;
+mod contexts;
 mod port;
 mod reply;
 mod request;
@@ -155,7 +156,7 @@ impl Engine {
         self.apply_settings();
         if before.settings.max_redirections != self.shared.settings.max_redirections {
             // What is forwarded takes another connection from now on.
-            self.take_all_barriers();
+            self.clients().take_all_barriers();
         }
         self.apply_view(before.view.as_deref());
         // What this turn still reads goes by the new view, and so by its fences.
@@ -171,7 +172,7 @@ impl Engine {
         if self.nodes.connections != self.policy.connections_per_node {
             // From now on a session's requests may take another connection.
             self.nodes.connections = self.policy.connections_per_node;
-            self.take_all_barriers();
+            self.clients().take_all_barriers();
         }
         self.slow.set_threshold(settings.slowlog_log_slower_than_us);
     }
@@ -182,7 +183,7 @@ impl Engine {
         let before = self.pause.filter(is_on);
         self.pause = pause.map(|pause| pause.after(before)).filter(is_on);
         // What another kind of pause still holds back waits again.
-        self.release_held_sessions();
+        self.clients().release_held_sessions();
     }
 
     /// Sessions connected to this worker.

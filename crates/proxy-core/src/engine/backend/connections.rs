@@ -24,7 +24,7 @@ impl Engine {
             self.take_barriers_behind(backend);
         }
         // What was held for a view such as this is looked at again.
-        self.release_held_sessions();
+        self.clients().release_held_sessions();
         let shared = self.shared.clone();
         let Some(view) = shared.view.as_deref() else {
             self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new(), &[]);
@@ -114,7 +114,7 @@ impl Engine {
         };
         if self.backends[backend].is_unreachable() {
             match self.backends[backend].refusal.clone() {
-                Some(refusal) => self.reply_now(id, |out| out.extend_from_slice(&refusal)),
+                Some(refusal) => self.clients().reply_now(id, |out| out.extend_from_slice(&refusal)),
                 None => self.reply_unreachable(id, node),
             }
             return None;
@@ -124,7 +124,7 @@ impl Engine {
 
     pub(in crate::engine) fn reply_unreachable(&mut self, id: SessionId, node: NodeKey) {
         let address = self.nodes.nodes[node].address.clone();
-        self.reply_now(id, |out| errors::backend_unreachable(out, &address));
+        self.clients().reply_now(id, |out| errors::backend_unreachable(out, &address));
     }
 
     fn main_backend(&mut self, node: NodeKey, protocol: Protocol, way: usize) -> BackendId {
@@ -237,7 +237,7 @@ impl Engine {
         backend.out.clear(&mut self.pool);
         backend.greeting.clear(&mut self.pool);
         let waiters = std::mem::take(&mut backend.waiters);
-        waiters.into_iter().for_each(|waiter| self.room_again(waiter));
+        waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         if !matches!(was, Phase::Down { .. }) {
             self.agenda.actions.push(Action::CloseBackend(id));
         }

@@ -151,7 +151,7 @@ impl Engine {
                 }
             }
         }
-        waiters.into_iter().for_each(|waiter| self.room_again(waiter));
+        waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         self.recount_backend(id);
         self.after_failure(id);
     }

@@ -128,13 +128,13 @@ impl Engine {
         let backend = &mut self.backends[id];
         if backend.out.len() <= self.backend_room / 2 {
             let waiters = std::mem::take(&mut backend.waiters);
-            waiters.into_iter().for_each(|waiter| self.room_again(waiter));
+            waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         }
         let backend = &self.backends[id];
         if let Some(owner) = backend.purpose.owner
             && backend.out.len() <= STREAM_WINDOW_BYTES / 2
         {
-            self.stream_window_opened(owner);
+            self.clients().stream_window_opened(owner);
         }
     }
 }

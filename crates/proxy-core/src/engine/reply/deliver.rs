@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use resp::{ReplyStep, reply_length};
 
+use crate::engine::session::Clients;
 use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
@@ -141,8 +142,8 @@ impl Engine {
             true => session.out.refer(chunk, run.start, end, &mut self.pool),
             false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
         }
-        self.mark_session(id);
-        self.delivered(id);
+        self.clients().mark_session(id);
+        self.clients().delivered(id);
     }
 
     /// Counts a reply, and has slow ones logged. `reply` is as much of it as is here.
@@ -192,7 +193,7 @@ impl Engine {
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
         match owed.session {
-            Some(session) => self.deliver_to(session, owed, reply),
+            Some(session) => self.clients().deliver_to(session, owed, reply),
             // The node has forgotten the user of a script.
             None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
             // Whatever follows a refusal is of no use.
@@ -202,40 +203,11 @@ impl Engine {
         Ok(())
     }
 
-    fn deliver_to(&mut self, id: SessionId, owed: &Owed, reply: &[u8]) {
-        let Some(session) = self.sessions.get_mut(id) else { return }; // the client is gone
-        if let Some(part) = owed.part {
-            return self.deliver_part(id, owed.sequence, part, reply);
-        }
-        if session.head == owed.sequence {
-            session.out.copy(reply, &mut self.pool);
-            session.advance(&mut self.pool);
-        } else {
-            session.park(owed.sequence, true, |queue| _ = queue.copy(reply, &mut self.pool));
-        }
-        self.mark_session(id);
-        self.delivered(id);
-    }
-
-    /// One part of a gathered reply is here; with the last, the reply is whole.
-    pub(in crate::engine) fn deliver_part(&mut self, id: SessionId, sequence: u32, part: Part, reply: &[u8]) {
-        let session = &mut self.sessions[id];
-        let ahead = sequence.wrapping_sub(session.head) as usize;
-        let Some(parked) = session.parked.as_mut() else { return };
-        let Some(gather) = parked.gather(ahead, part.index(), reply) else { return self.recount(id) };
-        session.park(sequence, true, |queue| gather.finish(queue.tail(&mut self.pool)));
-        if session.head == sequence {
-            session.release_parked(&mut self.pool);
-        }
-        self.mark_session(id);
-        self.delivered(id);
-    }
-
     /// An error in the place of a reply that will not come.
     pub(in crate::engine) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
         let Some(session) = owed.session else { return };
         self.note_reply(None, owed, error);
-        self.deliver_to(session, owed, error);
+        self.clients().deliver_to(session, owed, error);
     }
 
     /// A session that has been sent half of a reply cannot be told anything any more.
@@ -343,9 +315,9 @@ impl Engine {
         } else {
             session.park(owed.sequence, last, |queue| queue.refer(chunk, start, end, &mut self.pool));
         }
-        self.mark_session(id);
+        self.clients().mark_session(id);
         if last {
-            self.delivered(id);
+            self.clients().delivered(id);
         }
     }
 
@@ -365,5 +337,36 @@ impl Engine {
         let streams =
             |backend: &Backend| backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN;
         self.backends.get(id).is_some_and(streams)
+    }
+}
+
+impl Clients<'_> {
+    fn deliver_to(&mut self, id: SessionId, owed: &Owed, reply: &[u8]) {
+        let Some(session) = self.sessions.get_mut(id) else { return }; // the client is gone
+        if let Some(part) = owed.part {
+            return self.deliver_part(id, owed.sequence, part, reply);
+        }
+        if session.head == owed.sequence {
+            session.out.copy(reply, self.pool);
+            session.advance(self.pool);
+        } else {
+            session.park(owed.sequence, true, |queue| _ = queue.copy(reply, self.pool));
+        }
+        self.mark_session(id);
+        self.delivered(id);
+    }
+
+    /// One part of a gathered reply is here; with the last, the reply is whole.
+    pub(in crate::engine) fn deliver_part(&mut self, id: SessionId, sequence: u32, part: Part, reply: &[u8]) {
+        let session = &mut self.sessions[id];
+        let ahead = sequence.wrapping_sub(session.head) as usize;
+        let Some(parked) = session.parked.as_mut() else { return };
+        let Some(gather) = parked.gather(ahead, part.index(), reply) else { return self.recount(id) };
+        session.park(sequence, true, |queue| gather.finish(queue.tail(self.pool)));
+        if session.head == sequence {
+            session.release_parked(self.pool);
+        }
+        self.mark_session(id);
+        self.delivered(id);
     }
 }

@@ -1,10 +1,11 @@
 //! Replies that the proxy gives itself, each in its place in the order of its session.
 
+use crate::engine::ReplyPlace;
+use crate::engine::session::Clients;
 use crate::engine::state::ids::SessionId;
-use crate::engine::{Engine, ReplyPlace};
 use crate::stats::WorkerStats;
 
-impl Engine {
+impl Clients<'_> {
     /// Answers a request at once, in its place in the order of replies.
     pub(in crate::engine) fn reply_now(&mut self, id: SessionId, write: impl FnOnce(&mut Vec<u8>)) {
         let sequence = self.sessions[id].take_sequence();
@@ -15,14 +16,14 @@ impl Engine {
     pub(in crate::engine) fn reply_at(&mut self, place: ReplyPlace, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(session) = self.sessions.get_mut(place.session) else { return };
         if session.head == place.sequence {
-            let out = session.out.tail(&mut self.pool);
+            let out = session.out.tail(self.pool);
             let start = out.len();
             write(out);
             count_error(&self.stats, &out[start..]);
-            session.advance(&mut self.pool);
+            session.advance(self.pool);
         } else {
             session.park(place.sequence, true, |queue| {
-                let out = queue.tail(&mut self.pool);
+                let out = queue.tail(self.pool);
                 write(out);
                 count_error(&self.stats, out);
             });

@@ -57,22 +57,22 @@ impl Engine {
         session.profile_changed();
         match after {
             After::Done | After::SelectChanged | After::SessionReset => {
-                self.reply_now(id, |out| out.extend_from_slice(&reply));
+                self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
             }
             After::Close => {
-                self.reply_now(id, |out| out.extend_from_slice(&reply));
-                self.close_after_replies(id);
+                self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
+                self.clients().close_after_replies(id);
             }
             After::Control(request) => {
                 let blocks = matches!(*request, ControlRequest::Wait(_));
                 self.ask_control(id, Question::Local(request));
                 if blocks {
-                    self.take_barrier(id); // as in Redis, what was sent after it runs after it
+                    self.clients().take_barrier(id); // as in Redis, what was sent after it runs after it
                 }
             }
             After::Command(sub) => {
                 command_reply(sub, &shared.table, args, self.sessions[id].profile.protocol, &mut reply);
-                self.reply_now(id, |out| out.extend_from_slice(&reply));
+                self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
             }
             After::Umctl => self.ask_control(id, Question::Umctl(owned(args))),
             After::Forwarded => return self.take_forwarded(id, args),
@@ -121,7 +121,7 @@ impl Engine {
     pub fn control_replied(&mut self, place: ReplyPlace, reply: &[u8]) {
         let Some(session) = self.sessions.get(place.session) else { return };
         if place.sequence.wrapping_sub(session.head) < session.outstanding() {
-            self.reply_at(place, |out| out.extend_from_slice(reply));
+            self.clients().reply_at(place, |out| out.extend_from_slice(reply));
         }
     }
 }

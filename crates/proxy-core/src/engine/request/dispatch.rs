@@ -50,7 +50,7 @@ impl Engine {
             }
             // As in Redis, before it is asked who the client is.
             Err(unknown) => {
-                self.reply_now(id, |out| unknown.write(&shared.table, args, out));
+                self.clients().reply_now(id, |out| unknown.write(&shared.table, args, out));
                 return Taken::Yes;
             }
         };
@@ -89,7 +89,7 @@ impl Engine {
     /// Answers a known command with an error instead of executing it.
     pub(super) fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
         self.stats.command(command.id).rejected.increment();
-        self.reply_now(id, write);
+        self.clients().reply_now(id, write);
     }
 
     pub(in crate::engine) fn is_paused(&self, command: &Command) -> bool {

@@ -116,7 +116,7 @@ impl Engine {
         let nodes = targets.filter_map(|&target| self.nodes.of_target(target));
         let all: Vec<NodeKey> = nodes.chain(self.proxies_asked(id, request.hops)).collect();
         let Some(&first) = all.first() else {
-            self.reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
+            self.clients().reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
             return Taken::Yes;
         };
         let nodes: Vec<NodeKey> = all.into_iter().filter(|&node| !self.nodes.nodes[node].doubted).collect();
@@ -137,7 +137,7 @@ impl Engine {
         let sequence = session.take_sequence();
         let gather = Gather::new(Kind::Merged(Merge::OneOk), session.profile.protocol, nodes.len());
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
-        self.take_barrier(id);
+        self.clients().take_barrier(id);
         Taken::Yes
     }
 
@@ -205,7 +205,7 @@ impl Engine {
         let cursor = match scan_cursor_of(args) {
             Ok(cursor) => cursor,
             Err(error) => {
-                self.reply_now(id, |out| errors::write(out, error));
+                self.clients().reply_now(id, |out| errors::write(out, error));
                 return Taken::Yes;
             }
         };

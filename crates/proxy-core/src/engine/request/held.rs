@@ -121,7 +121,7 @@ impl Engine {
         backend.unsent += 1;
         backend.batches.add();
         self.send(to, frame, None);
-        self.take_barrier(id);
+        self.clients().take_barrier(id);
     }
 
     /// The connection where earlier requests of this session are asked again; where there are too many of those, another
@@ -149,7 +149,7 @@ impl Engine {
     pub(super) fn become_link(&mut self, id: SessionId, token: &[u8]) {
         let link = Link { held_reply: held_reply(token), ..Link::default() };
         self.sessions[id].unusual.get_or_insert_default().link = Some(link);
-        self.reply_now(id, |out| encode::simple(out, "OK"));
+        self.clients().reply_now(id, |out| encode::simple(out, "OK"));
     }
 
     /// Before a request of this stranger: whether it is refused, because an earlier one of it was to be held.
@@ -174,7 +174,7 @@ impl Engine {
             return Taken::Later;
         };
         link.refused.insert(stranger.number);
-        self.let_go_of_held(id);
+        self.clients().let_go_of_held(id);
         self.answer_held(id);
         Taken::Yes
     }
@@ -182,7 +182,7 @@ impl Engine {
     fn answer_held(&mut self, id: SessionId) {
         let Some(link) = self.link(id) else { return };
         let reply = link.held_reply.clone();
-        self.reply_now(id, |out| out.extend_from_slice(&reply));
+        self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
     }
 
     fn link(&mut self, id: SessionId) -> Option<&mut Link> {

@@ -37,7 +37,7 @@ impl Engine {
     /// Tells the client.
     pub(in crate::engine) fn reply_misplaced(&mut self, id: SessionId, slot: Slot, misplaced: &Misplaced) {
         let shared = self.shared.clone();
-        self.reply_now(id, |out| match misplaced {
+        self.clients().reply_now(id, |out| match misplaced {
             Misplaced::NoView => match &shared.settings.default_redirection_address {
                 Some(address) => errors::moved(out, slot, address),
                 None => errors::write(out, errors::CLUSTER_NOT_FOUND),

@@ -35,7 +35,7 @@ impl Engine {
         request: Request<'_>,
     ) -> Taken {
         let Some(hops) = request.hops.unwrap_or(self.shared.settings.max_redirections).checked_sub(1) else {
-            self.reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
+            self.clients().reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
         let is_first_hop = request.hops.is_none();
@@ -70,7 +70,7 @@ impl Engine {
         let owed = self.owe(backend, id, command, None);
         assert!(owed, "a connection of the session's own has room");
         self.send_forwarded(id, backend, (hops, false), words(args));
-        self.take_barrier(id);
+        self.clients().take_barrier(id);
         Taken::Yes
     }
 
@@ -82,7 +82,7 @@ impl Engine {
         }
         let label = (args.len() > 2).then(|| read_label(args.get(1))).flatten();
         let Some((hops, stranger)) = label else {
-            self.reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));
+            self.clients().reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));
             return Taken::Yes;
         };
         if self.refuses(id, stranger) {
@@ -99,7 +99,7 @@ impl Engine {
         let inner = Args::new(&frame, parser.spans());
         if !self.is_forwardable(inner) {
             self.pool.recycle(frame);
-            self.reply_now(id, |out| errors::write(out, errors::SYNTAX));
+            self.clients().reply_now(id, |out| errors::write(out, errors::SYNTAX));
             return Taken::Yes;
         }
         let taken = self.dispatch(id, Request { args: inner, origin: None, hops: Some(hops) });

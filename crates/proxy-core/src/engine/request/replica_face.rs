@@ -87,7 +87,7 @@ impl Engine {
         let said_reads = says_that_it_reads(command, request.args);
         let gather = Gather::new(Kind::Script { said_reads }, session.profile.protocol, 2);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
-        self.deliver_part(id, sequence, Part::new(1), refused);
+        self.clients().deliver_part(id, sequence, Part::new(1), refused);
         if checks_keys {
             self.dismiss_script_user(id, backend);
         }
@@ -154,7 +154,7 @@ impl Engine {
         let empty = if has_data { None } else { empty_reply(&command.name, kind, protocol) };
         if let Some(empty) = empty {
             self.stats.command(command.id).calls.increment();
-            self.reply_now(id, |out| out.extend_from_slice(&empty));
+            self.clients().reply_now(id, |out| out.extend_from_slice(&empty));
             return true;
         }
         let is_refused = command.flags.contains(Flags::WRITE) && (face == Face::Replica || !has_data);
@@ -169,6 +169,6 @@ impl Engine {
         let face = self.sessions[id].profile.face;
         let has_lost_copies = face == Face::Replica && self.shared.view.is_some();
         let error = if has_lost_copies { errors::NO_COPIES } else { errors::CLUSTER_NOT_FOUND };
-        self.reply_now(id, |out| errors::write(out, error));
+        self.clients().reply_now(id, |out| errors::write(out, error));
     }
 }

@@ -91,7 +91,7 @@ impl Engine {
         let backend = &mut self.backends[on];
         backend.owed.push_back(Owed::to_nobody(self.now.us as u32));
         backend.unsent += 1;
-        self.take_barrier(id); // what follows goes another way
+        self.clients().take_barrier(id); // what follows goes another way
     }
 
     /// The node does not let this proxy make the user.

@@ -5,6 +5,7 @@ use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep
 use crate::command::Args;
 use crate::engine::Engine;
 use crate::engine::request::dispatch::{Request, Taken};
+use crate::engine::session::Clients;
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -47,26 +48,13 @@ impl Engine {
         let session = &self.sessions[id];
         if session.phase == Phase::Taking && session.input.is_empty() {
             let used = start + self.take_requests(id, &chunk.bytes()[start..len], Some((chunk, start)));
-            self.keep(id, &chunk.bytes()[used..len]);
+            self.clients().keep(id, &chunk.bytes()[used..len]);
         } else {
-            self.keep(id, &chunk.bytes()[start..len]);
+            self.clients().keep(id, &chunk.bytes()[start..len]);
             if self.sessions.get(id).is_some_and(|session| session.phase == Phase::Taking) {
                 self.take_input(id);
             }
         }
-    }
-
-    /// Keeps bytes for later.
-    fn keep(&mut self, id: SessionId, bytes: &[u8]) {
-        let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_ending()) else { return };
-        if bytes.is_empty() {
-            return;
-        }
-        if session.input.capacity() == 0 {
-            session.input = self.pool.buffer();
-        }
-        session.input.extend_from_slice(bytes);
-        self.recount(id);
     }
 
     /// Takes the requests that wait in a session's input.
@@ -81,19 +69,10 @@ impl Engine {
                 0 => chunk.into_vec(),
                 used => chunk.bytes()[used..].to_vec(),
             };
-            return self.put_back(id, input);
+            return self.clients().put_back(id, input);
         };
         input.drain(..used);
-        self.put_back(id, input);
-    }
-
-    /// What was not taken of a session's input waits on, unless nobody will ever look at it.
-    fn put_back(&mut self, id: SessionId, input: Vec<u8>) {
-        match self.sessions.get_mut(id) {
-            Some(session) if session.phase != Phase::Over && !input.is_empty() => session.input = input,
-            _ => self.pool.recycle(input),
-        }
-        self.recount(id);
+        self.clients().put_back(id, input);
     }
 
     /// Takes requests from `bytes` until they end or the session has to wait; returns the bytes used.
@@ -165,7 +144,7 @@ impl Engine {
         self.end_run(&run, bytes, position, origin);
         self.parser = parser;
         self.count_taken(id, first);
-        self.usual_again(id);
+        self.clients().usual_again(id);
         position
     }
 
@@ -204,8 +183,8 @@ impl Engine {
     /// What came is not a request: the client is told so, and that is the end.
     fn refuse_bytes(&mut self, id: SessionId, error: &ProtocolError) {
         self.stats.protocol_errors.increment();
-        self.reply_now(id, |out| error.reply(out));
-        self.close_after_replies(id);
+        self.clients().reply_now(id, |out| error.reply(out));
+        self.clients().close_after_replies(id);
     }
 
     /// After a request: whether the session has to stop here.
@@ -230,8 +209,8 @@ impl Engine {
 
     fn keep_parser(&mut self, id: SessionId, parser: &mut RequestParser, bytes: usize) {
         if bytes > self.memory.request_bytes_max() {
-            self.reply_now(id, |out| errors::write(out, errors::REQUEST_TOO_LARGE));
-            self.close_after_replies(id);
+            self.clients().reply_now(id, |out| errors::write(out, errors::REQUEST_TOO_LARGE));
+            self.clients().close_after_replies(id);
             parser.reset();
         } else if bytes > KEEP_PARSER_BYTES {
             let unusual = self.sessions[id].unusual.get_or_insert_default();
@@ -280,6 +259,30 @@ impl Engine {
             let origin = origin.filter(|_| run.is_single).map(|(chunk, at)| (chunk, at + run.start));
             self.send(backend, &bytes[run.start..end], origin);
         }
+    }
+}
+
+impl Clients<'_> {
+    /// Keeps bytes for later.
+    fn keep(&mut self, id: SessionId, bytes: &[u8]) {
+        let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_ending()) else { return };
+        if bytes.is_empty() {
+            return;
+        }
+        if session.input.capacity() == 0 {
+            session.input = self.pool.buffer();
+        }
+        session.input.extend_from_slice(bytes);
+        self.recount(id);
+    }
+
+    /// What was not taken of a session's input waits on, unless nobody will ever look at it.
+    fn put_back(&mut self, id: SessionId, input: Vec<u8>) {
+        match self.sessions.get_mut(id) {
+            Some(session) if session.phase != Phase::Over && !input.is_empty() => session.input = input,
+            _ => self.pool.recycle(input),
+        }
+        self.recount(id);
     }
 
     /// Forgets the parser of a session that no longer needs its own.

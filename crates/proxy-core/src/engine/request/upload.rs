@@ -6,6 +6,7 @@
 use resp::{PendingBulk, RequestParser};
 
 use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
+use crate::engine::session::Clients;
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -86,8 +87,8 @@ impl Engine {
             Ok(used) => used,
             Err(error) => {
                 self.abandon_stream(id);
-                self.reply_now(id, |out| error.reply(out));
-                self.close_after_replies(id);
+                self.clients().reply_now(id, |out| error.reply(out));
+                self.clients().close_after_replies(id);
                 return len;
             }
         };
@@ -116,7 +117,7 @@ impl Engine {
 
     fn end_stream(&mut self, id: SessionId) {
         let stream = self.sessions[id].unusual.as_mut().and_then(|unusual| unusual.stream.take());
-        self.usual_again(id);
+        self.clients().usual_again(id);
         let Some(stream) = stream else { return };
         if let Some((slot, misplaced)) = &stream.refusal {
             return self.reply_misplaced(id, *slot, misplaced);
@@ -138,7 +139,7 @@ impl Engine {
             session.head = session.next;
             self.close_backend(backend);
         }
-        self.usual_again(id);
+        self.clients().usual_again(id);
     }
 
     /// The backend that took a stream is gone: the rest of the request is thrown away.
@@ -146,15 +147,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(owner) else { return };
         if let Some(stream) = session.stream().filter(|stream| stream.backend == Some(backend)) {
             stream.backend = None;
-            self.stream_window_opened(owner);
-        }
-    }
-
-    /// A streaming session may be read from again.
-    pub(in crate::engine) fn stream_window_opened(&mut self, owner: SessionId) {
-        let Some(session) = self.sessions.get_mut(owner) else { return };
-        if session.phase == Phase::Taking && std::mem::take(&mut session.read_paused) {
-            self.agenda.actions.push(Action::ReadSession(owner));
+            self.clients().stream_window_opened(owner);
         }
     }
 
@@ -172,6 +165,16 @@ impl Engine {
         let session = &self.sessions[id];
         let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
         stream.and_then(|stream| stream.backend).map_or(0, |backend| self.backends[backend].out.len())
+    }
+}
+
+impl Clients<'_> {
+    /// A streaming session may be read from again.
+    pub(in crate::engine) fn stream_window_opened(&mut self, owner: SessionId) {
+        let Some(session) = self.sessions.get_mut(owner) else { return };
+        if session.phase == Phase::Taking && std::mem::take(&mut session.read_paused) {
+            self.agenda.actions.push(Action::ReadSession(owner));
+        }
     }
 }
 

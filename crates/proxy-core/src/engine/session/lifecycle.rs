@@ -1,5 +1,6 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
+use crate::engine::session::Clients;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Session};
@@ -23,7 +24,7 @@ impl Engine {
         if self.sessions.get(id).is_some_and(Session::is_uploading) {
             // The rest of its request will never come.
             self.abandon_stream(id);
-            self.close_after_replies(id);
+            self.clients().close_after_replies(id);
         }
         self.close_if_done(id);
     }
@@ -69,7 +70,7 @@ impl Engine {
         self.stats.bytes_out.add(bytes as u64);
         let is_left = !session.out.is_empty();
         if is_left || session.counted != 0 || session.parked.is_some() {
-            self.recount(id);
+            self.clients().recount(id);
         }
         if !is_left && self.sessions[id].is_ending() {
             self.close_if_done(id);
@@ -80,7 +81,7 @@ impl Engine {
     #[inline]
     pub fn session_unfinished(&mut self, id: SessionId) {
         if self.sessions.get(id).is_some() {
-            self.mark_session(id);
+            self.clients().mark_session(id);
         }
     }
 
@@ -89,7 +90,7 @@ impl Engine {
     pub fn session_blocked(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.blocked = true;
-            self.recount(id);
+            self.clients().recount(id);
         }
     }
 
@@ -99,30 +100,9 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.blocked = false;
         if !session.out.is_empty() {
-            self.mark_session(id);
+            self.clients().mark_session(id);
         }
         self.read_what_was_left(id);
-    }
-
-    /// Something is to be written to this client.
-    #[inline]
-    pub(in crate::engine) fn mark_session(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id];
-        if session.blocked {
-            self.recount(id);
-        } else if !session.dirty {
-            session.dirty = true;
-            self.agenda.dirty_sessions.push(id);
-        }
-    }
-
-    /// No more requests; close when everything due has been answered and written.
-    pub(in crate::engine) fn close_after_replies(&mut self, id: SessionId) {
-        let session = &mut self.sessions[id];
-        session.phase = Phase::Over;
-        session.input = Vec::new();
-        self.recount(id);
-        self.mark_session(id);
     }
 
     /// Closes a session that has nothing left to do.
@@ -183,7 +163,7 @@ impl Engine {
             sessions.map(|(id, session)| (id, asker == Some(session.profile.id))).collect();
         for &(id, asks) in &picked {
             match asks {
-                true => self.close_after_replies(id),
+                true => self.clients().close_after_replies(id),
                 false => self.close_session(id),
             }
         }
@@ -203,5 +183,28 @@ impl Engine {
         for id in self.sessions.keys(is_idle) {
             self.close_session(id);
         }
+    }
+}
+
+impl Clients<'_> {
+    /// Something is to be written to this client.
+    #[inline]
+    pub(in crate::engine) fn mark_session(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id];
+        if session.blocked {
+            self.recount(id);
+        } else if !session.dirty {
+            session.dirty = true;
+            self.agenda.dirty_sessions.push(id);
+        }
+    }
+
+    /// No more requests; close when everything due has been answered and written.
+    pub(in crate::engine) fn close_after_replies(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id];
+        session.phase = Phase::Over;
+        session.input = Vec::new();
+        self.recount(id);
+        self.mark_session(id);
     }
 }

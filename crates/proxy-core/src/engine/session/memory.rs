@@ -1,11 +1,12 @@
 //! What sessions hold, and which of them is closed when all hold too much together.
 
+use crate::engine::session::Clients;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::memory::DROPPED_BYTES_MIN;
 use crate::engine::{Action, DroppedSession, Engine};
 
-impl Engine {
+impl Clients<'_> {
     /// Counts what a session holds now.
     #[inline]
     pub(in crate::engine) fn recount(&mut self, id: SessionId) {
@@ -14,7 +15,9 @@ impl Engine {
         let before = std::mem::replace(&mut session.counted, held);
         self.memory.changed(before, held);
     }
+}
 
+impl Engine {
     /// Counts what a backend holds now.
     #[inline]
     pub(in crate::engine) fn recount_backend(&mut self, id: BackendId) {

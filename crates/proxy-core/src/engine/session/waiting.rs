@@ -11,11 +11,12 @@
 
 use crate::command::Command;
 use crate::engine::Engine;
+use crate::engine::session::Clients;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, WaitFor};
 
-impl Engine {
+impl Clients<'_> {
     /// This session's next request waits until everything that it is owed now has come or failed.
     pub(in crate::engine) fn take_barrier(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -28,15 +29,6 @@ impl Engine {
             Phase::Waiting(WaitFor::Room | WaitFor::Held | WaitFor::Turn) => session.barrier = true,
             Phase::Waiting(WaitFor::Replies) | Phase::Over => {}
         }
-    }
-
-    /// A barrier for every session that this connection owes a reply.
-    pub(in crate::engine) fn take_barriers_behind(&mut self, backend: BackendId) {
-        let owed = self.backends[backend].owed.iter().filter_map(|owed| owed.session);
-        let mut sessions: Vec<SessionId> = owed.collect();
-        sessions.sort_unstable();
-        sessions.dedup();
-        sessions.into_iter().for_each(|id| self.take_barrier(id));
     }
 
     /// A barrier for every session.
@@ -73,12 +65,6 @@ impl Engine {
         }
     }
 
-    /// A session waits until `backend` has room for its request.
-    pub(in crate::engine) fn wait_for_room(&mut self, id: SessionId, backend: BackendId) {
-        self.sessions[id].phase = Phase::Waiting(WaitFor::Room);
-        self.backends[backend].waiters.push(id);
-    }
-
     /// The backend that a session waited for has room.
     pub(in crate::engine) fn room_again(&mut self, id: SessionId) {
         let waits =
@@ -86,15 +72,6 @@ impl Engine {
         if waits {
             self.resume(id);
         }
-    }
-
-    /// The session waits if a pause holds commands of this kind back.
-    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
-        let held = self.is_paused(command);
-        if held {
-            self.hold(id);
-        }
-        held
     }
 
     /// The session waits until what holds it is over.
@@ -140,5 +117,31 @@ impl Engine {
             self.agenda.held_sessions.retain(|&id| self.sessions.get(id).is_some());
             self.stats.sessions_held.set(self.agenda.held_sessions.len() as u64);
         }
+    }
+}
+
+impl Engine {
+    /// A barrier for every session that this connection owes a reply.
+    pub(in crate::engine) fn take_barriers_behind(&mut self, backend: BackendId) {
+        let owed = self.backends[backend].owed.iter().filter_map(|owed| owed.session);
+        let mut sessions: Vec<SessionId> = owed.collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        sessions.into_iter().for_each(|id| self.clients().take_barrier(id));
+    }
+
+    /// A session waits until `backend` has room for its request.
+    pub(in crate::engine) fn wait_for_room(&mut self, id: SessionId, backend: BackendId) {
+        self.sessions[id].phase = Phase::Waiting(WaitFor::Room);
+        self.backends[backend].waiters.push(id);
+    }
+
+    /// The session waits if a pause holds commands of this kind back.
+    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
+        let held = self.is_paused(command);
+        if held {
+            self.clients().hold(id);
+        }
+        held
     }
 }

@@ -24,7 +24,7 @@ impl Engine {
     /// The lists are for the driver, which hands them back empty.
     pub fn end_turn(&mut self, sessions: &mut Vec<SessionId>, backends: &mut Vec<BackendId>) {
         if !self.agenda.deferred.is_empty() {
-            self.resume_deferred();
+            self.clients().resume_deferred();
         }
         if !self.agenda.resumed.is_empty() {
             self.run_resumed();
@@ -42,7 +42,7 @@ impl Engine {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             session.dirty = false;
             match session.blocked {
-                true => self.recount(id),
+                true => self.clients().recount(id),
                 false => sessions.push(id),
             }
         }
@@ -110,7 +110,7 @@ impl Engine {
             self.pause(None);
         }
         self.end_hold();
-        self.forget_held_sessions();
+        self.clients().forget_held_sessions();
         self.check_idle_sessions();
         if self.draining {
             self.close_idle_sessions();

@@ -120,7 +120,7 @@ impl Engine {
     ) -> bool {
         let is_held = self.is_holding() && self.touches_held(command, args);
         if is_held {
-            self.hold(id);
+            self.clients().hold(id);
         }
         is_held
     }
@@ -129,7 +129,7 @@ impl Engine {
     pub(in crate::engine) fn hold_slot_for_owner(&mut self, id: SessionId, slot: Slot) -> bool {
         let is_held = self.is_holding() && self.is_held(slot);
         if is_held {
-            self.hold(id);
+            self.clients().hold(id);
         }
         is_held
     }
@@ -161,7 +161,7 @@ impl Engine {
     pub(in crate::engine) fn end_hold(&mut self) {
         let until = self.shared.view.as_deref().map_or(0, |view| view.hold_until_us);
         if until != 0 && until <= self.now.us && !self.agenda.held_sessions.is_empty() {
-            self.release_held_sessions();
+            self.clients().release_held_sessions();
         }
     }
 }
