@@ -21,7 +21,7 @@ impl Engine {
         // Behind whom does a request wait that the new view sends another way?
         let losers = self.nodes_that_lost(before);
         for backend in self.backends.keys(|backend| losers.contains(&backend.purpose.node)) {
-            self.take_barriers_behind(backend);
+            self.sending().take_barriers_behind(backend);
         }
         // What was held for a view such as this is looked at again.
         self.clients().release_held_sessions();
@@ -86,7 +86,7 @@ impl Engine {
         let backend = &mut self.backends[id];
         backend.retired = true;
         self.nodes.unlist(backend.purpose.node, id);
-        self.take_barriers_behind(id);
+        self.sending().take_barriers_behind(id);
         if self.backends[id].owed.is_empty() {
             self.close_backend(id);
         }
@@ -229,7 +229,7 @@ impl Engine {
 
     /// Closes a connection on our own account; nothing may be owed by it that anybody waits for.
     pub(in crate::engine) fn close_backend(&mut self, id: BackendId) {
-        self.forget_reader(id);
+        self.sending().forget_reader(id);
         let Some(backend) = self.backends.get_mut(id) else { return };
         let was = backend.phase;
         backend.owed.clear();

@@ -60,7 +60,7 @@ impl Engine {
         backend.stats.reconnects.increment();
         self.agenda.actions.push(Action::CloseBackend(id));
         self.connect(id);
-        self.recount_backend(id);
+        self.sending().recount_backend(id);
     }
 
     /// Whether this connection is one of those that sessions share, and is tried again when it fails.
@@ -114,7 +114,7 @@ impl Engine {
             return;
         }
         let purpose = backend.purpose;
-        self.forget_reader(id);
+        self.sending().forget_reader(id);
         let backend = &mut self.backends[id];
         let address = self.nodes.nodes[purpose.node].address.clone();
         let in_flight = backend.in_flight();
@@ -152,7 +152,7 @@ impl Engine {
             }
         }
         waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
-        self.recount_backend(id);
+        self.sending().recount_backend(id);
         self.after_failure(id);
     }
 

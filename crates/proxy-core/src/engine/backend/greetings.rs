@@ -66,7 +66,7 @@ impl Engine {
             0 => self.begin_requests(id),
             due => {
                 backend.phase = Phase::Handshake { due };
-                self.mark_backend(id);
+                self.sending().mark_backend(id);
             }
         }
     }
@@ -110,6 +110,6 @@ impl Engine {
         backend.refusal = None;
         let node = backend.purpose.node;
         self.nodes.nodes[node].doubted = false;
-        self.mark_backend(id);
+        self.sending().mark_backend(id);
     }
 }

@@ -4,6 +4,7 @@
 //! It saves the memory of a second copy of the value and costs nobody anything: as soon as anything else is asked over
 //! that connection, or the client sends anything, reading goes on, and what the client has not taken is set aside.
 
+use crate::engine::contexts::Sending;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::{Action, Engine};
@@ -16,9 +17,11 @@ impl Engine {
     #[inline]
     pub fn wants_backend_read(&mut self, id: BackendId) -> bool {
         let Some(backend) = self.backends.get(id) else { return false };
-        !backend.streaming || !self.leave_unread(id)
+        !backend.streaming || !self.sending().leave_unread(id)
     }
+}
 
+impl Sending<'_> {
     #[cold]
     fn leave_unread(&mut self, id: BackendId) -> bool {
         let backend = &mut self.backends[id];

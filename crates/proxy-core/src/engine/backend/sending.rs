@@ -3,13 +3,14 @@
 
 use crate::command::CommandId;
 use crate::engine::Engine;
+use crate::engine::contexts::Sending;
 use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::stream::STREAM_WINDOW_BYTES;
 
-impl Engine {
+impl Sending<'_> {
     /// Notes that `backend` owes `id` one more reply; false, and the session waits, if it cannot take more.
     #[inline]
     pub(in crate::engine) fn owe(
@@ -49,13 +50,13 @@ impl Engine {
         let Backend { out, batches, .. } = &mut self.backends[backend];
         match origin {
             Some((chunk, at)) if bytes.len() >= LARGE_BYTES_MIN => {
-                out.refer(chunk, at, at + bytes.len(), &mut self.pool);
-                batches.written(Vec::new(), &mut self.pool);
+                out.refer(chunk, at, at + bytes.len(), self.pool);
+                batches.written(Vec::new(), self.pool);
             }
             _ => {
-                out.gather(&mut self.pool);
-                if out.copy(bytes, &mut self.pool) {
-                    batches.cut(&mut self.pool);
+                out.gather(self.pool);
+                if out.copy(bytes, self.pool) {
+                    batches.cut(self.pool);
                 }
             }
         }
@@ -71,6 +72,22 @@ impl Engine {
         }
     }
 
+    fn backend_drained(&mut self, id: BackendId) {
+        let backend = &mut self.backends[id];
+        if backend.out.len() <= self.backend_room / 2 {
+            let waiters = std::mem::take(&mut backend.waiters);
+            waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
+        }
+        let backend = &self.backends[id];
+        if let Some(owner) = backend.purpose.owner
+            && backend.out.len() <= STREAM_WINDOW_BYTES / 2
+        {
+            self.clients().stream_window_opened(owner);
+        }
+    }
+}
+
+impl Engine {
     /// Bytes to write to the node; nothing for a connection that is gone.
     #[inline]
     pub fn backend_output(&self, id: BackendId) -> &OutQueue {
@@ -87,7 +104,7 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else { return };
         if matches!(backend.phase, Phase::Handshake { .. }) {
             backend.greeting.sent(bytes, &mut self.pool);
-            return self.recount_backend(id);
+            return self.sending().recount_backend(id);
         }
         if let Some(spent) = backend.out.sent_keeping(bytes, &mut self.pool) {
             backend.batches.written(spent, &mut self.pool);
@@ -102,9 +119,9 @@ impl Engine {
         backend.unsent = 0;
         backend.sent_at_us.get_or_insert(self.now.us);
         let is_awaited = !backend.waiters.is_empty() || backend.purpose.owner.is_some();
-        self.recount_backend(id);
+        self.sending().recount_backend(id);
         if is_awaited {
-            self.backend_drained(id);
+            self.sending().backend_drained(id);
         }
     }
 
@@ -112,7 +129,7 @@ impl Engine {
     pub fn backend_blocked(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(id) {
             backend.blocked = true;
-            self.recount_backend(id);
+            self.sending().recount_backend(id);
         }
     }
 
@@ -120,21 +137,7 @@ impl Engine {
     pub fn backend_writable(&mut self, id: BackendId) {
         if let Some(backend) = self.backends.get_mut(id) {
             backend.blocked = false;
-            self.mark_backend(id);
-        }
-    }
-
-    fn backend_drained(&mut self, id: BackendId) {
-        let backend = &mut self.backends[id];
-        if backend.out.len() <= self.backend_room / 2 {
-            let waiters = std::mem::take(&mut backend.waiters);
-            waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
-        }
-        let backend = &self.backends[id];
-        if let Some(owner) = backend.purpose.owner
-            && backend.out.len() <= STREAM_WINDOW_BYTES / 2
-        {
-            self.clients().stream_window_opened(owner);
+            self.sending().mark_backend(id);
         }
     }
 }

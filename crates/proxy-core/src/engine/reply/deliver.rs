@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use resp::{ReplyStep, reply_length};
 
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
 use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
@@ -52,7 +52,7 @@ impl Engine {
         if backend.owed.is_empty() {
             self.backend_idle(id);
         }
-        self.recount_backend(id);
+        self.sending().recount_backend(id);
     }
 
     /// Takes whole replies from `chunk[start..len]`, then the beginning of one that is not whole.

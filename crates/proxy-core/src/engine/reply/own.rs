@@ -1,7 +1,7 @@
 //! Replies that the proxy gives itself, each in its place in the order of its session.
 
 use crate::engine::ReplyPlace;
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
 use crate::engine::state::ids::SessionId;
 use crate::stats::WorkerStats;
 

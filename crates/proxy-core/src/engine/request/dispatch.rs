@@ -166,10 +166,10 @@ impl Engine {
             return self.run_checked(id, target, command, request);
         }
         let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
-        if !self.owe(backend, id, command, None) {
+        if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }
-        self.send(backend, request.args.frame, request.origin);
+        self.sending().send(backend, request.args.frame, request.origin);
         Taken::Yes
     }
 

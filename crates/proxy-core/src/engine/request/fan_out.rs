@@ -126,10 +126,10 @@ impl Engine {
         }
         for (part, &node) in nodes.iter().enumerate() {
             let backend = self.apart_backend(id, node);
-            let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
+            let owed = self.sending().owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "a connection that nobody else uses has room");
             match self.nodes.nodes[node].kind {
-                NodeKind::Local => self.send(backend, args.frame, None),
+                NodeKind::Local => self.sending().send(backend, args.frame, None),
                 NodeKind::Proxy => self.send_part(id, backend, words(args)),
             }
         }
@@ -159,14 +159,14 @@ impl Engine {
         }
         let room = self.backend_room;
         if let Some(&full) = backends.iter().find(|&&backend| self.backends[backend].out.len() >= room) {
-            self.wait_for_room(id, full);
+            self.sending().wait_for_room(id, full);
             return Taken::Later;
         }
         for (part, (&backend, asked)) in backends.iter().zip(asked).enumerate() {
-            let owed = self.owe(backend, id, command.id, Some(Part::new(part)));
+            let owed = self.sending().owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "room was made sure of before the first part was sent");
             match asked {
-                Asked::Node(_) => self.send(backend, args.frame, None),
+                Asked::Node(_) => self.sending().send(backend, args.frame, None),
                 Asked::Proxy(_) => self.send_part(id, backend, words(args)),
             }
         }
@@ -222,7 +222,7 @@ impl Engine {
             }
         };
         let Some(backend) = backend else { return Taken::Yes };
-        if !self.owe(backend, id, command.id, Some(Part::new(0))) {
+        if !self.sending().owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
         let mut digits = itoa::Buffer::new();
@@ -232,7 +232,7 @@ impl Engine {
         } else {
             let mut frame = self.pool.buffer();
             resp::encode::request(&mut frame, &request);
-            self.send(backend, &frame, None);
+            self.sending().send(backend, &frame, None);
             self.pool.recycle(frame);
         }
         let session = &mut self.sessions[id];

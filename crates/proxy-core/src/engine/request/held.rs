@@ -83,7 +83,7 @@ impl Engine {
             to.kept_bytes += frame.len();
             to.kept.push_back(Kept { session: id, sequence, frame: frame.as_slice().into() });
         }
-        self.send(backend, &frame, None);
+        self.sending().send(backend, &frame, None);
         self.pool.recycle(frame);
     }
 
@@ -120,7 +120,7 @@ impl Engine {
         backend.owed.push_back(*owed);
         backend.unsent += 1;
         backend.batches.add();
-        self.send(to, frame, None);
+        self.sending().send(to, frame, None);
         self.clients().take_barrier(id);
     }
 

@@ -44,7 +44,7 @@ impl Engine {
             return self.forward_apart(id, proxy, command, (hops, request.args));
         }
         let Some(backend) = self.backend_of_node(id, proxy, Some(hops)) else { return Taken::Yes };
-        if !self.owe(backend, id, command, None) {
+        if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }
         self.send_forwarded(id, backend, (hops, is_first_hop && !is_large), words(request.args));
@@ -67,7 +67,7 @@ impl Engine {
             self.reply_unreachable(id, proxy);
             return Taken::Yes;
         };
-        let owed = self.owe(backend, id, command, None);
+        let owed = self.sending().owe(backend, id, command, None);
         assert!(owed, "a connection of the session's own has room");
         self.send_forwarded(id, backend, (hops, false), words(args));
         self.clients().take_barrier(id);

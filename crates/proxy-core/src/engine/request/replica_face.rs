@@ -73,14 +73,14 @@ impl Engine {
             Ok(backend) => backend,
             Err(taken) => return taken,
         };
-        if !self.owe(backend, id, command.id, Some(Part::new(0))) {
+        if !self.sending().owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
         let mut frame = self.pool.buffer();
         encode::array(&mut frame, request.args.len());
         encode::bulk(&mut frame, form.as_bytes());
         request.args.skip(1).iter().for_each(|arg| encode::bulk(&mut frame, arg));
-        self.send(backend, &frame, None);
+        self.sending().send(backend, &frame, None);
         self.pool.recycle(frame);
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();

@@ -45,9 +45,9 @@ impl Engine {
             Ok(backend) => backend,
             Err(taken) => return taken,
         };
-        let owed = self.owe(backend, id, command, None);
+        let owed = self.sending().owe(backend, id, command, None);
         assert!(owed, "a connection that nobody else uses has room");
-        self.send(backend, request.args.frame, request.origin);
+        self.sending().send(backend, request.args.frame, request.origin);
         self.dismiss_script_user(id, backend);
         Taken::Yes
     }
@@ -70,7 +70,7 @@ impl Engine {
         if let Some((some, count)) = running
             && count >= self.policy.uploads_max as usize
         {
-            self.wait_for_room(id, some);
+            self.sending().wait_for_room(id, some);
             return Err(Taken::Later);
         }
         let node = self.nodes.of_target(target).expect("a target that is forwarded to is a local node");
@@ -87,7 +87,7 @@ impl Engine {
         let Some(user) = &self.backends[on].script else { return };
         let mut farewell = Vec::new();
         resp::encode::request(&mut farewell, &[b"ACL", b"DELUSER", user.name.as_bytes()]);
-        self.send(on, &farewell, None);
+        self.sending().send(on, &farewell, None);
         let backend = &mut self.backends[on];
         backend.owed.push_back(Owed::to_nobody(self.now.us as u32));
         backend.unsent += 1;

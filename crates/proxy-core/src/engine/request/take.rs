@@ -4,8 +4,8 @@ use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep
 
 use crate::command::Args;
 use crate::engine::Engine;
+use crate::engine::contexts::Clients;
 use crate::engine::request::dispatch::{Request, Taken};
-use crate::engine::session::Clients;
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -40,7 +40,7 @@ impl Engine {
         let mut start = 0;
         let (is_unusual, is_left) = (session.unusual.is_some(), session.unread_backend.is_some());
         if is_left {
-            self.read_what_was_left(id);
+            self.sending().read_what_was_left(id);
         }
         if is_unusual {
             start = self.stream_received(id, chunk, len);
@@ -250,14 +250,14 @@ impl Engine {
             return None; // the client is told at once
         }
         let command = command.id;
-        self.owe(backend, id, command, None).then_some(backend)
+        self.sending().owe(backend, id, command, None).then_some(backend)
     }
 
     #[inline]
     fn end_run(&mut self, run: &Run, bytes: &[u8], end: usize, origin: Option<(&Chunk, usize)>) {
         if let Some(backend) = run.backend {
             let origin = origin.filter(|_| run.is_single).map(|(chunk, at)| (chunk, at + run.start));
-            self.send(backend, &bytes[run.start..end], origin);
+            self.sending().send(backend, &bytes[run.start..end], origin);
         }
     }
 }

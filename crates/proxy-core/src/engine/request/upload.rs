@@ -6,7 +6,7 @@
 use resp::{PendingBulk, RequestParser};
 
 use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -69,9 +69,9 @@ impl Engine {
                 .consume(&bytes[bulk.start..], &Default::default())
                 .expect("the parser has been over these bytes");
         if let Some(backend) = backend {
-            let owed = self.owe(backend, id, command.id, None);
+            let owed = self.sending().owe(backend, id, command.id, None);
             assert!(owed, "a connection of the session's own has room");
-            self.send(backend, &bytes[..used], origin);
+            self.sending().send(backend, &bytes[..used], origin);
         }
         self.sessions[id].unusual.get_or_insert_default().stream = Some(stream);
         Some(used)
@@ -94,7 +94,7 @@ impl Engine {
         };
         let finished = stream.is_finished();
         if let Some(backend) = backend {
-            self.send(backend, &bytes[..used], Some((chunk, 0)));
+            self.sending().send(backend, &bytes[..used], Some((chunk, 0)));
         }
         if finished {
             self.end_stream(id);

@@ -1,6 +1,6 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Session};
@@ -20,7 +20,7 @@ impl Engine {
     pub fn session_ended(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.input_ended = true;
-        self.read_what_was_left(id);
+        self.sending().read_what_was_left(id);
         if self.sessions.get(id).is_some_and(Session::is_uploading) {
             // The rest of its request will never come.
             self.abandon_stream(id);
@@ -102,7 +102,7 @@ impl Engine {
         if !session.out.is_empty() {
             self.clients().mark_session(id);
         }
-        self.read_what_was_left(id);
+        self.sending().read_what_was_left(id);
     }
 
     /// Closes a session that has nothing left to do.
@@ -131,7 +131,7 @@ impl Engine {
     }
 
     fn forget_session(&mut self, id: SessionId) -> bool {
-        self.read_what_was_left(id);
+        self.sending().read_what_was_left(id);
         let Some(mut session) = self.sessions.remove(id) else { return false };
         self.memory.changed(session.counted, 0);
         self.pool.recycle(std::mem::take(&mut session.input));

@@ -1,6 +1,7 @@
 //! What sessions hold, and which of them is closed when all hold too much together.
 
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
+use crate::engine::contexts::Sending;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::memory::DROPPED_BYTES_MIN;
@@ -18,15 +19,6 @@ impl Clients<'_> {
 }
 
 impl Engine {
-    /// Counts what a backend holds now.
-    #[inline]
-    pub(in crate::engine) fn recount_backend(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get_mut(id) else { return };
-        let held = backend.held();
-        let before = std::mem::replace(&mut backend.counted, held);
-        self.memory.changed(before, held);
-    }
-
     /// At the end of a turn: closes sessions that hold most until all hold no more than they may.
     #[inline]
     pub(in crate::engine) fn look_at_memory(&mut self) {
@@ -54,5 +46,16 @@ impl Engine {
             self.close_session(id);
         }
         self.memory.enough();
+    }
+}
+
+impl Sending<'_> {
+    /// Counts what a backend holds now.
+    #[inline]
+    pub(in crate::engine) fn recount_backend(&mut self, id: BackendId) {
+        let Some(backend) = self.backends.get_mut(id) else { return };
+        let held = backend.held();
+        let before = std::mem::replace(&mut backend.counted, held);
+        self.memory.changed(before, held);
     }
 }

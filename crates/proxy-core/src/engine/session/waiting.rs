@@ -11,7 +11,8 @@
 
 use crate::command::Command;
 use crate::engine::Engine;
-use crate::engine::session::Clients;
+use crate::engine::contexts::Clients;
+use crate::engine::contexts::Sending;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, WaitFor};
@@ -121,6 +122,17 @@ impl Clients<'_> {
 }
 
 impl Engine {
+    /// The session waits if a pause holds commands of this kind back.
+    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
+        let held = self.is_paused(command);
+        if held {
+            self.clients().hold(id);
+        }
+        held
+    }
+}
+
+impl Sending<'_> {
     /// A barrier for every session that this connection owes a reply.
     pub(in crate::engine) fn take_barriers_behind(&mut self, backend: BackendId) {
         let owed = self.backends[backend].owed.iter().filter_map(|owed| owed.session);
@@ -134,14 +146,5 @@ impl Engine {
     pub(in crate::engine) fn wait_for_room(&mut self, id: SessionId, backend: BackendId) {
         self.sessions[id].phase = Phase::Waiting(WaitFor::Room);
         self.backends[backend].waiters.push(id);
-    }
-
-    /// The session waits if a pause holds commands of this kind back.
-    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
-        let held = self.is_paused(command);
-        if held {
-            self.clients().hold(id);
-        }
-        held
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
         for id in dirty.drain(..) {
             match self.writes_now(id) {
                 true => backends.push(id),
-                false => self.recount_backend(id),
+                false => self.sending().recount_backend(id),
             }
         }
         self.agenda.dirty_backends = dirty;
