@@ -3,6 +3,7 @@
 use model::Address;
 use resp::Protocol;
 
+use crate::engine::contexts::Connections;
 use crate::engine::state::backend::{Backend, Phase, Purpose, ScriptUser};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
@@ -28,7 +29,7 @@ impl Engine {
         let shared = self.shared.clone();
         let Some(view) = shared.view.as_deref() else {
             self.nodes.set_targets(Vec::new(), Vec::new(), Vec::new(), &[]);
-            return self.retire_unused();
+            return self.connections().retire_unused();
         };
         let routes = &view.routes;
         let targets: Vec<Option<NodeKey>> = routes
@@ -55,9 +56,9 @@ impl Engine {
             routes.primaries().iter().filter_map(target_of).map(|index| index as TargetIndex).collect();
         let nodes: Vec<NodeKey> = targets.iter().flatten().copied().collect();
         self.nodes.set_targets(targets, proxies, primaries, &routes.owning_peers());
-        self.retire_unused();
+        self.connections().retire_unused();
         for node in nodes {
-            self.main_backend(node, Protocol::Resp2, 0);
+            self.connections().main_backend(node, Protocol::Resp2, 0);
         }
     }
 
@@ -70,6 +71,26 @@ impl Engine {
         losers.into_iter().filter_map(node).collect()
     }
 
+    /// Whether this connection is to be made, and has not been.
+    #[must_use]
+    pub fn is_connecting(&self, id: BackendId) -> bool {
+        self.backends.get(id).is_some_and(|backend| matches!(backend.phase, Phase::Connecting { .. }))
+    }
+
+    /// Whether this worker reaches the node at `address`; none if it is not in the view.
+    #[must_use]
+    pub fn node_state(&self, address: &Address) -> Option<NodeState> {
+        let is_it = |node: &Node| node.current && node.address == *address;
+        let (_, node) = self.nodes.nodes.iter().find(|(_, node)| is_it(node))?;
+        let is_ready = |id: Option<BackendId>| id.is_some_and(|id| self.backends[id].phase == Phase::Ready);
+        Some(match node.main.iter().flatten().any(|&id| is_ready(id)) {
+            true => NodeState::Connected,
+            false => NodeState::Disconnected,
+        })
+    }
+}
+
+impl Connections<'_> {
     /// Lets go of the connections to nodes that the view no longer has.
     fn retire_unused(&mut self) {
         let is_unused = |backend: &Backend| {
@@ -99,7 +120,7 @@ impl Engine {
         self.backend_of_node(id, node, None)
     }
 
-    /// As [`Engine::backend_for`], for a node, or for a proxy with the hops that are left to it.
+    /// As [`Connections::backend_for`], for a node, or for a proxy with the hops that are left to it.
     pub(in crate::engine) fn backend_of_node(
         &mut self,
         id: SessionId,
@@ -160,7 +181,7 @@ impl Engine {
         Some(self.own_backend(owner, node, db))
     }
 
-    /// As [`Engine::dedicated_backend`], of a node that is not doubted and for what concerns no database: a busy node
+    /// As [`Connections::dedicated_backend`], of a node that is not doubted and for what concerns no database: a busy node
     /// refuses SELECT.
     pub(in crate::engine) fn apart_backend(&mut self, owner: SessionId, node: NodeKey) -> BackendId {
         self.own_backend(owner, node, 0)
@@ -233,9 +254,9 @@ impl Engine {
         let Some(backend) = self.backends.get_mut(id) else { return };
         let was = backend.phase;
         backend.owed.clear();
-        backend.batches.clear(&mut self.pool);
-        backend.out.clear(&mut self.pool);
-        backend.greeting.clear(&mut self.pool);
+        backend.batches.clear(self.pool);
+        backend.out.clear(self.pool);
+        backend.greeting.clear(self.pool);
         let waiters = std::mem::take(&mut backend.waiters);
         waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         if !matches!(was, Phase::Down { .. }) {
@@ -249,9 +270,9 @@ impl Engine {
     pub(in crate::engine) fn backend_idle(&mut self, id: BackendId) {
         let backend = &self.backends[id];
         if backend.retired {
-            self.close_backend(id);
-        } else if backend.purpose.owner.is_some() && !self.is_uploading(id) {
-            self.give_back(id);
+            self.cold().close_backend(id);
+        } else if backend.purpose.owner.is_some() && !self.cold().is_uploading(id) {
+            self.cold().give_back(id);
         }
     }
 
@@ -265,23 +286,5 @@ impl Engine {
             true => node.idle.push(id),
             false => self.close_backend(id),
         }
-    }
-
-    /// Whether this connection is to be made, and has not been.
-    #[must_use]
-    pub fn is_connecting(&self, id: BackendId) -> bool {
-        self.backends.get(id).is_some_and(|backend| matches!(backend.phase, Phase::Connecting { .. }))
-    }
-
-    /// Whether this worker reaches the node at `address`; none if it is not in the view.
-    #[must_use]
-    pub fn node_state(&self, address: &Address) -> Option<NodeState> {
-        let is_it = |node: &Node| node.current && node.address == *address;
-        let (_, node) = self.nodes.nodes.iter().find(|(_, node)| is_it(node))?;
-        let is_ready = |id: Option<BackendId>| id.is_some_and(|id| self.backends[id].phase == Phase::Ready);
-        Some(match node.main.iter().flatten().any(|&id| is_ready(id)) {
-            true => NodeState::Connected,
-            false => NodeState::Disconnected,
-        })
     }
 }

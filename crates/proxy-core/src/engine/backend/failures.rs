@@ -4,6 +4,7 @@
 use model::Address;
 use resp::ReplyScanner;
 
+use crate::engine::contexts::Connections;
 use crate::engine::state::backend::{Backend, Owed, Phase, Purpose};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::nodes::NodeKind;
@@ -25,15 +26,17 @@ impl Engine {
     /// been sent has failed for certain; both are told so. A connection that ends while the node owes nothing is not
     /// a failure: a node closes those that it thinks idle, and this one is made again at once.
     pub fn backend_failed(&mut self, id: BackendId, why: &str) {
-        match self.ended_in_peace(id) {
-            true => self.reopen(id),
+        match self.connections().ended_in_peace(id) {
+            true => self.connections().reopen(id),
             false => {
-                self.doubt_node_of(id);
-                self.fail_backend(id, why);
+                self.connections().doubt_node_of(id);
+                self.connections().fail_backend(id, why);
             }
         }
     }
+}
 
+impl Connections<'_> {
     /// Whether a connection that has ended had no request under way, and stood for long enough that making it again is
     /// no busy loop.
     fn ended_in_peace(&self, id: BackendId) -> bool {
@@ -124,14 +127,14 @@ impl Engine {
         backend.must_prove = true;
         backend.forget_forwarded();
         let refusal = backend.refusal.take();
-        backend.batches.clear(&mut self.pool);
+        backend.batches.clear(self.pool);
         backend.stats.lost.add(owed.len() as u64);
         backend.stats.connected.set(0);
         if matches!(backend.phase, Phase::Connecting { .. }) {
             backend.stats.connect_failures.increment();
         }
-        backend.out.clear(&mut self.pool);
-        backend.greeting.clear(&mut self.pool);
+        backend.out.clear(self.pool);
+        backend.greeting.clear(self.pool);
         backend.partial = Vec::new();
         backend.scanner = ReplyScanner::default();
         backend.unsent = 0;

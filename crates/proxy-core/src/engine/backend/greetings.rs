@@ -3,6 +3,7 @@
 use resp::Protocol;
 
 use crate::engine::Engine;
+use crate::engine::contexts::Connections;
 use crate::engine::request::held::held_reply;
 use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
 use crate::engine::state::ids::BackendId;
@@ -63,14 +64,16 @@ impl Engine {
             backend.stats.reconnects.increment();
         }
         match due {
-            0 => self.begin_requests(id),
+            0 => self.connections().begin_requests(id),
             due => {
                 backend.phase = Phase::Handshake { due };
                 self.sending().mark_backend(id);
             }
         }
     }
+}
 
+impl Connections<'_> {
     /// The node answered a greeting; false if it refused, and the connection has failed.
     pub(in crate::engine) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id];

@@ -41,7 +41,7 @@ impl Sending<'_> {
     #[inline]
     pub(in crate::engine) fn read_what_was_left(&mut self, id: SessionId) {
         if let Some(backend) = self.sessions.get(id).and_then(|session| session.unread_backend) {
-            self.read_on(backend);
+            self.cold().read_on(backend);
         }
     }
 

@@ -26,7 +26,7 @@ impl Sending<'_> {
             return false;
         }
         if backend.left_unread_for.is_some() {
-            self.read_on(to);
+            self.cold().read_on(to);
         }
         let backend = &mut self.backends[to];
         let session = &mut self.sessions[id];

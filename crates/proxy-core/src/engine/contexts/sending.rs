@@ -28,6 +28,22 @@ pub(in crate::engine) struct Sending<'a> {
 }
 
 impl Sending<'_> {
+    /// The same, for a call that is rare.
+    #[inline]
+    pub(in crate::engine) fn cold(&mut self) -> Sending<'_> {
+        Sending {
+            backends: self.backends,
+            sessions: self.sessions,
+            agenda: self.agenda,
+            memory: self.memory,
+            pool: self.pool,
+            policy: self.policy,
+            stats: self.stats,
+            now: self.now,
+            backend_room: self.backend_room,
+        }
+    }
+
     /// What moves sessions.
     #[inline]
     pub(in crate::engine) fn clients(&mut self) -> Clients<'_> {

@@ -1,10 +1,14 @@
 //! From a backend's reply bytes to the sessions that they are owed to, in each session's order.
+//!
+//! The loop over the replies stands on the whole engine: on a context each of its steps would reach what it needs by one
+//! more step through memory.
 
 use std::ops::Range;
 
 use resp::{ReplyStep, reply_length};
 
 use crate::engine::contexts::Clients;
+use crate::engine::contexts::Connections;
 use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
@@ -45,12 +49,12 @@ impl Engine {
             false => self.take_replies(id, chunk, 0, len),
         };
         if outcome.is_err() {
-            return self.fail_backend(id, "it sent something that is not a reply");
+            return self.connections().fail_backend(id, "it sent something that is not a reply");
         }
         let Some(backend) = self.backends.get(id) else { return };
         backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);
         if backend.owed.is_empty() {
-            self.backend_idle(id);
+            self.connections().backend_idle(id);
         }
         self.sending().recount_backend(id);
     }
@@ -85,11 +89,11 @@ impl Engine {
                 && self.is_held_elsewhere(id, &bytes[position..position + reply])
             {
                 self.end_reply_run(&mut run, chunk, position);
-                self.ask_again(id, &owed, &kept.frame);
+                self.connections().ask_again(id, &owed, &kept.frame);
                 position += reply;
                 continue;
             }
-            self.note_reply(Some(id), &owed, &bytes[position..position + reply]);
+            self.connections().note_reply(Some(id), &owed, &bytes[position..position + reply]);
             let next = position + reply;
             if self.is_next_in_order(&owed) {
                 if owed.session != run.session {
@@ -146,49 +150,6 @@ impl Engine {
         self.clients().delivered(id);
     }
 
-    /// Counts a reply, and has slow ones logged. `reply` is as much of it as is here.
-    #[inline]
-    fn note_reply(&mut self, from: Option<BackendId>, owed: &Owed, reply: &[u8]) {
-        if owed.session.is_none() {
-            return;
-        }
-        let took = (self.now.us as u32).wrapping_sub(owed.started);
-        let command = self.stats.command(owed.command);
-        command.calls.increment();
-        command.record(u64::from(took));
-        if reply.first() == Some(&b'-') {
-            command.failed.increment();
-            self.stats.count_error(reply);
-        }
-        if self.slow.is_slow(took) {
-            self.note_slow(from, owed, took);
-        }
-        if let Some(backend) = from.and_then(|from| self.backends.get_mut(from)) {
-            backend.batches.answered(&mut self.pool);
-        }
-    }
-
-    /// Reports a slow request, one of so many.
-    #[cold]
-    fn note_slow(&mut self, from: Option<BackendId>, owed: &Owed, took: u32) {
-        self.stats.slow_requests.increment();
-        if !self.slow.is_sampled(self.shared.settings.slowlog_sample_rate) {
-            return;
-        }
-        let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return };
-        let args =
-            from.and_then(|from| self.backends.get(from)).and_then(|backend| backend.batches.oldest_args());
-        // A large request is not kept: its name has to do.
-        let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
-        self.agenda.actions.push(Action::Slow(Box::new(SlowEntry {
-            unix_s: self.now.unix_us / 1_000_000,
-            us: u64::from(took),
-            args: args.unwrap_or_else(name),
-            client: session.profile.peer.to_string(),
-            name: session.profile.name().into(),
-        })));
-    }
-
     /// A whole reply that is not simply the next one of its session.
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
@@ -197,24 +158,10 @@ impl Engine {
             // The node has forgotten the user of a script.
             None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
             // Whatever follows a refusal is of no use.
-            None if !self.handshake_replied(from, reply) => return Err(Nonsense),
+            None if !self.connections().handshake_replied(from, reply) => return Err(Nonsense),
             None => {}
         }
         Ok(())
-    }
-
-    /// An error in the place of a reply that will not come.
-    pub(in crate::engine) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
-        let Some(session) = owed.session else { return };
-        self.note_reply(None, owed, error);
-        self.clients().deliver_to(session, owed, error);
-    }
-
-    /// A session that has been sent half of a reply cannot be told anything any more.
-    pub(in crate::engine) fn close_session_of(&mut self, owed: &Owed) {
-        if let Some(session) = owed.session {
-            self.close_session(session);
-        }
     }
 
     /// The first bytes of a reply: kept until it is whole, or, where it is long, passed on at once.
@@ -265,9 +212,9 @@ impl Engine {
             if whole[0] != b'>' {
                 let owed = self.answered(id)?;
                 match self.kept_of(id, &owed).filter(|_| self.is_held_elsewhere(id, &whole)) {
-                    Some(kept) => self.ask_again(id, &owed, &kept.frame),
+                    Some(kept) => self.connections().ask_again(id, &owed, &kept.frame),
                     None => {
-                        self.note_reply(Some(id), &owed, &whole);
+                        self.connections().note_reply(Some(id), &owed, &whole);
                         self.deliver(id, &owed, &whole)?;
                     }
                 }
@@ -303,7 +250,7 @@ impl Engine {
             backend.owed.pop_front();
             backend.streaming = false;
             self.kept_of(from, &owed);
-            self.note_reply(Some(from), &owed, &[]);
+            self.connections().note_reply(Some(from), &owed, &[]);
         }
         let Some(id) = owed.session else { return };
         let Some(session) = self.sessions.get_mut(id) else { return };
@@ -337,6 +284,65 @@ impl Engine {
         let streams =
             |backend: &Backend| backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN;
         self.backends.get(id).is_some_and(streams)
+    }
+}
+
+impl Connections<'_> {
+    /// Counts a reply, and has slow ones logged. `reply` is as much of it as is here.
+    #[inline]
+    fn note_reply(&mut self, from: Option<BackendId>, owed: &Owed, reply: &[u8]) {
+        if owed.session.is_none() {
+            return;
+        }
+        let took = (self.now.us as u32).wrapping_sub(owed.started);
+        let command = self.stats.command(owed.command);
+        command.calls.increment();
+        command.record(u64::from(took));
+        if reply.first() == Some(&b'-') {
+            command.failed.increment();
+            self.stats.count_error(reply);
+        }
+        if self.slow.is_slow(took) {
+            self.cold().note_slow(from, owed, took);
+        }
+        if let Some(backend) = from.and_then(|from| self.backends.get_mut(from)) {
+            backend.batches.answered(self.pool);
+        }
+    }
+
+    /// Reports a slow request, one of so many.
+    #[cold]
+    fn note_slow(&mut self, from: Option<BackendId>, owed: &Owed, took: u32) {
+        self.stats.slow_requests.increment();
+        if !self.slow.is_sampled(self.shared.settings.slowlog_sample_rate) {
+            return;
+        }
+        let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return };
+        let args =
+            from.and_then(|from| self.backends.get(from)).and_then(|backend| backend.batches.oldest_args());
+        // A large request is not kept: its name has to do.
+        let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
+        self.agenda.actions.push(Action::Slow(Box::new(SlowEntry {
+            unix_s: self.now.unix_us / 1_000_000,
+            us: u64::from(took),
+            args: args.unwrap_or_else(name),
+            client: session.profile.peer.to_string(),
+            name: session.profile.name().into(),
+        })));
+    }
+
+    /// An error in the place of a reply that will not come.
+    pub(in crate::engine) fn fail_reply(&mut self, owed: &Owed, error: &[u8]) {
+        let Some(session) = owed.session else { return };
+        self.note_reply(None, owed, error);
+        self.clients().deliver_to(session, owed, error);
+    }
+
+    /// A session that has been sent half of a reply cannot be told anything any more.
+    pub(in crate::engine) fn close_session_of(&mut self, owed: &Owed) {
+        if let Some(session) = owed.session {
+            self.close_session(session);
+        }
     }
 }
 

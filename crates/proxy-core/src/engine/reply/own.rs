@@ -19,13 +19,13 @@ impl Clients<'_> {
             let out = session.out.tail(self.pool);
             let start = out.len();
             write(out);
-            count_error(&self.stats, &out[start..]);
+            count_error(self.stats, &out[start..]);
             session.advance(self.pool);
         } else {
             session.park(place.sequence, true, |queue| {
                 let out = queue.tail(self.pool);
                 write(out);
-                count_error(&self.stats, out);
+                count_error(self.stats, out);
             });
         }
         self.mark_session(place.session);

@@ -1,6 +1,9 @@
 //! What is done with one request: answered here, refused, or forwarded to the node or the proxy that its keys belong to.
 //!
-//! The common case never comes here: `requests` sends it to its backend as it reads it.
+//! The common case never comes here: `take` sends it to its backend as it reads it.
+//!
+//! It stands on the whole engine, and so do the other files of this room: which part of it a request needs is what is
+//! decided here.
 
 use crate::command::{
     Args, Class, Command, CommandId, Flags, KeyPlan, LocalCommand, Merge, Reason, is_blocking_form,
@@ -45,7 +48,7 @@ impl Engine {
             // A web page made a browser send this: what follows is not to reach a command, as in Redis.
             Err(_) if is_http(args) => {
                 self.stats.protocol_errors.increment();
-                self.close_session(id);
+                self.connections().close_session(id);
                 return Taken::Yes;
             }
             // As in Redis, before it is asked who the client is.
@@ -90,6 +93,15 @@ impl Engine {
     pub(super) fn reject(&mut self, id: SessionId, command: &Command, write: impl FnOnce(&mut Vec<u8>)) {
         self.stats.command(command.id).rejected.increment();
         self.clients().reply_now(id, write);
+    }
+
+    /// The session waits if a pause holds commands of this kind back.
+    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
+        let held = self.is_paused(command);
+        if held {
+            self.clients().hold(id);
+        }
+        held
     }
 
     pub(in crate::engine) fn is_paused(&self, command: &Command) -> bool {
@@ -165,7 +177,7 @@ impl Engine {
         if self.checks_keys_of(command) {
             return self.run_checked(id, target, command, request);
         }
-        let Some(backend) = self.backend_for(id, target) else { return Taken::Yes };
+        let Some(backend) = self.connections().backend_for(id, target) else { return Taken::Yes };
         if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }

@@ -121,11 +121,11 @@ impl Engine {
         };
         let nodes: Vec<NodeKey> = all.into_iter().filter(|&node| !self.nodes.nodes[node].doubted).collect();
         if nodes.is_empty() {
-            self.reply_unreachable(id, first);
+            self.connections().reply_unreachable(id, first);
             return Taken::Yes;
         }
         for (part, &node) in nodes.iter().enumerate() {
-            let backend = self.apart_backend(id, node);
+            let backend = self.connections().apart_backend(id, node);
             let owed = self.sending().owe(backend, id, command.id, Some(Part::new(part)));
             assert!(owed, "a connection that nobody else uses has room");
             match self.nodes.nodes[node].kind {
@@ -148,11 +148,12 @@ impl Engine {
         args: Args<'_>,
         asked: &[Asked],
     ) -> Taken {
+        let hops = self.part_hops();
         let mut backends = Vec::with_capacity(asked.len());
         for &asked in asked {
             let backend = match asked {
-                Asked::Node(target) => self.backend_for(id, target),
-                Asked::Proxy(proxy) => self.backend_of_node(id, proxy, Some(self.part_hops())),
+                Asked::Node(target) => self.connections().backend_for(id, target),
+                Asked::Proxy(proxy) => self.connections().backend_of_node(id, proxy, Some(hops)),
             };
             let Some(backend) = backend else { return Taken::Yes };
             backends.push(backend);
@@ -212,13 +213,14 @@ impl Engine {
         let member = self.scan_member(cursor, !targets.is_empty(), proxies);
         let (backend, step) = match member.proxy {
             Some(proxy) => {
+                let hops = self.part_hops();
                 let step =
                     ScanStep::elsewhere(member.cursor, member.place.expect("a proxy is one of several"));
-                (self.backend_of_node(id, proxy, Some(self.part_hops())), step)
+                (self.connections().backend_of_node(id, proxy, Some(hops)), step)
             }
             None => {
                 let step = self.scan_shards(targets).step(member.cursor).within(member.place);
-                (self.backend_for(id, targets[step.shard]), step)
+                (self.connections().backend_for(id, targets[step.shard]), step)
             }
         };
         let Some(backend) = backend else { return Taken::Yes };

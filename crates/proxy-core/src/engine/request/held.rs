@@ -24,6 +24,7 @@ use resp::encode;
 use crate::command::Args;
 use crate::decimal;
 use crate::engine::Engine;
+use crate::engine::contexts::Connections;
 use crate::engine::request::dispatch::Taken;
 use crate::engine::state::backend::{Backend, Kept, Owed, Phase};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
@@ -102,49 +103,6 @@ impl Engine {
         self.backends[from].held_answer.as_ref().is_some_and(|held| *held.reply == *reply)
     }
 
-    /// Asks for what is owed over a connection of the session's own.
-    pub(in crate::engine) fn ask_again(&mut self, from: BackendId, owed: &Owed, frame: &[u8]) {
-        let backend = &mut self.backends[from];
-        backend.batches.answered(&mut self.pool);
-        let Some(id) = owed.session.filter(|&id| self.sessions.get(id).is_some()) else { return };
-        if !backend.refused.contains(&id) {
-            backend.refused.retain(|&refused| self.sessions.get(refused).is_some());
-            backend.refused.push(id);
-        }
-        let (node, db) = (backend.purpose.node, backend.purpose.db);
-        let to = match self.connection_for_held(id, node) {
-            Some(known) => known,
-            None => self.own_backend(id, node, db),
-        };
-        let backend = &mut self.backends[to];
-        backend.owed.push_back(*owed);
-        backend.unsent += 1;
-        backend.batches.add();
-        self.sending().send(to, frame, None);
-        self.clients().take_barrier(id);
-    }
-
-    /// The connection where earlier requests of this session are asked again; where there are too many of those, another
-    /// session's.
-    fn connection_for_held(&self, id: SessionId, node: NodeKey) -> Option<BackendId> {
-        let profile = &self.sessions[id].profile;
-        let (db, protocol) = (profile.db, profile.protocol);
-        let fits = |(at, backend): &(BackendId, &Backend)| {
-            let purpose = backend.purpose;
-            purpose.owner.is_some()
-                && (purpose.node, purpose.db, purpose.protocol) == (node, db, protocol)
-                && !backend.owed.is_empty()
-                && !backend.retired
-                && !self.is_uploading(*at)
-        };
-        let is_owed =
-            |(_, backend): &(BackendId, &Backend)| backend.owed.iter().any(|owed| owed.session == Some(id));
-        let known = || self.backends.iter().filter(fits);
-        let its_own = known().find(is_owed);
-        let others = || if self.may_upload() { None } else { known().next() };
-        its_own.or_else(others).map(|(at, _)| at)
-    }
-
     /// `UMFORWARD SESSIONS token`: the session is another proxy's connection, which wants nothing held here.
     pub(super) fn become_link(&mut self, id: SessionId, token: &[u8]) {
         let link = Link { held_reply: held_reply(token), ..Link::default() };
@@ -187,6 +145,51 @@ impl Engine {
 
     fn link(&mut self, id: SessionId) -> Option<&mut Link> {
         self.sessions[id].unusual.as_mut()?.link.as_mut()
+    }
+}
+
+impl Connections<'_> {
+    /// Asks for what is owed over a connection of the session's own.
+    pub(in crate::engine) fn ask_again(&mut self, from: BackendId, owed: &Owed, frame: &[u8]) {
+        let backend = &mut self.backends[from];
+        backend.batches.answered(self.pool);
+        let Some(id) = owed.session.filter(|&id| self.sessions.get(id).is_some()) else { return };
+        if !backend.refused.contains(&id) {
+            backend.refused.retain(|&refused| self.sessions.get(refused).is_some());
+            backend.refused.push(id);
+        }
+        let (node, db) = (backend.purpose.node, backend.purpose.db);
+        let to = match self.connection_for_held(id, node) {
+            Some(known) => known,
+            None => self.own_backend(id, node, db),
+        };
+        let backend = &mut self.backends[to];
+        backend.owed.push_back(*owed);
+        backend.unsent += 1;
+        backend.batches.add();
+        self.sending().send(to, frame, None);
+        self.clients().take_barrier(id);
+    }
+
+    /// The connection where earlier requests of this session are asked again; where there are too many of those, another
+    /// session's.
+    fn connection_for_held(&self, id: SessionId, node: NodeKey) -> Option<BackendId> {
+        let profile = &self.sessions[id].profile;
+        let (db, protocol) = (profile.db, profile.protocol);
+        let fits = |(at, backend): &(BackendId, &Backend)| {
+            let purpose = backend.purpose;
+            purpose.owner.is_some()
+                && (purpose.node, purpose.db, purpose.protocol) == (node, db, protocol)
+                && !backend.owed.is_empty()
+                && !backend.retired
+                && !self.is_uploading(*at)
+        };
+        let is_owed =
+            |(_, backend): &(BackendId, &Backend)| backend.owed.iter().any(|owed| owed.session == Some(id));
+        let known = || self.backends.iter().filter(fits);
+        let its_own = known().find(is_owed);
+        let others = || if self.may_upload() { None } else { known().next() };
+        its_own.or_else(others).map(|(at, _)| at)
     }
 }
 

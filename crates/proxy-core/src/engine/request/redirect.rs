@@ -40,10 +40,12 @@ impl Engine {
         };
         let is_first_hop = request.hops.is_none();
         let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;
-        if is_large && is_first_hop && self.may_upload() {
+        if is_large && is_first_hop && self.connections().may_upload() {
             return self.forward_apart(id, proxy, command, (hops, request.args));
         }
-        let Some(backend) = self.backend_of_node(id, proxy, Some(hops)) else { return Taken::Yes };
+        let Some(backend) = self.connections().backend_of_node(id, proxy, Some(hops)) else {
+            return Taken::Yes;
+        };
         if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }
@@ -63,8 +65,8 @@ impl Engine {
             self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
             return Taken::Later;
         }
-        let Some(backend) = self.dedicated_backend(id, proxy) else {
-            self.reply_unreachable(id, proxy);
+        let Some(backend) = self.connections().dedicated_backend(id, proxy) else {
+            self.connections().reply_unreachable(id, proxy);
             return Taken::Yes;
         };
         let owed = self.sending().owe(backend, id, command, None);

@@ -67,7 +67,7 @@ impl Engine {
         let checks_keys = self.checks_keys_of(command.id);
         let backend = match checks_keys {
             true => self.script_backend(id, target, command.id, request.args),
-            false => self.backend_for(id, target).ok_or(Taken::Yes),
+            false => self.connections().backend_for(id, target).ok_or(Taken::Yes),
         };
         let backend = match backend {
             Ok(backend) => backend,

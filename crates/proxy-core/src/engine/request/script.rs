@@ -15,6 +15,7 @@
 
 use crate::command::{Args, Command, CommandId, key_positions, read_only_form};
 use crate::engine::Engine;
+use crate::engine::contexts::Connections;
 use crate::engine::request::dispatch::{Request, Taken};
 use crate::engine::state::backend::{Owed, ScriptUser};
 use crate::engine::state::ids::{BackendId, SessionId};
@@ -79,7 +80,7 @@ impl Engine {
         let name = format!("{USER_PREFIX}{:016x}{:016x}", self.random.next(), self.random.next());
         let password = shared.backend_password.as_ref().map(crate::settings::Secret::reveal);
         let user = ScriptUser { greeting: greeting(&name, password, &keys).into(), name: name.into() };
-        self.script_connection(id, node, user).ok_or(Taken::Yes)
+        self.connections().script_connection(id, node, user).ok_or(Taken::Yes)
     }
 
     /// Has the node forget the user once it has executed what was sent so far.
@@ -93,7 +94,9 @@ impl Engine {
         backend.unsent += 1;
         self.clients().take_barrier(id); // what follows goes another way
     }
+}
 
+impl Connections<'_> {
     /// The node does not let this proxy make the user.
     pub(in crate::engine) fn script_user_refused(&mut self, on: BackendId, reply: &[u8]) {
         let mut refusal = Vec::new();

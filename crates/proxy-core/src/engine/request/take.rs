@@ -1,4 +1,6 @@
 //! From request bytes to requests: taken in place, and the common ones forwarded as they came.
+//!
+//! It stands on the whole engine, as dispatch does: any request may come to need any part of it.
 
 use resp::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep};
 

@@ -7,6 +7,7 @@ use resp::{PendingBulk, RequestParser};
 
 use crate::command::{Class, Command, CommandTable, Flags, KeyPlan};
 use crate::engine::contexts::Clients;
+use crate::engine::contexts::Connections;
 use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -49,11 +50,12 @@ impl Engine {
         if self.forwards_to(slot, None).is_some() {
             return None; // what is wrapped for another proxy has to be whole
         }
-        if !self.may_upload() {
+        if !self.connections().may_upload() {
             return None;
         }
         let placed = self.placement(id, slot, command.flags.contains(Flags::READONLY));
-        let (backend, refusal) = match placed.and_then(|target| self.upload_backend(id, target)) {
+        let (backend, refusal) = match placed.and_then(|target| self.connections().upload_backend(id, target))
+        {
             Ok(backend) => (Some(backend), None),
             // What is down is told at once: the client need not send the rest.
             Err(down @ (Misplaced::Unreachable(_) | Misplaced::Fenced)) => {
@@ -86,7 +88,7 @@ impl Engine {
         let used = match stream.consume(bytes, &limits) {
             Ok(used) => used,
             Err(error) => {
-                self.abandon_stream(id);
+                self.connections().abandon_stream(id);
                 self.clients().reply_now(id, |out| error.reply(out));
                 self.clients().close_after_replies(id);
                 return len;
@@ -102,19 +104,6 @@ impl Engine {
         used
     }
 
-    /// Whether one more session may have a connection to itself.
-    pub(super) fn may_upload(&self) -> bool {
-        let uploads = self.backends.iter().filter(|(_, backend)| backend.purpose.owner.is_some()).count();
-        uploads < self.policy.uploads_max as usize
-    }
-
-    fn upload_backend(&mut self, id: SessionId, target: TargetIndex) -> Result<BackendId, Misplaced> {
-        let node = self.nodes.of_target(target).expect("a target that serves is a local node");
-        let address = &self.nodes.nodes[node].address;
-        let unreachable = Misplaced::Unreachable(Box::new(address.clone()));
-        self.dedicated_backend(id, node).ok_or(unreachable)
-    }
-
     fn end_stream(&mut self, id: SessionId) {
         let stream = self.sessions[id].unusual.as_mut().and_then(|unusual| unusual.stream.take());
         self.clients().usual_again(id);
@@ -127,8 +116,24 @@ impl Engine {
             owed.started = self.now.us as u32;
             self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
         } else {
-            self.give_back(backend); // it answered before it had everything
+            self.connections().give_back(backend); // it answered before it had everything
         }
+    }
+
+    /// Bytes of a session's stream that its backend has not taken yet.
+    pub(in crate::engine) fn stream_backlog(&self, id: SessionId) -> usize {
+        let session = &self.sessions[id];
+        let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
+        stream.and_then(|stream| stream.backend).map_or(0, |backend| self.backends[backend].out.len())
+    }
+}
+
+impl Connections<'_> {
+    fn upload_backend(&mut self, id: SessionId, target: TargetIndex) -> Result<BackendId, Misplaced> {
+        let node = self.nodes.of_target(target).expect("a target that serves is a local node");
+        let address = &self.nodes.nodes[node].address;
+        let unreachable = Misplaced::Unreachable(Box::new(address.clone()));
+        self.dedicated_backend(id, node).ok_or(unreachable)
     }
 
     /// The request that passes through goes no further: its connection is closed, and no reply is due.
@@ -151,6 +156,12 @@ impl Engine {
         }
     }
 
+    /// Whether one more session may have a connection to itself.
+    pub(super) fn may_upload(&self) -> bool {
+        let uploads = self.backends.iter().filter(|(_, backend)| backend.purpose.owner.is_some()).count();
+        uploads < self.policy.uploads_max as usize
+    }
+
     /// Whether a session is in the middle of sending a request through this connection of its own.
     pub(in crate::engine) fn is_uploading(&self, backend: BackendId) -> bool {
         let owner = self.backends[backend].purpose.owner;
@@ -158,13 +169,6 @@ impl Engine {
         let unusual = session.and_then(|session| session.unusual.as_deref());
         let stream = unusual.and_then(|unusual| unusual.stream.as_ref());
         stream.is_some_and(|stream| stream.backend == Some(backend))
-    }
-
-    /// Bytes of a session's stream that its backend has not taken yet.
-    pub(in crate::engine) fn stream_backlog(&self, id: SessionId) -> usize {
-        let session = &self.sessions[id];
-        let stream = session.unusual.as_deref().and_then(|unusual| unusual.stream.as_ref());
-        stream.and_then(|stream| stream.backend).map_or(0, |backend| self.backends[backend].out.len())
     }
 }
 

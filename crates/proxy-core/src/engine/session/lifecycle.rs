@@ -1,6 +1,7 @@
 //! Sessions as the driver sees them: accepted, written to, closed.
 
 use crate::engine::contexts::Clients;
+use crate::engine::contexts::Connections;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Session};
@@ -23,15 +24,15 @@ impl Engine {
         self.sending().read_what_was_left(id);
         if self.sessions.get(id).is_some_and(Session::is_uploading) {
             // The rest of its request will never come.
-            self.abandon_stream(id);
+            self.connections().abandon_stream(id);
             self.clients().close_after_replies(id);
         }
-        self.close_if_done(id);
+        self.connections().close_if_done(id);
     }
 
     /// The connection broke, and the driver has closed it.
     pub fn session_closed(&mut self, id: SessionId) {
-        self.forget_session(id);
+        self.connections().forget_session(id);
     }
 
     /// Whether the driver may read more from this client. When told no, it is told later with
@@ -73,7 +74,7 @@ impl Engine {
             self.clients().recount(id);
         }
         if !is_left && self.sessions[id].is_ending() {
-            self.close_if_done(id);
+            self.connections().close_if_done(id);
         }
     }
 
@@ -105,6 +106,41 @@ impl Engine {
         self.sending().read_what_was_left(id);
     }
 
+    /// What CLIENT LIST tells of this worker's sessions.
+    pub fn session_sketches(&self) -> impl Iterator<Item = SessionSketch<'_>> {
+        self.sessions.iter().map(|(id, session)| SessionSketch {
+            id,
+            profile: &session.profile,
+            command: session.last_command,
+            input_bytes: session.input.len(),
+            output_bytes: session.out.len(),
+            held_bytes: session.held(),
+        })
+    }
+
+    /// CLIENT KILL: closes the sessions that the filter picks, at once, whether they read or not; only `asker`, the
+    /// client id of the one that asks, gets its replies first. Returns how many.
+    pub fn kill_sessions(&mut self, asker: Option<u64>, mut picks: impl FnMut(&Profile) -> bool) -> usize {
+        let sessions = self.sessions.iter().filter(|(_, session)| picks(&session.profile));
+        let picked: Vec<(SessionId, bool)> =
+            sessions.map(|(id, session)| (id, asker == Some(session.profile.id))).collect();
+        for &(id, asks) in &picked {
+            match asks {
+                true => self.clients().close_after_replies(id),
+                false => self.connections().close_session(id),
+            }
+        }
+        picked.len()
+    }
+
+    /// Takes no more connections' requests once they are idle: each session is closed when nothing is due to it.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        self.connections().close_idle_sessions();
+    }
+}
+
+impl Connections<'_> {
     /// Closes a session that has nothing left to do.
     pub(in crate::engine) fn close_if_done(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get(id) else { return };
@@ -135,45 +171,12 @@ impl Engine {
         let Some(mut session) = self.sessions.remove(id) else { return false };
         self.memory.changed(session.counted, 0);
         self.pool.recycle(std::mem::take(&mut session.input));
-        session.out.clear(&mut self.pool);
+        session.out.clear(self.pool);
         let stream = session.unusual.take().and_then(|unusual| unusual.stream);
         if let Some(backend) = stream.and_then(|stream| stream.backend) {
             self.close_backend(backend);
         }
         true
-    }
-
-    /// What CLIENT LIST tells of this worker's sessions.
-    pub fn session_sketches(&self) -> impl Iterator<Item = SessionSketch<'_>> {
-        self.sessions.iter().map(|(id, session)| SessionSketch {
-            id,
-            profile: &session.profile,
-            command: session.last_command,
-            input_bytes: session.input.len(),
-            output_bytes: session.out.len(),
-            held_bytes: session.held(),
-        })
-    }
-
-    /// CLIENT KILL: closes the sessions that the filter picks, at once, whether they read or not; only `asker`, the
-    /// client id of the one that asks, gets its replies first. Returns how many.
-    pub fn kill_sessions(&mut self, asker: Option<u64>, mut picks: impl FnMut(&Profile) -> bool) -> usize {
-        let sessions = self.sessions.iter().filter(|(_, session)| picks(&session.profile));
-        let picked: Vec<(SessionId, bool)> =
-            sessions.map(|(id, session)| (id, asker == Some(session.profile.id))).collect();
-        for &(id, asks) in &picked {
-            match asks {
-                true => self.clients().close_after_replies(id),
-                false => self.close_session(id),
-            }
-        }
-        picked.len()
-    }
-
-    /// Takes no more connections' requests once they are idle: each session is closed when nothing is due to it.
-    pub fn drain(&mut self) {
-        self.draining = true;
-        self.close_idle_sessions();
     }
 
     pub(in crate::engine) fn close_idle_sessions(&mut self) {

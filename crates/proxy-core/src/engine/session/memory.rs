@@ -1,11 +1,12 @@
 //! What sessions hold, and which of them is closed when all hold too much together.
 
 use crate::engine::contexts::Clients;
+use crate::engine::contexts::Connections;
 use crate::engine::contexts::Sending;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::memory::DROPPED_BYTES_MIN;
-use crate::engine::{Action, DroppedSession, Engine};
+use crate::engine::{Action, DroppedSession};
 
 impl Clients<'_> {
     /// Counts what a session holds now.
@@ -18,12 +19,12 @@ impl Clients<'_> {
     }
 }
 
-impl Engine {
+impl Connections<'_> {
     /// At the end of a turn: closes sessions that hold most until all hold no more than they may.
     #[inline]
     pub(in crate::engine) fn look_at_memory(&mut self) {
         if self.memory.is_short() {
-            self.close_largest();
+            self.cold().close_largest();
         }
     }
 

@@ -9,8 +9,6 @@
 //!   SET k 1 ─▶ retired connection, unread by the node ─ SET k 2 ─▶ new connection: OK ─ the node reads k = 1  no
 //! ```
 
-use crate::command::Command;
-use crate::engine::Engine;
 use crate::engine::contexts::Clients;
 use crate::engine::contexts::Sending;
 use crate::engine::state::ids::BackendId;
@@ -40,6 +38,7 @@ impl Clients<'_> {
     }
 
     /// Lets a session take requests again, unless a barrier was taken while it waited.
+    #[inline]
     pub(in crate::engine) fn resume(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         if std::mem::take(&mut session.barrier) && session.outstanding() > 0 {
@@ -121,17 +120,6 @@ impl Clients<'_> {
     }
 }
 
-impl Engine {
-    /// The session waits if a pause holds commands of this kind back.
-    pub(in crate::engine) fn hold_back(&mut self, id: SessionId, command: &Command) -> bool {
-        let held = self.is_paused(command);
-        if held {
-            self.clients().hold(id);
-        }
-        held
-    }
-}
-
 impl Sending<'_> {
     /// A barrier for every session that this connection owes a reply.
     pub(in crate::engine) fn take_barriers_behind(&mut self, backend: BackendId) {
@@ -143,6 +131,7 @@ impl Sending<'_> {
     }
 
     /// A session waits until `backend` has room for its request.
+    #[inline]
     pub(in crate::engine) fn wait_for_room(&mut self, id: SessionId, backend: BackendId) {
         self.sessions[id].phase = Phase::Waiting(WaitFor::Room);
         self.backends[backend].waiters.push(id);

@@ -47,7 +47,7 @@ impl Engine {
             }
         }
         self.agenda.dirty_sessions = dirty;
-        self.look_at_memory();
+        self.connections().look_at_memory();
         self.pace.turn(self.now.us, sessions.len());
     }
 
@@ -75,7 +75,7 @@ impl Engine {
                 session.read_paused = false;
                 self.agenda.actions.push(Action::ReadSession(id));
             }
-            self.close_if_done(id);
+            self.connections().close_if_done(id);
         }
         self.agenda.resumed.extend(later);
     }
@@ -105,7 +105,7 @@ impl Engine {
 
     /// Time has passed: time-outs, retries, pauses that ended.
     pub fn tick(&mut self) {
-        self.check_backends();
+        self.connections().check_backends();
         if self.pause.is_some_and(|pause| pause.until_us <= self.now.us) {
             self.pause(None);
         }
@@ -113,7 +113,7 @@ impl Engine {
         self.clients().forget_held_sessions();
         self.check_idle_sessions();
         if self.draining {
-            self.close_idle_sessions();
+            self.connections().close_idle_sessions();
         }
     }
 
@@ -130,7 +130,7 @@ impl Engine {
         };
         for id in self.sessions.keys(is_idle) {
             self.stats.sessions_timed_out.increment();
-            self.close_session(id);
+            self.connections().close_session(id);
         }
     }
 }

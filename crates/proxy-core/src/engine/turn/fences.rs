@@ -19,6 +19,7 @@ use model::{Address, Slot};
 
 use crate::command::{Args, Class, Command, key_positions};
 use crate::engine::Engine;
+use crate::engine::contexts::Connections;
 use crate::engine::state::backend::Backend;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
@@ -65,16 +66,8 @@ impl Engine {
             return;
         }
         // Before others are told errors: those are no reason to disconnect anybody.
-        self.drop_undelivered();
+        self.connections().drop_undelivered();
         fresh.into_iter().for_each(|node| self.cut_off(node));
-    }
-
-    /// Disconnects clients to whom a reply is on its way.
-    fn drop_undelivered(&mut self) {
-        let is_under_way = |session: &Session| !session.out.is_empty() || session.parked.is_some();
-        for id in self.sessions.keys(is_under_way) {
-            self.close_session(id);
-        }
     }
 
     /// Whether no request of a client may be sent to this node now.
@@ -107,7 +100,7 @@ impl Engine {
             known.kind == NodeKind::Local && known.address == *node && is_in_use
         };
         for id in self.backends.keys(is_its) {
-            self.fail_backend(id, CUT_OFF);
+            self.connections().fail_backend(id, CUT_OFF);
         }
     }
 
@@ -162,6 +155,16 @@ impl Engine {
         let until = self.shared.view.as_deref().map_or(0, |view| view.hold_until_us);
         if until != 0 && until <= self.now.us && !self.agenda.held_sessions.is_empty() {
             self.clients().release_held_sessions();
+        }
+    }
+}
+
+impl Connections<'_> {
+    /// Disconnects clients to whom a reply is on its way.
+    fn drop_undelivered(&mut self) {
+        let is_under_way = |session: &Session| !session.out.is_empty() || session.parked.is_some();
+        for id in self.sessions.keys(is_under_way) {
+            self.close_session(id);
         }
     }
 }
