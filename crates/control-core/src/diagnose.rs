@@ -25,6 +25,8 @@ pub enum NodeCondition {
     Unreachable,
     /// Its proxy lives and cannot reach it.
     Dead,
+    /// It answers nobody for now, and its process works.
+    Busy,
     /// It reads its data from disk.
     Loading,
     /// It lives and is not the process that it was.
@@ -71,7 +73,12 @@ pub fn node_condition(observed: &Observed, proxy: &Address, node: &Address, now:
     let Some(health) = node_health(observed, proxy, node) else { return NodeCondition::Unknown };
     match (health.state, health.link) {
         (NodeState::Down { for_ms }, _) if for_ms >= observed.timing.node_dead_ms => NodeCondition::Dead,
-        (NodeState::Down { .. }, _) => NodeCondition::Unknown,
+        (NodeState::Unseen { for_ms }, _) if for_ms >= observed.timing.unseen_dead_ms => NodeCondition::Dead,
+        (NodeState::Busy { for_ms }, _) => match observed.timing.busy_dead_ms {
+            Some(limit_ms) if for_ms >= limit_ms => NodeCondition::Dead,
+            _ => NodeCondition::Busy,
+        },
+        (NodeState::Down { .. } | NodeState::Unseen { .. }, _) => NodeCondition::Unknown,
         (NodeState::Loading, _) => NodeCondition::Loading,
         (NodeState::Up, _) if health.restarted => NodeCondition::Restarted,
         (NodeState::Up, _) if health.role == Role::Primary => NodeCondition::Primary,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Address, Epoch, ProxyHealth};
+use model::{Address, Epoch, NodeState, ProxyHealth};
 
 use crate::state::{Chunk, Half, ReporterId, Shard, State, SyncState};
 use crate::time::TimeMs;
@@ -28,6 +28,8 @@ pub struct Observed {
     pub fences: BTreeMap<Epoch, FenceSeen>,
     /// What it saw in the metadata of each replica.
     pub replicas: HashMap<Address, ReplicaSeen>,
+    /// When each node was last seen to be busy, within [`Timing::link_broken_ms`].
+    pub busy: HashMap<Address, TimeMs>,
     /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
     /// when it first saw what another clock has dated.
     pub reports: HashMap<Address, ReportsSeen>,
@@ -91,6 +93,10 @@ pub struct Timing {
     pub proxy_dead_ms: u64,
     /// A node that its proxy could not reach for that long is dead.
     pub node_dead_ms: u64,
+    /// A node that has answered nobody for that long is dead, where its process cannot be looked at.
+    pub unseen_dead_ms: u64,
+    /// A node that is busy for that long is dead, although its process works; none for ever.
+    pub busy_dead_ms: Option<u64>,
     /// A replica that has been without its living primary for that long has lost it.
     pub link_broken_ms: u64,
     /// How long a lease lasts; and at least as long as a proxy takes to notice that the replica of its
@@ -111,6 +117,8 @@ impl Default for Timing {
         Self {
             proxy_dead_ms: 300,
             node_dead_ms: 300,
+            unseen_dead_ms: 1_000,
+            busy_dead_ms: None,
             link_broken_ms: 5_000,
             lease_ms: 400,
             handover_ms_max: 1_000,
@@ -158,6 +166,7 @@ impl Observed {
             proxies: HashMap::new(),
             fences: BTreeMap::new(),
             replicas: HashMap::new(),
+            busy: HashMap::new(),
             reports: HashMap::new(),
             last_turn: now,
             last_answer: now,
@@ -261,6 +270,10 @@ impl Observed {
             self.watch_anew(now);
         }
         self.last_answer = now;
+        self.busy.retain(|_, at| now.since(*at) < self.timing.link_broken_ms);
+        let is_busy = |state| matches!(state, NodeState::Busy { .. });
+        let busy = health.nodes.iter().filter(|node| is_busy(node.state));
+        self.busy.extend(busy.map(|node| (node.address.clone(), now)));
         if let Some(seen) = self.proxies.get_mut(proxy) {
             (seen.asked, seen.answered) = (Some(asked), Some(now));
             (seen.health, seen.is_unaskable) = (Some(health), false);

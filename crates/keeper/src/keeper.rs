@@ -17,6 +17,7 @@ use crate::report::{self, ReplicaKnown, whole_ms};
 use crate::settling::Settling;
 use crate::status::NodeStatus;
 use crate::turn::{Tickets, Turn};
+use crate::visit_fault::VisitFault;
 
 /// How long clients wait for slots that are being handed over. A failover of a dead node takes less as a rule.
 const HOLD: Duration = Duration::from_millis(1500);
@@ -233,7 +234,7 @@ impl Keeper {
         &mut self,
         node: &Address,
         visit: Ticket,
-        outcome: Result<Box<NodeStatus>, String>,
+        outcome: Result<Box<NodeStatus>, VisitFault>,
         turn: &mut Turn,
     ) {
         if self.nodes.visited(node, visit, outcome, turn) {

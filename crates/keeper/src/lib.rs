@@ -20,6 +20,7 @@
 //! - It is **detached** if, asked after the order, it says that it replicates nobody: the epoch of that order is told as
 //!   its `role_epoch`.
 //! - A node was **looked at** if an answer came. Silence proves nothing.
+//! - A node is **busy** if it says so, or is silent and its process was seen to work a moment ago.
 //!
 //! **Invariant:** nothing is served without a lease or an attached replica, once any coordinator has said that it grants
 //! leases. **Invariant:** an epoch is told only when primaries that lost their slots have stopped and all nodes that answer
@@ -42,6 +43,7 @@ mod role;
 mod settling;
 mod status;
 mod turn;
+mod visit_fault;
 
 use std::time::Duration;
 
@@ -54,6 +56,7 @@ pub use port::{Action, Answer, Caller, Event, LeaseGrant, Purpose, Ticket};
 pub use readiness::Readiness;
 pub use role::{DesiredRole, Order};
 pub use status::{NodeLink, NodeProcess, NodeRole, NodeStatus};
+pub use visit_fault::VisitFault;
 
 /// A node that has not answered a visit for this long does not answer.
 pub const VISIT_LIMIT: Duration = Duration::from_secs(1);

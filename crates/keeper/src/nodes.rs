@@ -18,6 +18,7 @@ use crate::readiness::Look;
 use crate::role::{GivenProcess, Order};
 use crate::status::NodeStatus;
 use crate::turn::Turn;
+use crate::visit_fault::VisitFault;
 
 /// Between two visits to a node.
 const VISIT_INTERVAL: Duration = Duration::from_millis(100);
@@ -32,7 +33,9 @@ pub enum Health {
     Unknown,
     /// It answers.
     Up(Box<NodeStatus>),
-    /// It does not, for this reason.
+    /// It says that it is busy, or does not answer, for this reason, and its process works.
+    Busy(String),
+    /// It does not answer, for this reason.
     Down(String),
 }
 
@@ -42,7 +45,7 @@ impl Health {
     pub fn status(&self) -> Option<&NodeStatus> {
         match self {
             Health::Up(status) => Some(status),
-            Health::Unknown | Health::Down(_) => None,
+            Health::Unknown | Health::Busy(_) | Health::Down(_) => None,
         }
     }
 
@@ -53,6 +56,7 @@ impl Health {
             Health::Unknown => "unknown",
             Health::Up(status) if status.loading => "loading",
             Health::Up(_) => "up",
+            Health::Busy(_) => "busy",
             Health::Down(_) => "down",
         }
     }
@@ -65,6 +69,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) health: &'a Health,
     /// When it last answered; when the watch began if it never did.
     pub(crate) answered: Moment,
+    /// It does not answer, and nobody can look at its process.
+    pub(crate) is_unseen: bool,
     /// The epoch of the roles under which it was last seen to be what they say, by a look that began after they came.
     pub(crate) role_epoch: Epoch,
 }
@@ -94,6 +100,8 @@ enum Visiting {
 struct Node {
     health: Health,
     answered: Moment,
+    /// Why the last visit failed, if it did.
+    fault: Option<VisitFault>,
     role_epoch: Epoch,
     /// The number of the last look that was asked for and made.
     looked: u64,
@@ -144,7 +152,7 @@ impl Nodes {
         &mut self,
         address: &Address,
         visit: Ticket,
-        outcome: Result<Box<NodeStatus>, String>,
+        outcome: Result<Box<NodeStatus>, VisitFault>,
         turn: &mut Turn,
     ) -> bool {
         let Some(node) = self.nodes.get_mut(address) else { return false };
@@ -160,8 +168,9 @@ impl Nodes {
         };
         let status = match outcome {
             Ok(status) => status,
-            Err(reason) => {
-                (node.health, node.looked) = (Health::Down(reason), 0);
+            Err(fault) => {
+                (node.fault, node.looked) = (Some(fault), 0);
+                node.judge(turn.now);
                 return true;
             }
         };
@@ -185,6 +194,7 @@ impl Nodes {
     /// Visits whom it is time to visit, and looks at the processes of the silent.
     pub(crate) fn do_due(&mut self, turn: &mut Turn) {
         for (address, node) in &mut self.nodes {
+            node.judge(turn.now);
             if matches!(node.visiting, Visiting::Due(at) if at <= turn.now) {
                 let visit = turn.tickets.next();
                 node.visiting = Visiting::UnderWay { visit, wanted: node.wanted.clone(), sets_role: false };
@@ -241,13 +251,15 @@ impl Nodes {
     pub(crate) fn seen(&self) -> impl Iterator<Item = (&Address, Seen<'_>)> {
         self.nodes.iter().map(|(address, node)| {
             let Node { health, answered, role_epoch, .. } = node;
-            (address, Seen { health, answered: *answered, role_epoch: *role_epoch })
+            let is_unseen = node.is_unseen();
+            (address, Seen { health, answered: *answered, is_unseen, role_epoch: *role_epoch })
         })
     }
 
     /// What a look at a node showed.
     pub(crate) fn look_at(&self, address: &Address, now: Moment) -> Look {
         match self.nodes.get(address) {
+            Some(node) if node.is_busy(now) => Look::Busy,
             Some(Node { health: Health::Up(status), answered, .. }) if !status.loading => {
                 Look::Answered(now.since(*answered))
             }
@@ -261,12 +273,40 @@ impl Node {
         Self {
             health: Health::Unknown,
             answered: now,
+            fault: None,
             role_epoch: Epoch(0),
             looked: 0,
             wanted,
             visiting: Visiting::Due(now),
             given: GivenProcess::default(),
             life: Life::default(),
+        }
+    }
+
+    /// Whether it says that it is busy, or is silent and its process works. Nobody who refuses connections is.
+    fn is_busy(&self, now: Moment) -> bool {
+        match &self.fault {
+            Some(VisitFault::Busy(_)) => true,
+            Some(VisitFault::Silent(_)) | None => self.life.works(now),
+            Some(VisitFault::Failed(_)) => false,
+        }
+    }
+
+    fn is_unseen(&self) -> bool {
+        match &self.fault {
+            Some(VisitFault::Silent(_)) => !self.life.is_seen(),
+            None => self.health == Health::Unknown,
+            Some(VisitFault::Busy(_) | VisitFault::Failed(_)) => false,
+        }
+    }
+
+    /// A node whose last visit failed is busy or down, by what is known of its process now.
+    fn judge(&mut self, now: Moment) {
+        let Some(fault) = &self.fault else { return };
+        match (self.is_busy(now), &self.health) {
+            (true, Health::Busy(_)) | (false, Health::Down(_)) => {}
+            (true, _) => self.health = Health::Busy(fault.to_string()),
+            (false, _) => self.health = Health::Down(fault.to_string()),
         }
     }
 
@@ -294,7 +334,7 @@ impl Node {
         // A primary that lost its memory must not be one again before somebody says so: its replica would copy the
         // loss.
         let is_to_be_told = !is_in_role && !status.restarted && !status.loading;
-        (self.answered, self.looked, self.health) = (now, wanted.look, Health::Up(status));
+        (self.answered, self.looked, self.fault, self.health) = (now, wanted.look, None, Health::Up(status));
         wanted.order.clone().filter(|_| is_to_be_told)
     }
 }

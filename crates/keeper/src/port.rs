@@ -9,6 +9,7 @@ use crate::life::ProcessSeen;
 use crate::metadata::Refusal;
 use crate::role::DesiredRole;
 use crate::status::{NodeProcess, NodeStatus};
+use crate::visit_fault::VisitFault;
 
 /// Names somebody who waits for an answer. The shell gives the numbers, each once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +70,7 @@ pub enum Event {
         /// Which visit.
         visit: Ticket,
         /// What was seen.
-        outcome: Result<Box<NodeStatus>, String>,
+        outcome: Result<Box<NodeStatus>, VisitFault>,
     },
     /// The end of [`Action::AskReplica`].
     Asked {

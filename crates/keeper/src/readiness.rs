@@ -13,6 +13,8 @@ const ANSWER_MAX: Duration = Duration::from_millis(600);
 pub(crate) enum Look {
     /// It answered that long ago, and has its data.
     Answered(Duration),
+    /// It does not answer for now, and its process works: requests wait for it, and nobody takes over.
+    Busy,
     /// It does not answer, has never been asked, or is loading its data.
     Silent,
     /// It may not be used: its lease is over, and no replica is attached.
@@ -31,7 +33,7 @@ pub enum Readiness {
         /// They may not be used.
         fenced: Vec<Address>,
     },
-    /// Every slot that this proxy owns has a node that answers.
+    /// Every slot that this proxy owns has a node that answers, or is busy.
     Ready,
 }
 
@@ -46,6 +48,7 @@ impl Readiness {
         for (owner, look) in owners {
             match look {
                 Look::Answered(ago) if ago <= ANSWER_MAX => {}
+                Look::Busy => {}
                 Look::Answered(_) | Look::Silent => silent.push(owner.clone()),
                 Look::Fenced => fenced.push(owner.clone()),
             }
@@ -103,6 +106,7 @@ mod tests {
             (false, vec![answered(0)], "no cluster: waiting for UMCTL SETCLUSTER"),
             (true, vec![], "ready"),
             (true, vec![answered(0), answered(600)], "ready"),
+            (true, vec![Look::Busy, answered(0)], "ready"),
             (true, vec![answered(0), answered(601)], "no answer from b:1"),
             (true, vec![Look::Silent, answered(0)], "no answer from a:1"),
             (true, vec![Look::Silent, answered(5000)], "no answer from a:1, b:1"),

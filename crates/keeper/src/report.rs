@@ -28,6 +28,10 @@ pub(crate) fn node(address: &Address, seen: Seen<'_>, replica: ReplicaKnown, now
         Health::Up(status) if status.loading => NodeState::Loading,
         Health::Up(_) => NodeState::Up,
         // Nobody has looked yet, or it does not answer: for as long as that is so.
+        Health::Busy(_) => NodeState::Busy { for_ms: whole_ms(now.since(seen.answered)) },
+        Health::Unknown | Health::Down(_) if seen.is_unseen => {
+            NodeState::Unseen { for_ms: whole_ms(now.since(seen.answered)) }
+        }
         Health::Unknown | Health::Down(_) => NodeState::Down { for_ms: whole_ms(now.since(seen.answered)) },
     };
     let (role, primary, link) = match status.map(|status| (status, &status.role)) {

@@ -94,7 +94,17 @@ pub enum NodeState {
     Up,
     /// It says that it is reading its data from disk.
     Loading,
-    /// It does not.
+    /// It does not, or says that it is busy; and its process is seen to work.
+    Busy {
+        /// For how long it has not answered, in milliseconds.
+        for_ms: u64,
+    },
+    /// It does not, and nobody can look at its process: it is on another host than its proxy, or hidden from it.
+    Unseen {
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+    /// It does not: nobody listens at its address, or its process does nothing.
     Down {
         /// For how long, in milliseconds.
         for_ms: u64,

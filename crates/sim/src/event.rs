@@ -113,6 +113,8 @@ pub(crate) enum Event {
     AskBroker(ReplyTo, BrokerAsk),
     /// A question to a node.
     AskNode(ReplyTo, NodeAsk),
+    /// A look at a node's process.
+    LookAtProcess(ReplyTo),
     /// A proxy's answer; none where it could not be reached, or not in time.
     FromProxy(u64, Option<ProxyAnswer>),
     /// A broker's answer; none where it could not be reached, or not in time.

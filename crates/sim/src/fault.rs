@@ -16,6 +16,8 @@ pub enum Fault {
     StartEmpty(usize),
     /// A process is stopped in the middle of what it does.
     Stop(Process),
+    /// A node is busy: it answers nobody, and its process is seen to work.
+    Work(usize),
     /// It goes on.
     Continue(Process),
     /// A machine is paused with everything on it.
@@ -100,7 +102,11 @@ fn choose(world: &World, dice: &mut Dice, has_forgotten: &mut bool) -> Fault {
         }
         0..=2 => Fault::Kill(process),
         3 => Fault::Start(process),
-        4 | 5 => Fault::Stop(process),
+        4 => Fault::Stop(process),
+        5 => match process {
+            Process::Node(place) => Fault::Work(place),
+            process => Fault::Stop(process),
+        },
         6 => Fault::Continue(process),
         7 => Fault::Pause(if dice.happens(500_000) { host } else { control }),
         8 => Fault::Resume(if dice.happens(500_000) { host } else { control }),

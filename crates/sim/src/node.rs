@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keeper::{DesiredRole, NodeLink, NodeRole, NodeStatus};
+use keeper::{DesiredRole, NodeLink, NodeProcess, NodeRole, NodeStatus};
 use model::Address;
 
 use crate::clock::TrueUs;
@@ -111,6 +111,7 @@ impl Node {
         NodeStatus {
             role,
             run_id: self.run_id.clone(),
+            process: Some(NodeProcess { pid: 1, executable: self.run_id.clone() }),
             offset: self.log.len() as u64,
             keys: self.log.iter().flatten().count() as u64,
             keeps_log: true,

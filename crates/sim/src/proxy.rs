@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keeper::{Action, Answer, Caller, Event as Happened, Keeper, Purpose, Start};
+use keeper::{Action, Answer, Caller, Event as Happened, Keeper, Purpose, Start, VisitFault};
 use model::{Address, Epoch, Moment, Slot};
 
 use crate::event::{Event, NodeAsk, Process, ProxyAnswer, ProxyAsk, ReplyTo, WriteAsk};
@@ -198,7 +198,7 @@ impl Proxy {
                     self.visit(node, NodeAsk::Visit { visit, role: Some((role, process)) }, out);
                 }
                 None => {
-                    let outcome = Err("the connection is lost".to_owned());
+                    let outcome = Err(VisitFault::Failed("the connection is lost".to_owned()));
                     out.soon(OWED_US_MAX, keeper(Happened::Visited { node, visit, outcome }));
                 }
             },
@@ -227,17 +227,17 @@ impl Proxy {
                 }
                 out.later(5_000, keeper(Happened::Cleaned(Ok(()))));
             }
-            Action::Forget { .. }
-            | Action::EndHeartbeat { .. }
-            | Action::LookAtProcess { .. }
-            | Action::Lives { .. } => {}
+            Action::LookAtProcess { node, .. } => {
+                out.send(self.place(&node), Event::LookAtProcess(out.reply(0)));
+            }
+            Action::Forget { .. } | Action::EndHeartbeat { .. } | Action::Lives { .. } => {}
         }
     }
 
     fn visit(&self, node: Address, ask: NodeAsk, out: &mut Out) {
         let NodeAsk::Visit { visit, .. } = ask else { return };
         out.send(self.place(&node), Event::AskNode(out.reply(0), ask));
-        let outcome = Err("no answer in time".to_owned());
+        let outcome = Err(VisitFault::Silent("no answer in time".to_owned()));
         out.later(VISIT_LIMIT_US, Event::Keeper(Box::new(Happened::Visited { node, visit, outcome })));
     }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use control_core::{Comeback, Command, KeysSeen, State, TimeMs, apply};
+use keeper::ProcessSeen;
 use model::{Address, Slot};
 
 use crate::check::Checks;
@@ -28,6 +29,8 @@ use crate::setup::Setup;
 
 /// Between two writes of clients to each shard.
 const WRITE_INTERVAL_US: u64 = 20_000;
+/// How long it takes to look at a process.
+const LOOK_US: u64 = 50;
 /// How long a store takes, at most.
 const STORE_US_MAX: u64 = 1_000;
 
@@ -47,6 +50,8 @@ struct Status {
     incarnation: u32,
     is_running: bool,
     is_stopped: bool,
+    /// It is stopped for others only: its process works.
+    is_working: bool,
     /// What waits for it to go on.
     waiting: Vec<Scheduled>,
 }
@@ -245,8 +250,26 @@ impl World {
             self.schedule(at, out.process, Some(out.incarnation), event);
         }
         for (to, incarnation, event) in out.messages {
-            self.send(own, to, incarnation, event);
+            match event {
+                Event::LookAtProcess(from) => self.look_at_process(to, from),
+                event => self.send(own, to, incarnation, event),
+            }
         }
+    }
+
+    /// Nobody needs to answer for that: the kernel tells it.
+    fn look_at_process(&mut self, of: Process, from: ReplyTo) {
+        let Process::Node(place) = of else { return };
+        let status = &self.processes[&of];
+        let state = match (status.is_stopped, status.is_working) {
+            (true, false) => 'T',
+            (true, true) => 'R',
+            (false, _) => 'S',
+        };
+        let seen = status.is_running.then_some(ProcessSeen { state, ticks: 0, ran_ns: 0 });
+        let event = keeper::Event::Process { node: self.nodes[place].address.clone(), seen };
+        let event = Event::Keeper(Box::new(event));
+        self.schedule(self.now + LOOK_US, from.process, Some(from.incarnation), event);
     }
 
     fn send(&mut self, from: Machine, to: Process, incarnation: Option<u32>, event: Event) {
@@ -269,7 +292,10 @@ impl World {
             Event::AskBroker(from, _) => (*from, Event::FromBroker(from.request, None)),
             Event::AskNode(from, NodeAsk::Visit { visit, .. }) => {
                 let Process::Node(place) = at else { return };
-                let (node, outcome) = (self.nodes[place].address.clone(), Err("refused".to_owned()));
+                let (node, outcome) = (
+                    self.nodes[place].address.clone(),
+                    Err(keeper::VisitFault::Failed("refused".to_owned())),
+                );
                 (*from, keeper(keeper::Event::Visited { node, visit: *visit, outcome }))
             }
             Event::AskNode(from, NodeAsk::Replica { ask, .. }) => {

@@ -16,6 +16,23 @@ pub struct Observations {
     /// Proxies that it cannot ask how they are, for a reason of its own.
     #[schema(value_type = Vec<String>)]
     pub unaskable: Vec<Address>,
+    /// Shards whose primary is busy: it answers nobody for now, and its process works. Left out where there is none, because
+    /// earlier brokers do not know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<BusyShard>,
+}
+
+/// A shard whose primary is busy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BusyShard {
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// The primary.
+    #[schema(value_type = String)]
+    pub primary: Address,
+    /// For how long it has answered nobody, in milliseconds.
+    pub for_ms: u64,
 }
 
 /// A shard that nobody serves.

@@ -172,7 +172,15 @@ impl Findings<'_> {
             return None;
         };
         let what = match health.state {
-            NodeState::Down { for_ms } => format!("has not answered its proxy for {for_ms} ms"),
+            NodeState::Busy { for_ms } => {
+                // Its requests wait, and nobody takes over.
+                let text = format!("is busy: it has answered nobody for {for_ms} ms, and its process works");
+                self.add(Level::Degraded, format!("{} {node} {text}", side.word()));
+                return None;
+            }
+            NodeState::Down { for_ms } | NodeState::Unseen { for_ms } => {
+                format!("has not answered its proxy for {for_ms} ms")
+            }
             NodeState::Loading => "is reading its data from disk".to_owned(),
             NodeState::Up if health.restarted => "started anew and waits for its role".to_owned(),
             NodeState::Up => return Some(health.clone()),

@@ -147,6 +147,8 @@ fn by_what_proxies_answer() {
     );
     with(|asked| node(asked, 1).state = NodeState::Down { for_ms: 5 }, Level::Down, &["for 5 ms"]);
     with(|asked| node(asked, 2).state = NodeState::Down { for_ms: 5 }, Level::Degraded, &["for 5 ms"]);
+    with(|asked| node(asked, 1).state = NodeState::Unseen { for_ms: 5 }, Level::Down, &["for 5 ms"]);
+    with(|asked| node(asked, 1).state = NodeState::Busy { for_ms: 5 }, Level::Degraded, &["is busy"]);
     with(|asked| node(asked, 1).state = NodeState::Loading, Level::Down, &["from disk"]);
     with(|asked| node(asked, 1).restarted = true, Level::Down, &["started anew"]);
     with(|asked| node(asked, 1).role = Role::Replica, Level::Down, &["still a replica"]);

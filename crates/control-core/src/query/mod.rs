@@ -1,5 +1,6 @@
 //! What the HTTP API answers about the state, in the shapes of `/api/v3`.
 
+mod busy;
 mod cluster;
 mod health;
 mod page;
@@ -7,6 +8,7 @@ mod proxy;
 mod resources;
 mod unserved;
 
+pub use busy::{BusyShard, busy};
 pub use cluster::{ClusterInfo, ClusterMeta, NodeMeta, ReplMeta, cluster_info, cluster_meta};
 pub use health::{Asked, Level, ShardCondition, answered, shard_condition};
 pub use page::{Page, cluster_names, failed_proxies, proxy_addresses, reported_proxies};

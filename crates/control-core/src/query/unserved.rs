@@ -40,7 +40,8 @@ pub fn unserved(state: &State, observed: &Observed, now: TimeMs) -> Vec<Unserved
                     NodeCondition::Primary if has_no_view(observed, proxy) => {
                         format!("its proxy {proxy} has no view")
                     }
-                    NodeCondition::Primary | NodeCondition::Unknown => continue,
+                    // A busy one is waited for.
+                    NodeCondition::Primary | NodeCondition::Busy | NodeCondition::Unknown => continue,
                 };
                 found.push(Unserved { cluster: cluster.clone(), primary: primary.clone(), why });
             }

@@ -124,7 +124,7 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (Ke
     // A proxy of an older version does not tell: that is not nothing.
     let Some(own) = keys.primary else { return Verdict::Waits };
     match (watch.replica(chunk, shard), keys.replica) {
-        (NodeCondition::Unknown, _) => Verdict::Unknown,
+        (NodeCondition::Unknown | NodeCondition::Busy, _) => Verdict::Unknown,
         _ if own == 0 && chunk.shard(shard).former.is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
         (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,

@@ -130,6 +130,8 @@ impl Place<'_> {
         match self.watch.primary(self.chunk, shard) {
             NodeCondition::Unreachable if is_reported => Primary::Gone,
             NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted => Primary::Gone,
+            // It was dead, is known to be busy now, and its replica has let go or is about to: waiting would only be longer.
+            NodeCondition::Busy if self.is_fenced_as_dead(shard) => Primary::Gone,
             // While others say that it is gone, this one's word alone does not keep it in service: else one
             // would fence it and the other lift the fence, again and again.
             NodeCondition::Primary if !is_reported => Primary::Well,
@@ -142,6 +144,10 @@ impl Place<'_> {
     fn is_well_since(&self, shard: Half, fence: Fence) -> bool {
         let fenced = self.watch.observed.fences.get(&fence.epoch);
         fenced.is_some_and(|seen| self.watch.is_newer(self.chunk.primary_proxy(shard), seen.since))
+    }
+
+    fn is_fenced_as_dead(&self, shard: Half) -> bool {
+        self.chunk.shard(shard).fence.is_some_and(|fence| fence.reason == FenceReason::Dead)
     }
 
     fn is_given_up(&self, proxy: &Address) -> bool {
@@ -298,7 +304,10 @@ impl Place<'_> {
     fn has_lost_node(&self, proxy: &Address) -> bool {
         let limit = self.watch.observed.timing.node_replace_ms;
         let health = proxy_health(self.watch.observed, proxy);
-        let is_lost = |state: NodeState| matches!(state, NodeState::Down { for_ms } if for_ms >= limit);
+        let is_lost = |state: NodeState| match state {
+            NodeState::Down { for_ms } | NodeState::Unseen { for_ms } => for_ms >= limit,
+            NodeState::Up | NodeState::Loading | NodeState::Busy { .. } => false,
+        };
         health.is_some_and(|health| health.nodes.iter().any(|node| is_lost(node.state)))
             && self.watch.is_alive(proxy)
     }

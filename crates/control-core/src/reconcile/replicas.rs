@@ -77,7 +77,11 @@ fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState
         // primary lives and takes writes does a replica without it fall behind.
         NodeCondition::LinkBroken { for_ms } if for_ms >= watch.observed.timing.link_broken_ms => {
             let primary_lives = watch.primary(chunk, shard) == NodeCondition::Primary;
-            primary_lives.then_some(SyncState::OutOfSync)
+            // While either was busy nothing came, and the replica lacks nothing for that.
+            let was_busy = [chunk.primary(shard), chunk.replica(shard)]
+                .into_iter()
+                .any(|node| watch.observed.busy.contains_key(node));
+            (primary_lives && !was_busy).then_some(SyncState::OutOfSync)
         }
         _ => None,
     }
@@ -97,7 +101,9 @@ fn serves_alone(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncSta
 fn down_ms(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> u64 {
     let health = node_health(watch.observed, chunk.replica_proxy(shard), chunk.replica(shard));
     match health.map(|health| health.state) {
-        Some(NodeState::Down { for_ms }) => for_ms,
+        Some(NodeState::Down { for_ms } | NodeState::Unseen { for_ms } | NodeState::Busy { for_ms }) => {
+            for_ms
+        }
         _ => 0,
     }
 }

@@ -57,6 +57,13 @@ fn shard(
         condition.level = query::Level::Down;
         condition.problems.push(format!("nobody serves it: of primary {}: {why}", chunk.primary(id.shard)));
     }
+    // Where its proxy was asked, that has said so itself.
+    let is_asked = asked.contains_key(chunk.primary_proxy(id.shard));
+    if let Some(for_ms) = seen.busy_ms(name, chunk.primary(id.shard)).filter(|_| !is_asked) {
+        condition.level = condition.level.max(query::Level::Degraded);
+        let text = format!("is busy: it has answered nobody for {for_ms} ms, and its process works");
+        condition.problems.push(format!("primary {} {text}", chunk.primary(id.shard)));
+    }
     let place = |node: &Address, proxy: &Address| NodePlace {
         node: node.clone(),
         proxy: proxy.clone(),

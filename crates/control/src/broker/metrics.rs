@@ -65,6 +65,11 @@ impl Collector for BrokerCollector {
                 count(state.clusters.values().filter(|cluster| cluster.review).count())
                     .saturating_add(proxies(|proxy| proxy.review)),
             ),
+            (
+                "broker_shards_busy",
+                "Shards whose primary answers nobody for now and whose process works, as coordinators see it",
+                count(self.metadata.board().now().busy_count()),
+            ),
             ("broker_migrations", "Slot migrations that are running or waiting", count(moving)),
             (
                 "broker_epoch",

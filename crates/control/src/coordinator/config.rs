@@ -105,6 +105,12 @@ service::settings! {
         pub proxy_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
         /// How long a proxy may fail to reach its node before the node counts as dead.
         pub node_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
+        /// How long a node may answer nobody before it counts as dead, where its proxy cannot look at its process: on
+        /// another host, or in another container. A proxy gives up waiting for one answer after a second.
+        pub unseen_is_dead_ms: Milliseconds<50, HOUR_MS> = Milliseconds::of(1_000),
+        /// How long a node may be busy before it counts as dead although its process works: with a long script, with
+        /// FLUSHALL of much data. 0 is for ever.
+        pub busy_is_dead_ms: Milliseconds<0, HOUR_MS> = Milliseconds::of(0),
         /// How long a primary that has no replica attached serves writes after its proxy last heard of a
         /// coordinator. Must be the same for all coordinators: it is waited out before a replica is promoted.
         pub lease_ms: Milliseconds<ATTACHED_MS, HOUR_MS> = Milliseconds::of(400),
@@ -146,6 +152,8 @@ impl CoordinatorConfig {
         Timing {
             proxy_dead_ms: self.proxy_timeout.unsigned(),
             node_dead_ms: self.node_timeout.unsigned(),
+            unseen_dead_ms: self.unseen_is_dead_ms.unsigned(),
+            busy_dead_ms: Some(self.busy_is_dead_ms.unsigned()).filter(|limit| *limit > 0),
             lease_ms: self.lease_ms.unsigned(),
             balance_quiet_ms: self.balance_quiet_ms.unsigned(),
             node_replace_ms: self.node_replace_ms.unsigned(),

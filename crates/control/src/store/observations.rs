@@ -52,6 +52,10 @@ impl ObservationBoard {
             for proxy in &told.unaskable {
                 seen.unaskable.entry(proxy.clone()).or_default().push(coordinator.clone());
             }
+            for shard in &told.busy {
+                let for_ms = seen.busy.entry((shard.cluster.clone(), shard.primary.clone())).or_default();
+                *for_ms = shard.for_ms.max(*for_ms);
+            }
         }
         seen
     }
@@ -64,6 +68,8 @@ pub struct Seen {
     unserved: BTreeMap<(ClusterName, Address), BTreeMap<String, String>>,
     /// Proxies that coordinators cannot ask.
     unaskable: BTreeMap<Address, Vec<String>>,
+    /// Shards whose primary is busy: for how long, in milliseconds, as the coordinator has it that sees it longest.
+    busy: BTreeMap<(ClusterName, Address), u64>,
     /// How many processes have each name.
     processes: BTreeMap<String, usize>,
 }
@@ -75,6 +81,18 @@ impl Seen {
         let why = self.unserved.get(&(cluster.clone(), primary.clone()))?;
         let agree = why.len() == self.processes.len();
         why.values().next().filter(|_| agree).map(String::as_str)
+    }
+
+    /// For how long the primary of a shard has been busy, in milliseconds, where any coordinator sees it so.
+    #[must_use]
+    pub fn busy_ms(&self, cluster: &ClusterName, primary: &Address) -> Option<u64> {
+        self.busy.get(&(cluster.clone(), primary.clone())).copied()
+    }
+
+    /// How many shards have a busy primary.
+    #[must_use]
+    pub fn busy_count(&self) -> usize {
+        self.busy.len()
     }
 
     /// What is wrong with coordinators themselves, one sentence each.
@@ -106,7 +124,7 @@ mod tests {
             why: format!("{coordinator} says so"),
         };
         let unserved = primaries.iter().map(shard).collect();
-        Observations { coordinator: coordinator.to_owned(), process, unserved, unaskable: Vec::new() }
+        Observations { coordinator: coordinator.to_owned(), process, unserved, ..Observations::default() }
     }
 
     #[test]
@@ -127,6 +145,21 @@ mod tests {
         assert!(board.now().problems().is_empty());
         assert!(board.note(seen("y", 3, &[])));
         assert_eq!(board.now().problems().len(), 1, "two processes of one name");
+    }
+
+    #[test]
+    fn a_shard_is_busy_where_any_says_so() {
+        let board = ObservationBoard::default();
+        let (cluster, primary): (ClusterName, Address) = ("db".parse().unwrap(), "a:1".parse().unwrap());
+        for (process, for_ms) in [(1, None), (2, Some(700)), (3, Some(650))] {
+            let shard =
+                |for_ms| api::v4::BusyShard { cluster: cluster.clone(), primary: primary.clone(), for_ms };
+            let busy = for_ms.map(shard).into_iter().collect();
+            assert!(board.note(Observations { busy, ..seen("x", process, &[]) }));
+        }
+        let now = board.now();
+        assert_eq!((now.busy_ms(&cluster, &primary), now.busy_count()), (Some(700), 1));
+        assert_eq!(now.busy_ms(&cluster, &"b:1".parse().unwrap()), None);
     }
 
     #[test]

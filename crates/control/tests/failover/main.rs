@@ -13,6 +13,7 @@ mod times;
 mod writers;
 
 mod alone;
+mod busy;
 mod by_hand;
 mod death;
 mod first;

@@ -70,9 +70,9 @@ fn a_role_that_does_not_hold_is_set_again_soon() {
 }
 
 #[test]
-fn who_has_never_answered_is_down_since_the_watch_began() {
+fn who_has_never_answered_is_silent_since_the_watch_began() {
     let mut stage = Stage::new();
     stage.roles_in_force(&format!("4 NOFLAGS master mydb {PRIMARY} 0"));
     stage.pass(70);
-    assert_eq!(stage.health().health.nodes[0].state, NodeState::Down { for_ms: 70 });
+    assert_eq!(stage.health().health.nodes[0].state, NodeState::Unseen { for_ms: 70 });
 }

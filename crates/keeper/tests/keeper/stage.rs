@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use keeper::{
     Action, Answer, Caller, Event, Keeper, LeaseGrant, NodeLink, NodeRole, NodeStatus, Start, Ticket,
+    VisitFault,
 };
 use model::{Address, HealthAnswer, Moment, SetCluster, SetRepl};
 
@@ -174,8 +175,18 @@ impl Stage {
     }
 
     pub(crate) fn visited(&mut self, node: &str, visit: Ticket, outcome: Result<&NodeStatus, &str>) {
-        let outcome = outcome.map(|status| Box::new(status.clone())).map_err(str::to_owned);
+        let outcome = outcome.map(|status| Box::new(status.clone()));
+        let outcome = outcome.map_err(|text| VisitFault::Failed(text.to_owned()));
         self.hear(Event::Visited { node: address(node), visit, outcome });
+    }
+
+    pub(crate) fn fails(&mut self, node: &str, visit: Ticket, fault: VisitFault) {
+        self.hear(Event::Visited { node: address(node), visit, outcome: Err(fault) });
+    }
+
+    /// How many looks at processes the keeper wanted since it was asked last.
+    pub(crate) fn wanted_looks(&mut self) -> usize {
+        self.wanted.extract_if(.., |action| matches!(action, Action::LookAtProcess { .. })).count()
     }
 
     /// The questions for a replica.

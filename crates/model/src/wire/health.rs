@@ -4,7 +4,7 @@
 //! UMCTL HEALTH [LEASE <token> <ms>]
 //!
 //! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
-//!   node:   address <text> state up|loading|down for_ms <n> restarted 0|1 role master|replica
+//!   node:   address <text> state up|loading|down for_ms <n> process works|unseen restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
 //!           replicated 0|1 attached 0|1 role_epoch <n> keys <n> keeps_log 0|1
 //!           run_id <text>
@@ -12,7 +12,8 @@
 //!           target_node
 //! ```
 //! Every level is an array of names and values in turn. A reader passes over names that it does not know, so that newer
-//! proxies may say more.
+//! proxies may say more. `process` is there only for a node that is down: a reader that does not know it goes by
+//! time alone.
 
 use resp::{Value, encode};
 
@@ -67,10 +68,12 @@ impl HealthAnswer {
 }
 
 fn write_node(node: &NodeHealth) -> Writer {
-    let (state, for_ms) = match node.state {
-        NodeState::Up => ("up", 0),
-        NodeState::Loading => ("loading", 0),
-        NodeState::Down { for_ms } => ("down", for_ms),
+    let (state, for_ms, process) = match node.state {
+        NodeState::Up => ("up", 0, None),
+        NodeState::Loading => ("loading", 0, None),
+        NodeState::Busy { for_ms } => ("down", for_ms, Some("works")),
+        NodeState::Unseen { for_ms } => ("down", for_ms, Some("unseen")),
+        NodeState::Down { for_ms } => ("down", for_ms, None),
     };
     let (link, link_for_ms) = match node.link {
         None => ("none", 0),
@@ -86,6 +89,9 @@ fn write_node(node: &NodeHealth) -> Writer {
     fields.text("address", &node.address.to_string());
     fields.text("state", state);
     fields.number("for_ms", for_ms);
+    if let Some(process) = process {
+        fields.text("process", process);
+    }
     fields.number("restarted", u64::from(node.restarted));
     fields.text("role", role);
     fields.text("primary", &node.primary.as_ref().map(Address::to_string).unwrap_or_default());
@@ -112,7 +118,7 @@ fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
     let state = match fields.bytes("state")? {
         b"up" => NodeState::Up,
         b"loading" => NodeState::Loading,
-        b"down" => NodeState::Down { for_ms: fields.number("for_ms")? },
+        b"down" => silence(&fields)?,
         _ => return Err(HealthFault("a known state")),
     };
     let role = match fields.bytes("role")? {
@@ -144,6 +150,16 @@ fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
         keys: fields.find("keys").is_ok().then(|| fields.number("keys")).transpose()?,
         keeps_log: fields.number("keeps_log").is_ok_and(|number| number != 0),
         run_id: fields.find("run_id").is_ok().then(|| fields.parsed("run_id")).transpose()?,
+    })
+}
+
+/// Of a node that does not answer: what is seen of its process. A word that is not known is none.
+fn silence(fields: &Fields<'_, '_>) -> Result<NodeState, HealthFault> {
+    let for_ms = fields.number("for_ms")?;
+    Ok(match fields.bytes("process") {
+        Ok(b"works") => NodeState::Busy { for_ms },
+        Ok(b"unseen") => NodeState::Unseen { for_ms },
+        _ => NodeState::Down { for_ms },
     })
 }
 

@@ -1,7 +1,7 @@
 //! What the control thread's own tasks tell it. Their channel needs no limit of its own: each node's task reports at
 //! most a few times a second, and one set of metadata is applied at a time.
 
-use keeper::{NodeStatus, Ticket};
+use keeper::{NodeStatus, Ticket, VisitFault};
 use model::Address;
 
 use super::node_client::NodeReply;
@@ -20,7 +20,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) enum NodeReport {
     /// The end of a visit: what it says of itself, or why it does not.
-    Visited(Ticket, Result<Box<(NodeStatus, NodeInfo)>, String>),
+    Visited(Ticket, Result<Box<(NodeStatus, NodeInfo)>, VisitFault>),
     /// So many databases it has.
     Databases(u32),
     /// Its reply to COMMAND.

@@ -78,7 +78,7 @@ impl Control {
             }
             Action::Fence(fences) => self.fences.set(fences),
             Action::LookAtProcess { node, process } => {
-                let seen = node_process::look(&process);
+                let seen = node_process::look(&node, &process);
                 self.then(async move { Happened::Process { node, seen } });
             }
             Action::Lives { node, until } => self.shared.lives.set(&node, clock::micros(until)),

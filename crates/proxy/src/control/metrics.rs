@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use keeper::{NodeLink, NodeRole, NodeStatus};
+use keeper::{Health, NodeLink, NodeRole, NodeStatus};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -164,6 +164,12 @@ fn nodes(encoder: &mut DescriptorEncoder<'_>, picture: &Picture) -> fmt::Result 
         let labels = [("node", node.as_str())];
         up.encode_family(&labels)?.encode_gauge(&i64::from(shown.health.status().is_some()))?;
     }
+    let help = "1 while the node does not answer, or says that it is busy, and its process works";
+    let mut busy = encoder.encode_descriptor("proxy_node_busy", help, None, GAUGE)?;
+    for (node, shown) in &named {
+        let labels = [("node", node.as_str())];
+        busy.encode_family(&labels)?.encode_gauge(&i64::from(matches!(shown.health, Health::Busy(_))))?;
+    }
     let seen: Vec<_> = named
         .iter()
         .filter_map(|(node, shown)| Some(([("node", node.as_str())], shown.health.status()?)))
@@ -235,7 +241,6 @@ mod tests {
 
     use super::*;
     use crate::control::node_status::NodeSeen;
-    use keeper::Health;
 
     fn shared(table: Arc<CommandTable>) -> Shared {
         Shared {
@@ -273,6 +278,10 @@ mod tests {
                 "10.0.0.1:6380".parse().unwrap(),
                 NodeSeen { health: Health::Down("gone".to_owned()), ..NodeSeen::default() },
             ),
+            (
+                "10.0.0.1:6381".parse().unwrap(),
+                NodeSeen { health: Health::Busy("no answer".to_owned()), ..NodeSeen::default() },
+            ),
         ];
         let (_sender, picture) = watch::channel(picture);
         let mut metrics = Metrics::new();
@@ -290,6 +299,9 @@ mod tests {
             "undermoon_proxy_backend_bytes_in_total{node=\"10.0.0.1:6379\",db=\"3\"} 9",
             "undermoon_proxy_node_up{node=\"10.0.0.1:6379\"} 1",
             "undermoon_proxy_node_up{node=\"10.0.0.1:6380\"} 0",
+            "undermoon_proxy_node_up{node=\"10.0.0.1:6381\"} 0",
+            "undermoon_proxy_node_busy{node=\"10.0.0.1:6380\"} 0",
+            "undermoon_proxy_node_busy{node=\"10.0.0.1:6381\"} 1",
             "undermoon_proxy_node_offset{node=\"10.0.0.1:6379\"} 42",
         ] {
             assert!(text.lines().any(|found| found == line), "no {line} in:\n{text}");

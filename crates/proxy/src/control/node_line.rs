@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use keeper::{DesiredRole, NodeStatus, Ticket, VISIT_LIMIT};
+use keeper::{DesiredRole, NodeStatus, Ticket, VISIT_LIMIT, VisitFault};
 use model::Address;
 use proxy_core::settings::Secret;
 use resp::Value;
@@ -18,6 +18,8 @@ use super::node_status::NodeInfo;
 
 /// The sections of INFO that are looked at: no others, because it happens often.
 const SECTIONS: [&[u8]; 5] = [b"server", b"memory", b"persistence", b"replication", b"keyspace"];
+/// How the error begins of a node that runs a script for long.
+const BUSY: &str = "BUSY ";
 /// A connection that has nothing else to do for so long is used to ask what is asked once.
 const IDLE: Duration = Duration::from_millis(2);
 
@@ -83,7 +85,7 @@ impl NodeLine {
                     connection = None;
                 }
             }
-            let outcome = outcome.map_err(|error| error.to_string());
+            let outcome = outcome.map_err(fault);
             self.report(NodeReport::Visited(visit, outcome));
         }
     }
@@ -177,6 +179,16 @@ impl NodeLine {
     fn report(&self, report: NodeReport) {
         // The control thread outlives its tasks.
         let _ = self.events.send(Event::Node(self.node.clone(), report));
+    }
+}
+
+/// What a failed visit says of the node.
+fn fault(error: NodeError) -> VisitFault {
+    let text = error.to_string();
+    match error {
+        NodeError::TimedOut(_) => VisitFault::Silent(text),
+        NodeError::Refused(reply) if reply.starts_with(BUSY) => VisitFault::Busy(text),
+        _ => VisitFault::Failed(text),
     }
 }
 

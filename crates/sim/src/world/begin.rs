@@ -142,8 +142,14 @@ impl World {
     }
 
     fn add(&mut self, process: Process, machine: usize) {
-        let status =
-            Status { machine, incarnation: 0, is_running: true, is_stopped: false, waiting: Vec::new() };
+        let status = Status {
+            machine,
+            incarnation: 0,
+            is_running: true,
+            is_stopped: false,
+            is_working: false,
+            waiting: Vec::new(),
+        };
         self.processes.insert(process, status);
     }
 

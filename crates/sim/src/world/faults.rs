@@ -16,7 +16,14 @@ impl World {
             Fault::Kill(process) => self.kill(process),
             Fault::Start(process) => self.start(process, true),
             Fault::StartEmpty(node) => self.start(Process::Node(node), false),
-            Fault::Stop(process) => self.processes.get_mut(&process).expect("it is there").is_stopped = true,
+            Fault::Stop(process) => {
+                let status = self.processes.get_mut(&process).expect("it is there");
+                (status.is_stopped, status.is_working) = (true, false);
+            }
+            Fault::Work(node) => {
+                let status = self.processes.get_mut(&Process::Node(node)).expect("it is there");
+                (status.is_stopped, status.is_working) = (true, true);
+            }
             Fault::Continue(process) => self.go_on(process),
             Fault::Pause(machine) => {
                 let now = self.now;
@@ -37,7 +44,7 @@ impl World {
 
     fn kill(&mut self, process: Process) {
         let status = self.processes.get_mut(&process).expect("it is there");
-        (status.is_running, status.is_stopped) = (false, false);
+        (status.is_running, status.is_stopped, status.is_working) = (false, false, false);
         let waiting = std::mem::take(&mut status.waiting);
         for scheduled in waiting {
             self.refuse(process, &scheduled.event);
@@ -80,7 +87,7 @@ impl World {
 
     fn go_on(&mut self, process: Process) {
         let status = self.processes.get_mut(&process).expect("it is there");
-        status.is_stopped = false;
+        (status.is_stopped, status.is_working) = (false, false);
         let waiting = std::mem::take(&mut status.waiting);
         for scheduled in waiting {
             self.schedule(self.now, scheduled.to, scheduled.incarnation, scheduled.event);

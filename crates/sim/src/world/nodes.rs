@@ -50,7 +50,7 @@ impl World {
                     node.set_role(&role);
                 }
                 let outcome = match is_lost {
-                    true => Err("the connection is lost".to_owned()),
+                    true => Err(keeper::VisitFault::Failed("the connection is lost".to_owned())),
                     false => Ok(Box::new(node.status(now))),
                 };
                 let event = keeper::Event::Visited { node: node.address.clone(), visit, outcome };

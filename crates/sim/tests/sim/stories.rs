@@ -197,6 +197,48 @@ fn a_machine_that_was_paused_acknowledges_nothing_late() {
     });
 }
 
+/// A node is busy for ten seconds, as with a script, and goes on.
+fn is_busy(world: &mut World, node: usize) {
+    let before = world.changes();
+    world.strike(&Fault::Work(node));
+    world.run(10_000);
+    world.strike(&Fault::Continue(Process::Node(node)));
+    world.run(7_000);
+    assert_eq!(world.changes(), before, "nobody takes over: {}", world.picture());
+    serves_again(world, 0);
+}
+
+#[test]
+fn a_primary_that_is_busy_stays_the_primary() {
+    check(&Setup::default(), 0..6, |world| {
+        let [(_, primary), _] = places(world, 0);
+        is_busy(world, primary);
+        world.take_stock();
+    });
+}
+
+#[test]
+fn a_replica_that_is_busy_stays_in_sync() {
+    check(&Setup::default(), 0..6, |world| {
+        let [_, (_, replica)] = places(world, 0);
+        is_busy(world, replica);
+        world.take_stock();
+    });
+}
+
+#[test]
+fn a_primary_that_was_stopped_while_it_was_busy_is_dead() {
+    check(&Setup::default(), 0..6, |world| {
+        let [(_, primary), _] = places(world, 0);
+        world.strike(&Fault::Work(primary));
+        world.run(3_000);
+        world.strike(&Fault::Stop(Process::Node(primary)));
+        serves_again(world, 2_500);
+        heals(world);
+        world.take_stock();
+    });
+}
+
 /// A primary comes back without what it had.
 pub(crate) fn a_primary_forgets(world: &mut World) {
     let [(_, primary), _] = places(world, 0);

@@ -63,6 +63,14 @@ fn states_of_nodes() {
         with("state up for_ms 0", "state down for_ms 9").unwrap().state,
         NodeState::Down { for_ms: 9 }
     );
+    for (process, state) in [
+        ("works", NodeState::Busy { for_ms: 9 }),
+        ("unseen", NodeState::Unseen { for_ms: 9 }),
+        ("rests", NodeState::Down { for_ms: 9 }),
+    ] {
+        let said = format!("state down for_ms 9 process {process}");
+        assert_eq!(with("state up for_ms 0", &said).unwrap().state, state);
+    }
     assert_eq!(with("state up", "state loading").unwrap().state, NodeState::Loading);
     assert!(with("restarted 0", "restarted 1").unwrap().restarted);
     let replica = with("role master primary - link none", "role replica primary a:1 link syncing").unwrap();
@@ -111,7 +119,9 @@ fn imports_and_faults() {
 fn what_is_written_is_read() {
     let address = |text: &str| text.parse::<Address>().unwrap();
     let mut nodes = Vec::new();
-    for state in [NodeState::Up, NodeState::Loading, NodeState::Down { for_ms: 7 }] {
+    let silent = [NodeState::Busy { for_ms: 5 }, NodeState::Unseen { for_ms: 6 }];
+    for state in [NodeState::Up, NodeState::Loading, NodeState::Down { for_ms: 7 }].into_iter().chain(silent)
+    {
         for link in [None, Some(LinkState::Up), Some(LinkState::Syncing), Some(LinkState::Down { for_ms: 9 })]
         {
             nodes.push(NodeHealth {

@@ -72,7 +72,7 @@ struct NodeShown {
     wanted: Option<&'static str>,
     /// Whom it is to replicate, if it is to be a replica.
     wanted_primary: Option<String>,
-    /// `unknown`, `up`, `loading` or `down`.
+    /// `unknown`, `up`, `loading`, `busy` or `down`.
     state: &'static str,
     /// The role that it has; `null` while it does not answer.
     role: Option<&'static str>,
