@@ -194,6 +194,9 @@ pub enum Command {
         primary: Address,
         /// Which fence.
         fence: Epoch,
+        /// How it is known that the primary before this one has stopped, where one was replaced without that.
+        #[serde(default)]
+        stopped: Option<Stopped>,
     },
     /// Makes the replica the primary.
     FailOverShard {
@@ -210,6 +213,9 @@ pub enum Command {
         /// How many keys both nodes had, where the primary came back without any; for the record.
         #[serde(default)]
         empty_primary: Option<KeysSeen>,
+        /// How it is known that the primary has stopped, where there is a fence.
+        #[serde(default)]
+        stopped: Option<Stopped>,
         /// When.
         now: TimeMs,
     },
@@ -294,6 +300,21 @@ pub enum Command {
         proxy: Address,
         /// The epoch of its view.
         seen: Epoch,
+    },
+}
+
+/// How it is known that a primary behind a fence has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stopped {
+    /// Its proxy says that it has a view without its slots.
+    Heard {
+        /// The epoch of that view.
+        epoch: Epoch,
+    },
+    /// Nothing was heard; its last lease has run out, and the replica has let go for as long.
+    LeaseOver {
+        /// How long leases last, in milliseconds.
+        lease_ms: u64,
     },
 }
 

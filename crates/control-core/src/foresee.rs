@@ -249,12 +249,18 @@ mod tests {
                 force: true,
                 behind_bytes: None,
                 empty_primary: None,
+                stopped: None,
                 now: TimeMs(3),
             };
             apply(&mut state, promote).unwrap();
             let shard = state.clusters[&name()].shard(*id);
             let primary = state.clusters[&name()].chunks[id.chunk].primary(id.shard).clone();
-            let lift = Command::LiftFence { cluster: name(), primary, fence: shard.fence.unwrap().epoch };
+            let lift = Command::LiftFence {
+                cluster: name(),
+                primary,
+                fence: shard.fence.unwrap().epoch,
+                stopped: None,
+            };
             apply(&mut state, lift).unwrap();
         }
         let replica = state.clusters[&name()].chunks[0].replica(shards[0].shard).clone();

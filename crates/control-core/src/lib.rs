@@ -17,6 +17,7 @@ mod command;
 mod diagnose;
 mod error;
 mod explain;
+mod fence_clock;
 mod foresee;
 mod lease;
 mod observed;
@@ -30,10 +31,11 @@ mod time;
 mod views;
 
 pub use apply::apply;
-pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply};
+pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply, Stopped};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
+pub use fence_clock::FenceClock;
 pub use foresee::foresee;
 pub use lease::{
     Grant, LeaseTerms, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch, pause_after_reading,

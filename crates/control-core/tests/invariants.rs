@@ -96,7 +96,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
                 if draft.number.is_multiple_of(2) { FenceReason::Dead } else { FenceReason::Handover };
             Command::FenceShard { cluster, primary, reason, now }
         }
-        24 => Command::LiftFence { cluster, primary, fence: fence.unwrap_or(Epoch(1)) },
+        24 => Command::LiftFence { cluster, primary, fence: fence.unwrap_or(Epoch(1)), stopped: None },
         25 => Command::FailOverShard {
             cluster,
             primary,
@@ -104,6 +104,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             force: draft.number == 0,
             behind_bytes: None,
             empty_primary: None,
+            stopped: None,
             now,
         },
         26 => {

@@ -17,6 +17,8 @@ pub struct Setup {
     pub quorum: usize,
     /// By how much clocks run apart at most, in parts per million.
     pub drift_ppm_max: u64,
+    /// A coordinator whose machine's clock is wrong: much faster than is allowed for.
+    pub hurried_coordinator: Option<usize>,
     /// How far apart machines' dates are at most, in milliseconds.
     pub date_ms_max: u64,
     /// The rule that does not hold.
@@ -32,6 +34,7 @@ impl Default for Setup {
             brokers: 2,
             quorum: 1,
             drift_ppm_max: 5_000,
+            hurried_coordinator: None,
             date_ms_max: 90_000,
             planted: None,
         }

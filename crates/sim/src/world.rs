@@ -12,7 +12,7 @@ mod nodes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use control_core::{Comeback, Command, KeysSeen, State, TimeMs, apply};
+use control_core::{Comeback, Command, FenceClock, KeysSeen, State, TimeMs, apply};
 use keeper::ProcessSeen;
 use model::{Address, Slot};
 
@@ -84,7 +84,7 @@ pub struct World {
     proxies: Vec<Proxy>,
     nodes: Vec<Node>,
     coordinators: Vec<Coordinator>,
-    brokers: usize,
+    brokers: Vec<FenceClock>,
     slots: Vec<Slot>,
     setup: Setup,
     next_write: u64,
@@ -130,20 +130,36 @@ impl World {
         let machine = broker.map_or(0, |broker| self.machine_of(Process::Broker(broker)));
         command.stamp(self.machines[machine].clock.date(self.now));
         let before = self.state.clone();
+        if let Some(broker) = broker {
+            let moment = self.machines[machine].clock.moment(self.now);
+            self.brokers[broker].check(&before, &command, moment)?;
+        }
         let mut after = State::clone(&before);
         apply(&mut after, command.clone())?;
         self.state = Arc::new(after);
         self.checks.committed(&command, (&before, &self.state), &self.nodes, self.now);
+        self.brokers_see();
         for coordinator in 0..self.coordinators.len() {
             // Whoever asked to be told of a change is.
             let after_us = self.dice.between(500, 6_000);
             let to = Process::Coordinator(coordinator);
-            let joined = (0..self.brokers).any(|broker| self.joins(to, Process::Broker(broker)));
+            let joined = (0..self.brokers.len()).any(|broker| self.joins(to, Process::Broker(broker)));
             if joined {
                 self.schedule(self.now + after_us, to, Some(self.processes[&to].incarnation), Event::Read);
             }
         }
         Ok(())
+    }
+
+    /// Each broker that acts hears of a change at once.
+    fn brokers_see(&mut self) {
+        for broker in 0..self.brokers.len() {
+            let process = Process::Broker(broker);
+            if self.acts(process) {
+                let moment = self.machines[self.machine_of(process)].clock.moment(self.now);
+                self.brokers[broker].note(&self.state, moment);
+            }
+        }
     }
 
     /// An operator has the metadata changed.
@@ -228,6 +244,8 @@ impl World {
     }
 
     fn look_at_store(&mut self, broker: usize, from: ReplyTo, ask: BrokerAsk, out: &mut Out) {
+        let moment = self.machines[self.machine_of(Process::Broker(broker))].clock.moment(self.now);
+        self.brokers[broker].note(&self.state, moment);
         let answer = match ask {
             BrokerAsk::Read => BrokerAnswer::State(self.state.clone()),
             BrokerAsk::Apply(command) => {

@@ -60,13 +60,14 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::FailOverProxy { proxy, force, decided_after, now } => {
             failover::proxy(state, &proxy, (decided_after, force), now)
         }
-        Command::FailOverShard { cluster, primary, fence, force, behind_bytes: _, empty_primary: _, now } => {
+        // What was seen is for the record, and how the stop is known for the broker that asks for this.
+        Command::FailOverShard { cluster, primary, fence, force, now, .. } => {
             failover::shard(state, &cluster, &primary, (fence, force), now)
         }
         Command::FenceShard { cluster, primary, reason, now } => {
             fences::set(state, &cluster, &primary, reason, now)
         }
-        Command::LiftFence { cluster, primary, fence } => fences::lift(state, &cluster, &primary, fence),
+        Command::LiftFence { cluster, primary, fence, .. } => fences::lift(state, &cluster, &primary, fence),
         Command::DecideComeback { cluster, primary, comeback, keys: _, process, by_operator } => {
             comebacks::decide(state, (&cluster, &primary), comeback, process, by_operator)
         }

@@ -77,7 +77,7 @@ fn decided(
         Verdict::Waits => (Comeback::Waits, false),
         Verdict::Promote if watch.observed.may_fail_over => {
             let (fence, force, behind_bytes, now) = (None, true, None, watch.now);
-            let empty_primary = Some(keys);
+            let (empty_primary, stopped) = (Some(keys), None);
             return Some(Command::FailOverShard {
                 cluster,
                 primary,
@@ -85,6 +85,7 @@ fn decided(
                 force,
                 behind_bytes,
                 empty_primary,
+                stopped,
                 now,
             });
         }

@@ -16,13 +16,10 @@ use model::{Address, ClusterName, NodeState};
 use super::action::Action;
 use super::watch::Watch;
 use crate::allocate::replacement;
-use crate::command::Command;
+use crate::command::{Command, Stopped};
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
+use crate::fence_clock::lease_end_ms;
 use crate::state::{Chunk, Fence, FenceReason, Half, Proxy, SyncState};
-
-/// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different
-/// speeds.
-const CLOCK_DRIFT_DIVISOR: u64 = 20;
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -193,7 +190,7 @@ impl Place<'_> {
     /// coordinator saw them, which is never before they were.
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
         let lease_ms = self.lease_ms(shard);
-        let wait_ms = lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR;
+        let wait_ms = lease_end_ms(lease_ms);
         let detached = self.watch.observed.fences.get(&fence.epoch).and_then(|seen| seen.detached);
         let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= wait_ms);
         self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(fence) >= wait_ms)
@@ -215,6 +212,14 @@ impl Place<'_> {
     fn has_heard(&self, shard: Half, fence: Fence) -> bool {
         let epoch = self.watch.view_epoch(self.chunk.stopping_proxy(shard));
         epoch.is_some_and(|epoch| epoch >= fence.epoch)
+    }
+
+    /// How it is known that a primary which has stopped has.
+    fn stopped(&self, shard: Half, fence: Fence) -> Stopped {
+        match self.watch.view_epoch(self.chunk.stopping_proxy(shard)).filter(|epoch| *epoch >= fence.epoch) {
+            Some(epoch) => Stopped::Heard { epoch },
+            None => Stopped::LeaseOver { lease_ms: self.lease_ms(shard) },
+        }
     }
 
     fn fenced_for_ms(&self, fence: Fence) -> u64 {
@@ -244,7 +249,9 @@ impl Place<'_> {
 
     fn lift(&self, shard: Half, fence: Fence) -> Command {
         let (cluster, primary) = (self.name.clone(), self.chunk.primary(shard).clone());
-        Command::LiftFence { cluster, primary, fence: fence.epoch }
+        // A primary that nobody was replaced by may go on without that.
+        let stopped = self.chunk.shard(shard).deposed.as_ref().map(|_| self.stopped(shard, fence));
+        Command::LiftFence { cluster, primary, fence: fence.epoch, stopped }
     }
 
     fn promote(&self, shard: Half, fence: Fence) -> Command {
@@ -256,6 +263,7 @@ impl Place<'_> {
             // What was seen of a primary that is handed over is older than what its proxy has made sure of.
             behind_bytes: self.behind_bytes(shard).filter(|_| !fence.reason.is_handover()),
             empty_primary: None,
+            stopped: Some(self.stopped(shard, fence)),
             now: self.watch.now,
         }
     }

@@ -160,6 +160,7 @@ fn who_has_taken_over_is_told_first() {
             force,
             behind_bytes,
             empty_primary: None,
+            stopped: None,
             now,
         });
         let actions = scene.actions();
@@ -261,7 +262,7 @@ fn primaries_go_home_only_when_nothing_else_is_to_be_done() {
             for shard in Half::BOTH {
                 let Some(fence) = chunk.shard(shard).fence else { continue };
                 let (cluster, primary) = (cluster.clone(), chunk.primary(shard).clone());
-                scene.apply(Command::LiftFence { cluster, primary, fence: fence.epoch });
+                scene.apply(Command::LiftFence { cluster, primary, fence: fence.epoch, stopped: None });
             }
             let partner = scene.chunk(2).proxies[0].clone();
             let epoch = scene.state.clusters[&name()].epoch;

@@ -156,7 +156,7 @@ fn lost_host() -> (State, State) {
     let id = held.shard_ids().find(|id| held.shard(*id).fence.is_some()).unwrap();
     let primary = held.chunks[id.chunk].primary(id.shard).clone();
     let fence = held.shard(id).fence.unwrap().epoch;
-    done(&mut truth, Command::LiftFence { cluster: cluster(), primary, fence });
+    done(&mut truth, Command::LiftFence { cluster: cluster(), primary, fence, stopped: None });
     in_sync(&mut truth);
     // The lost proxy came back and was emptied.
     truth.proxies.get_mut(&failed).unwrap().failed_since = None;
@@ -324,6 +324,7 @@ fn who_may_still_serve_has_to_stop_first() {
         force: true,
         behind_bytes: None,
         empty_primary: None,
+        stopped: None,
         now: NOW,
     };
     done(&mut truth, command);

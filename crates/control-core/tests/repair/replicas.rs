@@ -36,6 +36,7 @@ fn replica_out_of_sync_is_not_promoted() {
         force: false,
         behind_bytes: None,
         empty_primary: None,
+        stopped: None,
         now: world.now,
     };
     assert_eq!(world.apply(force).unwrap_err().code(), "PROXY_NOT_SYNC");

@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use api::v4::Event;
-use control_core::{ApplyError, Command, Reply, TimeMs, apply, explain};
+use control_core::{ApplyError, Command, FenceClock, Reply, TimeMs, apply, explain};
+use model::Moment;
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -87,6 +88,8 @@ pub(super) struct Ledger<S> {
     writer: WriterId,
     batch: u64,
     clock: TimeMs,
+    started: Instant,
+    fences: FenceClock,
     events: Arc<Mutex<EventLog>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     problem: watch::Sender<Option<String>>,
@@ -115,6 +118,8 @@ impl<S: Store> Ledger<S> {
         let (base, clock) = (loaded.base, TimeMs::default());
         info!(store = S::NAME, change = document.change, epoch = %document.state.global_epoch, "metadata read");
         let (write_problem, read_problem) = (None, None);
+        let (started, mut fences) = (Instant::now(), FenceClock::default());
+        fences.note(&document.state, Moment::default());
         let ledger = Self {
             store,
             base,
@@ -122,6 +127,8 @@ impl<S: Store> Ledger<S> {
             writer,
             batch: 0,
             clock,
+            started,
+            fences,
             events,
             snapshots,
             problem,
@@ -291,6 +298,10 @@ impl<S: Store> Ledger<S> {
         let mut events = Vec::new();
         let mut replies = Vec::with_capacity(changes.len());
         for Change { command, by } in changes {
+            if let Err(refusal) = self.fences.check(&next.state, command, self.moment()) {
+                replies.push(Err(refusal));
+                continue;
+            }
             let Some(about) = subject(command) else {
                 replies.push(apply(&mut next.state, command.clone()));
                 continue;
@@ -387,6 +398,7 @@ impl<S: Store> Ledger<S> {
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
         self.document = next;
+        self.fences.note(&self.document.state, self.moment());
         self.snapshots.send_replace(Arc::new(snapshot(&self.document, self.base)));
     }
 
@@ -397,6 +409,11 @@ impl<S: Store> Ledger<S> {
             *known = problem;
             is_new
         });
+    }
+
+    /// How long this process has run, by a clock that nobody sets.
+    fn moment(&self) -> Moment {
+        Moment(self.started.elapsed())
     }
 
     /// The time now; it never steps back while the process runs.

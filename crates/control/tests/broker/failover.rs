@@ -1,5 +1,7 @@
 //! Planned failover as an operator asks for it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::fixture::{TestBroker, embedded};
@@ -66,6 +68,53 @@ async fn by_shard_node_and_proxy() {
     assert_eq!(primaries(&broker).await, [fourth, third]);
     let none = broker.act("POST", CALL, json!({"proxy": proxy, "force": true})).await;
     assert_eq!(none, json!({"shards": []}), "it has no primary any more");
+    broker.stop().await;
+}
+
+/// A coordinator says that the last lease has run out. Its clock may be wrong, or its request a program's that has not waited.
+#[tokio::test]
+async fn a_lease_is_over_by_the_brokers_own_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    broker.register(2).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let nodes = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"].clone();
+    for (primary, replica, stopped, lease_ms) in [
+        (0, 3, json!({"LeaseOver": {"lease_ms": 1000}}), 1_000),
+        // An earlier version does not say how it knows.
+        (2, 1, Value::Null, 400),
+    ] {
+        let (primary, replica) = (&nodes[primary]["address"], &nodes[replica]["address"]);
+        let sync = json!({"SetReplicaSync": {"cluster": "mydb", "replica": replica, "sync": "InSync"}});
+        broker.act("POST", "/api/v4/commands", sync).await;
+        let fence =
+            json!({"FenceShard": {"cluster": "mydb", "primary": primary, "reason": "Dead", "now": 0}});
+        let begun = Instant::now();
+        broker.act("POST", "/api/v4/commands", fence).await;
+        let fence = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
+        let promotion = |stopped: &Value| {
+            let mut promotion = json!({"FailOverShard": {
+                "cluster": "mydb", "primary": primary, "fence": fence, "force": false, "behind_bytes": 0, "now": 0,
+            }});
+            promotion["FailOverShard"]["stopped"] = stopped.clone();
+            promotion
+        };
+        // A stop that was heard of before the fence is of another one.
+        let early = json!({"Heard": {"epoch": fence.as_u64().unwrap() - 1}});
+        let (status, answer) = broker.call("POST", "/api/v4/commands", promotion(&early)).await;
+        assert_eq!((status, answer["error"].as_str()), (409, Some("RETRY")), "{answer}");
+        let deadline = begun + Duration::from_secs(30);
+        loop {
+            let (status, answer) = broker.call("POST", "/api/v4/commands", promotion(&stopped)).await;
+            if status == 200 {
+                break;
+            }
+            assert_eq!((status, answer["error"].as_str()), (409, Some("RETRY")), "{answer}");
+            assert!(Instant::now() < deadline, "{answer}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(lease_ms), "{stopped}: {:?}", begun.elapsed());
+    }
     broker.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use control_core::{Command, NewProxy, Settings, State, TimeMs, Timing, apply};
+use control_core::{Command, FenceClock, NewProxy, Settings, State, TimeMs, Timing, apply};
 use model::{Address, ClusterName};
 
 use super::{MachineState, Status, WRITE_INTERVAL_US, World};
@@ -18,6 +18,8 @@ use crate::out::Out;
 use crate::proxy::{Proxy, ProxyStart};
 use crate::setup::Setup;
 
+/// A clock that is wrong runs three times as fast as it should.
+const HURRIED_PPM: i64 = 2_000_000;
 /// The date at the beginning of each world.
 const DATE_MS: u64 = 1_700_000_000_000;
 
@@ -80,7 +82,10 @@ impl World {
             },
             paused: None,
         };
-        let machines: Vec<MachineState> = (0..machines).map(|_| clock()).collect();
+        let mut machines: Vec<MachineState> = (0..machines).map(|_| clock()).collect();
+        if let Some(number) = setup.hurried_coordinator {
+            machines[setup.hosts + number].clock.drift_ppm = HURRIED_PPM;
+        }
         let shards =
             state.clusters.values().flat_map(|cluster| &cluster.chunks).flat_map(|chunk| &chunk.shards);
         let slots: Vec<_> = shards.map(|shard| shard.slots.ranges()[0].first()).collect();
@@ -98,7 +103,7 @@ impl World {
             proxies: Vec::new(),
             nodes: Vec::new(),
             coordinators: Vec::new(),
-            brokers: setup.brokers,
+            brokers: vec![FenceClock::default(); setup.brokers],
             slots,
             setup,
             next_write: 0,

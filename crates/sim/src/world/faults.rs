@@ -1,5 +1,6 @@
 //! What breaks, and how it is mended.
 
+use control_core::FenceClock;
 use model::Address;
 
 use super::{Status, World};
@@ -81,7 +82,7 @@ impl World {
                 *node = Node::start(node.address.clone(), run_id, log);
                 self.schedule(self.now, process, Some(incarnation), crate::event::Event::Follow);
             }
-            Process::Broker(_) => {}
+            Process::Broker(place) => self.brokers[place] = FenceClock::default(),
         }
     }
 

@@ -105,7 +105,7 @@ impl World {
                 let broker = Process::Broker(*broker);
                 self.acts(broker) && self.joins(it, broker)
             };
-            self.acts(it) && self.joins(it, own) && (0..self.brokers).any(|broker| reads(&broker))
+            self.acts(it) && self.joins(it, own) && (0..self.brokers.len()).any(|broker| reads(&broker))
         };
         let is_fenced = {
             let chunks = self.state.clusters.values().flat_map(|cluster| &cluster.chunks);

@@ -298,6 +298,21 @@ fn a_replica_that_was_replaced_keeps_no_primary_in_service() {
     }
 }
 
+/// A proxy is cut off, with its lease and its replica. Of two coordinators one has a clock that runs three times as fast as it
+/// should, so it finds the lease to be over when it is not. It asks a broker whose clock is right.
+#[test]
+fn a_coordinator_whose_clock_is_wrong_promotes_nobody_too_soon() {
+    let setup = Setup { brokers: 1, hurried_coordinator: Some(1), ..Setup::default() };
+    check(&setup, 0..12, |world| {
+        let [(proxy, primary), _] = places(world, 0);
+        cut_off(world, proxy);
+        world.run(3_000);
+        assert_ne!(places(world, 0)[0].1, primary, "another is promoted all the same: {}", world.picture());
+        world.strike(&Fault::Heal);
+        heals(world);
+    });
+}
+
 /// Half of all hosts, one of each chunk, at once: each fence raises the epoch, and all that are left live by their leases.
 #[test]
 fn a_rack_is_lost() {

@@ -59,6 +59,7 @@ fn promote_fenced(broker: &Broker) {
                 force: false,
                 behind_bytes: Some(0),
                 empty_primary: None,
+                stopped: None,
                 now: TimeMs(1),
             });
         }
@@ -134,7 +135,12 @@ fn a_handover_that_is_given_up() {
         let state = broker.until("the primary is fenced", is_fenced);
         let mut shards = cluster(&state).chunks.iter().flat_map(|chunk| &chunk.shards);
         let fence = shards.find_map(|shard| shard.fence).unwrap().epoch;
-        broker.apply(&Change::LiftFence { cluster: name(), primary: before[1].0.clone(), fence });
+        broker.apply(&Change::LiftFence {
+            cluster: name(),
+            primary: before[1].0.clone(),
+            fence,
+            stopped: None,
+        });
     });
     assert_eq!(given_up.code, 75, "{}", given_up.stdout);
     assert!(given_up.stderr.contains("did not catch up in time"), "{}", given_up.stderr);

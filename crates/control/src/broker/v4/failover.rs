@@ -105,6 +105,7 @@ pub(super) fn foreseen(
                 force: false,
                 behind_bytes: None,
                 empty_primary: None,
+                stopped: None,
                 now,
             };
         }
@@ -167,6 +168,7 @@ fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Com
             force,
             behind_bytes: None,
             empty_primary: None,
+            stopped: None,
             now,
         };
     }
