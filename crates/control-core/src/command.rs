@@ -227,11 +227,11 @@ pub enum Command {
         primary: Address,
         /// What becomes of it.
         comeback: Comeback,
-        /// How many keys both nodes have; for the record.
-        keys: KeysSeen,
-        /// The process that it is, if its proxy tells.
+        /// Which process of it; none for whichever it is.
         #[serde(default)]
         process: Option<RunId>,
+        /// How many keys both nodes have; for the record.
+        keys: KeysSeen,
         /// Whether an operator says so: only about a primary that waits.
         by_operator: bool,
     },

@@ -40,7 +40,8 @@ fn pool_view(record: &Proxy) -> (SetRepl, SetCluster) {
         role: Role::Primary,
         peers: Vec::new(),
     });
-    let roles = SetRepl { epoch: record.epoch, flags: model::MetaFlags::default(), roles: roles.collect() };
+    let (flags, processes) = (model::MetaFlags::default(), Vec::new());
+    let roles = SetRepl { epoch: record.epoch, flags, processes, roles: roles.collect() };
     (roles, SetCluster::new(View::empty(record.epoch, pool), false))
 }
 
@@ -50,6 +51,7 @@ fn cluster_view(name: &ClusterName, cluster: &Cluster, me: HalfPlace) -> (SetRep
     let roles = SetRepl {
         epoch: cluster.epoch,
         flags: model::MetaFlags::default(),
+        processes: Vec::new(),
         roles: roles.into_iter().collect(),
     };
     let local = node_order(mine, me.half).map(|(node, shard)| {

@@ -208,7 +208,8 @@ impl Metadata {
         let role = self.desired_role(node)?;
         let told = self.roles()?.roles.iter().find(|role| role.node == *node)?;
         let peer = told.peers.first().map(|peer| peer.node.clone());
-        Some(Order { role, cluster: told.cluster.clone(), peer, forced: self.forced })
+        let processes = self.roles()?.processes.clone();
+        Some(Order { role, cluster: told.cluster.clone(), peer, forced: self.forced, processes })
     }
 
     /// The other node of the shard of each node here, as far as the metadata names one.

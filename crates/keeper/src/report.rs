@@ -51,9 +51,9 @@ pub(crate) fn node(address: &Address, seen: Seen<'_>, replica: ReplicaKnown, now
         replicated: replica.is_replicated,
         attached: replica.is_attached,
         role_epoch: Some(seen.role_epoch),
+        run_id: status.and_then(|status| status.run_id.parse().ok()),
         keys: status.map(|status| status.keys),
         keeps_log: status.is_some_and(|status| status.keeps_log),
-        run_id: status.and_then(|status| status.run_id.parse().ok()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a node is told to be in replication, and whether the process that answers is the one that was told.
 
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, RunId};
 
 use crate::status::{NodeRole, NodeStatus};
 
@@ -40,6 +40,15 @@ pub struct Order {
     pub peer: Option<Address>,
     /// How many times SETREPL has come with FORCE: one more lets a node that started anew be a primary.
     pub forced: u64,
+    /// The processes that the last of these is about; none for any.
+    pub processes: Vec<RunId>,
+}
+
+impl Order {
+    /// Whether FORCE is about this process.
+    fn is_about(&self, run_id: &str) -> bool {
+        self.processes.is_empty() || self.processes.iter().any(|process| process.as_str() == run_id)
+    }
 }
 
 /// Which process of the node was given its role.
@@ -62,7 +71,9 @@ impl GivenProcess {
             *self = Self::default();
             return false;
         };
-        let is_forced = order.forced > self.order.as_ref().map_or(0, |known| known.forced);
+        // One that came for another process is too late for this one.
+        let is_forced = order.forced > self.order.as_ref().map_or(0, |known| known.forced)
+            && order.is_about(&status.run_id);
         let is_first = self.order.is_none();
         let is_other_cluster = self.order.as_ref().is_some_and(|known| known.cluster != order.cluster);
         let is_replica = order.role != DesiredRole::Primary;
@@ -115,7 +126,9 @@ mod tests {
         let status = |run_id: &str| NodeStatus { run_id: run_id.to_owned(), ..NodeStatus::default() };
         let peer: Option<Address> = Some("a:1".parse().unwrap());
         let order = |cluster: &str, role: &DesiredRole, forced: u64| {
-            Some(Order { role: role.clone(), cluster: cluster.parse().unwrap(), peer: peer.clone(), forced })
+            let processes = if forced > 1 { vec!["g".parse().unwrap()] } else { Vec::new() };
+            let (role, cluster) = (role.clone(), cluster.parse().unwrap());
+            Some(Order { role, cluster, peer: peer.clone(), forced, processes })
         };
         let primary = DesiredRole::Primary;
         let replica = DesiredRole::ReplicaOf("a:1".parse().unwrap());
@@ -132,6 +145,10 @@ mod tests {
             ("d", order("x", &primary, 1), false),
             ("e", order("x", &primary, 1), true),
             ("e", order("y", &primary, 1), false),
+            // The process that FORCE names is gone when it comes: it is not about the one that is there.
+            ("h", order("y", &primary, 2), true),
+            ("g", order("y", &primary, 2), true),
+            ("g", order("y", &primary, 3), false),
         ] {
             assert_eq!(process.restarted(&status(run_id), order.as_ref()), restarted, "{run_id} {order:?}");
         }
@@ -146,6 +163,7 @@ mod tests {
             cluster: "x".parse().unwrap(),
             peer: peer.map(|peer| peer.parse().unwrap()),
             forced,
+            processes: Vec::new(),
         };
         for (role, order, restarted) in [
             (NodeRole::Primary, order(Some("a:1"), 0), false),

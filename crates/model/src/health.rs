@@ -77,14 +77,14 @@ pub struct NodeHealth {
     /// The epoch of the roles under which it was last seen, asked after they had come, to be what they say. None where its
     /// proxy is of a version that does not tell.
     pub role_epoch: Option<Epoch>,
+    /// Which process it is. None where it does not answer, or its proxy is of a version that does not tell.
+    pub run_id: Option<RunId>,
     /// How many keys it has, in all databases. None where it does not answer, or its proxy is of a version that does not
     /// tell.
     pub keys: Option<u64>,
     /// It writes each change to a log on its disk (`aof_enabled` of INFO persistence): after a restart it has what it had
     /// before, but for the last second. False where its proxy is of a version that does not tell.
     pub keeps_log: bool,
-    /// The process that it is. None where it does not answer, or its proxy is of a version that does not tell.
-    pub run_id: Option<RunId>,
 }
 
 /// Whether a node answers its proxy.

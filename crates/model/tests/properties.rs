@@ -159,7 +159,10 @@ fn set_repl() -> impl Strategy<Value = SetRepl> {
                 NodeRole { cluster, node, role, peers }
             });
             let flags = MetaFlags { force, ..MetaFlags::default() };
-            SetRepl { epoch: Epoch(epoch), flags, roles: roles.collect() }
+            // Only with FORCE are processes named.
+            let named = (epoch % 3) * u64::from(force);
+            let processes = (0..named).map(|number| format!("run-{number}").parse().unwrap()).collect();
+            SetRepl { epoch: Epoch(epoch), flags, processes, roles: roles.collect() }
         },
     )
 }

@@ -286,7 +286,8 @@ impl Coordinator {
                 Action::Apply(command) => commands.push_back(command),
                 Action::Push { proxy, makes_do, .. } => {
                     let Some((mut roles, view)) = desired_view(&state, &proxy) else { continue };
-                    (roles.flags.force, roles.flags.leased) = (makes_do, makes_do);
+                    (roles.flags.force, roles.flags.leased) = (makes_do.is_some(), makes_do.is_some());
+                    roles.processes = makes_do.unwrap_or_default();
                     let left = [ProxyAsk::SetRepl(roles), ProxyAsk::SetCluster(Box::new(view))].into();
                     self.push(&proxy, Push { request: 0, left, cleans: None }, watch, out);
                 }

@@ -192,6 +192,7 @@ impl World {
                     force: true,
                     behind_bytes: None,
                     empty_primary: None,
+                    stopped: None,
                     now: TimeMs(0),
                 }
             };

@@ -187,7 +187,7 @@ impl ClusterFixture {
             role(&own.primary, Role::Primary, peer(&previous.replica, &previous.proxy)?)?,
             role(&own.replica, Role::Replica, peer(&next.primary, &next.proxy)?)?,
         ];
-        Ok(SetRepl { epoch: Epoch(epoch), flags: MetaFlags::default(), roles })
+        Ok(SetRepl { epoch: Epoch(epoch), flags: MetaFlags::default(), processes: Vec::new(), roles })
     }
 
     fn wait_whole(&self) -> Result<()> {

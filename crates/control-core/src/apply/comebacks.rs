@@ -9,9 +9,9 @@ use crate::state::{Comeback, ShardId, State, SyncState};
 /// Decides what becomes of one.
 pub(super) fn decide(
     state: &mut State,
-    (name, primary): (&ClusterName, &Address),
-    comeback: Comeback,
-    process: Option<RunId>,
+    name: &ClusterName,
+    primary: &Address,
+    (comeback, process): (Comeback, Option<RunId>),
     by_operator: bool,
 ) -> Result<Reply, ApplyError> {
     let id = shard_of(state, name, primary)?;
@@ -27,12 +27,9 @@ pub(super) fn decide(
         // What it is about to write the replica lacks.
         shard.replica = SyncState::OutOfSync;
     }
-    // What was decided stands until it serves: an operator may have said so.
-    if shard.comeback != Some(Comeback::Serves) {
-        shard.comeback = Some(comeback);
-    }
-    if process.is_some() {
-        shard.comeback_of = process;
+    // What was decided stands until it serves, for the process that it was decided of: an operator may have said so.
+    if shard.comeback != Some(Comeback::Serves) || !shard.is_comeback_of(process.clone()) {
+        (shard.comeback, shard.comeback_process) = (Some(comeback), process);
     }
     Ok(Reply::Done)
 }
@@ -46,10 +43,10 @@ pub(super) fn end(
 ) -> Result<Reply, ApplyError> {
     let id = shard_of(state, name, primary)?;
     let shard = state.cluster_mut(name)?.shard_mut(id);
-    if process.zip(shard.comeback_of.as_ref()).is_some_and(|(seen, decided)| seen != decided) {
+    if process.zip(shard.comeback_process.as_ref()).is_some_and(|(seen, decided)| seen != decided) {
         return Err(ApplyError::Retry("that was seen before the primary started anew"));
     }
-    (shard.comeback, shard.comeback_of) = (None, None);
+    (shard.comeback, shard.comeback_process) = (None, None);
     Ok(Reply::Done)
 }
 

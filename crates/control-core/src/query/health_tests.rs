@@ -40,7 +40,7 @@ fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
     let link = primary.as_ref().map(|_| LinkState::Up);
     let (state, restarted, replicated, attached) = (NodeState::Up, false, false, false);
     let (offset, role_epoch) = (7, None);
-    let (keys, keeps_log, run_id) = (None, false, None);
+    let (run_id, keys, keeps_log) = (None, None, false);
     NodeHealth {
         address,
         state,
@@ -52,9 +52,9 @@ fn node(address: Address, role: Role, primary: Option<Address>) -> NodeHealth {
         replicated,
         attached,
         role_epoch,
+        run_id,
         keys,
         keeps_log,
-        run_id,
     }
 }
 

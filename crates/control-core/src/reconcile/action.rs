@@ -1,6 +1,6 @@
 //! What a coordinator can do.
 
-use model::{Address, Epoch};
+use model::{Address, Epoch, RunId};
 
 use crate::command::Command;
 
@@ -15,8 +15,8 @@ pub enum Action {
     Push {
         /// The proxy.
         proxy: Address,
-        /// Whether the roles are sent with FORCE.
-        makes_do: bool,
+        /// Where the roles are sent with FORCE: for which processes, or for any where none is named.
+        makes_do: Option<Vec<RunId>>,
         /// Whether slots are without service until it has them: it is not to wait for pushes that are not urgent.
         is_urgent: bool,
     },

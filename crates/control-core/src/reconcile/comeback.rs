@@ -61,13 +61,15 @@ fn decided(
     match watch.primary(chunk, shard) {
         NodeCondition::Primary if held.comeback.is_some() => {
             // Another process than the one about which it was decided: this was seen before.
-            let is_old = process.as_ref().zip(held.comeback_of.as_ref()).is_some_and(|(seen, of)| seen != of);
+            let is_old =
+                process.as_ref().zip(held.comeback_process.as_ref()).is_some_and(|(seen, of)| seen != of);
             return (!is_old).then_some(Command::EndComeback { cluster, primary, process });
         }
         NodeCondition::Restarted => {}
         _ => return None,
     }
-    if held.fence.is_some() || held.comeback == Some(Comeback::Serves) {
+    let is_of_it = held.is_comeback_of(process.clone());
+    if held.fence.is_some() || (held.comeback == Some(Comeback::Serves) && is_of_it) {
         return None;
     }
     let keys = keys(watch, known, chunk, shard);
@@ -91,8 +93,8 @@ fn decided(
         }
         Verdict::Promote | Verdict::Unknown => return None,
     };
-    let is_new = held.comeback != Some(comeback);
-    is_new.then_some(Command::DecideComeback { cluster, primary, comeback, keys, process, by_operator })
+    let is_new = held.comeback != Some(comeback) || !is_of_it;
+    is_new.then_some(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })
 }
 
 /// How many keys both have. A replica that cannot be reached may have any number; and what a node had before it was seen

@@ -1,10 +1,10 @@
 //! Giving each proxy the view that it should have, in an order that never lets two serve one slot.
 
-use model::{Address, Epoch};
+use model::{Address, Epoch, RunId};
 
 use super::action::Action;
 use super::watch::Watch;
-use crate::diagnose::{NodeCondition, proxy_health};
+use crate::diagnose::{NodeCondition, node_health, proxy_health};
 use crate::state::{Chunk, Cluster, Comeback, Half, MigrationOutcome, ShardId, SyncState};
 
 /// After a change of roles, whoever takes over is told first; not for longer than this, because it may not listen.
@@ -26,7 +26,7 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (proxy, record) in watch.state.proxies.iter().filter(|(proxy, _)| watch.is_trusted(proxy)) {
         let has_empty_view = record.cluster.is_none() || record.dirty;
         if has_empty_view && held_epoch(watch, proxy).is_some_and(|has| has < record.epoch) {
-            late.push(Late { rank: Rank::Other, proxy, makes_do: false });
+            late.push(Late { rank: Rank::Other, proxy, makes_do: None });
         }
     }
     late.sort();
@@ -43,7 +43,7 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 struct Late<'a> {
     rank: Rank,
     proxy: &'a Address,
-    makes_do: bool,
+    makes_do: Option<Vec<RunId>>,
 }
 
 /// Who is served first.
@@ -73,7 +73,7 @@ fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half:
     }
     let has = held_epoch(watch, proxy)?;
     let makes_do = makes_do(watch, chunk, half);
-    if (has >= cluster.epoch && !makes_do) || must_wait(watch, cluster, chunk, half) {
+    if (has >= cluster.epoch && makes_do.is_none()) || must_wait(watch, cluster, chunk, half) {
         return None;
     }
     let gains = cluster.finished.iter().rev().take_while(|done| done.epoch > has);
@@ -126,14 +126,20 @@ fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) ->
     is_taker(half.other()) && !is_taker(half)
 }
 
-/// Whether a primary behind the proxy started anew and has to serve with what it has, as was decided. Its shards must all be
-/// of that kind: the order is to the proxy as a whole.
-fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> bool {
-    let primaries = chunk.primaries_in(half);
-    let mut restarted = primaries
-        .filter(|shard| watch.primary(chunk, *shard) == NodeCondition::Restarted)
-        .map(|shard| chunk.shard(shard))
-        .peekable();
-    restarted.peek().is_some()
-        && restarted.all(|shard| shard.fence.is_none() && shard.comeback == Some(Comeback::Serves))
+/// Which processes behind the proxy are primaries that started anew and have to serve with what they have, as was decided of
+/// them; none where there is none. Its shards must all be of that kind: the order is to the proxy as a whole. Where a proxy
+/// does not tell which processes they are, the order is about any.
+fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> Option<Vec<RunId>> {
+    let is_restarted = |shard: &Half| watch.primary(chunk, *shard) == NodeCondition::Restarted;
+    let restarted: Vec<Half> = chunk.primaries_in(half).filter(is_restarted).collect();
+    let run_id = |shard: &Half| {
+        let health = node_health(watch.observed, chunk.primary_proxy(*shard), chunk.primary(*shard));
+        health.and_then(|health| health.run_id.clone())
+    };
+    let is_decided = |shard: &Half| {
+        let held = chunk.shard(*shard);
+        held.fence.is_none() && held.comeback == Some(Comeback::Serves) && held.is_comeback_of(run_id(shard))
+    };
+    let all_decided = !restarted.is_empty() && restarted.iter().all(is_decided);
+    all_decided.then(|| restarted.iter().map(run_id).collect::<Option<Vec<_>>>().unwrap_or_default())
 }

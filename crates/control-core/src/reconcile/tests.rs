@@ -80,9 +80,9 @@ impl Scene {
                     replicated: false,
                     attached: is_primary,
                     role_epoch: Some(cluster.epoch),
+                    run_id: None,
                     keys: Some(10),
                     keeps_log: false,
-                    run_id: None,
                 }
             };
             let health = ProxyHealth {

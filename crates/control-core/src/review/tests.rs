@@ -76,9 +76,9 @@ fn answer(truth: &State, address: &Address) -> Found {
         replicated: false,
         attached: true,
         role_epoch: Some(roles.epoch),
+        run_id: None,
         keys: None,
         keeps_log: false,
-        run_id: None,
     };
     let keys = u64::from(!set.view.is_empty()) * 1000;
     let contents =

@@ -90,11 +90,19 @@ pub struct Shard {
     pub comeback: Option<Comeback>,
     /// The process of the primary about which `comeback` was decided, if its proxy tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comeback_of: Option<RunId>,
+    pub comeback_process: Option<RunId>,
     /// The proxy that was replaced while a node behind it had the shard's data, until the replica in its place is in sync.
     /// Until then that node may hold the only copy besides the primary's, and is not emptied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Address>,
+}
+
+impl Shard {
+    /// Whether what was decided of a primary that started anew was decided of this process.
+    #[must_use]
+    pub fn is_comeback_of(&self, process: Option<RunId>) -> bool {
+        self.comeback_process.is_none() || self.comeback_process == process
+    }
 }
 
 /// What becomes of a primary that started anew while its replica is not known to have everything.
@@ -197,7 +205,7 @@ impl Shard {
             losses,
             deposed: None,
             comeback: None,
-            comeback_of: None,
+            comeback_process: None,
             former: None,
         }
     }

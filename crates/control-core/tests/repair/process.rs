@@ -155,9 +155,9 @@ impl SimProxy {
             replicated: false,
             attached: now.since(node.replica_heard) < LAG_MS_MAX,
             role_epoch: Some(self.roles_epoch),
+            run_id: None,
             keys: Some(node.data.len() as u64),
             keeps_log: true,
-            run_id: None,
         });
         let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
         ProxyHealth {

@@ -361,7 +361,7 @@ impl World {
                 continue;
             };
             let (mut roles, view) = desired_view(&self.state, &proxy).unwrap();
-            roles.flags.force = makes_do;
+            roles.flags.force = makes_do.is_some();
             coordinator.sent.push((pushed, Sent::Push { proxy, roles, view }));
         }
     }

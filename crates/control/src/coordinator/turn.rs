@@ -278,7 +278,8 @@ impl<M: MetadataSource> Turns<M> {
             Action::Push { makes_do, .. } => match desired_view(state, &proxy) {
                 Some((mut roles, view)) => {
                     // LEASED: whatever came after this push was decided on is not to be undone by it.
-                    (roles.flags.force, roles.flags.leased) = (*makes_do, *makes_do);
+                    (roles.flags.force, roles.flags.leased) = (makes_do.is_some(), makes_do.is_some());
+                    roles.processes = makes_do.clone().unwrap_or_default();
                     Sent::Push(roles, view)
                 }
                 // Not registered any more: it will not be asked for again.

@@ -133,9 +133,9 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
             replicated: false,
             attached: true,
             role_epoch: None,
+            run_id: None,
             keys: None,
             keeps_log: false,
-            run_id: None,
         }
     };
     let nodes = proxy.nodes.iter().enumerate().map(node).collect();

@@ -23,7 +23,16 @@ pub struct MetaFlags {
 impl MetaFlags {
     pub(super) fn parse(args: &mut Arguments<'_>) -> Result<Self, MetaError> {
         const EXPECTED: &str = "NOFLAGS, or FORCE, COMPRESS and LEASED joined by commas";
-        let text = args.text(EXPECTED)?;
+        Self::parse_with(args, EXPECTED, |_| false)
+    }
+
+    /// The same where there may be other words, which `takes` takes.
+    pub(super) fn parse_with(
+        args: &mut Arguments<'_>,
+        expected: &'static str,
+        mut takes: impl FnMut(&str) -> bool,
+    ) -> Result<Self, MetaError> {
+        let text = args.text(expected)?;
         let mut flags = Self::default();
         if text.eq_ignore_ascii_case(NONE) {
             return Ok(flags);
@@ -35,8 +44,8 @@ impl MetaFlags {
                 flags.compress = true;
             } else if word.eq_ignore_ascii_case(LEASED) {
                 flags.leased = true;
-            } else {
-                return Err(args.wrong(EXPECTED));
+            } else if !takes(word) {
+                return Err(args.wrong(expected));
             }
         }
         Ok(flags)

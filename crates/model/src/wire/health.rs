@@ -6,8 +6,8 @@
 //! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> process works|unseen restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
-//!           replicated 0|1 attached 0|1 role_epoch <n> keys <n> keeps_log 0|1
-//!           run_id <text>
+//!           replicated 0|1 attached 0|1 role_epoch <n> run_id <text> keys <n>
+//!           keeps_log 0|1
 //!   import: cluster <text> slots <a-b,…> epoch <n> and four addresses: source_proxy source_node target_proxy
 //!           target_node
 //! ```
@@ -103,13 +103,13 @@ fn write_node(node: &NodeHealth) -> Writer {
     if let Some(epoch) = node.role_epoch {
         fields.number("role_epoch", epoch.0);
     }
+    if let Some(run_id) = &node.run_id {
+        fields.text("run_id", run_id.as_str());
+    }
     if let Some(keys) = node.keys {
         fields.number("keys", keys);
     }
     fields.number("keeps_log", u64::from(node.keeps_log));
-    if let Some(run_id) = &node.run_id {
-        fields.text("run_id", run_id.as_str());
-    }
     fields
 }
 
@@ -147,9 +147,9 @@ fn read_node(value: &Value<'_>) -> Result<NodeHealth, HealthFault> {
         replicated: fields.number("replicated")? != 0,
         attached: fields.number("attached")? != 0,
         role_epoch: fields.find("role_epoch").is_ok().then(|| fields.epoch("role_epoch")).transpose()?,
+        run_id: fields.find("run_id").is_ok().then(|| fields.parsed("run_id")).transpose()?,
         keys: fields.find("keys").is_ok().then(|| fields.number("keys")).transpose()?,
         keeps_log: fields.number("keeps_log").is_ok_and(|number| number != 0),
-        run_id: fields.find("run_id").is_ok().then(|| fields.parsed("run_id")).transpose()?,
     })
 }
 

@@ -11,9 +11,14 @@ use super::payload;
 use crate::address::Address;
 use crate::cluster_name::ClusterName;
 use crate::epoch::Epoch;
+use crate::run_id::RunId;
 
 /// The most peers that one node can be given.
 const PEERS_MAX: usize = 128;
+/// The most processes that one command can name.
+const PROCESSES_MAX: usize = 16;
+/// Names a process, among the flags.
+const RUN: &str = "RUN=";
 
 /// A whole SETREPL command.
 ///
@@ -21,12 +26,15 @@ const PEERS_MAX: usize = 128;
 /// <epoch> <flags> (master|replica <cluster> <node> <n> (<peer node> <peer proxy>)×n)…
 /// <epoch> <flags with COMPRESS> <base64 of gzip of JSON>
 /// ```
+/// Among the flags may be `RUN=<run id>`, which are ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetRepl {
     /// Which version this is.
     pub epoch: Epoch,
     /// How it is to be taken.
     pub flags: MetaFlags,
+    /// The processes that FORCE lets be primaries with what they have; none for whichever process a node is.
+    pub processes: Vec<RunId>,
     /// One for each node behind the proxy; no node twice.
     pub roles: Vec<NodeRole>,
 }
@@ -84,7 +92,8 @@ impl SetRepl {
     pub fn parse(args: &[&[u8]]) -> Result<Self, MetaError> {
         let mut args = Arguments::new(args);
         let epoch = args.value("an epoch")?;
-        let flags = MetaFlags::parse(&mut args)?;
+        let mut processes = Vec::new();
+        let flags = parse_flags(&mut args, &mut processes)?;
         let mut seen = HashSet::new();
         let mut roles: Vec<NodeRole> = Vec::new();
         if flags.compress {
@@ -100,14 +109,15 @@ impl SetRepl {
             check_role(&role, &mut seen).map_err(|fault| fault.at(place))?;
             roles.push(role);
         }
-        Ok(Self { epoch, flags, roles })
+        Ok(Self { epoch, flags, processes, roles })
     }
 
     /// The arguments after the word SETREPL, in the compressed form or the plain one.
     #[must_use]
     pub fn to_args(&self, compress: bool) -> Vec<String> {
         let flags = MetaFlags { compress, ..self.flags };
-        let mut args = vec![self.epoch.to_string(), flags.to_text()];
+        let named = self.processes.iter().map(|process| format!(",{RUN}{process}"));
+        let mut args = vec![self.epoch.to_string(), flags.to_text() + &named.collect::<String>()];
         if compress {
             args.push(payload::pack(&self.roles));
             return args;
@@ -119,6 +129,16 @@ impl SetRepl {
         }
         args
     }
+}
+
+fn parse_flags(args: &mut Arguments<'_>, processes: &mut Vec<RunId>) -> Result<MetaFlags, MetaError> {
+    const EXPECTED: &str = "NOFLAGS, or FORCE, COMPRESS, LEASED and RUN=<run id> joined by commas";
+    MetaFlags::parse_with(args, EXPECTED, |word| {
+        let named = word.strip_prefix(RUN).and_then(|id| id.parse().ok());
+        let is_taken = named.is_some() && processes.len() < PROCESSES_MAX;
+        processes.extend(named.filter(|_| is_taken));
+        is_taken
+    })
 }
 
 /// Reads one node's role; the place is that of the node's address.

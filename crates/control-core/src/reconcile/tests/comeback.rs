@@ -70,7 +70,7 @@ fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other
                     assert!(force && empty_primary.is_some());
                     return "Promotes".to_owned();
                 }
-                Action::Push { makes_do: true, .. } => told.push("forced".to_owned()),
+                Action::Push { makes_do: Some(_), .. } => told.push("forced".to_owned()),
                 _ => {}
             }
         }
@@ -122,6 +122,61 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
     }
 }
 
+/// What was decided of one process is not done to the next, which came back with less.
+#[test]
+fn a_primary_that_starts_anew_again_is_decided_on_again() {
+    let mut scene = Scene::new();
+    scene.shard(1, Half::First).replica = SyncState::OutOfSync;
+    scene.hear_all();
+    let chunk = scene.chunk(1);
+    let (primary, replica) = (chunk.primary(Half::First).clone(), chunk.replica(Half::First).clone());
+    let comes_back = |scene: &mut Scene, run_id: &str, keys: u64| {
+        let mut change = |proxy: &Address, address: &Address, change: &dyn Fn(&mut NodeHealth)| {
+            change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
+        };
+        change(chunk.primary_proxy(Half::First), &primary, &|node| {
+            (node.restarted, node.keys, node.run_id) = (true, Some(keys), Some(run_id.parse().unwrap()));
+            node.keeps_log = true;
+        });
+        change(chunk.replica_proxy(Half::First), &replica, &|node| {
+            (node.link, node.keys) = (Some(LinkState::Syncing), Some(1000));
+        });
+        let actions = scene.actions();
+        let commands = actions.iter().filter_map(|action| match action {
+            Action::Apply(command @ Command::DecideComeback { .. }) => Some(command.clone()),
+            _ => None,
+        });
+        let commands: Vec<Command> = commands.collect();
+        let forced = actions.into_iter().find_map(|action| match action {
+            Action::Push { makes_do, .. } => makes_do,
+            _ => None,
+        });
+        (commands, forced)
+    };
+    let (decided, _) = comes_back(&mut scene, "first", 1000);
+    let [decision @ Command::DecideComeback { comeback: crate::state::Comeback::Serves, .. }] = &decided[..]
+    else {
+        panic!("{decided:?}")
+    };
+    scene.apply(decision.clone());
+    let (decided, forced) = comes_back(&mut scene, "first", 1000);
+    assert_eq!(
+        (decided.len(), forced),
+        (0, Some(vec!["first".parse().unwrap()])),
+        "it is about that process"
+    );
+    // Before it is told so it starts anew again, with less.
+    let (decided, forced) = comes_back(&mut scene, "second", 5);
+    assert_eq!(forced, None, "that was not about this one");
+    let [decision @ Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }] = &decided[..]
+    else {
+        panic!("{decided:?}")
+    };
+    scene.apply(decision.clone());
+    assert_eq!(scene.shard(1, Half::First).comeback, Some(crate::state::Comeback::Waits));
+    assert_eq!(comes_back(&mut scene, "second", 5), (Vec::new(), None));
+}
+
 #[test]
 fn an_operator_decides_about_a_primary_that_waits() {
     let mut scene = Scene::new();
@@ -129,7 +184,7 @@ fn an_operator_decides_about_a_primary_that_waits() {
     let primary = scene.chunk(1).primary(Half::First).clone();
     let decide = |comeback, by_operator| {
         let (primary, keys) = (primary.clone(), crate::command::KeysSeen::default());
-        Command::DecideComeback { cluster: name(), primary, comeback, keys, process: None, by_operator }
+        Command::DecideComeback { cluster: name(), primary, comeback, process: None, keys, by_operator }
     };
     use crate::state::Comeback::{Serves, Waits};
     assert!(apply(&mut scene.state, decide(Serves, true)).is_err(), "it does not wait");

@@ -70,9 +70,15 @@ pub(crate) async fn serve(
     for id in chosen(cluster, &FailoverRequest { node, shard, ..FailoverRequest::default() })? {
         let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
         let (cluster, comeback, keys) = (name.clone(), Comeback::Serves, KeysSeen::default());
-        let (process, by_operator) = (None, true);
         broker
-            .change(Command::DecideComeback { cluster, primary, comeback, keys, process, by_operator })
+            .change(Command::DecideComeback {
+                cluster,
+                primary,
+                comeback,
+                process: None,
+                keys,
+                by_operator: true,
+            })
             .await?;
     }
     Ok(())

@@ -135,9 +135,9 @@ fn what_is_written_is_read() {
                 replicated: nodes.len() % 3 == 0,
                 attached: nodes.len() % 4 == 0,
                 role_epoch: (nodes.len() % 5 != 0).then_some(Epoch(12)),
+                run_id: (nodes.len() % 2 != 0).then(|| "0a1b".parse().unwrap()),
                 keys: (nodes.len() % 3 != 0).then_some(nodes.len() as u64),
                 keeps_log: nodes.len() % 2 == 1,
-                run_id: (nodes.len() % 4 != 1).then(|| format!("run-{}", nodes.len()).parse().unwrap()),
             });
         }
     }
