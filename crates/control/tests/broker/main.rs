@@ -13,6 +13,7 @@ mod errors;
 mod failover;
 mod fixture;
 mod garbage;
+mod idle;
 mod reading;
 mod secure;
 mod shared;
