@@ -22,5 +22,6 @@ pub mod redis_server;
 pub mod relay;
 pub mod schema;
 pub mod stalls;
+pub mod stress;
 pub mod tagged;
 pub mod wait;

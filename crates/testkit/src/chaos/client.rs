@@ -19,7 +19,7 @@ const REDIRECTION_PAUSE: Duration = Duration::from_millis(2);
 /// How long a connection may take to be accepted, where a reply may take longer.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// Errors with these first words say that the command was not executed.
-const REFUSALS: [&str; 9] = [
+const REFUSALS: [&str; 10] = [
     "MOVED",
     "ASK",
     "TRYAGAIN",
@@ -29,6 +29,7 @@ const REFUSALS: [&str; 9] = [
     "MASTERDOWN",
     "NOREPLICAS",
     "ERR_CLUSTER_NOT_FOUND",
+    "ERR_TOO_MANY_REDIRECTIONS",
 ];
 
 /// Why a request has no answer that counts.
@@ -117,12 +118,14 @@ impl ClusterClient {
 
 /// What an error reply says about the request.
 fn failure_of(text: String) -> Failure {
+    if was_not_executed(&text) { Failure::Refused(text) } else { Failure::Unknown(text) }
+}
+
+/// Whether the text of an error reply says that the request was not executed and never will be.
+#[must_use]
+pub fn was_not_executed(text: &str) -> bool {
     let first = text.split(' ').next().unwrap_or_default();
-    if REFUSALS.contains(&first) || text.ends_with("the command was not executed") {
-        Failure::Refused(text)
-    } else {
-        Failure::Unknown(text)
-    }
+    REFUSALS.contains(&first) || text.ends_with("the command was not executed")
 }
 
 fn moved_to(text: &str) -> Option<SocketAddr> {

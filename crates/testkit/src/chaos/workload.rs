@@ -295,7 +295,8 @@ fn answer(action: Action, reply: &Frame) -> Option<Action> {
 }
 
 /// A failure without what differs each time: addresses and slots.
-fn kind(text: &str) -> String {
+#[must_use]
+pub fn kind(text: &str) -> String {
     let word = |word: &str| {
         let varies = word.contains(':') && word.contains('.') || word.parse::<u64>().is_ok();
         if varies { "…".to_owned() } else { word.to_owned() }
