@@ -7,6 +7,8 @@ use anyhow::{Context, Result, ensure};
 use redis::Commands;
 use testkit::binary::{node_directory, on_path, python, repository_root};
 use testkit::cluster::{ClusterFixture, ClusterOptions};
+use testkit::proxy::{ProxyOptions, ProxyProcess};
+use testkit::redis_server::{RedisOptions, RedisServer};
 
 fn cluster() -> Result<ClusterFixture> {
     ClusterFixture::start(&ClusterOptions::default())
@@ -37,6 +39,17 @@ fn redis_py() -> Result<()> {
     let cluster = cluster()?;
     let script = repository_root().join("crates/testkit/clients/python/cluster_client.py");
     let said = run(Command::new(python()?).arg(script).args(words(&cluster.addresses())))?;
+    contains(&said, &["redis-py: all well"])
+}
+
+#[test]
+fn redis_py_sends_a_pipeline_whole_before_it_reads() -> Result<()> {
+    let redis = RedisServer::start(RedisOptions::default())?;
+    let proxy = ProxyProcess::in_front_of(redis.address(), &ProxyOptions::default())?;
+    let script = repository_root().join("crates/testkit/clients/python/whole_pipeline.py");
+    let ports = [redis.address(), proxy.address()].map(|address| address.port().to_string());
+    let said = run(Command::new(python()?).arg(script).args(ports))?;
+    println!("{said}");
     contains(&said, &["redis-py: all well"])
 }
 
