@@ -210,67 +210,6 @@ fn a_session_keeps_its_order_when_a_slot_moves_to_another_proxy() -> Result<()> 
     Ok(())
 }
 
-/// Reads so many bytes at 1 MB/s, or until the other end closes.
-fn read_slowly(stream: &mut TcpStream, bytes: usize) -> Result<usize> {
-    const PIECE_BYTES: usize = 50_000;
-    let began = Instant::now();
-    let mut piece = [0; PIECE_BYTES];
-    let mut got = 0;
-    while got < bytes {
-        got += match stream.read(&mut piece)? {
-            0 => break,
-            read => read,
-        };
-        let due = Duration::from_micros(got as u64);
-        thread::sleep(due.saturating_sub(began.elapsed()));
-    }
-    Ok(got)
-}
-
-/// How long each of so many GETs took, the longest last.
-fn time_gets(connection: &mut Connection, gets: usize) -> Result<Vec<Duration>> {
-    let mut took = Vec::with_capacity(gets);
-    for _ in 0..gets {
-        let began = Instant::now();
-        ensure!(connection.say("GET small")?.bytes() == b"$1\r\n1\r\n");
-        took.push(began.elapsed());
-    }
-    took.sort();
-    Ok(took)
-}
-
-#[test]
-fn nobody_waits_for_a_client_that_reads_slowly() -> Result<()> {
-    const GETS: usize = 400;
-    /// On a machine that has other things to do.
-    const FLOOR: Duration = Duration::from_millis(200);
-    /// The longest that one GET may take on such a machine; the client reads for 3 s.
-    const WAIT_MAX: Duration = Duration::from_millis(1200);
-    let redis = redis()?;
-    let proxy =
-        ProxyProcess::in_front_of(redis.address(), &ProxyOptions::default().with("thread_number", "1"))?;
-    let mut other = patient(proxy.address())?;
-    other.say("SET small 1")?.expect_ok()?;
-    for (key, mib) in [("eight", 8), ("twenty", 20)] {
-        redis.connect()?.call(&[b"SET", key.as_bytes(), &value(key, mib << 20)])?.expect_ok()?;
-    }
-    let p99 = |took: &[Duration]| took[took.len() * 99 / 100];
-    let without = p99(&time_gets(&mut other, GETS)?);
-    for key in ["eight", "twenty"] {
-        let slow = lazy(proxy.address(), key, 1)?;
-        let mut reading = slow.stream().try_clone()?;
-        let reader = thread::spawn(move || read_slowly(&mut reading, 3_000_000));
-        let with = time_gets(&mut other, GETS)?;
-        let longest = with[GETS - 1];
-        ensure!(longest <= WAIT_MAX, "{key}: one GET took {longest:?}");
-        println!("p99 beside a slow reader of {key}: {:?}, without: {without:?}", p99(&with));
-        ensure!(p99(&with) <= FLOOR.max(without * 2), "{key}: p99 {:?}, without {without:?}", p99(&with));
-        let read = reader.join().map_err(|_| anyhow::anyhow!("the reader panicked"))??;
-        ensure!(read >= 3_000_000, "the slow reader got {read} bytes");
-    }
-    Ok(())
-}
-
 /// Sends a request again and again without ever reading, until the proxy takes no more or closes the connection.
 fn pour(stream: &mut TcpStream, request: &[u8], times: usize) -> Result<()> {
     stream.set_nonblocking(true)?;
