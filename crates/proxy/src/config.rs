@@ -116,7 +116,8 @@ service::settings! {
         /// share larger batches.
         pub backend_conn_num: Count<1, BACKEND_CONN_NUM_MAX> = Count::of(1),
         /// How long a request may wait for a node before the client gets an error, and how long connecting to a
-        /// node may take. A node on this machine whose process is seen to work, as in a long script, is waited for.
+        /// node may take. A node on this machine whose process is seen to work, as in a long script, is waited for,
+        /// and so is another proxy that answers a new connection.
         pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
         /// How long a session may be idle before it is closed; 0 is for ever.
         pub session_timeout: Milliseconds<0, YEAR_MS> = Milliseconds::of(0),

@@ -1,7 +1,7 @@
 //! A plain client, which knows nothing of clusters, in front of a proxy that forwards (`active_redirection`).
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use resp::Value;
@@ -194,6 +194,51 @@ fn a_script_behind_another_proxy_is_killed() -> Result<()> {
     let reply = runner.read()?;
     ensure!(reply.error().is_some_and(|error| error.contains("SCRIPT KILL")), "{reply:?}");
     Ok(())
+}
+
+#[test]
+fn another_proxy_is_waited_for_while_its_node_runs_a_script() -> Result<()> {
+    const SCRIPT: &str = "local function now() local t = redis.call('TIME') return t[1] * 1000 + t[2] / 1000 end \
+                          local till = now() + 4000 while now() < till do end return 'done'";
+    let proxies = ProxyOptions::default().with("active_redirection", "true").with("backend_timeout", "1000");
+    let options = ClusterOptions { proxies: 3, proxy: proxies, ..ClusterOptions::default() };
+    let mut cluster = ClusterFixture::start(&options)?;
+    let mut keys = (0..).map(|number| format!("key{number}"));
+    let key = keys.find(|key| cluster.owner(key.as_bytes()).ok() == Some(1)).unwrap_or_default();
+    let mut clients = (0..4).map(|_| cluster.connect(0)).collect::<Result<Vec<_>>>()?;
+    for client in &mut clients {
+        client.say(&format!("GET {key}"))?;
+    }
+    let busy = |cluster: &ClusterFixture| -> Result<Connection> {
+        let mut direct = cluster.members[1].primary.connect()?;
+        direct.send(&[b"EVAL", SCRIPT.as_bytes(), b"0"])?;
+        retry_until(Deadline::within(Duration::from_secs(10)), "the script runs", || {
+            let mut probe = cluster.members[1].primary.connect()?;
+            probe.send(&[b"PING"])?;
+            ensure!(!probe.has_data(Duration::from_millis(100))?, "it answers");
+            Ok(())
+        })?;
+        Ok(direct)
+    };
+    let mut direct = busy(&cluster)?;
+    let began = Instant::now();
+    for client in &mut clients {
+        client.send(&[b"INCR", key.as_bytes()])?;
+    }
+    let mut counts = BTreeSet::new();
+    for client in &mut clients {
+        counts.insert(client.read()?.integer()?);
+    }
+    ensure!(counts == (1..=4).collect(), "each was executed once: {counts:?}");
+    ensure!(began.elapsed() > Duration::from_secs(3), "the script was over after {:?}", began.elapsed());
+    ensure!(direct.read()?.text()? == "done");
+    // A proxy that does not answer is given up all the same.
+    cluster.members[1].proxy.process().freeze()?;
+    let began = Instant::now();
+    let reply = clients[0].call(&[b"INCR", key.as_bytes()])?;
+    ensure!(reply.error().is_some_and(|error| error.contains("may or may not")), "{reply:?}");
+    ensure!(began.elapsed() < Duration::from_secs(5), "given up after {:?}", began.elapsed());
+    cluster.members[1].proxy.process().thaw()
 }
 
 #[test]

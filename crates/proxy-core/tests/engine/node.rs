@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) executed: usize,
     /// It executes what it is sent, and says nothing.
     pub(crate) silent: bool,
+    /// It answers greetings, and has everything else wait, as another proxy does whose node is busy with a script.
+    pub(crate) is_busy: bool,
     /// It reads nothing that it is sent, until it goes on and executes all of it.
     pub(crate) is_stopped: bool,
     /// Connections that were closed while it was stopped: what lies in them is executed all the same.
@@ -68,6 +70,15 @@ pub(crate) struct Peer {
     db: u32,
     protocol: Protocol,
     authenticated: bool,
+}
+
+/// What a proxy says on a new connection.
+fn is_greeting(args: &[&[u8]]) -> bool {
+    match *args {
+        [b"UMFORWARD", b"SESSIONS", _] => true,
+        [name, ..] => [b"AUTH".as_slice(), b"HELLO", b"SELECT", b"PING"].contains(&name),
+        [] => false,
+    }
 }
 
 impl Node {
@@ -101,6 +112,10 @@ impl Node {
                     let args: Vec<Vec<u8>> =
                         peer.parser.spans().iter().map(|span| span.of(rest).to_vec()).collect();
                     let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+                    if self.is_busy && !is_greeting(&args) {
+                        peer.parser.reset();
+                        break;
+                    }
                     match self.silent {
                         true => self.execute(peer, &args, &mut Vec::new()),
                         false => self.execute(peer, &args, out),

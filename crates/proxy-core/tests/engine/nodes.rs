@@ -38,6 +38,17 @@ impl World {
         execute(after, node);
     }
 
+    /// A node that was busy goes on with what has come to it.
+    pub(crate) fn is_done(&mut self, address: &Address) {
+        let node = self.nodes.get_mut(address).unwrap();
+        node.is_busy = false;
+        for link in self.links.iter_mut().flatten().filter(|link| link.address == *address) {
+            if let Some(peer) = &mut link.peer {
+                node.received(peer, &[], &mut link.replies);
+            }
+        }
+    }
+
     /// The control thread answers what it was asked.
     pub(crate) fn answer_asks(&mut self) {
         for ask in std::mem::take(&mut self.asks) {

@@ -3,7 +3,7 @@
 use proxy_core::engine::Policy;
 
 use crate::client::Allowed;
-use crate::views::{NODES, ONE};
+use crate::views::{FIRST_ONLY, NODES, ONE, Owner, PEER, tag};
 use crate::world::World;
 
 const TURN_US: u64 = 1_000;
@@ -187,4 +187,39 @@ fn a_node_that_is_known_to_live_is_waited_for() {
     assert_eq!(world.clients[client].replies, 1);
     wait(&mut world, 300_000);
     assert_eq!((world.clients[client].replies, world.clients[client].excused), (2, 1));
+}
+
+#[test]
+fn another_proxy_is_waited_for_as_long_as_it_answers() {
+    const SECONDS: usize = 20;
+    let mut world = World::with_settings(Some(FIRST_ONLY), Policy::default(), |settings| {
+        settings.active_redirection = true;
+    });
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let (client, peer) = (world.accept(), PEER.parse().unwrap());
+    let key = tag(Owner::Other, 0);
+    world.clients[client].incr(&key);
+    wait(&mut world, 10_000);
+    assert_eq!(world.clients[client].replies, 1);
+    // Its node is busy: it answers nothing but greetings.
+    world.node(PEER).is_busy = true;
+    world.clients[client].incr(&key);
+    let (connects, links) = (world.connects, world.links().len());
+    for _ in 0..SECONDS * 10 {
+        wait(&mut world, 100_000);
+        assert_eq!(world.clients[client].replies, 1);
+        assert!(world.links().len() <= links + 1, "one connection more, and it is closed again");
+    }
+    assert!(world.connects - connects <= SECONDS, "it was asked {} times", world.connects - connects);
+    world.is_done(&peer);
+    wait(&mut world, 10_000);
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (2, 0));
+    // It is stopped: then it answers no greeting either.
+    world.node(PEER).is_busy = true;
+    world.clients[client].incr(&key);
+    wait(&mut world, 10_000_000);
+    assert_eq!(world.clients[client].replies, 2);
+    world.node(PEER).is_stopped = true;
+    wait(&mut world, 4_600_000);
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (3, 1));
 }

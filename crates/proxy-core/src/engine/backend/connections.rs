@@ -223,7 +223,7 @@ impl Connections<'_> {
         }
     }
 
-    fn open(&mut self, purpose: Purpose) -> BackendId {
+    pub(in crate::engine) fn open(&mut self, purpose: Purpose) -> BackendId {
         let node = &mut self.nodes.nodes[purpose.node];
         node.backends += 1;
         let mut backend = Backend::new(purpose, self.stats.add_backend(node.address.clone(), purpose.db));

@@ -213,15 +213,25 @@ impl Connections<'_> {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));
-        let silent = self.now.us.saturating_sub(backend.last_heard_us);
-        if waited.min(silent) > self.policy.backend_timeout_us {
-            let node = &self.nodes.nodes[backend.purpose.node];
+        let purpose = backend.purpose;
+        let node = &self.nodes.nodes[purpose.node];
+        let heard_us = match node.kind {
+            NodeKind::Local => backend.last_heard_us,
+            NodeKind::Proxy => backend.last_heard_us.max(node.greeted_us),
+        };
+        let silent = waited.min(self.now.us.saturating_sub(heard_us));
+        let timeout_us = self.policy.backend_timeout_us;
+        if node.kind == NodeKind::Proxy && silent > timeout_us / 2 {
+            self.ask_whether_it_lives(purpose.node);
+        }
+        if silent > timeout_us {
+            let node = &self.nodes.nodes[purpose.node];
             // Slow is not dead: a node that runs a long script answers afterwards.
             if node.kind == NodeKind::Local && self.shared.lives.is_known_to_live(&node.address, self.now.us)
             {
                 return;
             }
-            backend.stats.timeouts.increment();
+            self.backends[id].stats.timeouts.increment();
             self.node_is_silent(id);
         }
     }

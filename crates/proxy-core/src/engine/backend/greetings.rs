@@ -78,6 +78,7 @@ impl Connections<'_> {
     pub(in crate::engine) fn handshake_replied(&mut self, id: BackendId, reply: &[u8]) -> bool {
         let backend = &mut self.backends[id];
         let Phase::Handshake { due } = backend.phase else { return false };
+        self.nodes.nodes[backend.purpose.node].greeted_us = self.now.us;
         // Whatever a node answers to a PING, it answers.
         let is_ping = backend.must_prove && due == 1;
         let is_offer = due == 1 + u8::from(backend.must_prove);

@@ -3,5 +3,6 @@
 mod connections;
 mod failures;
 mod greetings;
+mod peers;
 mod reading;
 mod sending;

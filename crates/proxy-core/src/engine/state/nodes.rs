@@ -51,6 +51,10 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) current: bool,
     /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
     pub(in crate::engine) doubted: bool,
+    /// When a new connection's greeting was last answered (worker clock, µs).
+    pub(in crate::engine) greeted_us: u64,
+    /// The connection on which another proxy is asked whether it lives.
+    pub(in crate::engine) sign_of_life: Option<BackendId>,
     /// Connections to it of any kind. A node that no view has is forgotten with its last connection.
     pub(in crate::engine) backends: u32,
 }
@@ -143,6 +147,8 @@ impl Nodes {
             idle: Vec::new(),
             current: true,
             doubted: false,
+            greeted_us: 0,
+            sign_of_life: None,
             backends: 0,
         })
     }
