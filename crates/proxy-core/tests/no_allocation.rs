@@ -219,7 +219,6 @@ fn shared(settings: &Settings) -> Shared {
         backend_password: None,
         server_version: "7.0.15".into(),
         lives: NodeLives::default(),
-        run_ids: Default::default(),
         fences: WriteFences::new(vec![(
             "127.0.0.1:7001".parse().unwrap(),
             Arc::new(AtomicU64::new(u64::MAX - 1)),

@@ -1,6 +1,5 @@
 //! What the driver and the engine say to each other besides bytes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{Address, Slot};
@@ -143,8 +142,6 @@ pub struct Shared {
     pub fences: WriteFences,
     /// Which nodes are known to live although they do not answer.
     pub lives: NodeLives,
-    /// Which process each node is, by the node's address: its run id, where it is known. Cursors of SCAN are bound to it.
-    pub run_ids: Arc<BTreeMap<Address, Box<str>>>,
 }
 
 /// CLIENT PAUSE: commands, or only those that may write or replicate, wait until a moment.

@@ -18,7 +18,7 @@ mod scan_members;
 mod text;
 
 pub use scan::{
-    INVALID_CURSOR, SCAN_NODES_MAX, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_words,
+    INVALID_CURSOR, SCAN_NODES_MAX, ScanProcess, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_words,
 };
 pub(crate) use scan::{ScanLevel, scan_hash};
 pub use scan_members::ScanMembers;

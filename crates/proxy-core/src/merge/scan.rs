@@ -11,8 +11,9 @@
 //! ```
 //!
 //! - *layout*: which slots are together in which shard here. A cursor of another layout begins the scan again.
-//! - *process*: a hash of the node's address and run id. Each process has its own hash seed, so a cursor means nothing
-//!   to another one: a cursor of another process begins that shard again.
+//! - *process*: a hash of the node's address and run id, as the connection tells it that the backend's cursor came over.
+//!   Each process has its own hash seed, so a cursor means nothing to another one: what another process answers to it is
+//!   thrown away, and that shard begins again.
 //! - *shard*: as many bits as the layout has shards, none for one.
 //!
 //! SCAN allows an element to come twice, and does not allow one that was there all the time to be left out. Two layouts
@@ -25,7 +26,7 @@ use resp::{Value, encode, parse_value};
 
 /// Bits of a cursor that say of which layout it is.
 const LAYOUT_BITS: u32 = 8;
-/// Bits of a cursor that say which process made it.
+/// Bits of a cursor that say which process made it; none for a place where a shard begins.
 const PROCESS_BITS: u32 = 14;
 /// How many primaries are asked for one command without keys.
 pub const SCAN_NODES_MAX: usize = 1 << 10;
@@ -36,11 +37,15 @@ const TOO_LARGE: &str = "ERR the backend's SCAN cursor is too large for this pro
 const NO_SCAN_REPLY: &str = "ERR the backend's reply to SCAN cannot be understood";
 
 /// What cursors are bound to: the shards here, in the order of their lowest slots.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScanShards {
     layout: u64,
-    processes: Vec<u64>,
+    count: usize,
 }
+
+/// The process that answers over one connection, as cursors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanProcess(u64);
 
 /// A step of a scan: the shard that is asked, and what the client's next cursor is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +54,21 @@ pub struct ScanStep {
     pub shard: usize,
     /// Where in it: the backend's cursor.
     pub backend_cursor: u64,
+    maker: Maker,
     level: ScanLevel,
     /// Where the shards are one of several members of a scan: that member's place.
     outer: Option<ScanLevel>,
+}
+
+/// Who made the cursor that a step sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    /// Another proxy, which sees to it by itself.
+    Elsewhere,
+    /// Nobody: the shard begins.
+    Nobody,
+    /// The process with this mark.
+    Process(u64),
 }
 
 /// A place in a sequence that is scanned under one cursor.
@@ -64,36 +81,40 @@ pub(crate) struct ScanLevel {
     pub(super) after: u64,
 }
 
+impl ScanProcess {
+    /// The process at this address with this run id, empty where that cannot be known.
+    #[must_use]
+    pub fn new(address: &str, run_id: &str) -> ScanProcess {
+        let hash = scan_hash([address.as_bytes(), run_id.as_bytes()].into_iter());
+        // Never 0: with that a shard begins.
+        ScanProcess(hash % ((1 << PROCESS_BITS) - 1) + 1)
+    }
+}
+
 impl ScanShards {
-    /// Shards of a layout with this hash. Each is served by a process: the node's address and its run id, empty where
-    /// that is not known.
-    pub fn new<'a>(layout: u64, processes: impl Iterator<Item = (&'a str, &'a str)>) -> ScanShards {
-        let process = |(address, run_id): (&str, &str)| {
-            scan_hash([address.as_bytes(), run_id.as_bytes()].into_iter()) % (1 << PROCESS_BITS)
-        };
-        ScanShards { layout: layout % (1 << LAYOUT_BITS), processes: processes.map(process).collect() }
+    /// So many shards of a layout with this hash.
+    #[must_use]
+    pub fn new(layout: u64, count: usize) -> ScanShards {
+        ScanShards { layout: layout % (1 << LAYOUT_BITS), count }
     }
 
     /// The step that a client's cursor leads to. There is at least one shard.
+    #[must_use]
     pub fn step(&self, cursor: u64) -> ScanStep {
         let layout = cursor % (1 << LAYOUT_BITS);
         let process = (cursor >> LAYOUT_BITS) % (1 << PROCESS_BITS);
         let shard = (cursor >> (LAYOUT_BITS + PROCESS_BITS)) % (1 << self.shard_bits());
         let shard = usize::try_from(shard).unwrap_or(usize::MAX);
-        let place = match self.processes.get(shard) {
-            _ if cursor == 0 => (0, 0),
-            Some(&known) if layout == self.layout && process == known => (shard, cursor >> self.head_bits()),
-            Some(_) if layout == self.layout => (shard, 0),
-            _ => (0, 0),
-        };
-        let (shard, backend_cursor) = place;
-        let after = if shard + 1 < self.processes.len() { self.head(shard + 1) } else { 0 };
+        let is_known = cursor != 0 && layout == self.layout && shard < self.count;
+        let (shard, backend_cursor) = if is_known { (shard, cursor >> self.head_bits()) } else { (0, 0) };
+        let maker = if backend_cursor == 0 { Maker::Nobody } else { Maker::Process(process) };
+        let after = if shard + 1 < self.count { self.head(shard + 1) } else { 0 };
         let level = ScanLevel { head: self.head(shard), head_bits: self.head_bits(), after };
-        ScanStep { shard, backend_cursor, level, outer: None }
+        ScanStep { shard, backend_cursor, maker, level, outer: None }
     }
 
     fn shard_bits(&self) -> u32 {
-        usize::BITS - (self.processes.len().saturating_sub(1)).leading_zeros()
+        usize::BITS - (self.count.saturating_sub(1)).leading_zeros()
     }
 
     fn head_bits(&self) -> u32 {
@@ -101,14 +122,14 @@ impl ScanShards {
     }
 
     fn head(&self, shard: usize) -> u64 {
-        (shard as u64) << (LAYOUT_BITS + PROCESS_BITS) | self.processes[shard] << LAYOUT_BITS | self.layout
+        (shard as u64) << (LAYOUT_BITS + PROCESS_BITS) | self.layout
     }
 }
 
 impl ScanStep {
     /// A step at another proxy, which has that cursor.
     pub(crate) fn elsewhere(cursor: u64, level: ScanLevel) -> ScanStep {
-        ScanStep { shard: 0, backend_cursor: cursor, level, outer: None }
+        ScanStep { shard: 0, backend_cursor: cursor, maker: Maker::Elsewhere, level, outer: None }
     }
 
     /// The same step where the shards are one of several members of a scan.
@@ -116,10 +137,32 @@ impl ScanStep {
         ScanStep { outer, ..self }
     }
 
-    /// The client's cursor for a backend's; `None` where it has more bits than there are.
-    fn next(&self, backend_cursor: u64) -> Option<u64> {
-        let next = self.level.next(backend_cursor)?;
-        self.outer.map_or(Some(next), |outer| outer.next(next))
+    /// Whether the process that answered did not make the cursor that it was sent.
+    fn is_of_another(&self, process: ScanProcess) -> bool {
+        matches!(self.maker, Maker::Process(mark) if mark != process.0)
+    }
+
+    /// The client's cursor for one of this process's; `None` where it has more bits than there are.
+    fn next(&self, backend_cursor: u64, process: ScanProcess) -> Option<u64> {
+        self.outward(self.made_by(process).next(backend_cursor)?)
+    }
+
+    /// The client's cursor with which this process's shard begins.
+    fn again(&self, process: ScanProcess) -> Option<u64> {
+        self.outward(self.made_by(process).head)
+    }
+
+    fn made_by(&self, process: ScanProcess) -> ScanLevel {
+        match self.maker {
+            Maker::Elsewhere => self.level,
+            Maker::Nobody | Maker::Process(_) => {
+                ScanLevel { head: self.level.head | process.0 << LAYOUT_BITS, ..self.level }
+            }
+        }
+    }
+
+    fn outward(&self, cursor: u64) -> Option<u64> {
+        self.outer.map_or(Some(cursor), |outer| outer.next(cursor))
     }
 }
 
@@ -157,15 +200,19 @@ pub fn scan_words<'a>(args: Args<'a>, backend_cursor: &'a str) -> Vec<&'a [u8]> 
     words.map(|(index, word)| if index == 1 { backend_cursor.as_bytes() } else { word }).collect()
 }
 
-/// Appends what the client gets for the backend's reply to `step`: the same keys under the cursor of the next step. An
-/// error passes as it is.
-pub fn scan_reply(part: &[u8], step: &ScanStep, out: &mut Vec<u8>) {
+/// Appends what the client gets for the reply of `process` to `step`: the same keys under the cursor of the next step; no
+/// keys and the shard's beginning, where another process made the cursor. An error passes as it is.
+pub fn scan_reply(part: &[u8], step: &ScanStep, process: ScanProcess, out: &mut Vec<u8>) {
     if resp::is_error(part) {
         out.extend_from_slice(part);
         return;
     }
     let Some((backend_cursor, keys)) = reply_parts(part) else { return encode::error(out, NO_SCAN_REPLY) };
-    let Some(next) = step.next(backend_cursor) else { return encode::error(out, TOO_LARGE) };
+    let (next, keys) = match step.is_of_another(process) {
+        true => (step.again(process), b"*0\r\n".as_slice()),
+        false => (step.next(backend_cursor, process), keys),
+    };
+    let Some(next) = next else { return encode::error(out, TOO_LARGE) };
     encode::array(out, 2);
     encode::bulk(out, itoa::Buffer::new().format(next).as_bytes());
     out.extend_from_slice(keys);
@@ -187,7 +234,7 @@ fn cursor(digits: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ScanShards, scan_cursor_of, scan_reply, scan_words};
+    use super::{ScanProcess, ScanShards, scan_cursor_of, scan_reply, scan_words};
     use crate::command::Args;
     use proptest::prelude::*;
     use resp::RequestParser;
@@ -198,54 +245,62 @@ mod tests {
         read(Args::new(request, parser.spans()))
     }
 
-    /// So many shards; `changed` is served by another process than usual.
-    fn shards(layout: u64, count: usize, changed: Option<usize>) -> ScanShards {
-        let names: Vec<(String, &str)> = (0..count)
-            .map(|shard| (format!("node:{shard}"), if changed == Some(shard) { "new" } else { "old" }))
-            .collect();
-        ScanShards::new(layout, names.iter().map(|(address, run_id)| (address.as_str(), *run_id)))
+    fn process(run_id: &str) -> ScanProcess {
+        ScanProcess::new("node:1", run_id)
+    }
+
+    /// The client's cursor after so many shards have been scanned.
+    fn beginning(known: &ScanShards, shard: usize) -> u64 {
+        (0..shard).fold(0, |cursor, _| known.step(cursor).next(0, process("a")).expect("within bounds"))
     }
 
     proptest! {
         #[test]
-        fn a_cursor_leads_back_to_its_place(count in 1..20_usize, at in any::<prop::sample::Index>(), backend in 1..1_u64 << 36) {
-            let (shard, known) = (at.index(count), shards(7, count, None));
-            let cursor = known.head(shard);
-            let cursor = known.step(cursor).next(backend).expect("within bounds");
+        fn a_cursor_leads_back_to_its_place(
+            layout: u64, count in 1..20_usize, at in any::<prop::sample::Index>(), backend in 1..1_u64 << 36,
+            run_id in "[a-f0-9]{4}",
+        ) {
+            let (shard, known) = (at.index(count), ScanShards::new(layout, count));
+            let step = known.step(beginning(&known, shard));
+            prop_assert_eq!((step.shard, step.backend_cursor), (shard, 0));
+            prop_assert!(!step.is_of_another(process("any")), "where a shard begins any process may answer");
+            let cursor = step.next(backend, process(&run_id)).expect("within bounds");
             prop_assert!(i64::try_from(cursor).is_ok());
             let step = known.step(cursor);
             prop_assert_eq!((step.shard, step.backend_cursor), (shard, backend));
-            // Another process has the shard: it begins again. Another shard's process does not matter.
-            let step = shards(7, count, Some(shard)).step(cursor);
-            prop_assert_eq!((step.shard, step.backend_cursor), (shard, 0));
-            let step = shards(7, count, Some((shard + 1) % (count + 1))).step(cursor);
-            prop_assert_eq!((step.shard, step.backend_cursor), (shard, backend));
+            prop_assert!(!step.is_of_another(process(&run_id)));
+            // Another process has the shard: it begins again, and that is no end.
+            prop_assert_eq!(step.is_of_another(process("b")), process("b") != process(&run_id));
+            let again = step.again(process("b")).expect("within bounds");
+            prop_assert_ne!(again, 0);
+            prop_assert_eq!((known.step(again).shard, known.step(again).backend_cursor), (shard, 0));
             // Another layout: all begins again.
-            for other in [shards(8, count, None), shards(8, count + 1, None)] {
-                let step = other.step(cursor);
-                prop_assert_eq!((step.shard, step.backend_cursor), (0, 0));
-            }
+            let step = ScanShards::new(layout.wrapping_add(1), count).step(cursor);
+            prop_assert_eq!((step.shard, step.backend_cursor), (0, 0));
         }
 
         #[test]
         fn any_number_leads_to_a_shard(count in 1..20_usize, cursor: u64) {
-            prop_assert!(shards(7, count, None).step(cursor).shard < count);
+            prop_assert!(ScanShards::new(7, count).step(cursor).shard < count);
         }
     }
 
     #[test]
     fn usual_cursors_fit_a_double() {
         for (count, keys_log2) in [(1, 31), (2, 30), (16, 27)] {
-            let cursor = shards(255, count, None).step(0).next((1 << keys_log2) - 1);
+            let cursor = ScanShards::new(255, count).step(0).next((1 << keys_log2) - 1, process("a"));
             assert!(cursor.expect("within bounds") < 1 << 53, "{count} shards");
         }
     }
 
     #[test]
     fn replies_lead_through_all_shards() {
-        let known = shards(7, 2, None);
-        let (here, second) = (known.step(0).next(5).expect("small"), known.head(1));
-        let in_second = known.step(second).next(5).expect("small");
+        let known = ScanShards::new(7, 2);
+        let own = process("a");
+        let (here, second) = (known.step(0).next(5, own).expect("small"), beginning(&known, 1));
+        let in_second = known.step(second).next(5, own).expect("small");
+        let made_elsewhere = known.step(0).next(5, process("b")).expect("small");
+        let again = known.step(0).again(own).expect("small");
         let bulk = |number: u64| format!("${}~{number}~", number.to_string().len());
         let too_large = "-ERR the backend's SCAN cursor is too large for this proxy~";
         let cases = [
@@ -254,13 +309,14 @@ mod tests {
             ("*2~$1~0~*1~$1~a~", here, format!("*2~{}*1~$1~a~", bulk(second))),
             ("*2~$1~5~*0~", second, format!("*2~{}*0~", bulk(in_second))),
             ("*2~$1~0~*0~", in_second, "*2~$1~0~*0~".to_owned()),
+            ("*2~$1~0~*1~$1~a~", made_elsewhere, format!("*2~{}*0~", bulk(again))),
             ("*2~$20~18446744073709551615~*0~", 0, too_large.to_owned()),
             ("-ERR syntax error~", 0, "-ERR syntax error~".to_owned()),
             ("+OK~", 0, "-ERR the backend's reply to SCAN cannot be understood~".to_owned()),
         ];
         for (part, cursor, expected) in cases {
             let mut out = Vec::new();
-            scan_reply(part.replace('~', "\r\n").as_bytes(), &known.step(cursor), &mut out);
+            scan_reply(part.replace('~', "\r\n").as_bytes(), &known.step(cursor), own, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected.replace('~', "\r\n"), "{part} at {cursor}");
         }
     }

@@ -48,6 +48,10 @@ pub(crate) struct Node {
     pub(crate) executed: usize,
     /// It executes what it is sent, and says nothing.
     pub(crate) silent: bool,
+    /// Which process it is: another after each start.
+    pub(crate) starts: u32,
+    /// It refuses INFO, as a node does whose user may not ask.
+    pub(crate) tells_nothing: bool,
     /// It answers greetings, and has everything else wait, as another proxy does whose node is busy with a script.
     pub(crate) is_busy: bool,
     /// It reads nothing that it is sent, until it goes on and executes all of it.
@@ -160,6 +164,11 @@ impl Node {
             }
             // So does a proxy greet a node that has failed.
             ("PING", [_]) => return encode::simple(out, "PONG"),
+            ("INFO", [_, b"server"]) if self.tells_nothing => return encode::error(out, "NOPERM no"),
+            ("INFO", [_, b"server"]) => {
+                let text = format!("# Server\r\nrun_id:{:040x}\r\n", self.starts);
+                return encode::bulk(out, text.as_bytes());
+            }
             // The greeting of another proxy. This one plays an older version.
             ("UMFORWARD", [_, b"SESSIONS", _]) => {
                 return encode::error(out, "ERR value is not an integer or out of range");

@@ -10,6 +10,7 @@ impl World {
     pub(crate) fn dies(&mut self, address: &Address) {
         let node = self.nodes.get_mut(address).unwrap();
         node.is_dead = true;
+        node.starts += 1;
         node.closed.clear();
         for link in self.links() {
             if self.links[link].as_ref().is_some_and(|open| open.address == *address && open.connected) {

@@ -4,6 +4,7 @@ use proxy_core::engine::{Pause, Policy, Question};
 use proxy_core::errors;
 use proxy_core::settings::Secret;
 
+use crate::client::Allowed;
 use crate::node::made_value;
 use crate::views::{BOTH, FIRST_ONLY, NODES, ONE, Owner, PEER, slot, tag};
 use crate::world::World;
@@ -159,6 +160,55 @@ fn scan_goes_through_both_primaries() {
     assert_eq!(seen, ["3-0", "3-7", "5-0", "5-7"]);
     assert_eq!(cursor, "0");
     assert!(world.dialogue(b"scan abc\r\n").0.starts_with("-ERR invalid cursor"));
+}
+
+/// One step of a scan: the next cursor, and the keys.
+fn scan_step(world: &mut World, client: usize, cursor: &str) -> (String, Vec<String>) {
+    let reply = world.says(client, &lines(&format!("scan {cursor}")));
+    let words: Vec<&str> = reply.split("\r\n").collect();
+    assert_eq!(words[0], "*2", "{reply}");
+    let keys = words[4..].chunks(2).filter(|pair| pair.len() == 2).map(|pair| pair[1].to_owned());
+    (words[2].to_owned(), keys.collect())
+}
+
+#[test]
+fn a_shard_that_another_process_took_over_is_scanned_again() {
+    for refuses in [false, true] {
+        let mut world = World::new(BOTH, Policy::default());
+        world.allowed = Allowed { failures: true, ..Allowed::default() };
+        let client = world.accept();
+        for address in NODES {
+            world.node(address).tells_nothing = refuses;
+        }
+        // In the middle of the second shard.
+        let (mut cursor, mut seen) = ("0".to_owned(), Vec::new());
+        for _ in 0..3 {
+            let (next, keys) = scan_step(&mut world, client, &cursor);
+            cursor = next;
+            seen.extend(keys);
+        }
+        assert_eq!(seen, ["3-0", "3-7", "5-0"]);
+        // Another process is there as soon as the connection to the first one has broken.
+        world.dies(&NODES[1].parse().unwrap());
+        world.node(NODES[1]).is_dead = false;
+        for _ in 0..3_000 {
+            world.flow();
+            world.pass(1_000);
+        }
+        seen.clear();
+        for _ in 0..4 {
+            let (next, keys) = scan_step(&mut world, client, &cursor);
+            cursor = next;
+            seen.extend(keys);
+            if cursor == "0" {
+                break;
+            }
+        }
+        assert_eq!(cursor, "0");
+        // A node that does not say which process it is is taken for the one before.
+        let expected: &[&str] = if refuses { &["5-7"] } else { &["5-0", "5-7"] };
+        assert_eq!(seen, expected);
+    }
 }
 
 #[test]

@@ -228,6 +228,5 @@ fn shared(settings: &Settings, view: Option<Arc<WorkerView>>, password: Option<&
         view,
         fences: WriteFences::default(),
         lives: NodeLives::default(),
-        run_ids: Default::default(),
     }
 }

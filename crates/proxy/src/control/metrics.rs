@@ -250,7 +250,6 @@ mod tests {
             server_version: "7.0.15".into(),
             view: None,
             lives: NodeLives::default(),
-            run_ids: Arc::default(),
             fences: WriteFences::default(),
         }
     }

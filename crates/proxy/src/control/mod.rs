@@ -107,7 +107,6 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         view: None,
         fences: WriteFences::default(),
         lives: NodeLives::default(),
-        run_ids: Arc::default(),
     };
     let (asks_sender, asks) = unbounded_channel();
     let (inquiries_sender, inquiries) = unbounded_channel();

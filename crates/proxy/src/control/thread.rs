@@ -1,7 +1,7 @@
 //! The control thread's loop: it alone holds the metadata, the settings and what is known of the nodes, and hands
 //! the workers what follows from them. It never waits for anything but the next event; what takes time is a task.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -241,14 +241,11 @@ impl Control {
     }
 
     fn node_reported(&mut self, address: Address, report: NodeReport) {
-        let mut is_other_process = false;
         match report {
             NodeReport::Visited(visit, outcome) => {
                 let outcome = outcome.map(|seen| {
                     let (status, info) = *seen;
-                    if self.nodes.set_info(&address, info) {
-                        is_other_process = self.note_run_id(&address, &status.run_id);
-                    }
+                    self.nodes.set_info(&address, info);
                     Box::new(status)
                 });
                 self.keep(Happened::Visited { node: address, visit, outcome });
@@ -261,27 +258,12 @@ impl Control {
         let version: Option<Arc<str>> = (*version != *self.shared.server_version).then(|| version.into());
         let databases = self.databases();
         if version.is_none() && databases == self.shared.settings.databases {
-            if is_other_process {
-                self.workers.update(&self.shared);
-            }
             return;
         }
         if let Some(version) = version {
             self.shared.server_version = version;
         }
         self.push_settings();
-    }
-
-    /// Notes which process a node is; true if it was another, or not known.
-    fn note_run_id(&mut self, address: &Address, run_id: &str) -> bool {
-        let is_other = self.shared.run_ids.get(address).is_none_or(|known| **known != *run_id);
-        if is_other {
-            let mut run_ids = BTreeMap::clone(&self.shared.run_ids);
-            run_ids.retain(|node, _| self.keeper.nodes().any(|(watched, _)| watched == node));
-            run_ids.insert(address.clone(), run_id.into());
-            self.shared.run_ids = Arc::new(run_ids);
-        }
-        is_other
     }
 
     /// A node has told its commands: the workers get those that the table did not know.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
 use resp::Value;
 use testkit::connection::Connection;
-use testkit::redis_server::RedisServer;
+use testkit::redis_server::{RedisOptions, RedisServer};
 use testkit::wait::{Deadline, retry_until, wait_until};
 
 const KEYS: usize = 3000;
@@ -149,4 +149,21 @@ fn another_process_at_the_same_address_in_the_middle_of_a_scan() {
     .unwrap();
     ask_until(&mut scan.client, "GET key0", |value| value == "1");
     assert_eq!(scan.finish(), KEYS);
+}
+
+#[test]
+fn another_process_at_once_in_the_middle_of_a_scan() {
+    const ROUNDS: usize = 6;
+    let options = RedisOptions { append_only: true, ..RedisOptions::default() };
+    let mut node = RedisServer::start(options).unwrap();
+    let proxy = Proxy::serving(&node, |_| {});
+    fill(&proxy);
+    for round in 0..ROUNDS {
+        let mut scan = Scan::begin(&proxy);
+        scan.steps(100 + 20 * round);
+        // It has its keys when it answers, and nobody waits until the proxy has looked at it.
+        node.restart().unwrap();
+        ask_until(&mut scan.client, "SCAN 0 COUNT 1", |reply| !reply.starts_with('-'));
+        assert_eq!(scan.finish(), KEYS, "round {round}");
+    }
 }

@@ -4,7 +4,7 @@ use model::Address;
 use resp::Protocol;
 
 use crate::engine::contexts::Connections;
-use crate::engine::state::backend::{Backend, Phase, Purpose, ScriptUser};
+use crate::engine::state::backend::{Backend, Phase, ProcessSeen, Purpose, ScriptUser};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
@@ -235,6 +235,7 @@ impl Connections<'_> {
 
     pub(in crate::engine) fn connect(&mut self, id: BackendId) {
         let backend = &mut self.backends[id];
+        backend.process = ProcessSeen::Unknown;
         backend.phase = Phase::Connecting { deadline_us: self.now.us + self.policy.backend_timeout_us };
         let address = self.nodes.nodes[backend.purpose.node].address.clone();
         self.agenda.actions.push(Action::Connect(id, address));

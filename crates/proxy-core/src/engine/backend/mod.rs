@@ -4,5 +4,6 @@ mod connections;
 mod failures;
 mod greetings;
 mod peers;
+mod processes;
 mod reading;
 mod sending;

@@ -4,12 +4,12 @@
 //! connection that owes the reply everything waits. So it is greeted on a connection made for that: as long as it answers,
 //! its own limits say when it gives up.
 
-use crate::engine::Engine;
+use crate::engine::contexts::Connections;
 use crate::engine::state::backend::Purpose;
 use crate::engine::state::ids::NodeKey;
 use resp::Protocol;
 
-impl Engine {
+impl Connections<'_> {
     /// Greets another proxy on a new connection, which is closed when it has answered. One is enough at a time.
     pub(in crate::engine) fn ask_whether_it_lives(&mut self, proxy: NodeKey) {
         let under_way =

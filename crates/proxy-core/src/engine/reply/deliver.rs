@@ -154,9 +154,15 @@ impl Engine {
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
         match owed.session {
-            Some(session) => self.clients().deliver_to(session, owed, reply),
+            Some(session) => {
+                if owed.part.is_some() {
+                    self.note_process(from, session, owed);
+                }
+                self.clients().deliver_to(session, owed, reply);
+            }
             // The node has forgotten the user of a script.
             None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
+            None if self.backends[from].phase == Phase::Ready => self.process_told(from, reply),
             // Whatever follows a refusal is of no use.
             None if !self.connections().handshake_replied(from, reply) => return Err(Nonsense),
             None => {}

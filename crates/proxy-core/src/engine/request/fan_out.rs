@@ -14,7 +14,7 @@ use crate::engine::state::session::{Phase, WaitFor};
 use crate::errors;
 use crate::face::Face;
 use crate::merge::{
-    SCAN_NODES_MAX, ScanLevel, ScanMembers, ScanShards, ScanStep, scan_cursor_of, scan_words,
+    SCAN_NODES_MAX, ScanLevel, ScanMembers, ScanProcess, ScanShards, ScanStep, scan_cursor_of, scan_words,
 };
 use crate::route::TargetIndex;
 
@@ -219,11 +219,15 @@ impl Engine {
                 (self.connections().backend_of_node(id, proxy, Some(hops)), step)
             }
             None => {
-                let step = self.scan_shards(targets).step(member.cursor).within(member.place);
+                let layout = self.shared.view.as_deref().map_or(0, |view| view.routes.layout());
+                let step = ScanShards::new(layout, targets.len()).step(member.cursor).within(member.place);
                 (self.connections().backend_for(id, targets[step.shard]), step)
             }
         };
         let Some(backend) = backend else { return Taken::Yes };
+        if member.proxy.is_none() && self.backends[backend].out.len() < self.backend_room {
+            self.ask_process(backend);
+        }
         if !self.sending().owe(backend, id, command.id, Some(Part::new(0))) {
             return Taken::Later;
         }
@@ -237,9 +241,11 @@ impl Engine {
             self.sending().send(backend, &frame, None);
             self.pool.recycle(frame);
         }
+        let address = self.nodes.nodes[self.backends[backend].purpose.node].address.to_string();
+        let process = ScanProcess::new(&address, "");
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
-        let gather = Gather::new(Kind::Scan(step), session.profile.protocol, 1);
+        let gather = Gather::new(Kind::Scan(step, process), session.profile.protocol, 1);
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         Taken::Yes
     }
@@ -258,19 +264,6 @@ impl Engine {
         let scanned = ScanMembers::new(members.iter().map(|(address, _)| address.as_str()));
         let (member, cursor, place) = scanned.step(cursor);
         ScanMember { proxy: members[member].1, cursor, place: Some(place) }
-    }
-
-    /// What cursors are bound to: the shards here, and the processes that serve them.
-    fn scan_shards(&self, targets: &[TargetIndex]) -> ScanShards {
-        let layout = self.shared.view.as_deref().map_or(0, |view| view.routes.layout());
-        let nodes = targets.iter().filter_map(|&target| self.nodes.of_target(target));
-        let processes: Vec<(String, &str)> = nodes
-            .map(|node| &self.nodes.nodes[node].address)
-            .map(|address| {
-                (address.to_string(), self.shared.run_ids.get(address).map_or("", |run_id| &**run_id))
-            })
-            .collect();
-        ScanShards::new(layout, processes.iter().map(|(address, run_id)| (address.as_str(), *run_id)))
     }
 }
 

@@ -16,6 +16,7 @@ use super::batches::Batches;
 use super::buffers::OutQueue;
 use super::ids::{NodeKey, SessionId};
 use crate::command::CommandId;
+use crate::merge::ScanProcess;
 use crate::stats::BackendStats;
 
 /// Which part of a gathered reply a backend owes.
@@ -81,6 +82,17 @@ pub(crate) struct Kept {
     pub(crate) frame: Box<[u8]>,
 }
 
+/// What is known of the process at the other end of a connection, which SCAN's cursors name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProcessSeen {
+    /// Nothing: it is asked at the next SCAN.
+    Unknown,
+    /// It has been asked, and its answer comes before that to any SCAN.
+    Asked,
+    /// It has told its run id.
+    Known(ScanProcess),
+}
+
 /// What a backend connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Purpose {
@@ -127,6 +139,7 @@ pub(crate) struct Backend {
     pub(crate) must_prove: bool,
     /// What the node answers to everything for the moment (`-BUSY …`), in place of the error that it is not reachable.
     pub(crate) refusal: Option<Box<[u8]>>,
+    pub(crate) process: ProcessSeen,
     /// When the connection was made (worker clock, µs).
     pub(crate) connected_us: u64,
     /// No new requests: closes once nothing is owed any more.
@@ -174,6 +187,7 @@ impl Backend {
             failures: 0,
             must_prove: false,
             refusal: None,
+            process: ProcessSeen::Unknown,
             connected_us: 0,
             retired: false,
             dirty: false,

@@ -1,7 +1,7 @@
 //! A reply that is put together from the replies of several backends.
 
 use crate::command::{Merge, reply_of_replica};
-use crate::merge::{ScanStep, merge, scan_reply};
+use crate::merge::{ScanProcess, ScanStep, merge, scan_reply};
 use resp::Protocol;
 
 /// How the parts become one.
@@ -9,8 +9,8 @@ use resp::Protocol;
 pub(crate) enum Kind {
     /// By the command's rule.
     Merged(Merge),
-    /// One step of a SCAN.
-    Scan(ScanStep),
+    /// One step of a SCAN, and the process that answers it where nothing better is known.
+    Scan(ScanStep, ScanProcess),
     /// A script at a replica: its reply, and what the client gets if the script declares that it writes.
     Script { said_reads: bool },
 }
@@ -40,6 +40,13 @@ impl Gather {
         self.missing == 0
     }
 
+    /// Notes which process answers a step of a SCAN.
+    pub(crate) fn answered_by(&mut self, known: ScanProcess) {
+        if let Kind::Scan(_, process) = &mut self.kind {
+            *process = known;
+        }
+    }
+
     /// How many parts have not come.
     pub(crate) fn missing(&self) -> usize {
         self.missing
@@ -55,7 +62,7 @@ impl Gather {
         assert_eq!(self.missing, 0, "a gathered reply is finished only when every part is here");
         match self.kind {
             Kind::Merged(rule) => merge(rule, &self.parts, self.protocol, out),
-            Kind::Scan(step) => scan_reply(&self.parts[0], &step, out),
+            Kind::Scan(step, process) => scan_reply(&self.parts[0], &step, process, out),
             Kind::Script { said_reads } => {
                 reply_of_replica(&self.parts[0], &self.parts[1], said_reads, out);
             }
