@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use testkit::chaos::judge::{Judgement, Ownership, ShardRecord, judge};
+use testkit::chaos::kind::{Fault, Harm, Victim};
 use testkit::chaos::network::Direction;
-use testkit::chaos::plan::{Fault, Harm, Victim};
 use testkit::chaos::run::{ChaosOptions, run};
 use testkit::chaos::workload::{ClientPlace, Clock, Key, KeyKind, Workload, WorkloadPlan};
 use testkit::history::{ClientId, Moment};

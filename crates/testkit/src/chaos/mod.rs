@@ -4,11 +4,15 @@
 pub mod client;
 pub mod fault;
 pub mod judge;
+pub mod kind;
 pub mod network;
+mod orders;
 pub mod owners;
 pub mod plan;
 pub mod report;
 pub mod run;
+pub mod services;
+mod target;
 pub mod watch;
 pub mod workload;
 

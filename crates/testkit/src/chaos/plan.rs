@@ -1,12 +1,12 @@
 //! Which faults come, in which order and for how long: a deck of all kinds, shuffled by the seed again and again.
 
-use std::fmt;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
+use super::kind::{Fault, Harm, Victim};
 use super::network::Direction;
 
 /// One in this many faults of data comes together with one of the control plane.
@@ -20,129 +20,6 @@ const BESIDE: [(Victim, Harm); 6] = [
     (Victim::Coordinator, Harm::Bounce),
     (Victim::Coordinator, Harm::Freeze),
 ];
-
-/// What a fault befalls. Where a shard has to be chosen, the fault says which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Victim {
-    /// The Redis server that is a shard's primary.
-    Primary,
-    /// The Redis server that is its replica.
-    Replica,
-    /// The proxy in front of the primary.
-    Proxy,
-    /// The primary's host: its proxy and both of its Redis servers.
-    Host,
-    /// One broker.
-    Broker,
-    /// One coordinator.
-    Coordinator,
-    /// All brokers at once.
-    Brokers,
-    /// All coordinators at once.
-    Coordinators,
-    /// What the brokers keep the metadata in; only where there is one.
-    Etcd,
-    /// All brokers, all coordinators and etcd at once.
-    ControlPlane,
-    /// The line between a shard's primary and its replica, which everybody else still reaches.
-    Link,
-    /// The cluster, as an operator changes it.
-    Cluster,
-}
-
-/// What befalls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Harm {
-    /// SIGKILL; started again when the fault ends.
-    Kill,
-    /// SIGKILL, and started again at once.
-    Bounce,
-    /// SIGSTOP; SIGCONT when the fault ends.
-    Freeze,
-    /// Its packets are lost, in these directions, seen from the primary; only for hosts, lines and the control plane.
-    Cut(Direction),
-    /// As `Cut` in both directions, but clients still reach it: what tempts a primary to serve on alone.
-    CutFromCluster,
-    /// Nothing is harmed: an operator has the replica take over.
-    HandOver,
-    /// Nothing is harmed: the cluster gets a chunk of the pool, and gives it back when the fault ends.
-    Grow,
-}
-
-/// One fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// What it befalls.
-    pub victim: Victim,
-    /// What it does.
-    pub harm: Harm,
-    /// Which shard, broker or coordinator: taken modulo their number.
-    pub choice: usize,
-    /// How long it lasts.
-    pub lasts: Duration,
-    /// What befalls one broker or coordinator at the same time, and lasts as long.
-    pub beside: Option<(Victim, Harm)>,
-}
-
-impl Fault {
-    /// A fault with nothing beside it.
-    #[must_use]
-    pub const fn alone(victim: Victim, harm: Harm, choice: usize, lasts: Duration) -> Self {
-        Self { victim, harm, choice, lasts, beside: None }
-    }
-}
-
-impl Victim {
-    /// Whether it is none of the control plane's.
-    const fn is_of_data(self) -> bool {
-        matches!(self, Self::Primary | Self::Replica | Self::Proxy | Self::Host | Self::Link | Self::Cluster)
-    }
-}
-
-impl fmt::Display for Victim {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Primary => "primary",
-            Self::Replica => "replica",
-            Self::Proxy => "proxy",
-            Self::Host => "host",
-            Self::Broker => "broker",
-            Self::Coordinator => "coordinator",
-            Self::Brokers => "all brokers",
-            Self::Coordinators => "all coordinators",
-            Self::Etcd => "etcd",
-            Self::ControlPlane => "control plane",
-            Self::Link => "link",
-            Self::Cluster => "cluster",
-        })
-    }
-}
-
-impl fmt::Display for Harm {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Kill => "killed",
-            Self::Bounce => "killed and started",
-            Self::Freeze => "frozen",
-            Self::Cut(Direction::Both) => "cut off",
-            Self::Cut(Direction::Outgoing) => "cut off outgoing",
-            Self::Cut(Direction::Incoming) => "cut off incoming",
-            Self::CutFromCluster => "cut off from all but clients",
-            Self::HandOver => "handed over",
-            Self::Grow => "grown",
-        })
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.victim, self.harm)?;
-        if let Some((victim, harm)) = self.beside {
-            write!(formatter, " + {victim} {harm}")?;
-        }
-        if self.harm == Harm::Bounce { Ok(()) } else { write!(formatter, ", {} ms", self.lasts.as_millis()) }
-    }
-}
 
 /// What there is to be harmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,32 +56,6 @@ impl Plan {
     pub fn new(seed: u64, scene: Scene) -> Self {
         let kinds = kinds().into_iter().filter(|(victim, harm)| scene.allows(*victim, *harm)).collect();
         Self { random: StdRng::seed_from_u64(seed), kinds, deck: Vec::new() }
-    }
-}
-
-impl Harm {
-    /// Whether it takes a network between the hosts.
-    #[must_use]
-    pub fn cuts(self) -> bool {
-        matches!(self, Self::Cut(_) | Self::CutFromCluster)
-    }
-
-    /// Whether it is nothing but an operator's order.
-    #[must_use]
-    pub fn is_order(self) -> bool {
-        matches!(self, Self::HandOver | Self::Grow)
-    }
-
-    /// The shortest and the longest time that it lasts, in milliseconds.
-    fn lasts_ms(self) -> (u64, u64) {
-        match self {
-            Self::Bounce => (0, 1),
-            Self::Freeze => (200, 5000),
-            Self::Kill => (500, 5000),
-            Self::HandOver => (100, 1000),
-            Self::Grow => (500, 3000),
-            Self::Cut(_) | Self::CutFromCluster => (500, 8000),
-        }
     }
 }
 
