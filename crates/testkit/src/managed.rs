@@ -258,7 +258,8 @@ fn start_coordinator(
     let first = number % brokers.len().max(1);
     let order = (0..brokers.len()).map(|step| brokers[&((first + step) % brokers.len())].clone());
     let order = order.collect::<Vec<_>>().join(",");
-    Service::start(&format!("coordinator-{number}"), parent, &options.control, |address, _| {
+    let place = options.coordinator_places.get(number).unwrap_or(&options.control);
+    Service::start(&format!("coordinator-{number}"), parent, place, |address, _| {
         let recipe = Recipe::undermoon("coordinator")?.with("address", &address.to_string());
         let mut recipe = recipe.with("broker_address", &order).with("log_level", "info");
         if options.hosts.iter().any(|host| needs_control_password(host, options)) {

@@ -1,6 +1,6 @@
-//! Faults on a running cluster: which processes and hosts one befalls, how it begins, and how it ends.
+//! Faults on a running cluster: how one begins, and how it ends.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 use super::kind::{Fault, Harm};
 use super::network::{Direction, Network};
@@ -14,6 +14,17 @@ use crate::managed::shard::ShardPlace;
 /// How many nodes a chunk has.
 const CHUNK_NODES: usize = control_core::CHUNK_NODES;
 
+/// What faults work on.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The processes.
+    pub cluster: &'a mut ManagedCluster,
+    /// The network between them, where there is one.
+    pub network: Option<&'a Network>,
+    /// Where they are in it.
+    pub sites: Sites,
+}
+
 /// A fault that has begun.
 #[derive(Debug)]
 pub struct Begun {
@@ -21,9 +32,21 @@ pub struct Begun {
     pub what: String,
     /// The shards whose service it hits, ascending.
     pub hit: Vec<usize>,
-    services: Vec<ServiceName>,
-    cut: Option<(usize, Vec<usize>, Direction)>,
-    harm: Harm,
+    /// How it ends.
+    pub undo: Vec<Undo>,
+}
+
+/// A step of a fault's end.
+#[derive(Debug)]
+pub enum Undo {
+    /// Start processes again.
+    Restart(Vec<ServiceName>),
+    /// Let processes go on.
+    Thaw(Vec<ServiceName>),
+    /// Let packets through again between a host and others.
+    Mend(usize, Vec<usize>, Direction),
+    /// Give nodes without slots back to the pool.
+    GiveBack,
 }
 
 /// Begins a fault.
@@ -31,53 +54,70 @@ pub struct Begun {
 /// # Errors
 /// When a process or a line cannot be harmed, which is not the product's fault; or when brokers do not make the change
 /// that an operator wants.
-pub fn begin(
-    fault: &Fault,
-    cluster: &mut ManagedCluster,
-    shards: &[ShardPlace],
-    network: Option<(&Network, Sites)>,
-) -> Result<Begun> {
-    let target = resolve(fault, cluster, shards, network.map(|(_, sites)| sites))?;
-    let Target { what, hit, services, host, from } = target;
-    let mut begun = Begun { what, hit, services, cut: None, harm: fault.harm };
-    match (fault.harm, network) {
-        (Harm::Kill, _) => each(cluster, &begun.services, |service| {
-            service.kill();
-            Ok(())
-        })?,
-        (Harm::Bounce, _) => each(cluster, &begun.services, Service::restart)?,
-        (Harm::Freeze, _) => each(cluster, &begun.services, |service| service.process().freeze())?,
-        (Harm::Cut(direction), Some((network, sites))) => {
-            let all = || (0..=sites.clients).filter(|&other| other != host).collect();
-            let others: Vec<usize> = from.map_or_else(all, |other| vec![other]);
-            network.isolate(host, &others, direction, true)?;
-            begun.cut = Some((host, others, direction));
+pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> Result<Begun> {
+    let target = resolve(fault, ground.cluster, shards, ground.sites)?;
+    let cluster = &mut *ground.cluster;
+    let services = &target.services;
+    let undo = match fault.harm {
+        Harm::Kill => {
+            each(cluster, services, |service| {
+                service.kill();
+                Ok(())
+            })?;
+            vec![Undo::Restart(services.clone())]
         }
-        (Harm::CutFromCluster, Some((network, sites))) => {
-            let others: Vec<usize> = (0..=sites.control).filter(|&other| other != host).collect();
-            network.isolate(host, &others, Direction::Both, true)?;
-            begun.cut = Some((host, others, Direction::Both));
+        Harm::Bounce => {
+            each(cluster, services, Service::restart)?;
+            Vec::new()
         }
-        (Harm::Cut(_) | Harm::CutFromCluster, None) => bail!("{fault} takes a network between the hosts"),
-        (Harm::HandOver, _) => hand_over(cluster, &shards[fault.choice % shards.len()])?,
-        (Harm::Grow, _) => grow(cluster, shards.len() * 2 + CHUNK_NODES)?,
-    }
-    Ok(begun)
+        Harm::Freeze => {
+            each(cluster, services, |service| service.process().freeze())?;
+            vec![Undo::Thaw(services.clone())]
+        }
+        Harm::Cut(direction) => cut(ground, &target, direction, ground.sites.count())?,
+        Harm::CutFromCluster => cut(ground, &target, Direction::Both, ground.sites.clients)?,
+        Harm::HandOver => {
+            hand_over(cluster, &shards[fault.choice % shards.len()])?;
+            Vec::new()
+        }
+        Harm::Grow => {
+            grow(cluster, shards.len() * 2 + CHUNK_NODES)?;
+            vec![Undo::GiveBack]
+        }
+    };
+    Ok(Begun { what: target.what, hit: target.hit, undo })
 }
 
-/// Ends a fault: starts what was killed, wakes what was frozen, mends what was cut, gives back what was added.
+/// Ends a fault: what was done last is undone first.
 ///
 /// # Errors
 /// When a program cannot be started or a line not be mended, or brokers do not take the chunk back.
-pub fn end(begun: &Begun, cluster: &mut ManagedCluster, network: Option<&Network>) -> Result<()> {
-    match begun.harm {
-        Harm::Kill => each(cluster, &begun.services, Service::restart)?,
-        Harm::Freeze => each(cluster, &begun.services, |service| service.process().thaw())?,
-        Harm::Grow => give_back(cluster)?,
-        Harm::Bounce | Harm::Cut(_) | Harm::CutFromCluster | Harm::HandOver => {}
-    }
-    if let (Some((host, others, direction)), Some(network)) = (&begun.cut, network) {
-        network.isolate(*host, others, *direction, false)?;
+pub fn end(undo: Vec<Undo>, ground: &mut Ground<'_>) -> Result<()> {
+    for step in undo.into_iter().rev() {
+        match step {
+            Undo::Restart(services) => each(ground.cluster, &services, Service::restart)?,
+            Undo::Thaw(services) => each(ground.cluster, &services, |service| service.process().thaw())?,
+            Undo::Mend(host, others, direction) => {
+                network(ground)?.isolate(host, &others, direction, false)?;
+            }
+            Undo::GiveBack => give_back(ground.cluster)?,
+        }
     }
     Ok(())
+}
+
+/// Cuts the target's hosts off from one or from all others, of which there are those before `end`.
+fn cut(ground: &Ground<'_>, target: &Target, direction: Direction, end: usize) -> Result<Vec<Undo>> {
+    let network = network(ground)?;
+    let others = || (0..end).filter(|other| !target.places.contains(other)).collect();
+    let others: Vec<usize> = target.from.map_or_else(others, |other| vec![other]);
+    let one = |&host: &usize| {
+        network.isolate(host, &others, direction, true)?;
+        Ok(Undo::Mend(host, others.clone(), direction))
+    };
+    target.places.iter().map(one).collect()
+}
+
+fn network<'a>(ground: &Ground<'a>) -> Result<&'a Network> {
+    ground.network.context("only hosts with a network between them can be cut off")
 }

@@ -28,6 +28,8 @@ pub struct FaultWindow {
     pub whole: Moment,
     /// The shards whose service it hit.
     pub hit: Vec<usize>,
+    /// Whether it explains that a replica took over with what it had.
+    pub explains_promotion: bool,
 }
 
 /// One owner of a shard.
@@ -86,7 +88,7 @@ pub struct Judgement {
     pub costs: Vec<Cost>,
     /// Everything that must never be.
     pub broken: Vec<Broken>,
-    /// Promotions that might lose writes, outside of every fault: when, and of which shard.
+    /// Promotions that might lose writes and that no fault explains: when, and of which shard.
     pub unprovoked: Vec<(Moment, usize)>,
     /// Parts of histories that were judged.
     pub parts: usize,
@@ -142,6 +144,9 @@ fn promotions(
             Some(fault) => {
                 judgement.costs[fault].promotions += 1;
                 judgement.costs[fault].lossy_promotions += usize::from(owner.may_lose);
+                if owner.may_lose && !faults[fault].explains_promotion {
+                    judgement.unprovoked.push((owner.since, number));
+                }
             }
             None if owner.may_lose => judgement.unprovoked.push((owner.since, number)),
             None => {}

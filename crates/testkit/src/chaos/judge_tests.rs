@@ -27,6 +27,10 @@ fn read(tenth: u64, value: i64) -> Operation {
 
 /// A run of one key, with a fault from second 2 to 4 that was whole at 5, and owners by port and second.
 fn run(operations: &[Operation], owners: &[(u16, u64, bool)]) -> Judgement {
+    run_with(true, operations, owners)
+}
+
+fn run_with(explains_promotion: bool, operations: &[Operation], owners: &[(u16, u64, bool)]) -> Judgement {
     let key = Key { name: "a".to_owned(), kind: KeyKind::Register, shard: 0 };
     let owners = owners.iter().map(|&(port, second, may_lose)| Ownership {
         since: Moment(second * SECOND),
@@ -37,7 +41,7 @@ fn run(operations: &[Operation], owners: &[(u16, u64, bool)]) -> Judgement {
     judge(
         &[KeyHistory { key, operations: operations.to_vec() }],
         (&[ShardRecord { slots: 100, owners: owners.collect() }], ClientId(1)),
-        &[FaultWindow { at: at(2), ended: at(4), whole: at(5), hit: vec![0] }],
+        &[FaultWindow { at: at(2), ended: at(4), whole: at(5), hit: vec![0], explains_promotion }],
         at(10),
     )
 }
@@ -93,4 +97,17 @@ fn an_old_primary_that_takes_a_write_is_broken() {
     let operations = [write(5, 1, 1), write(35, 2, 2), write(45, 1, 3)];
     let found = run(&operations, &[(1, 0, false), (2, 3, true)]);
     assert_eq!(broken(&found), ["two primaries took writes"]);
+}
+
+#[test]
+fn a_promotion_that_its_fault_does_not_explain_is_told() {
+    let operations = [write(5, 1, 1), write(35, 2, 3)];
+    for (explains, owners, wanted) in [
+        (true, &[(1, 0, false), (2, 3, true)], 0),
+        (false, &[(1, 0, false), (2, 3, true)], 1),
+        (false, &[(1, 0, false), (2, 3, false)], 0),
+        (true, &[(1, 0, false), (2, 7, true)], 1),
+    ] {
+        assert_eq!(run_with(explains, &operations, owners).unprovoked.len(), wanted, "{explains} {owners:?}");
+    }
 }

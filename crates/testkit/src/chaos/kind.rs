@@ -30,6 +30,10 @@ pub enum Victim {
     ControlPlane,
     /// The line between a shard's primary and its replica, which everybody else still reaches.
     Link,
+    /// The line between one coordinator and the host of a shard's primary, which everybody else still reaches.
+    CoordinatorToHost,
+    /// The line between one coordinator and all brokers.
+    CoordinatorToBrokers,
     /// The cluster, as an operator changes it.
     Cluster,
 }
@@ -43,7 +47,8 @@ pub enum Harm {
     Bounce,
     /// SIGSTOP; SIGCONT when the fault ends.
     Freeze,
-    /// Its packets are lost, in these directions, seen from the primary; only for hosts, lines and the control plane.
+    /// Its packets are lost, in these directions, seen from the primary or coordinator; only for hosts, lines,
+    /// coordinators and the control plane.
     Cut(Direction),
     /// As `Cut` in both directions, but clients still reach it: what tempts a primary to serve on alone.
     CutFromCluster,
@@ -73,6 +78,13 @@ impl Fault {
     #[must_use]
     pub const fn alone(victim: Victim, harm: Harm, choice: usize, lasts: Duration) -> Self {
         Self { victim, harm, choice, lasts, beside: None }
+    }
+
+    /// Whether it explains why a replica takes over with what it has: what harms only the control plane, or a part
+    /// of it, must not be felt.
+    #[must_use]
+    pub fn explains_promotion(&self) -> bool {
+        self.victim.is_of_data()
     }
 }
 
@@ -123,6 +135,8 @@ impl fmt::Display for Victim {
             Self::Etcd => "etcd",
             Self::ControlPlane => "control plane",
             Self::Link => "link",
+            Self::CoordinatorToHost => "coordinator to host",
+            Self::CoordinatorToBrokers => "coordinator to brokers",
             Self::Cluster => "cluster",
         })
     }

@@ -12,13 +12,15 @@ use super::network::Direction;
 /// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
 /// What may come together with a fault of data.
-const BESIDE: [(Victim, Harm); 6] = [
+const BESIDE: [(Victim, Harm); 8] = [
     (Victim::Broker, Harm::Kill),
     (Victim::Broker, Harm::Bounce),
     (Victim::Broker, Harm::Freeze),
     (Victim::Coordinator, Harm::Kill),
     (Victim::Coordinator, Harm::Bounce),
     (Victim::Coordinator, Harm::Freeze),
+    (Victim::CoordinatorToHost, Harm::Cut(Direction::Both)),
+    (Victim::CoordinatorToBrokers, Harm::Cut(Direction::Both)),
 ];
 
 /// What there is to be harmed.
@@ -46,6 +48,7 @@ impl Scene {
 #[derive(Debug)]
 pub struct Plan {
     random: StdRng,
+    scene: Scene,
     kinds: Vec<(Victim, Harm)>,
     deck: Vec<(Victim, Harm)>,
 }
@@ -55,7 +58,7 @@ impl Plan {
     #[must_use]
     pub fn new(seed: u64, scene: Scene) -> Self {
         let kinds = kinds().into_iter().filter(|(victim, harm)| scene.allows(*victim, *harm)).collect();
-        Self { random: StdRng::seed_from_u64(seed), kinds, deck: Vec::new() }
+        Self { random: StdRng::seed_from_u64(seed), scene, kinds, deck: Vec::new() }
     }
 }
 
@@ -72,7 +75,8 @@ impl Iterator for Plan {
         let lasts = Duration::from_millis(self.random.random_range(least..most));
         let mut fault = Fault::alone(victim, harm, self.random.random_range(0..64), lasts);
         if victim.is_of_data() && self.random.random_range(0..BESIDE_ONE_IN) == 0 {
-            fault.beside = BESIDE.choose(&mut self.random).copied();
+            let beside = BESIDE.choose(&mut self.random).copied();
+            fault.beside = beside.filter(|(victim, harm)| self.scene.allows(*victim, *harm));
         }
         Some(fault)
     }
@@ -89,7 +93,10 @@ fn kinds() -> Vec<(Victim, Harm)> {
     }
     let host = [Kill, Freeze, Cut(Both), Cut(Outgoing), Cut(Incoming), CutFromCluster];
     kinds.extend(host.map(|harm| (Victim::Host, harm)));
-    kinds.extend([Cut(Both), Cut(Outgoing), Cut(Incoming)].map(|harm| (Victim::Link, harm)));
+    for victim in [Victim::Link, Coordinator, Victim::CoordinatorToHost] {
+        kinds.extend([Cut(Both), Cut(Outgoing), Cut(Incoming)].map(|harm| (victim, harm)));
+    }
+    kinds.push((Victim::CoordinatorToBrokers, Cut(Both)));
     for victim in [Victim::Brokers, Victim::Coordinators] {
         kinds.extend([Kill, Freeze].map(|harm| (victim, harm)));
     }

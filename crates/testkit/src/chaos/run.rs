@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use model::ClusterName;
 
 use super::CLUSTER;
-use super::fault::{Begun, begin, end};
+use super::fault::{Begun, Ground, begin, end};
 use super::judge::{Broken, FaultWindow, Judgement, judge};
 use super::kind::Fault;
 use super::network::Network;
@@ -117,9 +117,8 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn start(options: &'a ChaosOptions) -> Result<Self> {
-        let all = options.hosts + options.spares;
-        let sites = Sites { hosts: all, control: all, clients: all + 1 };
-        let network = Network::start(all + 2);
+        let sites = Sites::of(options.hosts + options.spares, options.coordinators);
+        let network = Network::start(sites.count());
         if let Ok(network) = &network {
             network.enter(sites.clients)?;
         }
@@ -176,34 +175,37 @@ impl<'a> Run<'a> {
     /// Lets one fault come and go; whether the cluster was whole afterwards.
     fn one(&mut self, fault: &Fault, tell: &(dyn Fn(&str) + Sync)) -> Result<bool> {
         let shards = self.shards()?;
-        let sites = self.network.as_ref().ok().map(|network| (network, self.sites));
+        let network = self.network.as_ref().ok();
+        let mut ground = Ground { cluster: &mut self.cluster, network, sites: self.sites };
         let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
-        let beside = beside.map(|beside| begin(&beside, &mut self.cluster, &shards, sites)).transpose()?;
+        let beside = beside.map(|beside| begin(&beside, &mut ground, &shards)).transpose()?;
         let before = self.clock.now();
-        let begun = match begin(fault, &mut self.cluster, &shards, sites) {
+        let begun = match begin(fault, &mut ground, &shards) {
             Err(error) if fault.harm.is_order() => return Ok(self.note_refused(fault, &error)),
             outcome => outcome?,
         };
         let at = if fault.harm.cuts() { self.clock.now() } else { before };
         std::thread::sleep(fault.lasts);
-        match end(&begun, &mut self.cluster, self.network.as_ref().ok()) {
+        let Begun { what, hit, undo } = begun;
+        match end(undo, &mut ground) {
             Err(error) if fault.harm.is_order() => return Ok(self.note_refused(fault, &error)),
             outcome => outcome?,
         }
-        if let Some(beside) = &beside {
-            end(beside, &mut self.cluster, self.network.as_ref().ok())?;
+        if let Some(beside) = beside {
+            end(beside.undo, &mut ground)?;
         }
         let ended = self.clock.now();
-        let outcome = self.wait_whole(&begun, ended);
+        let outcome = self.wait_whole(&hit, ended);
         let whole = self.clock.now();
         let whole_ms = outcome.is_ok().then(|| whole.milliseconds_since(ended));
         let healed = whole_ms.map_or("NOT whole".to_owned(), |ms| format!("whole after {ms} ms"));
-        tell(&format!("{at}: {fault} ({}): {healed}", begun.what));
-        self.windows.push(FaultWindow { at, ended, whole, hit: begun.hit.clone() });
+        tell(&format!("{at}: {fault} ({what}): {healed}"));
+        let explains_promotion = fault.explains_promotion();
+        self.windows.push(FaultWindow { at, ended, whole, hit, explains_promotion });
         self.reports.push(FaultReport {
             at_ms: at.0 / 1_000_000,
             fault: fault.to_string(),
-            hit: begun.what,
+            hit: what,
             whole_ms,
             ..FaultReport::default()
         });
@@ -227,11 +229,11 @@ impl<'a> Run<'a> {
         retry_until(deadline, "a broker tells the shards", || self.cluster.shards(CLUSTER))
     }
 
-    fn wait_whole(&self, begun: &Begun, ended: crate::history::Moment) -> Result<()> {
+    fn wait_whole(&self, hit: &[usize], ended: crate::history::Moment) -> Result<()> {
         let deadline = Deadline::within(self.options.heal_limit);
         loop {
             let outcome = self.cluster.check_whole(CLUSTER).and_then(|()| {
-                let silent = begun.hit.iter().find(|&&shard| !self.workload.wrote_since(shard, ended));
+                let silent = hit.iter().find(|&&shard| !self.workload.wrote_since(shard, ended));
                 ensure!(silent.is_none(), "shard {silent:?} takes no write");
                 Ok(())
             });
@@ -315,6 +317,7 @@ fn managed_options(options: &ChaosOptions, network: Option<&Network>, sites: Sit
         coordinators: options.coordinators,
         hosts: (0..sites.hosts).map(place).collect(),
         control: place(sites.control),
+        coordinator_places: (0..sites.coordinators).map(|number| place(sites.coordinator(number))).collect(),
         ..ManagedOptions::of(sites.hosts)
     }
 }

@@ -25,10 +25,38 @@ pub enum ServiceName {
 pub struct Sites {
     /// Hosts 0 to this one, exclusive, have proxies.
     pub hosts: usize,
-    /// The host of brokers and coordinators.
+    /// The host of brokers and etcd.
     pub control: usize,
-    /// The host of the clients.
+    /// How many coordinators there are, each on a host of its own behind `control`.
+    pub coordinators: usize,
+    /// The host of the clients, the last one.
     pub clients: usize,
+}
+
+impl Sites {
+    /// The sites of that many hosts with proxies, and coordinators.
+    #[must_use]
+    pub fn of(hosts: usize, coordinators: usize) -> Self {
+        Self { hosts, control: hosts, coordinators, clients: hosts + coordinators + 1 }
+    }
+
+    /// How many hosts there are.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.clients + 1
+    }
+
+    /// The host of a coordinator.
+    #[must_use]
+    pub fn coordinator(self, number: usize) -> usize {
+        self.control + 1 + number
+    }
+
+    /// The hosts of brokers, etcd and coordinators.
+    #[must_use]
+    pub fn control_plane(self) -> Vec<usize> {
+        (self.control..self.clients).collect()
+    }
 }
 
 /// Acts on each of the processes.

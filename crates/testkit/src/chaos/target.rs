@@ -16,9 +16,9 @@ pub(super) struct Target {
     pub(super) hit: Vec<usize>,
     /// The processes.
     pub(super) services: Vec<ServiceName>,
-    /// The host in the network.
-    pub(super) host: usize,
-    /// The only one that it is cut off from, if not from all.
+    /// The hosts in the network that it is or runs on.
+    pub(super) places: Vec<usize>,
+    /// The only one that they are cut off from, if not from all.
     pub(super) from: Option<usize>,
 }
 
@@ -30,43 +30,70 @@ pub(super) fn resolve(
     fault: &Fault,
     cluster: &ManagedCluster,
     shards: &[ShardPlace],
-    sites: Option<Sites>,
+    sites: Sites,
 ) -> Result<Target> {
     let chosen = fault.choice % shards.len().max(1);
     let shard = shards.get(chosen).context("the cluster has shards")?;
-    if matches!(fault.victim, Victim::Primary | Victim::Replica | Victim::Proxy | Victim::Host | Victim::Link)
-    {
-        return Ok(of_shard(fault.victim, (chosen, shard), shards));
+    match fault.victim {
+        Victim::Primary | Victim::Replica | Victim::Proxy | Victim::Host | Victim::Link => {
+            Ok(of_shard(fault.victim, (chosen, shard), shards))
+        }
+        Victim::CoordinatorToHost => {
+            let number = fault.choice / shards.len() % cluster.coordinators.len();
+            let host = shard.primary.host;
+            Ok(Target {
+                what: format!("{number} to host {host}"),
+                hit: led_from(host, shards),
+                services: Vec::new(),
+                places: vec![sites.coordinator(number)],
+                from: Some(host),
+            })
+        }
+        _ => Ok(of_control_plane(fault, cluster, shards.len(), sites)),
     }
+}
+
+fn of_control_plane(fault: &Fault, cluster: &ManagedCluster, shards: usize, sites: Sites) -> Target {
     let brokers = || (0..cluster.brokers.len()).map(ServiceName::Broker);
     let coordinators = || (0..cluster.coordinators.len()).map(ServiceName::Coordinator);
-    let etcd = cluster.etcd.as_ref().map(|_| ServiceName::Etcd);
-    let (what, services) = match fault.victim {
+    let etcd = || cluster.etcd.as_ref().map(|_| ServiceName::Etcd);
+    let coordinator = fault.choice % cluster.coordinators.len();
+    let (what, services, places) = match fault.victim {
         Victim::Broker => {
             let number = fault.choice % cluster.brokers.len();
-            (format!("{number}"), vec![ServiceName::Broker(number)])
+            (format!("{number}"), vec![ServiceName::Broker(number)], vec![sites.control])
         }
         Victim::Coordinator => {
-            let number = fault.choice % cluster.coordinators.len();
-            (format!("{number}"), vec![ServiceName::Coordinator(number)])
+            let services = vec![ServiceName::Coordinator(coordinator)];
+            (format!("{coordinator}"), services, vec![sites.coordinator(coordinator)])
         }
-        Victim::Brokers => ("all of them".to_owned(), brokers().collect()),
-        Victim::Coordinators => ("all of them".to_owned(), coordinators().collect()),
-        Victim::Etcd => ("the only one".to_owned(), etcd.into_iter().collect()),
+        Victim::CoordinatorToBrokers => {
+            (format!("{coordinator}"), Vec::new(), vec![sites.coordinator(coordinator)])
+        }
+        Victim::Brokers => ("all of them".to_owned(), brokers().collect(), vec![sites.control]),
+        Victim::Coordinators => {
+            ("all of them".to_owned(), coordinators().collect(), sites.control_plane().split_off(1))
+        }
+        Victim::Etcd => ("the only one".to_owned(), etcd().into_iter().collect(), vec![sites.control]),
         Victim::ControlPlane => {
-            ("all of it".to_owned(), etcd.into_iter().chain(brokers()).chain(coordinators()).collect())
+            let all = etcd().into_iter().chain(brokers()).chain(coordinators());
+            ("all of it".to_owned(), all.collect(), sites.control_plane())
         }
-        _ => ("by a chunk".to_owned(), Vec::new()),
+        _ => ("by a chunk".to_owned(), Vec::new(), Vec::new()),
     };
-    let host = sites.map_or(0, |sites| sites.control);
-    Ok(Target { what, hit: (0..shards.len()).collect(), services, host, from: None })
+    let from = (fault.victim == Victim::CoordinatorToBrokers).then_some(sites.control);
+    Target { what, hit: (0..shards).collect(), services, places, from }
+}
+
+/// The shards whose primary is on a host: one or two.
+fn led_from(host: usize, shards: &[ShardPlace]) -> Vec<usize> {
+    (0..shards.len()).filter(|&index| shards[index].primary.host == host).collect()
 }
 
 fn of_shard(victim: Victim, (chosen, shard): (usize, &ShardPlace), shards: &[ShardPlace]) -> Target {
     let (primary, replica) = (shard.primary, shard.replica);
     let host = primary.host;
-    // A host has the primaries of one or two shards.
-    let on_host: Vec<usize> = (0..shards.len()).filter(|&index| shards[index].primary.host == host).collect();
+    let on_host = led_from(host, shards);
     let node = |place: NodePlace| vec![ServiceName::Node(place.host, place.node)];
     let (what, hit, services) = match victim {
         Victim::Primary => (format!("of shard {chosen} on host {host}"), vec![chosen], node(primary)),
@@ -86,5 +113,5 @@ fn of_shard(victim: Victim, (chosen, shard): (usize, &ShardPlace), shards: &[Sha
         }
     };
     let from = (victim == Victim::Link).then_some(replica.host);
-    Target { what, hit, services, host, from }
+    Target { what, hit, services, places: vec![host], from }
 }

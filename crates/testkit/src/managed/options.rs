@@ -24,8 +24,10 @@ pub struct ManagedOptions {
     pub coordinators: usize,
     /// One host for each; more hosts than a cluster uses stay in the pool.
     pub hosts: Vec<Place>,
-    /// Where brokers, coordinators and etcd run.
+    /// Where brokers and etcd run, and coordinators for whom there is no place of their own.
     pub control: Place,
+    /// Where coordinators run, the first of them first.
+    pub coordinator_places: Vec<Place>,
     /// Settings of each broker, by their names in the configuration file.
     pub broker_settings: Vec<(String, String)>,
     /// Settings of each coordinator.
@@ -50,6 +52,7 @@ impl ManagedOptions {
             coordinators: 1,
             hosts: vec![Place::default(); hosts],
             control: Place::default(),
+            coordinator_places: Vec::new(),
             broker_settings: Vec::new(),
             coordinator_settings: Vec::new(),
             proxy_settings: Vec::new(),
