@@ -28,6 +28,7 @@ const REFUSALS: [&str; 10] = [
     "LOADING",
     "MASTERDOWN",
     "NOREPLICAS",
+    "OOM",
     "ERR_CLUSTER_NOT_FOUND",
     "ERR_TOO_MANY_REDIRECTIONS",
 ];

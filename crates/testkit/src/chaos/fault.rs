@@ -5,25 +5,15 @@ use anyhow::{Context, Result};
 use super::kind::{Fault, Harm};
 use super::network::{Direction, Network};
 use super::orders::{give_back, grow, hand_over};
-use super::services::{ServiceName, Sites, each};
+use super::services::{Ground, ServiceName, each};
+use super::stranger::copy;
 use super::target::{Target, resolve};
-use crate::managed::ManagedCluster;
+use super::trouble::Trouble;
 use crate::managed::service::Service;
 use crate::managed::shard::ShardPlace;
 
 /// How many nodes a chunk has.
 const CHUNK_NODES: usize = control_core::CHUNK_NODES;
-
-/// What faults work on.
-#[derive(Debug)]
-pub struct Ground<'a> {
-    /// The processes.
-    pub cluster: &'a mut ManagedCluster,
-    /// The network between them, where there is one.
-    pub network: Option<&'a Network>,
-    /// Where they are in it.
-    pub sites: Sites,
-}
 
 /// A fault that has begun.
 #[derive(Debug)]
@@ -45,6 +35,10 @@ pub enum Undo {
     Thaw(Vec<ServiceName>),
     /// Let packets through again between a host and others.
     Mend(usize, Vec<usize>, Direction),
+    /// Stop a process that only the fault has started.
+    Stop(Box<Service>),
+    /// Give Redis servers the settings back with which they were started.
+    Settings(Vec<ServiceName>, Trouble),
     /// Give nodes without slots back to the pool.
     GiveBack,
 }
@@ -74,8 +68,27 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
             each(cluster, services, |service| service.process().freeze())?;
             vec![Undo::Thaw(services.clone())]
         }
+        Harm::Pause => {
+            each(cluster, services, |service| service.process().freeze())?;
+            let mut undo = vec![Undo::Thaw(services.clone())];
+            if ground.network.is_some() {
+                undo.extend(cut(ground, &target, Direction::Both, ground.sites.count())?);
+            }
+            undo
+        }
         Harm::Cut(direction) => cut(ground, &target, direction, ground.sites.count())?,
         Harm::CutFromCluster => cut(ground, &target, Direction::Both, ground.sites.clients)?,
+        Harm::Copied { by_hanging } => {
+            let mut stranger = copy(ground, shards[fault.choice % shards.len()].primary)?;
+            if by_hanging {
+                stranger.process().freeze()?;
+            }
+            vec![Undo::Stop(Box::new(stranger))]
+        }
+        Harm::Trouble(trouble) => {
+            each(cluster, services, |service| trouble.make(service))?;
+            vec![Undo::Settings(services.clone(), trouble)]
+        }
         Harm::HandOver => {
             hand_over(cluster, &shards[fault.choice % shards.len()])?;
             Vec::new()
@@ -99,6 +112,10 @@ pub fn end(undo: Vec<Undo>, ground: &mut Ground<'_>) -> Result<()> {
             Undo::Thaw(services) => each(ground.cluster, &services, |service| service.process().thaw())?,
             Undo::Mend(host, others, direction) => {
                 network(ground)?.isolate(host, &others, direction, false)?;
+            }
+            Undo::Stop(stranger) => drop(stranger),
+            Undo::Settings(services, trouble) => {
+                each(ground.cluster, &services, |service| trouble.end(service))?;
             }
             Undo::GiveBack => give_back(ground.cluster)?,
         }

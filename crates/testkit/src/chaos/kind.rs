@@ -4,12 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 use super::network::Direction;
+use super::trouble::Trouble;
 
 /// What a fault befalls. Where a shard has to be chosen, the fault says which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     /// The Redis server that is a shard's primary.
     Primary,
+    /// Both Redis servers of a shard; only for settings.
+    Nodes,
     /// The Redis server that is its replica.
     Replica,
     /// The proxy in front of the primary.
@@ -47,11 +50,21 @@ pub enum Harm {
     Bounce,
     /// SIGSTOP; SIGCONT when the fault ends.
     Freeze,
+    /// SIGSTOP for all of its processes, and packets lost in both directions where there is a network, as when a
+    /// virtual machine is paused: nobody there acknowledges what arrives. SIGCONT when the fault ends.
+    Pause,
     /// Its packets are lost, in these directions, seen from the primary or coordinator; only for hosts, lines,
     /// coordinators and the control plane.
     Cut(Direction),
     /// As `Cut` in both directions, but clients still reach it: what tempts a primary to serve on alone.
     CutFromCluster,
+    /// Another server replicates it on its own account; sometimes one that hangs as soon as it has its copy.
+    Copied {
+        /// Whether it hangs.
+        by_hanging: bool,
+    },
+    /// Its settings make trouble.
+    Trouble(Trouble),
     /// Nothing is harmed: an operator has the replica take over.
     HandOver,
     /// Nothing is harmed: the cluster gets a chunk of the pool, and gives it back when the fault ends.
@@ -81,17 +94,35 @@ impl Fault {
     }
 
     /// Whether it explains why a replica takes over with what it has: what harms only the control plane, or a part
-    /// of it, must not be felt.
+    /// of it, must not be felt; and while all nodes and proxies live nobody is to be replaced.
     #[must_use]
     pub fn explains_promotion(&self) -> bool {
         self.victim.is_of_data()
+            && !self.harm.is_order()
+            && !matches!(self.harm, Harm::Copied { .. } | Harm::Trouble(_))
     }
 }
 
 impl Victim {
     /// Whether it is none of the control plane's.
     pub(super) const fn is_of_data(self) -> bool {
-        matches!(self, Self::Primary | Self::Replica | Self::Proxy | Self::Host | Self::Link | Self::Cluster)
+        match self {
+            Self::Primary
+            | Self::Nodes
+            | Self::Replica
+            | Self::Proxy
+            | Self::Host
+            | Self::Link
+            | Self::Cluster => true,
+            Self::Broker
+            | Self::Coordinator
+            | Self::Brokers
+            | Self::Coordinators
+            | Self::Etcd
+            | Self::ControlPlane
+            | Self::CoordinatorToHost
+            | Self::CoordinatorToBrokers => false,
+        }
     }
 }
 
@@ -113,7 +144,8 @@ impl Harm {
         match self {
             Self::Bounce => (0, 1),
             Self::Freeze => (200, 5000),
-            Self::Kill => (500, 5000),
+            Self::Pause => (500, 10_000),
+            Self::Kill | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
             Self::HandOver => (100, 1000),
             Self::Grow => (500, 3000),
             Self::Cut(_) | Self::CutFromCluster => (500, 8000),
@@ -125,6 +157,7 @@ impl fmt::Display for Victim {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Primary => "primary",
+            Self::Nodes => "both nodes",
             Self::Replica => "replica",
             Self::Proxy => "proxy",
             Self::Host => "host",
@@ -148,10 +181,14 @@ impl fmt::Display for Harm {
             Self::Kill => "killed",
             Self::Bounce => "killed and started",
             Self::Freeze => "frozen",
+            Self::Pause => "paused",
             Self::Cut(Direction::Both) => "cut off",
             Self::Cut(Direction::Outgoing) => "cut off outgoing",
             Self::Cut(Direction::Incoming) => "cut off incoming",
             Self::CutFromCluster => "cut off from all but clients",
+            Self::Copied { by_hanging: false } => "copied by a stranger",
+            Self::Copied { by_hanging: true } => "copied by a stranger that hangs",
+            Self::Trouble(trouble) => return trouble.fmt(formatter),
             Self::HandOver => "handed over",
             Self::Grow => "grown",
         })

@@ -12,7 +12,9 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod services;
+mod stranger;
 mod target;
+pub mod trouble;
 pub mod watch;
 pub mod workload;
 

@@ -8,11 +8,12 @@ use rand::{RngExt, SeedableRng};
 
 use super::kind::{Fault, Harm, Victim};
 use super::network::Direction;
+use super::trouble::Trouble;
 
 /// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
-/// What may come together with a fault of data.
-const BESIDE: [(Victim, Harm); 8] = [
+/// What may come together with a fault of data; of a shard it befalls the same.
+const BESIDE: [(Victim, Harm); 14] = [
     (Victim::Broker, Harm::Kill),
     (Victim::Broker, Harm::Bounce),
     (Victim::Broker, Harm::Freeze),
@@ -21,6 +22,12 @@ const BESIDE: [(Victim, Harm); 8] = [
     (Victim::Coordinator, Harm::Freeze),
     (Victim::CoordinatorToHost, Harm::Cut(Direction::Both)),
     (Victim::CoordinatorToBrokers, Harm::Cut(Direction::Both)),
+    (Victim::Primary, Harm::Copied { by_hanging: false }),
+    (Victim::Primary, Harm::Copied { by_hanging: true }),
+    (Victim::Nodes, Harm::Trouble(Trouble::IdleTimeout)),
+    (Victim::Nodes, Harm::Trouble(Trouble::SmallReplicaBuffer)),
+    (Victim::Nodes, Harm::Trouble(Trouble::NeedsReplica)),
+    (Victim::Nodes, Harm::Trouble(Trouble::LateSync)),
 ];
 
 /// What there is to be harmed.
@@ -85,13 +92,13 @@ impl Iterator for Plan {
 /// Every kind of fault.
 fn kinds() -> Vec<(Victim, Harm)> {
     use Direction::{Both, Incoming, Outgoing};
-    use Harm::{Bounce, Cut, CutFromCluster, Freeze, Grow, HandOver, Kill};
+    use Harm::{Bounce, Cut, CutFromCluster, Freeze, Grow, HandOver, Kill, Pause};
     use Victim::{Broker, Coordinator, Etcd, Primary, Proxy, Replica};
     let mut kinds = vec![(Primary, HandOver), (Victim::Cluster, Grow)];
     for victim in [Primary, Replica, Proxy, Broker, Coordinator, Etcd] {
         kinds.extend([Kill, Bounce, Freeze].map(|harm| (victim, harm)));
     }
-    let host = [Kill, Freeze, Cut(Both), Cut(Outgoing), Cut(Incoming), CutFromCluster];
+    let host = [Kill, Freeze, Pause, Cut(Both), Cut(Outgoing), Cut(Incoming), CutFromCluster];
     kinds.extend(host.map(|harm| (Victim::Host, harm)));
     for victim in [Victim::Link, Coordinator, Victim::CoordinatorToHost] {
         kinds.extend([Cut(Both), Cut(Outgoing), Cut(Incoming)].map(|harm| (victim, harm)));
@@ -100,7 +107,10 @@ fn kinds() -> Vec<(Victim, Harm)> {
     for victim in [Victim::Brokers, Victim::Coordinators] {
         kinds.extend([Kill, Freeze].map(|harm| (victim, harm)));
     }
-    kinds.extend([Kill, Freeze, Cut(Both)].map(|harm| (Victim::ControlPlane, harm)));
+    kinds.extend([false, true].map(|by_hanging| (Primary, Harm::Copied { by_hanging })));
+    let troubled = |trouble| if trouble == Trouble::NoMemory { Primary } else { Victim::Nodes };
+    kinds.extend(Trouble::ALL.map(|trouble| (troubled(trouble), Harm::Trouble(trouble))));
+    kinds.extend([Kill, Freeze, Pause, Cut(Both)].map(|harm| (Victim::ControlPlane, harm)));
     kinds
 }
 

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, anyhow, ensure};
 use model::ClusterName;
 
 use super::CLUSTER;
-use super::fault::{Begun, Ground, begin, end};
+use super::fault::{Begun, begin, end};
 use super::judge::{Broken, FaultWindow, Judgement, judge};
 use super::kind::Fault;
 use super::network::Network;
 use super::plan::{Plan, Scene};
 use super::report::{BrokenReport, FaultReport, Report};
-use super::services::Sites;
+use super::services::{Ground, Sites};
 use super::watch::Watch;
 use super::workload::{ClientPlace, Clock, Key, KeyKind, Observation, Workload, WorkloadPlan};
 use crate::history::ClientId;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::network::Network;
 use crate::managed::ManagedCluster;
 use crate::managed::service::Service;
 
@@ -57,6 +58,17 @@ impl Sites {
     pub fn control_plane(self) -> Vec<usize> {
         (self.control..self.clients).collect()
     }
+}
+
+/// What faults work on.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The processes.
+    pub cluster: &'a mut ManagedCluster,
+    /// The network between them, where there is one.
+    pub network: Option<&'a Network>,
+    /// Where they are in it.
+    pub sites: Sites,
 }
 
 /// Acts on each of the processes.

@@ -35,7 +35,7 @@ pub(super) fn resolve(
     let chosen = fault.choice % shards.len().max(1);
     let shard = shards.get(chosen).context("the cluster has shards")?;
     match fault.victim {
-        Victim::Primary | Victim::Replica | Victim::Proxy | Victim::Host | Victim::Link => {
+        Victim::Primary | Victim::Nodes | Victim::Replica | Victim::Proxy | Victim::Host | Victim::Link => {
             Ok(of_shard(fault.victim, (chosen, shard), shards))
         }
         Victim::CoordinatorToHost => {
@@ -97,6 +97,9 @@ fn of_shard(victim: Victim, (chosen, shard): (usize, &ShardPlace), shards: &[Sha
     let node = |place: NodePlace| vec![ServiceName::Node(place.host, place.node)];
     let (what, hit, services) = match victim {
         Victim::Primary => (format!("of shard {chosen} on host {host}"), vec![chosen], node(primary)),
+        Victim::Nodes => {
+            (format!("of shard {chosen}"), vec![chosen], [node(primary), node(replica)].concat())
+        }
         Victim::Replica => {
             let what = format!("of shard {chosen} on host {}", replica.host);
             (what, vec![chosen], node(replica))

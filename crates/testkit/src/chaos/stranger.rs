@@ -1,0 +1,47 @@
+//! Replicas that nobody manages: a backup, a copy for analysis, a migration tool.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::services::Ground;
+use crate::managed::service::{Place, Recipe, Service};
+use crate::managed::shard::NodePlace;
+use crate::wait::{Deadline, retry_until};
+
+/// How long it may take until it has a copy.
+const COPY_LIMIT: Duration = Duration::from_secs(10);
+
+/// Starts a replica of a primary beside the clients, and waits until it follows.
+///
+/// # Errors
+/// When it cannot be started, or does not follow in time.
+pub(super) fn copy(ground: &Ground<'_>, primary: NodePlace) -> Result<Service> {
+    let place = match ground.network {
+        Some(network) => {
+            let clients = ground.sites.clients;
+            Place { ip: network.address(clients), launcher: network.launcher(clients) }
+        }
+        None => Place::default(),
+    };
+    let source = ground.cluster.hosts[primary.host].nodes[primary.node].address();
+    let name = format!("stranger-{}-{}", primary.host, primary.node);
+    let stranger = Service::start(&name, ground.cluster.directory(), &place, |address, _| {
+        let arguments = [
+            ("--port", address.port().to_string()),
+            ("--bind", address.ip().to_string()),
+            ("--protected-mode", "no".to_owned()),
+            ("--save", String::new()),
+            ("--replicaof", format!("{} {}", source.ip(), source.port())),
+        ];
+        let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        let program = crate::binary::on_path("redis-server")?;
+        Ok(Recipe { program, arguments: arguments.collect(), settings: Vec::new() })
+    })?;
+    retry_until(Deadline::within(COPY_LIMIT), &format!("{name} follows {source}"), || {
+        let info = stranger.say("INFO replication")?.text()?;
+        ensure!(info.contains("master_link_status:up"), "{info}");
+        Ok(())
+    })?;
+    Ok(stranger)
+}
