@@ -65,7 +65,7 @@ impl ManagedCluster {
         let start_coordinator = |number| start_coordinator(number, options, &brokers, directory.path());
         let coordinators = (0..options.coordinators).map(start_coordinator).collect::<Result<Vec<_>>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = client(&brokers)?;
+        let client = client(&brokers, options.write_token())?;
         let mut cluster = Self { hosts, coordinators, brokers, etcd, client, runtime, directory };
         for service in cluster.brokers.iter_mut().chain(&mut cluster.coordinators) {
             service.wait_listening()?;
@@ -108,6 +108,15 @@ impl ManagedCluster {
     #[must_use]
     pub fn client(&self) -> &BrokerClient {
         &self.client
+    }
+
+    /// Gives the client another token for changes.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn use_token(&mut self, token: &str) -> Result<()> {
+        self.client = client(&self.brokers, Some(token))?;
+        Ok(())
     }
 
     /// Runs a call of [`client`](Self::client) to its end.
@@ -197,10 +206,11 @@ impl ManagedCluster {
     }
 }
 
-fn client(brokers: &[Service]) -> Result<BrokerClient> {
+fn client(brokers: &[Service], token: Option<&str>) -> Result<BrokerClient> {
     let endpoint = |broker: &Service| Ok(broker.address().to_string().parse::<Endpoint>()?);
     let endpoints = brokers.iter().map(endpoint).collect::<Result<Vec<_>>>()?;
-    let options = ClientOptions { timeout: CALL_LIMIT, ..ClientOptions::default() };
+    let token = token.map(str::to_owned);
+    let options = ClientOptions { timeout: CALL_LIMIT, token, ..ClientOptions::default() };
     Ok(BrokerClient::new(endpoints, &options)?)
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::credentials::Credential;
 use super::kind::{Fault, Harm};
 use super::network::{Direction, Network};
 use super::orders::{give_back, grow, hand_over};
@@ -39,6 +40,8 @@ pub enum Undo {
     Stop(Box<Service>),
     /// Give Redis servers the settings back with which they were started.
     Settings(Vec<ServiceName>, Trouble),
+    /// Start coordinators again with a credential that is taken.
+    Credential(Vec<ServiceName>, Credential),
     /// Give nodes without slots back to the pool.
     GiveBack,
 }
@@ -89,6 +92,14 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
             each(cluster, services, |service| trouble.make(service))?;
             vec![Undo::Settings(services.clone(), trouble)]
         }
+        Harm::Refused(credential) => {
+            each(cluster, services, |service| credential.spoil(service))?;
+            vec![Undo::Credential(services.clone(), credential)]
+        }
+        Harm::Rotate(credential) => {
+            credential.rotate(cluster)?;
+            Vec::new()
+        }
         Harm::HandOver => {
             hand_over(cluster, &shards[fault.choice % shards.len()])?;
             Vec::new()
@@ -116,6 +127,10 @@ pub fn end(undo: Vec<Undo>, ground: &mut Ground<'_>) -> Result<()> {
             Undo::Stop(stranger) => drop(stranger),
             Undo::Settings(services, trouble) => {
                 each(ground.cluster, &services, |service| trouble.end(service))?;
+            }
+            Undo::Credential(services, credential) => {
+                let wanted = credential.wanted(ground.cluster).unwrap_or_default();
+                each(ground.cluster, &services, |service| credential.give(service, &wanted))?;
             }
             Undo::GiveBack => give_back(ground.cluster)?,
         }

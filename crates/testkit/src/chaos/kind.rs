@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::credentials::Credential;
 use super::network::Direction;
 use super::trouble::Trouble;
 
@@ -37,6 +38,8 @@ pub enum Victim {
     CoordinatorToHost,
     /// The line between one coordinator and all brokers.
     CoordinatorToBrokers,
+    /// All proxies; only for their password.
+    Proxies,
     /// The cluster, as an operator changes it.
     Cluster,
 }
@@ -65,6 +68,10 @@ pub enum Harm {
     },
     /// Its settings make trouble.
     Trouble(Trouble),
+    /// It has a wrong credential, and is started again with the right one when the fault ends.
+    Refused(Credential),
+    /// Nothing is harmed: an operator gives everybody another credential, process by process.
+    Rotate(Credential),
     /// Nothing is harmed: an operator has the replica take over.
     HandOver,
     /// Nothing is harmed: the cluster gets a chunk of the pool, and gives it back when the fault ends.
@@ -98,8 +105,7 @@ impl Fault {
     #[must_use]
     pub fn explains_promotion(&self) -> bool {
         self.victim.is_of_data()
-            && !self.harm.is_order()
-            && !matches!(self.harm, Harm::Copied { .. } | Harm::Trouble(_))
+            && !matches!(self.harm, Harm::Copied { .. } | Harm::Trouble(_) | Harm::HandOver | Harm::Grow)
     }
 }
 
@@ -111,6 +117,7 @@ impl Victim {
             | Self::Nodes
             | Self::Replica
             | Self::Proxy
+            | Self::Proxies
             | Self::Host
             | Self::Link
             | Self::Cluster => true,
@@ -136,16 +143,16 @@ impl Harm {
     /// Whether it is nothing but an operator's order.
     #[must_use]
     pub fn is_order(self) -> bool {
-        matches!(self, Self::HandOver | Self::Grow)
+        matches!(self, Self::HandOver | Self::Grow | Self::Rotate(_))
     }
 
     /// The shortest and the longest time that it lasts, in milliseconds.
     pub(super) fn lasts_ms(self) -> (u64, u64) {
         match self {
-            Self::Bounce => (0, 1),
+            Self::Bounce | Self::Rotate(_) => (0, 1),
             Self::Freeze => (200, 5000),
             Self::Pause => (500, 10_000),
-            Self::Kill | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
+            Self::Kill | Self::Refused(_) | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
             Self::HandOver => (100, 1000),
             Self::Grow => (500, 3000),
             Self::Cut(_) | Self::CutFromCluster => (500, 8000),
@@ -163,6 +170,7 @@ impl fmt::Display for Victim {
             Self::Host => "host",
             Self::Broker => "broker",
             Self::Coordinator => "coordinator",
+            Self::Proxies => "all proxies",
             Self::Brokers => "all brokers",
             Self::Coordinators => "all coordinators",
             Self::Etcd => "etcd",
@@ -189,6 +197,8 @@ impl fmt::Display for Harm {
             Self::Copied { by_hanging: false } => "copied by a stranger",
             Self::Copied { by_hanging: true } => "copied by a stranger that hangs",
             Self::Trouble(trouble) => return trouble.fmt(formatter),
+            Self::Refused(credential) => return write!(formatter, "with a wrong {credential}"),
+            Self::Rotate(credential) => return write!(formatter, "given another {credential}"),
             Self::HandOver => "handed over",
             Self::Grow => "grown",
         })
@@ -201,6 +211,9 @@ impl fmt::Display for Fault {
         if let Some((victim, harm)) = self.beside {
             write!(formatter, " + {victim} {harm}")?;
         }
-        if self.harm == Harm::Bounce { Ok(()) } else { write!(formatter, ", {} ms", self.lasts.as_millis()) }
+        match self.harm {
+            Harm::Bounce | Harm::Rotate(_) => Ok(()),
+            _ => write!(formatter, ", {} ms", self.lasts.as_millis()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
+use super::credentials::Credential;
 use super::kind::{Fault, Harm, Victim};
 use super::network::Direction;
 use super::trouble::Trouble;
@@ -13,7 +14,7 @@ use super::trouble::Trouble;
 /// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
 /// What may come together with a fault of data; of a shard it befalls the same.
-const BESIDE: [(Victim, Harm); 14] = [
+const BESIDE: [(Victim, Harm); 16] = [
     (Victim::Broker, Harm::Kill),
     (Victim::Broker, Harm::Bounce),
     (Victim::Broker, Harm::Freeze),
@@ -22,6 +23,8 @@ const BESIDE: [(Victim, Harm); 14] = [
     (Victim::Coordinator, Harm::Freeze),
     (Victim::CoordinatorToHost, Harm::Cut(Direction::Both)),
     (Victim::CoordinatorToBrokers, Harm::Cut(Direction::Both)),
+    (Victim::Coordinator, Harm::Refused(Credential::ControlPassword)),
+    (Victim::Coordinator, Harm::Refused(Credential::WriteToken)),
     (Victim::Primary, Harm::Copied { by_hanging: false }),
     (Victim::Primary, Harm::Copied { by_hanging: true }),
     (Victim::Nodes, Harm::Trouble(Trouble::IdleTimeout)),
@@ -45,7 +48,12 @@ impl Scene {
     /// Whether such a fault can happen.
     #[must_use]
     pub fn allows(self, victim: Victim, harm: Harm) -> bool {
-        (self.network || !harm.cuts())
+        // On one host proxies take orders without a password.
+        let with_password = matches!(
+            harm,
+            Harm::Refused(Credential::ControlPassword) | Harm::Rotate(Credential::ControlPassword)
+        );
+        (self.network || !harm.cuts() && !with_password)
             && (self.etcd || victim != Victim::Etcd)
             && (self.can_grow || harm != Harm::Grow)
     }
@@ -83,7 +91,10 @@ impl Iterator for Plan {
         let mut fault = Fault::alone(victim, harm, self.random.random_range(0..64), lasts);
         if victim.is_of_data() && self.random.random_range(0..BESIDE_ONE_IN) == 0 {
             let beside = BESIDE.choose(&mut self.random).copied();
-            fault.beside = beside.filter(|(victim, harm)| self.scene.allows(*victim, *harm));
+            // The same twice would be ended by whichever ends first.
+            let fits =
+                |beside: &(Victim, Harm)| *beside != (victim, harm) && self.scene.allows(beside.0, beside.1);
+            fault.beside = beside.filter(fits);
         }
         Some(fault)
     }
@@ -108,6 +119,12 @@ fn kinds() -> Vec<(Victim, Harm)> {
         kinds.extend([Kill, Freeze].map(|harm| (victim, harm)));
     }
     kinds.extend([false, true].map(|by_hanging| (Primary, Harm::Copied { by_hanging })));
+    kinds.extend([
+        (Coordinator, Harm::Refused(Credential::ControlPassword)),
+        (Coordinator, Harm::Refused(Credential::WriteToken)),
+        (Victim::Proxies, Harm::Rotate(Credential::ControlPassword)),
+        (Victim::Brokers, Harm::Rotate(Credential::WriteToken)),
+    ]);
     let troubled = |trouble| if trouble == Trouble::NoMemory { Primary } else { Victim::Nodes };
     kinds.extend(Trouble::ALL.map(|trouble| (troubled(trouble), Harm::Trouble(trouble))));
     kinds.extend([Kill, Freeze, Pause, Cut(Both)].map(|harm| (Victim::ControlPlane, harm)));

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use model::ClusterName;
 
 use super::CLUSTER;
+use super::credentials::WRITE_TOKEN;
 use super::fault::{Begun, begin, end};
 use super::judge::{Broken, FaultWindow, Judgement, judge};
 use super::kind::Fault;
@@ -320,6 +321,8 @@ fn managed_options(options: &ChaosOptions, network: Option<&Network>, sites: Sit
         coordinator_places: (0..sites.coordinators).map(|number| place(sites.coordinator(number))).collect(),
         ..ManagedOptions::of(sites.hosts)
     }
+    .broker("write_token", WRITE_TOKEN)
+    .coordinator("broker_token", WRITE_TOKEN)
 }
 
 fn workload_plan(options: &ChaosOptions, cluster: &ManagedCluster, sites: Sites) -> Result<WorkloadPlan> {

@@ -79,6 +79,7 @@ fn of_control_plane(fault: &Fault, cluster: &ManagedCluster, shards: usize, site
             let all = etcd().into_iter().chain(brokers()).chain(coordinators());
             ("all of it".to_owned(), all.collect(), sites.control_plane())
         }
+        Victim::Proxies => ("one after the other".to_owned(), Vec::new(), Vec::new()),
         _ => ("by a chunk".to_owned(), Vec::new(), Vec::new()),
     };
     let from = (fault.victim == Victim::CoordinatorToBrokers).then_some(sites.control);

@@ -68,6 +68,19 @@ impl ManagedOptions {
         self.replica_faces && !self.relays
     }
 
+    /// The token that brokers want for changes, where they want one.
+    pub(super) fn write_token(&self) -> Option<&str> {
+        let found = self.broker_settings.iter().find(|(name, _)| name == "write_token");
+        found.map(|(_, token)| token.as_str())
+    }
+
+    /// Adds a setting of each broker.
+    #[must_use]
+    pub fn broker(mut self, name: &str, value: &str) -> Self {
+        self.broker_settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Adds a setting of each coordinator.
     #[must_use]
     pub fn coordinator(mut self, name: &str, value: &str) -> Self {
