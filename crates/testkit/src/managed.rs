@@ -8,6 +8,7 @@
 //! ```
 //! Children die with the thread that started them, so a cluster is made, restarted and dropped in one thread.
 
+pub mod disk;
 pub mod host;
 mod options;
 pub mod service;
@@ -28,7 +29,7 @@ use tokio::runtime::Runtime;
 
 use self::host::Host;
 pub use self::options::{Brokers, ManagedOptions};
-use self::options::{CONTROL_PASSWORD, needs_control_password};
+use self::options::{CONTROL_PASSWORD, DATA, needs_control_password};
 use self::service::{Place, Recipe, Service};
 use self::shard::ShardPlace;
 use crate::wait::{Deadline, retry_until};
@@ -221,15 +222,24 @@ fn start_brokers(options: &ManagedOptions, parent: &Path) -> Result<(Option<Serv
     };
     let start = |number| {
         let name = format!("broker-{number}");
-        Service::start(&name, parent, &options.control, |address, _| {
+        let mut disk = None;
+        let mut broker = Service::start(&name, parent, &options.control, |address, directory| {
             let mut recipe = Recipe::undermoon("broker")?.with("address", &address.to_string());
+            if etcd.is_none() {
+                disk = options.small_disk(directory)?;
+            }
+            if disk.is_some() {
+                recipe = recipe.with("meta_filename", &format!("{DATA}/undermoon-metadata.redb"));
+            }
             if let Some(etcd) = &etcd {
                 let endpoint = format!("http://{}", etcd.address());
                 recipe = recipe.with("store", "etcd").with("etcd_endpoints", &endpoint);
             }
             recipe.settings.extend(options.broker_settings.iter().cloned());
             Ok(recipe)
-        })
+        })?;
+        broker.keep(disk);
+        Ok(broker)
     };
     let brokers = (0..count).map(start).collect::<Result<Vec<_>>>()?;
     Ok((etcd, brokers))

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use super::credentials::Credential;
+use super::full::{clear, fill};
 use super::kind::{Fault, Harm};
 use super::network::{Direction, Network};
 use super::orders::{give_back, grow, hand_over};
@@ -40,6 +41,8 @@ pub enum Undo {
     Stop(Box<Service>),
     /// Give Redis servers the settings back with which they were started.
     Settings(Vec<ServiceName>, Trouble),
+    /// Give disks their room back.
+    Clear(Vec<ServiceName>),
     /// Start coordinators again with a credential that is taken.
     Credential(Vec<ServiceName>, Credential),
     /// Give nodes without slots back to the pool.
@@ -92,6 +95,12 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
             each(cluster, services, |service| trouble.make(service))?;
             vec![Undo::Settings(services.clone(), trouble)]
         }
+        Harm::FullDisk => {
+            for service in services {
+                fill(service, cluster)?;
+            }
+            vec![Undo::Clear(services.clone())]
+        }
         Harm::Refused(credential) => {
             each(cluster, services, |service| credential.spoil(service))?;
             vec![Undo::Credential(services.clone(), credential)]
@@ -127,6 +136,11 @@ pub fn end(undo: Vec<Undo>, ground: &mut Ground<'_>) -> Result<()> {
             Undo::Stop(stranger) => drop(stranger),
             Undo::Settings(services, trouble) => {
                 each(ground.cluster, &services, |service| trouble.end(service))?;
+            }
+            Undo::Clear(services) => {
+                for service in &services {
+                    clear(service, ground.cluster)?;
+                }
             }
             Undo::Credential(services, credential) => {
                 let wanted = credential.wanted(ground.cluster).unwrap_or_default();

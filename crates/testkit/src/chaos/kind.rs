@@ -68,6 +68,9 @@ pub enum Harm {
     },
     /// Its settings make trouble.
     Trouble(Trouble),
+    /// The disk that it keeps its data on has no room. A Redis server also tries to save each second, and refuses
+    /// writes while it cannot.
+    FullDisk,
     /// It has a wrong credential, and is started again with the right one when the fault ends.
     Refused(Credential),
     /// Nothing is harmed: an operator gives everybody another credential, process by process.
@@ -153,6 +156,7 @@ impl Harm {
             Self::Freeze => (200, 5000),
             Self::Pause => (500, 10_000),
             Self::Kill | Self::Refused(_) | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
+            Self::FullDisk => (2000, 8000),
             Self::HandOver => (100, 1000),
             Self::Grow => (500, 3000),
             Self::Cut(_) | Self::CutFromCluster => (500, 8000),
@@ -197,6 +201,7 @@ impl fmt::Display for Harm {
             Self::Copied { by_hanging: false } => "copied by a stranger",
             Self::Copied { by_hanging: true } => "copied by a stranger that hangs",
             Self::Trouble(trouble) => return trouble.fmt(formatter),
+            Self::FullDisk => "with a full disk",
             Self::Refused(credential) => return write!(formatter, "with a wrong {credential}"),
             Self::Rotate(credential) => return write!(formatter, "given another {credential}"),
             Self::HandOver => "handed over",

@@ -4,6 +4,7 @@
 pub mod client;
 pub mod credentials;
 pub mod fault;
+mod full;
 pub mod judge;
 pub mod kind;
 pub mod network;

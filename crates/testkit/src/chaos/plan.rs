@@ -14,7 +14,7 @@ use super::trouble::Trouble;
 /// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
 /// What may come together with a fault of data; of a shard it befalls the same.
-const BESIDE: [(Victim, Harm); 16] = [
+const BESIDE: [(Victim, Harm); 17] = [
     (Victim::Broker, Harm::Kill),
     (Victim::Broker, Harm::Bounce),
     (Victim::Broker, Harm::Freeze),
@@ -23,6 +23,7 @@ const BESIDE: [(Victim, Harm); 16] = [
     (Victim::Coordinator, Harm::Freeze),
     (Victim::CoordinatorToHost, Harm::Cut(Direction::Both)),
     (Victim::CoordinatorToBrokers, Harm::Cut(Direction::Both)),
+    (Victim::Broker, Harm::FullDisk),
     (Victim::Coordinator, Harm::Refused(Credential::ControlPassword)),
     (Victim::Coordinator, Harm::Refused(Credential::WriteToken)),
     (Victim::Primary, Harm::Copied { by_hanging: false }),
@@ -40,6 +41,8 @@ pub struct Scene {
     pub network: bool,
     /// An etcd.
     pub etcd: bool,
+    /// Disks that can be filled.
+    pub disks: bool,
     /// Two hosts in the pool, so that the cluster can grow by a chunk.
     pub can_grow: bool,
 }
@@ -54,6 +57,9 @@ impl Scene {
             Harm::Refused(Credential::ControlPassword) | Harm::Rotate(Credential::ControlPassword)
         );
         (self.network || !harm.cuts() && !with_password)
+            && (self.disks || harm != Harm::FullDisk)
+            // Brokers on etcd keep nothing on a disk.
+            && !(self.etcd && (victim, harm) == (Victim::Broker, Harm::FullDisk))
             && (self.etcd || victim != Victim::Etcd)
             && (self.can_grow || harm != Harm::Grow)
     }
@@ -118,6 +124,7 @@ fn kinds() -> Vec<(Victim, Harm)> {
     for victim in [Victim::Brokers, Victim::Coordinators] {
         kinds.extend([Kill, Freeze].map(|harm| (victim, harm)));
     }
+    kinds.extend([Primary, Replica, Broker].map(|victim| (victim, Harm::FullDisk)));
     kinds.extend([false, true].map(|by_hanging| (Primary, Harm::Copied { by_hanging })));
     kinds.extend([
         (Coordinator, Harm::Refused(Credential::ControlPassword)),
@@ -137,16 +144,22 @@ mod tests {
 
     #[test]
     fn a_seed_decides_and_every_kind_comes() {
-        let all = Scene { network: true, etcd: true, can_grow: true };
+        let all = Scene { network: true, etcd: true, disks: true, can_grow: true };
+        let embedded = Scene { etcd: false, ..all };
         let row = |seed, scene| Plan::new(seed, scene).take(kinds().len()).collect::<Vec<_>>();
         assert_eq!(row(1, all), row(1, all));
         assert_ne!(row(1, all), row(2, all));
         for kind in kinds() {
-            assert!(row(3, all).iter().any(|fault| (fault.victim, fault.harm) == kind), "{kind:?}");
+            let comes = |fault: &Fault| (fault.victim, fault.harm) == kind;
+            assert!(row(3, all).iter().chain(&row(3, embedded)).any(comes), "{kind:?}");
         }
-        let none = Scene { network: false, etcd: false, can_grow: false };
-        let is_possible =
-            |fault: &Fault| !fault.harm.cuts() && fault.victim != Victim::Etcd && fault.harm != Harm::Grow;
+        let none = Scene { network: false, etcd: false, disks: false, can_grow: false };
+        let is_possible = |fault: &Fault| {
+            !fault.harm.cuts()
+                && fault.harm != Harm::FullDisk
+                && fault.victim != Victim::Etcd
+                && fault.harm != Harm::Grow
+        };
         assert!(row(3, none).iter().all(is_possible));
     }
 }

@@ -18,6 +18,7 @@ use super::services::{Ground, Sites};
 use super::watch::Watch;
 use super::workload::{ClientPlace, Clock, Key, KeyKind, Observation, Workload, WorkloadPlan};
 use crate::history::ClientId;
+use crate::managed::disk::own_mounts;
 use crate::managed::service::Place;
 use crate::managed::shard::ShardPlace;
 use crate::managed::{Brokers, ManagedCluster, ManagedOptions};
@@ -110,6 +111,7 @@ struct Run<'a> {
     workload: Workload,
     cluster: ManagedCluster,
     network: Result<Network>,
+    disks: Result<()>,
     sites: Sites,
     windows: Vec<FaultWindow>,
     reports: Vec<FaultReport>,
@@ -123,7 +125,12 @@ impl<'a> Run<'a> {
         if let Ok(network) = &network {
             network.enter(sites.clients)?;
         }
-        let managed = managed_options(options, network.as_ref().ok(), sites);
+        // Everything that is started from now on sees the same disks.
+        let disks = own_mounts();
+        let managed = ManagedOptions {
+            small_disks: disks.is_ok(),
+            ..managed_options(options, network.as_ref().ok(), sites)
+        };
         let cluster = ManagedCluster::with_cluster(&managed, CLUSTER, options.hosts)?;
         let name: ClusterName = CLUSTER.parse()?;
         let clock = Clock::start();
@@ -133,16 +140,20 @@ impl<'a> Run<'a> {
         let plan = workload_plan(options, &cluster, sites)?;
         let workload = Workload::start(plan, clock, network.as_ref().ok())?;
         let (windows, reports, broken) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { options, clock, watch, workload, cluster, network, sites, windows, reports, broken })
+        Ok(Self { options, clock, watch, workload, cluster, network, disks, sites, windows, reports, broken })
     }
 
     fn play(mut self, tell: &(dyn Fn(&str) + Sync)) -> Result<Report> {
         if let Err(why) = &self.network {
             tell(&format!("nothing will be cut: {why:#}"));
         }
+        if let Err(why) = &self.disks {
+            tell(&format!("no disk will be full: {why:#}"));
+        }
         let scene = Scene {
             network: self.network.is_ok(),
             etcd: self.cluster.etcd.is_some(),
+            disks: self.disks.is_ok(),
             can_grow: self.options.spares >= 2,
         };
         let faults: Box<dyn Iterator<Item = Fault>> = if self.options.script.is_empty() {

@@ -78,7 +78,11 @@ impl fmt::Display for Trouble {
     }
 }
 
-fn set(node: &Service, settings: &[Setting]) -> Result<()> {
+/// Gives a server settings.
+///
+/// # Errors
+/// When it does not accept them in time.
+pub(super) fn set(node: &Service, settings: &[Setting]) -> Result<()> {
     let mut words: Vec<&[u8]> = vec![b"CONFIG", b"SET"];
     words.extend(settings.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
     retry_until(Deadline::within(SET_LIMIT), &format!("{} takes settings", node.name()), || {

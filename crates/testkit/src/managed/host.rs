@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::options::{CONTROL_PASSWORD, ManagedOptions, REPLICA_PORT_OFFSET, needs_control_password};
+use super::options::{CONTROL_PASSWORD, DATA, ManagedOptions, REPLICA_PORT_OFFSET, needs_control_password};
 use super::service::{Place, Recipe, Service};
 use crate::port::Port;
 use crate::relay::Relay;
@@ -41,9 +41,13 @@ impl Host {
     ) -> Result<Self> {
         let directory = parent.join(format!("host-{number}"));
         let node = |index: usize| {
-            Service::start(&format!("node-{index}"), &directory, place, |address, _| {
+            let mut disk = None;
+            let mut node = Service::start(&format!("node-{index}"), &directory, place, |address, own| {
+                disk = options.small_disk(own)?;
                 redis_recipe(options, address)
-            })
+            })?;
+            node.keep(disk);
+            Ok::<Service, anyhow::Error>(node)
         };
         let nodes = [node(0)?, node(1)?];
         let mut relay = None;
@@ -143,6 +147,9 @@ fn redis_recipe(options: &ManagedOptions, address: SocketAddr) -> Result<Recipe>
         fixed.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]).collect();
     arguments.push("--replicaof".to_owned());
     arguments.extend(NOWHERE.map(str::to_owned));
+    if options.small_disks {
+        arguments.extend(["--dir".to_owned(), DATA.to_owned()]);
+    }
     for (name, value) in &options.nodes.settings {
         arguments.extend([format!("--{name}"), value.clone()]);
     }

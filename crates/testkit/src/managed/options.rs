@@ -1,10 +1,18 @@
 //! Of what a managed cluster consists, and with which settings.
 
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::disk::SmallDisk;
 use super::service::Place;
 use crate::redis_server::RedisOptions;
 
 /// How far above its port each proxy of a managed cluster has its replica face.
 pub(super) const REPLICA_PORT_OFFSET: u16 = 1;
+
+/// Where processes keep their data on a small disk, below their directory.
+pub(super) const DATA: &str = "data";
 
 /// Where the metadata is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +47,9 @@ pub struct ManagedOptions {
     /// Whether a relay stands before each proxy, through which everybody but a test's own clients reaches it: cut, it
     /// leaves a proxy that lives, with its nodes and their replication, and that no coordinator hears.
     pub relays: bool,
+    /// Whether each broker's file and each Redis server's data are on a small disk. The calling thread has
+    /// [`own_mounts`](super::disk::own_mounts) then.
+    pub small_disks: bool,
     /// The Redis servers; `cluster` mode is not for here.
     pub nodes: RedisOptions,
 }
@@ -58,6 +69,7 @@ impl ManagedOptions {
             proxy_settings: Vec::new(),
             replica_faces: true,
             relays: false,
+            small_disks: false,
             nodes: RedisOptions::default(),
         }
     }
@@ -66,6 +78,11 @@ impl ManagedOptions {
     #[must_use]
     pub fn has_replica_faces(&self) -> bool {
         self.replica_faces && !self.relays
+    }
+
+    /// A disk for what a process keeps below its directory, where there are small ones.
+    pub(super) fn small_disk(&self, directory: &Path) -> Result<Option<SmallDisk>> {
+        self.small_disks.then(|| SmallDisk::mount(&directory.join(DATA))).transpose()
     }
 
     /// The token that brokers want for changes, where they want one.

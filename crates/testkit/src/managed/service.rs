@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::disk::SmallDisk;
 use crate::connection::Connection;
 use crate::port::Port;
 use crate::process::Process;
@@ -92,6 +93,7 @@ pub struct Service {
     launcher: Vec<String>,
     directory: PathBuf,
     address: SocketAddr,
+    disk: Option<SmallDisk>,
     _ports: Vec<Port>,
 }
 
@@ -127,7 +129,29 @@ impl Service {
         std::fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         let (recipe, launcher) = (recipe(address, &directory)?, place.launcher.clone());
         let process = launch(name, &recipe, &launcher, &directory)?;
-        Ok(Self { process, name: name.to_owned(), recipe, launcher, directory, address, _ports: ports })
+        Ok(Self {
+            process,
+            name: name.to_owned(),
+            recipe,
+            launcher,
+            directory,
+            address,
+            disk: None,
+            _ports: ports,
+        })
+    }
+
+    /// Keeps the disk that its data are on, until it is dropped.
+    pub(super) fn keep(&mut self, disk: Option<SmallDisk>) {
+        self.disk = disk;
+    }
+
+    /// The small disk that its data are on.
+    ///
+    /// # Errors
+    /// When they are on none.
+    pub fn disk(&self) -> Result<&SmallDisk> {
+        self.disk.as_ref().with_context(|| format!("{} has no disk of its own", self.name))
     }
 
     /// What it is called: `proxy-2`, for example.
