@@ -7,6 +7,7 @@ use super::full::{clear, fill};
 use super::kind::{Fault, Harm};
 use super::network::{Direction, Network};
 use super::orders::{give_back, grow, hand_over};
+use super::restore::restore;
 use super::services::{Ground, ServiceName, each};
 use super::stranger::copy;
 use super::target::{Target, resolve};
@@ -94,6 +95,12 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
         Harm::Trouble(trouble) => {
             each(cluster, services, |service| trouble.make(service))?;
             vec![Undo::Settings(services.clone(), trouble)]
+        }
+        Harm::Restore => {
+            let dumps = ground.dumps;
+            let dump = dumps.get(fault.choice % dumps.len().max(1)).context("there is a dump")?;
+            restore(cluster, dump)?;
+            Vec::new()
         }
         Harm::FullDisk => {
             for service in services {

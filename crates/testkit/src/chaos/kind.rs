@@ -75,6 +75,8 @@ pub enum Harm {
     Refused(Credential),
     /// Nothing is harmed: an operator gives everybody another credential, process by process.
     Rotate(Credential),
+    /// They lose the metadata, and an operator restores a dump that was taken before an earlier fault.
+    Restore,
     /// Nothing is harmed: an operator has the replica take over.
     HandOver,
     /// Nothing is harmed: the cluster gets a chunk of the pool, and gives it back when the fault ends.
@@ -146,13 +148,13 @@ impl Harm {
     /// Whether it is nothing but an operator's order.
     #[must_use]
     pub fn is_order(self) -> bool {
-        matches!(self, Self::HandOver | Self::Grow | Self::Rotate(_))
+        matches!(self, Self::HandOver | Self::Grow | Self::Rotate(_) | Self::Restore)
     }
 
     /// The shortest and the longest time that it lasts, in milliseconds.
     pub(super) fn lasts_ms(self) -> (u64, u64) {
         match self {
-            Self::Bounce | Self::Rotate(_) => (0, 1),
+            Self::Bounce | Self::Rotate(_) | Self::Restore => (0, 1),
             Self::Freeze => (200, 5000),
             Self::Pause => (500, 10_000),
             Self::Kill | Self::Refused(_) | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
@@ -201,6 +203,7 @@ impl fmt::Display for Harm {
             Self::Copied { by_hanging: false } => "copied by a stranger",
             Self::Copied { by_hanging: true } => "copied by a stranger that hangs",
             Self::Trouble(trouble) => return trouble.fmt(formatter),
+            Self::Restore => "restored from an old dump",
             Self::FullDisk => "with a full disk",
             Self::Refused(credential) => return write!(formatter, "with a wrong {credential}"),
             Self::Rotate(credential) => return write!(formatter, "given another {credential}"),
@@ -217,7 +220,7 @@ impl fmt::Display for Fault {
             write!(formatter, " + {victim} {harm}")?;
         }
         match self.harm {
-            Harm::Bounce | Harm::Rotate(_) => Ok(()),
+            Harm::Bounce | Harm::Rotate(_) | Harm::Restore => Ok(()),
             _ => write!(formatter, ", {} ms", self.lasts.as_millis()),
         }
     }

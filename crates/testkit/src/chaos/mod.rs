@@ -12,6 +12,7 @@ mod orders;
 pub mod owners;
 pub mod plan;
 pub mod report;
+mod restore;
 pub mod run;
 pub mod services;
 mod stranger;

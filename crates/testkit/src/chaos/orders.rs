@@ -40,7 +40,10 @@ pub(super) fn give_back(cluster: &ManagedCluster) -> Result<()> {
 
 /// Asks for a change until it is accepted, or refused because it was made already: the answer to an earlier attempt
 /// may have been lost.
-fn order(
+///
+/// # Errors
+/// When it is not accepted in time.
+pub(super) fn order(
     cluster: &ManagedCluster,
     what: &str,
     done: &[&str],

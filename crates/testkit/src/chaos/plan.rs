@@ -131,6 +131,7 @@ fn kinds() -> Vec<(Victim, Harm)> {
         (Coordinator, Harm::Refused(Credential::WriteToken)),
         (Victim::Proxies, Harm::Rotate(Credential::ControlPassword)),
         (Victim::Brokers, Harm::Rotate(Credential::WriteToken)),
+        (Victim::Brokers, Harm::Restore),
     ]);
     let troubled = |trouble| if trouble == Trouble::NoMemory { Primary } else { Victim::Nodes };
     kinds.extend(Trouble::ALL.map(|trouble| (troubled(trouble), Harm::Trouble(trouble))));

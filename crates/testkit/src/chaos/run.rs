@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use control_core::State;
 use model::ClusterName;
 
 use super::CLUSTER;
@@ -113,6 +114,7 @@ struct Run<'a> {
     network: Result<Network>,
     disks: Result<()>,
     sites: Sites,
+    dumps: Vec<State>,
     windows: Vec<FaultWindow>,
     reports: Vec<FaultReport>,
     broken: Vec<Broken>,
@@ -139,8 +141,21 @@ impl<'a> Run<'a> {
         let watch = Watch::start(&brokers, (&name, &cluster.state()?), clock, entrance)?;
         let plan = workload_plan(options, &cluster, sites)?;
         let workload = Workload::start(plan, clock, network.as_ref().ok())?;
-        let (windows, reports, broken) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { options, clock, watch, workload, cluster, network, disks, sites, windows, reports, broken })
+        let (dumps, windows, reports, broken) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self {
+            options,
+            clock,
+            watch,
+            workload,
+            cluster,
+            network,
+            disks,
+            sites,
+            dumps,
+            windows,
+            reports,
+            broken,
+        })
     }
 
     fn play(mut self, tell: &(dyn Fn(&str) + Sync)) -> Result<Report> {
@@ -187,8 +202,10 @@ impl<'a> Run<'a> {
     /// Lets one fault come and go; whether the cluster was whole afterwards.
     fn one(&mut self, fault: &Fault, tell: &(dyn Fn(&str) + Sync)) -> Result<bool> {
         let shards = self.shards()?;
+        self.dumps.push(self.cluster.block_on(self.cluster.client().metadata())?);
         let network = self.network.as_ref().ok();
-        let mut ground = Ground { cluster: &mut self.cluster, network, sites: self.sites };
+        let mut ground =
+            Ground { cluster: &mut self.cluster, network, sites: self.sites, dumps: &self.dumps };
         let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
         let beside = beside.map(|beside| begin(&beside, &mut ground, &shards)).transpose()?;
         let before = self.clock.now();
@@ -238,7 +255,10 @@ impl<'a> Run<'a> {
 
     fn shards(&self) -> Result<Vec<ShardPlace>> {
         let deadline = Deadline::within(self.options.heal_limit);
-        retry_until(deadline, "a broker tells the shards", || self.cluster.shards(CLUSTER))
+        let mut shards = retry_until(deadline, "a broker tells the shards", || self.cluster.shards(CLUSTER))?;
+        // A review may find them in another order than they were made in.
+        shards.sort_by_key(|shard| shard.slots.slots().next());
+        Ok(shards)
     }
 
     fn wait_whole(&self, hit: &[usize], ended: crate::history::Moment) -> Result<()> {

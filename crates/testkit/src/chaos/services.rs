@@ -1,6 +1,7 @@
 //! The processes of a run by their names, and where they are in the network.
 
 use anyhow::{Context, Result};
+use control_core::State;
 
 use super::network::Network;
 use crate::managed::ManagedCluster;
@@ -69,6 +70,8 @@ pub struct Ground<'a> {
     pub network: Option<&'a Network>,
     /// Where they are in it.
     pub sites: Sites,
+    /// The metadata as they were before each fault so far, this one included.
+    pub dumps: &'a [State],
 }
 
 /// Acts on each of the processes.

@@ -8,9 +8,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api::v4::{StateAnswer, StateMark};
 use api::{BrokerClient, ClientOptions, Endpoint};
 use control_core::{Cluster, ShardId, State};
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, Slot};
 
 use super::judge::{Ownership, ShardRecord};
 use super::network::Entrance;
@@ -52,9 +53,10 @@ impl Watch {
         let options = ClientOptions { timeout: CALL_LIMIT, ..ClientOptions::default() };
         let client = BrokerClient::new(endpoints, &options)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let slots = first.shard_ids().filter_map(|id| first.shard(id).slots.slots().next()).collect();
         let primaries = first.shard_ids().map(|id| primary(first, id)).collect();
-        let follow =
-            Follow { cluster: cluster.clone(), clock, primaries, handed_over: BTreeSet::new(), next: 0 };
+        let handed_over = BTreeSet::new();
+        let follow = Follow { cluster: cluster.clone(), clock, slots, primaries, handed_over, next: 0 };
         let (seen_over, seen_shards) = (Arc::clone(&over), Arc::clone(&shards));
         let thread = std::thread::spawn(move || {
             if entrance.is_some_and(|entrance| entrance.enter().is_err()) {
@@ -91,6 +93,8 @@ impl Drop for Watch {
 struct Follow {
     cluster: ClusterName,
     clock: Clock,
+    /// The first slot of each shard, by which it is found: slots stay, and a restored dump may order shards otherwise.
+    slots: Vec<Slot>,
     /// The primary of each shard, as last seen.
     primaries: Vec<Address>,
     /// Primaries whose last fence was set so that their replica takes over with everything.
@@ -101,14 +105,21 @@ struct Follow {
 
 impl Follow {
     async fn run(mut self, client: &BrokerClient, over: &AtomicBool, shards: &Mutex<Vec<ShardRecord>>) {
-        let mut known = None;
+        let mut known: Option<StateMark> = None;
         while !over.load(Ordering::Relaxed) {
             let answer = client.state::<State>(known.as_ref(), NEWS_WAIT).await;
+            let mark = answer.as_ref().ok().map(StateAnswer::mark);
+            if let (Some(mark), Some(known)) = (&mark, &known)
+                && mark.history != known.history
+            {
+                // Another history, after a restore for example, may number its events from the beginning.
+                self.next = 0;
+            }
             // Events that come after the picture: what led to it is among them.
             let is_read = self.read_events(client).await.is_ok();
             match answer {
                 Ok(answer) if is_read => {
-                    known = Some(answer.mark());
+                    known = mark;
                     let cluster = answer.state.as_ref().and_then(|state| state.clusters.get(&self.cluster));
                     if let Some(cluster) = cluster {
                         let mut shards = shards.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +155,13 @@ impl Follow {
     }
 
     fn note(&mut self, cluster: &Cluster, shards: &mut [ShardRecord]) {
-        for ((id, record), last) in cluster.shard_ids().zip(shards).zip(&mut self.primaries) {
+        // What is under review may be older than what is served: nothing is done by it.
+        if cluster.review {
+            return;
+        }
+        for ((slot, record), last) in self.slots.iter().zip(shards).zip(&mut self.primaries) {
+            let mut ids = cluster.shard_ids();
+            let Some(id) = ids.find(|id| cluster.shard(*id).slots.contains(*slot)) else { continue };
             let primary = primary(cluster, id);
             if primary == *last {
                 continue;
