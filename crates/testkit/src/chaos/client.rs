@@ -19,7 +19,7 @@ const REDIRECTION_PAUSE: Duration = Duration::from_millis(2);
 /// How long a connection may take to be accepted, where a reply may take longer.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 /// Errors with these first words say that the command was not executed.
-const REFUSALS: [&str; 11] = [
+const REFUSALS: [&str; 12] = [
     "MOVED",
     "ASK",
     "TRYAGAIN",
