@@ -28,7 +28,7 @@ pub(super) fn decide(
         shard.replica = SyncState::OutOfSync;
     }
     // What was decided stands until it serves, for the process that it was decided of: an operator may have said so.
-    if shard.comeback != Some(Comeback::Serves) || !shard.is_comeback_of(process.clone()) {
+    if shard.comeback != Some(Comeback::Serves) || !shard.is_comeback_of(process.as_ref()) {
         (shard.comeback, shard.comeback_process) = (Some(comeback), process);
     }
     Ok(Reply::Done)

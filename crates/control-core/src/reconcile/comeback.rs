@@ -68,7 +68,7 @@ fn decided(
         NodeCondition::Restarted => {}
         _ => return None,
     }
-    let is_of_it = held.is_comeback_of(process.clone());
+    let is_of_it = held.is_comeback_of(process.as_ref());
     if held.fence.is_some() || (held.comeback == Some(Comeback::Serves) && is_of_it) {
         return None;
     }

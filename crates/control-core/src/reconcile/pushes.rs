@@ -138,7 +138,9 @@ fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> Option<Vec<RunId>> 
     };
     let is_decided = |shard: &Half| {
         let held = chunk.shard(*shard);
-        held.fence.is_none() && held.comeback == Some(Comeback::Serves) && held.is_comeback_of(run_id(shard))
+        held.fence.is_none()
+            && held.comeback == Some(Comeback::Serves)
+            && held.is_comeback_of(run_id(shard).as_ref())
     };
     let all_decided = !restarted.is_empty() && restarted.iter().all(is_decided);
     all_decided.then(|| restarted.iter().map(run_id).collect::<Option<Vec<_>>>().unwrap_or_default())

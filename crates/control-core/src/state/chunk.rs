@@ -100,8 +100,8 @@ pub struct Shard {
 impl Shard {
     /// Whether what was decided of a primary that started anew was decided of this process.
     #[must_use]
-    pub fn is_comeback_of(&self, process: Option<RunId>) -> bool {
-        self.comeback_process.is_none() || self.comeback_process == process
+    pub fn is_comeback_of(&self, process: Option<&RunId>) -> bool {
+        self.comeback_process.is_none() || self.comeback_process.as_ref() == process
     }
 }
 
