@@ -78,7 +78,7 @@ pub struct Shard {
     #[serde(default)]
     pub stays: bool,
     /// How often it has lost its primary lately: one that fails again and again is brought home less and less often.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Losses::is_none")]
     pub losses: Losses,
     /// The proxy whose primary was replaced without having been stopped first, as an operator may order. Until it has
     /// stopped, the new primary is fenced and not served.
@@ -131,6 +131,12 @@ const LOSSES_BORNE: u32 = 2;
 const DOUBLINGS_MAX: u32 = 6;
 
 impl Losses {
+    /// There were none: nothing is written, because earlier versions read no record with a field that they do not know.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// After one more.
     #[must_use]
     pub const fn next(self, now: TimeMs) -> Self {

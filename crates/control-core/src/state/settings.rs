@@ -18,7 +18,7 @@ pub struct Settings {
     /// Chunks by index, failover changes roles only, one cluster: for a Kubernetes StatefulSet.
     pub ordered_proxies: bool,
     /// What becomes of a primary that came back with less than its replica may have.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "RestartedPrimary::is_usual")]
     pub restarted_primary: RestartedPrimary,
 }
 
@@ -30,6 +30,14 @@ pub enum RestartedPrimary {
     Waits,
     /// It serves with what it has, and its replica loses what only that had.
     Serves,
+}
+
+impl RestartedPrimary {
+    /// Nothing is written then, because earlier versions read no record with a field that they do not know.
+    #[must_use]
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for Settings {

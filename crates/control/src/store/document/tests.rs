@@ -177,3 +177,34 @@ fn fields_of_a_newer_version_are_kept_where_they_are() {
     let record = texts.filter_map(|value| value.pointer("/proxies/10.0.0.4:5299").cloned()).next().unwrap();
     assert_eq!(added(&record), 0, "{record}");
 }
+
+/// What a broker of 22 November 2026 (94b53d2) had in etcd, and the dump that it gave then. It reads no record with a field that
+/// it does not know.
+const EARLIER: &str = include_str!("earlier.json");
+
+/// So what it stored is read, and written as it was, with no field more: both versions work on one etcd, until something
+/// happens for which the earlier has no words.
+#[test]
+fn what_an_earlier_version_stored_is_written_as_it_was() {
+    let recorded: Value = serde_json::from_str(EARLIER).unwrap();
+    let stored: Parts = recorded["parts"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(key, part)| (PartKey(key.clone()), part.to_string().into_bytes()))
+        .collect();
+    let mut document = Document::default();
+    document.absorb(&stored).unwrap();
+    assert_eq!((document.state.clusters.len(), document.state.proxies.len()), (2, 6));
+    let written = Document::default().differences(&document);
+    for (key, bytes) in &written {
+        let written: Value = serde_json::from_slice(bytes).unwrap();
+        assert_eq!(written, recorded["parts"][&key.0], "{key:?}");
+    }
+    // The dump is the same metadata, and is taken as strictly as one that a person gives.
+    let dump = recorded["dump"].to_string();
+    let state: control_core::State = crate::strict_json::from_slice(dump.as_bytes()).unwrap();
+    assert_eq!(state, document.state);
+    state.check().unwrap();
+    assert_eq!(serde_json::to_value(&state).unwrap(), recorded["dump"]);
+}
