@@ -324,8 +324,8 @@ impl Connections<'_> {
             return;
         }
         let Some(session) = owed.session.and_then(|session| self.sessions.get(session)) else { return };
-        let args =
-            from.and_then(|from| self.backends.get(from)).and_then(|backend| backend.batches.oldest_args());
+        let backend = from.and_then(|from| self.backends.get_mut(from));
+        let args = backend.and_then(|backend| backend.batches.oldest_args());
         // A large request is not kept: its name has to do.
         let name = || vec![self.shared.table.by_id(owed.command).name.as_bytes().into()];
         self.agenda.actions.push(Action::Slow(Box::new(SlowEntry {

@@ -2,7 +2,7 @@
 //!
 //! What was written in one go is kept until its last reply, instead of going back to the pool at once: so a slow
 //! request's arguments can be shown without keeping anything for the others. A request is found by its number in its
-//! batch only when it is needed.
+//! batch only when it is needed, from the one on that was found last: a batch is gone over once, however many are slow.
 
 use std::collections::VecDeque;
 
@@ -17,6 +17,14 @@ struct Batch {
     bytes: Vec<u8>,
     requests: u32,
     answered: u32,
+    found: Found,
+}
+
+/// How far a batch has been gone over.
+#[derive(Debug, Default)]
+struct Found {
+    requests: u32,
+    bytes: usize,
 }
 
 /// The batches of one connection, oldest first.
@@ -50,7 +58,8 @@ impl Batches {
             pool.recycle(bytes);
         } else {
             self.held += bytes.capacity();
-            self.written.push_back(Batch { bytes, requests: self.open, answered: self.open_answered });
+            let (requests, answered) = (self.open, self.open_answered);
+            self.written.push_back(Batch { bytes, requests, answered, found: Found::default() });
         }
         self.open = 0;
         self.open_answered = 0;
@@ -79,13 +88,14 @@ impl Batches {
     }
 
     /// The oldest request's arguments, cut for the slow log; none if its bytes are gone.
-    pub(crate) fn oldest_args(&self) -> Option<Vec<Box<[u8]>>> {
-        let batch = self.written.front()?;
+    pub(crate) fn oldest_args(&mut self) -> Option<Vec<Box<[u8]>>> {
+        let Batch { bytes, answered, found, .. } = self.written.front_mut()?;
         let mut parser = RequestParser::new();
-        let mut rest = &batch.bytes[..];
-        for _ in 0..batch.answered {
-            rest = &rest[request_len(&mut parser, rest)?..];
+        while found.requests < *answered {
+            found.bytes += request_len(&mut parser, &bytes[found.bytes..])?;
+            found.requests += 1;
         }
+        let rest = &bytes[found.bytes..];
         request_len(&mut parser, rest)?;
         Some(SlowEntry::cut_args(Args::new(rest, parser.spans()).iter()))
     }
@@ -104,6 +114,8 @@ impl Batches {
 }
 
 fn request_len(parser: &mut RequestParser, bytes: &[u8]) -> Option<usize> {
+    #[cfg(test)]
+    tests::PARSED.with(|parsed| parsed.set(parsed.get() + 1));
     match parser.parse(bytes, &RequestLimits::default()) {
         Ok(RequestStep::Request { len }) => Some(len),
         _ => None,
@@ -112,7 +124,14 @@ fn request_len(parser: &mut RequestParser, bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        /// Requests that were parsed.
+        pub(super) static PARSED: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn request(words: &[&str]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -141,6 +160,21 @@ mod tests {
             batches.answered(&mut pool);
         }
         assert_eq!(batches.oldest_args(), None);
+    }
+
+    #[test]
+    fn a_batch_is_gone_over_once_for_all_of_its_slow_requests() {
+        const REQUESTS: usize = 3_000;
+        let mut pool = BufferPool::default();
+        let mut batches = Batches::default();
+        (0..REQUESTS).for_each(|_| batches.add());
+        batches.written(request(&["GET", "a"]).repeat(REQUESTS), &mut pool);
+        for _ in 0..REQUESTS {
+            assert_eq!(batches.oldest_args().map(|args| args.len()), Some(2));
+            batches.answered(&mut pool);
+        }
+        let parsed = PARSED.with(Cell::get);
+        assert!(parsed <= 2 * REQUESTS, "{parsed} times one was parsed");
     }
 
     #[test]
