@@ -39,7 +39,7 @@ impl EventLoop {
                 Action::CloseSession(id) => _ = self.close_session_socket(id),
                 Action::EndSession(id) => {
                     if let Some(socket) = self.take_session_socket(id) {
-                        self.linger.add(socket, self.now.us);
+                        self.linger.add(Source::Session(id).number(), socket, self.now.us);
                     }
                 }
                 Action::Dropped(dropped) => self.tell_dropped(&dropped),

@@ -161,7 +161,7 @@ impl EventLoop {
     /// Lets events gather where the engine thinks that worth it.
     #[inline]
     fn nap(&self) {
-        let nap_us = match self.again.is_empty() && !self.linger.is_behind {
+        let nap_us = match self.again.is_empty() && !self.linger.is_behind() {
             true => self.engine.nap_us(),
             false => 0,
         };
@@ -173,7 +173,7 @@ impl EventLoop {
     }
 
     fn wait(&self, events: &mut Vec<epoll::Event>) {
-        let sleep_us = match self.again.is_empty() && !self.linger.is_behind {
+        let sleep_us = match self.again.is_empty() && !self.linger.is_behind() {
             true => self.engine.sleep_us(),
             false => 0,
         };
@@ -211,7 +211,7 @@ impl EventLoop {
                 }
             }
             _ => {
-                let Some(id) = self.session_of(token) else { return };
+                let Some(id) = self.session_of(token) else { return self.linger.told(token) };
                 if ends {
                     self.client_left(id);
                 }
