@@ -9,6 +9,7 @@ mod fences;
 mod flow;
 mod garbage;
 mod limits;
+mod lulls;
 mod node;
 mod nodes;
 mod order;

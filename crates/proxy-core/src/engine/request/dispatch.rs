@@ -14,6 +14,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::Phase;
 use crate::engine::{Engine, Pause};
 use crate::errors;
+use crate::local::needs_auth;
 use crate::route::TargetIndex;
 use model::Slot;
 
@@ -57,7 +58,8 @@ impl Engine {
                 return Taken::Yes;
             }
         };
-        if !self.sessions[id].profile.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        if needs_auth(&self.sessions[id].profile, &shared.settings) && !command.flags.contains(Flags::NO_AUTH)
+        {
             self.reject(id, command, |out| errors::write(out, errors::NOAUTH));
             return Taken::Yes;
         }

@@ -14,6 +14,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Unusual, WaitFor};
 use crate::engine::state::stream::STREAM_BYTES_MIN;
 use crate::errors;
+use crate::local::needs_auth;
 
 /// A half-understood request longer than this keeps its parser; a shorter one is read again from its start.
 const KEEP_PARSER_BYTES: usize = 4096;
@@ -223,13 +224,11 @@ impl Engine {
     }
 
     pub(in crate::engine) fn request_limits(&self, id: SessionId) -> RequestLimits {
-        match self.sessions.get(id).is_some_and(|session| session.profile.authenticated) {
-            true => RequestLimits {
-                bulk_bytes_max: self.shared.settings.bulk_bytes_max,
-                ..RequestLimits::default()
-            },
-            false => RequestLimits::UNAUTHENTICATED,
+        let settings = &self.shared.settings;
+        if self.sessions.get(id).is_none_or(|session| needs_auth(&session.profile, settings)) {
+            return RequestLimits::UNAUTHENTICATED;
         }
+        RequestLimits { bulk_bytes_max: settings.bulk_bytes_max, ..RequestLimits::default() }
     }
 
     /// The common case: a known command with one key, whose slot is served by a node beside this proxy.

@@ -15,6 +15,7 @@ use crate::engine::state::misplaced::Misplaced;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::state::stream::Stream;
 use crate::engine::{Action, Engine};
+use crate::local::needs_auth;
 use crate::route::TargetIndex;
 use model::Slot;
 
@@ -33,7 +34,7 @@ impl Engine {
         let shared = self.shared.clone();
         let command = streamable(&shared.table, parser, bytes)?;
         let session = &mut self.sessions[id];
-        if !session.profile.authenticated {
+        if needs_auth(&session.profile, &shared.settings) {
             return None;
         }
         if session.outstanding() > 0 {
