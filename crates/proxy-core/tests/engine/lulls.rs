@@ -1,9 +1,60 @@
 //! Sessions that are held, that read slowly, or whose node hangs: who is let go on first, who is given up, and who is not.
 
-use proxy_core::engine::Policy;
+use proxy_core::engine::{Pause, Policy};
 
 use crate::views::ONE;
 use crate::world::World;
+
+fn pause(world: &mut World, us: u64) {
+    let until_us = world.now.us + us;
+    world.engine.pause(Some(Pause { until_us, writes_only: false }));
+}
+
+/// Lets time pass with nothing moving.
+fn stand(world: &mut World, us: u64) {
+    const TURN_US: u64 = 10_000;
+    for _ in 0..us.div_ceil(TURN_US) {
+        world.end_turn();
+        world.pass(TURN_US);
+    }
+    world.end_turn();
+}
+
+/// A client that sends this and is held.
+fn held(world: &mut World, bytes: &[u8]) -> usize {
+    let client = world.accept();
+    world.clients[client].outgoing = bytes.to_vec();
+    world.clients[client].log = Some(Vec::new());
+    world.client_sends(client, usize::MAX);
+    world.end_turn();
+    client
+}
+
+#[test]
+fn who_is_being_served_is_not_idle() {
+    let mut world =
+        World::with_settings(Some(ONE), Policy::default(), |settings| settings.session_timeout_ms = 2_000);
+    let reader = world.accept();
+    world.clients[reader].window = 0;
+    world.clients[reader].log = Some(Vec::new());
+    world.clients[reader].outgoing = b"get v:200000:a\r\n".to_vec();
+    world.client_sends(reader, usize::MAX);
+    world.flow_nodes();
+    world.flow_nodes();
+    pause(&mut world, 5_000_000);
+    let paused = held(&mut world, b"ping\r\n");
+    for _ in 0..5 {
+        stand(&mut world, 1_000_000);
+        world.client_takes(reader, 1_000);
+    }
+    world.end_turn();
+    assert!(!world.clients[reader].closed, "it reads");
+    stand(&mut world, 200_000);
+    assert!(!world.clients[paused].closed, "it was held");
+    assert_eq!(world.clients[paused].log.as_deref(), Some(&b"+PONG\r\n"[..]));
+    stand(&mut world, 2_200_000);
+    assert!(world.clients[reader].closed && world.clients[paused].closed, "they do nothing any more");
+}
 
 #[test]
 fn without_a_password_everybody_is_let_in() {

@@ -36,7 +36,7 @@ impl Engine {
     pub fn session_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) {
         let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_ending()) else { return };
         session.profile.last_used_ms = self.now.unix_us / 1000;
-        session.last_read_ms = (self.now.us / 1000) as u32;
+        session.last_active_ms = (self.now.us / 1000) as u32;
         let now = self.now.us as u32;
         self.pace.read(now.wrapping_sub(std::mem::replace(&mut session.last_read, now)));
         self.stats.bytes_in.add(len as u64);

@@ -13,7 +13,7 @@ impl Engine {
     /// A client connected.
     pub fn accept(&mut self, profile: Profile) -> SessionId {
         let mut session = Session::new(profile);
-        session.last_read_ms = (self.now.us / 1000) as u32;
+        session.last_active_ms = (self.now.us / 1000) as u32;
         self.sessions.insert(session)
     }
 
@@ -68,6 +68,9 @@ impl Engine {
     pub fn session_sent(&mut self, id: SessionId, bytes: usize) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.out.sent(bytes, &mut self.pool);
+        if bytes > 0 {
+            session.last_active_ms = (self.now.us / 1000) as u32;
+        }
         self.stats.bytes_out.add(bytes as u64);
         let is_left = !session.out.is_empty();
         if is_left || session.counted != 0 || session.parked.is_some() {

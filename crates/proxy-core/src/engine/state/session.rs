@@ -83,8 +83,8 @@ pub(crate) struct Session {
     pub(crate) head: u32,
     /// When it was last read from: the worker's clock in µs, wrapping.
     pub(crate) last_read: u32,
-    /// The same in ms: it wraps after 49 days.
-    pub(crate) last_read_ms: u32,
+    /// When it was last read from or written to: the same clock in ms, which wraps after 49 days.
+    pub(crate) last_active_ms: u32,
     /// The command that it sent last.
     pub(crate) last_command: Option<CommandId>,
     pub(crate) phase: Phase,
@@ -121,7 +121,7 @@ impl Session {
             next: 0,
             head: 0,
             last_read: 0,
-            last_read_ms: 0,
+            last_active_ms: 0,
             last_command: None,
             phase: Phase::Taking,
             barrier: false,

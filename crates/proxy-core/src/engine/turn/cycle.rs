@@ -3,7 +3,7 @@
 use crate::engine::state::backend::Phase;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::session::{Phase as SessionPhase, Session};
+use crate::engine::state::session::{Phase as SessionPhase, Session, WaitFor};
 use crate::engine::{Action, Engine, Moment};
 
 /// Time-outs and retries are looked at this often, µs.
@@ -123,12 +123,17 @@ impl Engine {
             return;
         }
         let now_ms = (self.now.us / 1000) as u32;
-        // An upload that stopped in the middle is owed a reply that never comes.
+        // An upload that stopped in the middle is owed a reply that never comes. Who is held waits for us, and so does who
+        // goes on or is answered in this turn.
         let is_idle = |session: &Session| {
             (session.outstanding() == 0 || session.is_uploading())
-                && u64::from(now_ms.wrapping_sub(session.last_read_ms)) > timeout_ms
+                && session.phase != SessionPhase::Waiting(WaitFor::Held)
+                && !session.dirty
+                && u64::from(now_ms.wrapping_sub(session.last_active_ms)) > timeout_ms
         };
-        for id in self.sessions.keys(is_idle) {
+        let mut idle = self.sessions.keys(is_idle);
+        idle.retain(|id| !self.agenda.resumed.contains(id));
+        for id in idle {
             self.stats.sessions_timed_out.increment();
             self.connections().close_session(id);
         }
