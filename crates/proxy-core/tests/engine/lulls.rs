@@ -2,6 +2,7 @@
 
 use proxy_core::engine::{Pause, Policy};
 
+use crate::client::Allowed;
 use crate::views::ONE;
 use crate::world::World;
 
@@ -54,6 +55,33 @@ fn who_is_being_served_is_not_idle() {
     assert_eq!(world.clients[paused].log.as_deref(), Some(&b"+PONG\r\n"[..]));
     stand(&mut world, 2_200_000);
     assert!(world.clients[reader].closed && world.clients[paused].closed, "they do nothing any more");
+}
+
+#[test]
+fn an_upload_to_a_node_that_hangs_fails() {
+    let mut world = World::new(ONE, Policy::default());
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    world.clients[client].set(3_000_000, "a");
+    world.flow_nodes();
+    for _ in 0..5 {
+        world.client_sends(client, usize::MAX);
+        world.flow_nodes();
+    }
+    // A client that pauses in the middle is waited for.
+    stand(&mut world, 4_000_000);
+    assert_eq!(world.clients[client].replies, 0);
+    let own = *world.links().last().unwrap();
+    world.node_window = 0;
+    while world.client_sends(client, usize::MAX) > 0 {}
+    stand(&mut world, 2_800_000);
+    assert_eq!(world.clients[client].replies, 0);
+    stand(&mut world, 400_000);
+    assert!(!world.links().contains(&own), "its connection is given up");
+    world.node_window = usize::MAX;
+    while world.client_sends(client, usize::MAX) > 0 {}
+    world.end_turn();
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (1, 1));
 }
 
 #[test]

@@ -209,7 +209,9 @@ impl Connections<'_> {
     fn check_answering(&mut self, id: BackendId) {
         let backend = &self.backends[id];
         let Some(first) = backend.owed.front() else { return };
-        if backend.left_unread_for.is_some() || self.is_uploading(id) {
+        // Of a large request the rest may be still to come; what is here waits for the node.
+        let waits_for_client = backend.out.is_empty() && self.is_uploading(id);
+        if backend.left_unread_for.is_some() || waits_for_client {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));

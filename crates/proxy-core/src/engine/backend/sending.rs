@@ -118,6 +118,9 @@ impl Engine {
         backend.stats.bytes_out.add(bytes as u64);
         backend.unsent = 0;
         backend.sent_at_us.get_or_insert(self.now.us);
+        if backend.purpose.owner.is_some() && bytes > 0 {
+            backend.last_heard_us = self.now.us;
+        }
         let is_awaited = !backend.waiters.is_empty() || backend.purpose.owner.is_some();
         self.sending().recount_backend(id);
         if is_awaited {

@@ -97,6 +97,10 @@ impl Engine {
         };
         let finished = stream.is_finished();
         if let Some(backend) = backend {
+            let known = &mut self.backends[backend];
+            if known.out.is_empty() {
+                known.last_heard_us = self.now.us; // until now it was the client that was waited for
+            }
             self.sending().send(backend, &bytes[..used], Some((chunk, 0)));
         }
         if finished {

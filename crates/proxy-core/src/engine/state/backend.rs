@@ -152,7 +152,8 @@ pub(crate) struct Backend {
     /// What is said on a new connection before any request.
     pub(crate) greeting: OutQueue,
     pub(crate) out: OutQueue,
-    /// When bytes last came from the node (worker clock, µs).
+    /// When bytes last came from the node, or, where a session has the connection to itself, were taken by it (worker
+    /// clock, µs).
     pub(crate) last_heard_us: u64,
     pub(crate) owed: VecDeque<Owed>,
     pub(crate) batches: Batches,
