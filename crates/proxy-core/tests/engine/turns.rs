@@ -123,6 +123,7 @@ impl World {
                     assert!(self.links[place].is_none(), "a place that is taken is connected again");
                     self.links[place] = Some(Link {
                         id,
+                        number: self.connects,
                         address,
                         connected: false,
                         peer: None,

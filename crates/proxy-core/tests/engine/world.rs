@@ -30,6 +30,8 @@ const UNIX_US: u64 = 1_795_000_000_000_000;
 /// The proxy's end and the node's end of one connection.
 pub(crate) struct Link {
     pub(crate) id: BackendId,
+    /// Which connection it is of all that were asked for: a name may have several, one after the other.
+    pub(crate) number: usize,
     pub(crate) address: Address,
     pub(crate) connected: bool,
     pub(crate) peer: Option<Peer>,

@@ -47,14 +47,17 @@ impl Connections<'_> {
                 && backend.purpose.owner.is_none()
                 && !backend.retired
                 && self.is_shared(id)
+                && !backend.owes_refused()
                 && self.now.us.saturating_sub(backend.connected_us) >= STOOD_US_MIN
         })
     }
 
-    /// Makes a connection again that ended in peace. What was not yet written of is kept for the new one.
+    /// Makes a connection again that ended in peace. What was not yet written of is kept for the new one, and so is what
+    /// was kept of forwarded requests: all of those are still to be written.
     fn reopen(&mut self, id: BackendId) {
         let backend = &mut self.backends[id];
-        backend.forget_forwarded();
+        backend.held_answer = None;
+        backend.refused.clear();
         backend.partial = Vec::new();
         backend.scanner = ReplyScanner::default();
         backend.blocked = false;

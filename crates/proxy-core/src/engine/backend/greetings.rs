@@ -85,6 +85,11 @@ impl Connections<'_> {
         if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
             // A proxy of an older version does not know what is offered.
             held_answer.is_agreed = reply[0] == b'+';
+            if !held_answer.is_agreed && !backend.kept.is_empty() {
+                // What waits was written for one that does.
+                self.fail_backend(id, "it is of an older version than before");
+                return false;
+            }
         } else if reply[0] == b'-' && !is_ping {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);

@@ -18,6 +18,10 @@
 //! `UMFORWARD SESSIONS token` agrees on this when a connection is made, and `hops/session` or `hops/session!` takes the
 //! place of `hops`. The token is in the answer, so that no reply of a node can be taken for it. A proxy of an older version
 //! refuses, and holds as before. A request that is forwarded twice is held where it is.
+//!
+//! A connection that the other closes in peace is made again, with what was not written yet: it names its sessions, so the
+//! requests stay kept, and what comes behind them names its session too. Ruled out: a token that nobody expects, given to a
+//! client as its reply; and a request that was to be refused, executed over the new connection before the one that was held.
 
 use resp::encode;
 
@@ -68,7 +72,8 @@ impl Engine {
         let to = &mut self.backends[backend];
         let is_agreed =
             to.phase == Phase::Ready && to.held_answer.as_ref().is_some_and(|held| held.is_agreed);
-        let names_session = is_agreed && is_first_hop;
+        // Behind what is named, what is not would be held while that is refused, and could come first in the end.
+        let names_session = is_first_hop && (is_agreed || !to.kept.is_empty());
         let mut label = hops.to_string();
         if names_session {
             let refused = to.refused.iter().position(|&refused| refused == id);

@@ -40,8 +40,15 @@ impl Engine {
         };
         let is_first_hop = request.hops.is_none();
         let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;
-        if is_large && is_first_hop && self.connections().may_upload() {
-            return self.forward_apart(id, proxy, command, (hops, request.args));
+        if is_large && is_first_hop {
+            // What does not name its session must not be behind what does.
+            if self.sessions[id].outstanding() > 0 {
+                self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
+                return Taken::Later;
+            }
+            if self.connections().may_upload() {
+                return self.forward_apart(id, proxy, command, (hops, request.args));
+            }
         }
         let Some(backend) = self.connections().backend_of_node(id, proxy, Some(hops)) else {
             return Taken::Yes;
@@ -61,10 +68,6 @@ impl Engine {
         command: CommandId,
         (hops, args): (u8, Args<'_>),
     ) -> Taken {
-        if self.sessions[id].outstanding() > 0 {
-            self.sessions[id].phase = Phase::Waiting(WaitFor::Replies);
-            return Taken::Later;
-        }
         let Some(backend) = self.connections().dedicated_backend(id, proxy) else {
             self.connections().reply_unreachable(id, proxy);
             return Taken::Yes;

@@ -222,6 +222,13 @@ impl Backend {
         self.phase != Phase::Ready && (self.must_prove || matches!(self.phase, Phase::Down { .. }))
     }
 
+    /// Whether a request waits here of a session of which the other proxy takes nothing on this connection: another
+    /// connection would take it, before what was refused.
+    pub(crate) fn owes_refused(&self) -> bool {
+        let is_refused = |owed: &Owed| owed.session.is_some_and(|session| self.refused.contains(&session));
+        !self.refused.is_empty() && self.owed.iter().any(is_refused)
+    }
+
     /// Forgets what was kept of forwarded requests, and what was agreed on.
     pub(crate) fn forget_forwarded(&mut self) {
         self.held_answer = None;
