@@ -3,7 +3,7 @@
 use proxy_core::engine::{Pause, Policy};
 
 use crate::client::Allowed;
-use crate::views::ONE;
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
 use crate::world::World;
 
 fn pause(world: &mut World, us: u64) {
@@ -29,6 +29,52 @@ fn held(world: &mut World, bytes: &[u8]) -> usize {
     world.client_sends(client, usize::MAX);
     world.end_turn();
     client
+}
+
+#[test]
+fn who_was_held_comes_before_who_asks_when_the_hold_is_over() {
+    let check = |hold: fn(&mut World), key: &str, goes_on: &str| {
+        let mut world = World::new(BOTH, Policy::default());
+        world.end_turn();
+        hold(&mut world);
+        held(&mut world, format!("set {key} old\r\n").as_bytes());
+        // The hold is over, and time-outs are not due yet.
+        world.pass(20_000);
+        held(&mut world, format!("set {key} new\r\n").as_bytes());
+        for _ in 0..4 {
+            world.flow();
+            world.pass(100_000);
+        }
+        let (seen, _) = world.dialogue(format!("get {key}\r\n").as_bytes());
+        assert_eq!(seen, goes_on);
+    };
+    check(|world| pause(world, 10_000), &tag(Owner::First, 0), "$3\r\nnew\r\n");
+}
+
+#[test]
+fn what_a_client_that_has_left_asked_for_while_it_was_held_is_not_executed() {
+    let mut world = World::new(ONE, Policy::default());
+    world.flow();
+    pause(&mut world, 1_000_000);
+    let gone = held(&mut world, b"set a old\r\nset a older\r\n");
+    world.client_ends(gone);
+    world.end_turn();
+    assert!(world.clients[gone].closed, "nobody waits for it");
+    // One that has ended before it is held.
+    world.engine.pause(None);
+    let ended = held(&mut world, b"get b\r\nselect 1\r\nset a old\r\n");
+    world.client_ends(ended);
+    pause(&mut world, 1_000_000);
+    for _ in 0..4 {
+        world.flow();
+    }
+    stand(&mut world, 1_200_000);
+    for _ in 0..4 {
+        world.flow();
+    }
+    assert_eq!(world.clients[ended].log.as_deref(), Some(&b"$-1\r\n"[..]));
+    assert!(world.clients[ended].closed);
+    assert_eq!(world.node(NODES[0]).executed, 1);
 }
 
 #[test]

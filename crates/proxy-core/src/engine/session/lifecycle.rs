@@ -4,7 +4,7 @@ use crate::engine::contexts::Clients;
 use crate::engine::contexts::Connections;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::session::{Phase, Session};
+use crate::engine::state::session::{Phase, Session, WaitFor};
 use crate::engine::state::stream::STREAM_WINDOW_BYTES;
 use crate::engine::{Action, Engine, SessionSketch};
 use crate::profile::Profile;
@@ -17,7 +17,7 @@ impl Engine {
         self.sessions.insert(session)
     }
 
-    /// The client sent its last byte: what it asked for is still answered.
+    /// The client sent its last byte: what it asked for is still answered, but for what is held.
     pub fn session_ended(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.input_ended = true;
@@ -25,6 +25,10 @@ impl Engine {
         if self.sessions.get(id).is_some_and(Session::is_uploading) {
             // The rest of its request will never come.
             self.connections().abandon_stream(id);
+            self.clients().close_after_replies(id);
+        }
+        let is_held = |session: &Session| session.phase == Phase::Waiting(WaitFor::Held);
+        if self.sessions.get(id).is_some_and(is_held) {
             self.clients().close_after_replies(id);
         }
         self.connections().close_if_done(id);
@@ -209,6 +213,7 @@ impl Clients<'_> {
     pub(in crate::engine) fn close_after_replies(&mut self, id: SessionId) {
         let session = &mut self.sessions[id];
         session.phase = Phase::Over;
+        session.barrier = false;
         session.input = Vec::new();
         self.recount(id);
         self.mark_session(id);

@@ -74,8 +74,12 @@ impl Clients<'_> {
         }
     }
 
-    /// The session waits until what holds it is over.
+    /// The session waits until what holds it is over. For a client that has sent its last byte nothing is held, as in Redis:
+    /// it may have given up, and ask for something else elsewhere before this is over.
     pub(in crate::engine) fn hold(&mut self, id: SessionId) {
+        if self.sessions[id].input_ended {
+            return self.close_after_replies(id);
+        }
         self.sessions[id].phase = Phase::Waiting(WaitFor::Held);
         self.agenda.held_sessions.push(id);
         self.stats.sessions_held.set(self.agenda.held_sessions.len() as u64);

@@ -18,6 +18,21 @@ impl Engine {
         self.now = now;
         self.costly_bytes = 0;
         self.look_at_fences();
+        if !self.agenda.held_sessions.is_empty() {
+            self.end_waits();
+        }
+    }
+
+    /// Lets go on what was held until now, before anything is read: what comes in this turn comes after it.
+    #[cold]
+    fn end_waits(&mut self) {
+        if self.pause.is_some_and(|pause| pause.until_us <= self.now.us) {
+            self.pause(None);
+        }
+        self.end_hold();
+        if self.agenda.held_sessions.is_empty() {
+            self.run_resumed();
+        }
     }
 
     /// Everything ready has been read: lets waiting sessions go on and decides what is written.
@@ -94,7 +109,17 @@ impl Engine {
     #[inline]
     #[must_use]
     pub fn sleep_us(&self) -> u64 {
-        if self.agenda.is_done() { TICK_US } else { 0 }
+        if self.agenda.is_done() { TICK_US.min(self.hold_left_us()) } else { 0 }
+    }
+
+    /// How long sessions are still held, µs; the longest time where none is.
+    fn hold_left_us(&self) -> u64 {
+        if self.agenda.held_sessions.is_empty() {
+            return u64::MAX;
+        }
+        let hold_until_us = self.shared.view.as_deref().map(|view| view.hold_until_us);
+        let ends = self.pause.map(|pause| pause.until_us).into_iter().chain(hold_until_us);
+        ends.filter(|&end| end > self.now.us).map(|end| end - self.now.us).min().unwrap_or(0)
     }
 
     /// How often [`Engine::tick`] is to be called, µs.
