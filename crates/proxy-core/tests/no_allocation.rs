@@ -106,7 +106,7 @@ impl Driver {
         let mut backend = None;
         for action in engine.take_actions() {
             if let Action::Connect(id, _) = action {
-                engine.backend_connected(id);
+                engine.backend_connected(id, None);
                 backend = Some(id);
             }
         }

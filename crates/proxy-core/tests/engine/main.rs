@@ -2,6 +2,7 @@
 //! stream at any time. What must hold for every interleaving is a property; what a single case shows is a table.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod abandoned;
 mod barrier;
 mod client;
 mod commands;

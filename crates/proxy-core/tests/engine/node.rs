@@ -69,6 +69,8 @@ pub(crate) struct Node {
 /// What a node keeps of one connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// The proxy's end of it.
+    end: String,
     parser: RequestParser,
     unread: Vec<u8>,
     db: u32,
@@ -80,7 +82,7 @@ pub(crate) struct Peer {
 fn is_greeting(args: &[&[u8]]) -> bool {
     match *args {
         [b"UMFORWARD", b"SESSIONS", _] => true,
-        [name, ..] => [b"AUTH".as_slice(), b"HELLO", b"SELECT", b"PING"].contains(&name),
+        [name, ..] => [b"AUTH".as_slice(), b"HELLO", b"SELECT", b"PING", b"CLIENT"].contains(&name),
         [] => false,
     }
 }
@@ -92,8 +94,9 @@ impl Node {
     }
 
     /// A connection is made.
-    pub(crate) fn welcome(&self) -> Peer {
+    pub(crate) fn welcome(&self, end: &str) -> Peer {
         Peer {
+            end: end.to_owned(),
             parser: RequestParser::new(),
             unread: Vec::new(),
             db: 0,
@@ -138,6 +141,13 @@ impl Node {
         peer.unread.drain(..position);
     }
 
+    /// Executes what lies in connections that were closed.
+    pub(crate) fn read_closed(&mut self) {
+        for mut peer in std::mem::take(&mut self.closed) {
+            self.received(&mut peer, &[], &mut Vec::new());
+        }
+    }
+
     fn execute(&mut self, peer: &mut Peer, args: &[&[u8]], out: &mut Vec<u8>) {
         let name = String::from_utf8_lossy(args[0]).to_ascii_uppercase();
         if let Some(refusal) = &self.refusal {
@@ -161,6 +171,11 @@ impl Node {
             ("SELECT", [_, db]) => {
                 peer.db = std::str::from_utf8(db).unwrap().parse().unwrap();
                 return encode::simple(out, "OK");
+            }
+            ("CLIENT", [_, b"KILL", b"ADDR", end]) => {
+                let before = self.closed.len();
+                self.closed.retain(|peer| peer.end.as_bytes() != *end);
+                return encode::integer(out, (before - self.closed.len()) as i64);
             }
             // So does a proxy greet a node that has failed.
             ("PING", [_]) => return encode::simple(out, "PONG"),

@@ -25,18 +25,15 @@ impl World {
         if !std::mem::take(&mut node.is_stopped) {
             return;
         }
-        let closed = std::mem::take(&mut node.closed);
-        let execute = |closed: Vec<_>, node: &mut crate::node::Node| {
-            closed.into_iter().for_each(|mut peer| node.received(&mut peer, &[], &mut Vec::new()));
-        };
-        let (before, after) = if closed_first { (closed, Vec::new()) } else { (Vec::new(), closed) };
-        execute(before, node);
+        if closed_first {
+            node.read_closed();
+        }
         for link in self.links.iter_mut().flatten().filter(|link| link.address == *address) {
             if let Some(peer) = &mut link.peer {
                 node.received(peer, &[], &mut link.replies);
             }
         }
-        execute(after, node);
+        node.read_closed();
     }
 
     /// A node that was busy goes on with what has come to it.

@@ -63,8 +63,9 @@ impl World {
         }
         if !open.connected {
             open.connected = true;
-            open.peer = Some(self.nodes[&open.address].welcome());
-            self.engine.backend_connected(open.id);
+            let end = format!("127.0.0.1:{}", 10_000 + open.number);
+            open.peer = Some(self.nodes[&open.address].welcome(&end));
+            self.engine.backend_connected(open.id, Some(end.parse().unwrap()));
         }
     }
 

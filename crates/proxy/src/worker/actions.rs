@@ -121,7 +121,8 @@ impl EventLoop {
             Ok(()) => {
                 backend.connected = true;
                 backend.is_near = sockets::is_near(&backend.socket);
-                self.engine.backend_connected(id);
+                let end = sockets::end(&backend.socket);
+                self.engine.backend_connected(id, end);
                 true
             }
             Err(error) => {

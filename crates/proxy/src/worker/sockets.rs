@@ -69,6 +69,11 @@ pub(super) fn is_near(socket: &OwnedFd) -> bool {
     ip(socket.local_addr()).is_some_and(|local| ip(socket.peer_addr()) == Some(local))
 }
 
+/// Our end of a connection.
+pub(super) fn end(socket: &OwnedFd) -> Option<SocketAddr> {
+    SockRef::from(socket).local_addr().ok()?.as_socket()
+}
+
 /// Options that must be set before a connection stands: an accepted one inherits them from its listener, and pacing
 /// once begun does not end with another congestion control.
 fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {

@@ -283,6 +283,8 @@ impl Connections<'_> {
         backend.purpose.owner = None;
         let node = &mut self.nodes.nodes[backend.purpose.node];
         let is_usual = backend.script.is_none();
+        // While others are told to be killed over each connection that is used again, this one was not.
+        let is_usual = is_usual && node.abandoned.is_empty();
         match is_usual && node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
             true => node.idle.push(id),
             false => self.close_backend(id),

@@ -97,7 +97,16 @@ impl Connections<'_> {
             let why = "its node did not answer in time";
             self.backends.keys(is_idle).into_iter().for_each(|idle| self.fail_backend(idle, why));
         }
+        self.abandon(id);
         self.fail_backend(id, "it did not answer in time");
+    }
+
+    /// What came is not a reply, or nobody asked for it.
+    pub(in crate::engine) fn fail_senseless(&mut self, id: BackendId) {
+        if self.backends.get(id).is_some_and(|backend| !matches!(backend.phase, Phase::Down { .. })) {
+            self.abandon(id);
+            self.fail_backend(id, "it sent something that is not a reply");
+        }
     }
 
     /// The node says that it is busy and refuses to be greeted: what waits here is answered so, and so is what comes
@@ -125,6 +134,7 @@ impl Connections<'_> {
         let address = self.nodes.nodes[purpose.node].address.clone();
         let in_flight = backend.in_flight();
         let owed = std::mem::take(&mut backend.owed);
+        backend.own.clear();
         let mut cut_short = std::mem::take(&mut backend.streaming);
         backend.failures += 1;
         backend.must_prove = true;

@@ -1,8 +1,11 @@
 //! The first words on a connection: who we are, which protocol and which database. Requests wait behind the answers.
 
+use std::net::SocketAddr;
+
 use resp::Protocol;
 
 use crate::engine::Engine;
+use crate::engine::backend::abandoned::kill;
 use crate::engine::contexts::Connections;
 use crate::engine::request::held::held_reply;
 use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
@@ -15,8 +18,9 @@ const BUSY: &[u8] = b"-BUSY ";
 const SCRIPT_GREETINGS: u8 = 2;
 
 impl Engine {
-    /// The driver has connected: greet the node, or begin at once where nothing is to be said.
-    pub fn backend_connected(&mut self, id: BackendId) {
+    /// The driver has connected: greet the node, or begin at once where nothing is to be said. `end` is our end of the
+    /// connection, where it is known.
+    pub fn backend_connected(&mut self, id: BackendId, end: Option<SocketAddr>) {
         let token = self.random.next();
         let Some(backend) = self.backends.get_mut(id) else { return };
         if !matches!(backend.phase, Phase::Connecting { .. }) {
@@ -41,16 +45,31 @@ impl Engine {
         if backend.purpose.db != 0 {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
         }
+        backend.end = end;
+        backend.kills = 0;
+        for abandoned in &self.nodes.nodes[backend.purpose.node].abandoned {
+            kill(&mut greeting, abandoned.end);
+            backend.kills += 1;
+        }
+        due += backend.kills;
+        let mut greet = |words: &[&[u8]]| {
+            resp::encode::request(&mut greeting, words);
+            due += 1;
+        };
         if self.nodes.nodes[backend.purpose.node].kind == NodeKind::Proxy && backend.purpose.owner.is_none() {
             let token = format!("{token:016x}");
             greet(&[b"UMFORWARD", b"SESSIONS", token.as_bytes()]);
             backend.held_answer = Some(HeldAnswer { reply: held_reply(token.as_bytes()), is_agreed: false });
         }
+        // A node that is stopped has connections that it has not accepted: it could not close those for us.
+        let would_be_mute = due == 0 && backend.purpose.owner.is_some();
+        backend.pings = backend.script.is_none() && (backend.must_prove || would_be_mute);
         if let Some(user) = &backend.script {
             greeting.extend_from_slice(&user.greeting);
             due += SCRIPT_GREETINGS;
-        } else if backend.must_prove {
-            greet(&[b"PING"]);
+        } else if backend.pings {
+            resp::encode::request(&mut greeting, &[b"PING"]);
+            due += 1;
         }
         for _ in 0..due {
             backend.owed.push_front(Owed::to_nobody(self.now.us as u32));
@@ -80,8 +99,14 @@ impl Connections<'_> {
         let Phase::Handshake { due } = backend.phase else { return false };
         self.nodes.nodes[backend.purpose.node].greeted_us = self.now.us;
         // Whatever a node answers to a PING, it answers.
-        let is_ping = backend.must_prove && due == 1;
-        let is_offer = due == 1 + u8::from(backend.must_prove);
+        let is_ping = backend.pings && due == 1;
+        let is_offer = due == 1 + u8::from(backend.pings);
+        let last = match &backend.script {
+            Some(_) => SCRIPT_GREETINGS,
+            None => u8::from(backend.pings) + u8::from(backend.held_answer.is_some()),
+        };
+        // A node whose user may not do that is no worse than before.
+        let is_kill = (last + 1..=last + backend.kills).contains(&due) && !reply.starts_with(BUSY);
         if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
             // A proxy of an older version does not know what is offered.
             held_answer.is_agreed = reply[0] == b'+';
@@ -90,7 +115,7 @@ impl Connections<'_> {
                 self.fail_backend(id, "it is of an older version than before");
                 return false;
             }
-        } else if reply[0] == b'-' && !is_ping {
+        } else if reply[0] == b'-' && !is_ping && !is_kill {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);
                 return false;
@@ -117,8 +142,11 @@ impl Connections<'_> {
         backend.failures = 0;
         backend.must_prove = false;
         backend.refusal = None;
-        let node = backend.purpose.node;
-        self.nodes.nodes[node].doubted = false;
+        let connected_us = backend.connected_us;
+        let node = &mut self.nodes.nodes[backend.purpose.node];
+        node.doubted = false;
+        // What it was told of when the connection was made, it has closed.
+        node.abandoned.retain(|abandoned| abandoned.since_us >= connected_us);
         self.sending().mark_backend(id);
     }
 }

@@ -1,5 +1,6 @@
 //! A connection to a node from its beginning to its end.
 
+mod abandoned;
 mod connections;
 mod failures;
 mod greetings;

@@ -2,7 +2,7 @@
 //! again is never taken for the one before, however soon that was.
 
 use crate::engine::Engine;
-use crate::engine::state::backend::{Owed, ProcessSeen};
+use crate::engine::state::backend::{Owed, Own, ProcessSeen};
 use crate::engine::state::ids::{BackendId, SessionId};
 use crate::engine::state::order::ReplySlot;
 use crate::merge::ScanProcess;
@@ -15,9 +15,7 @@ impl Engine {
             return;
         }
         backend.process = ProcessSeen::Asked;
-        backend.owed.push_back(Owed::to_nobody(self.now.us as u32));
-        backend.unsent += 1;
-        backend.batches.add();
+        backend.owe_own(Own::Process, self.now.us as u32);
         let mut question = self.pool.buffer();
         resp::encode::request(&mut question, &[b"INFO", b"server"]);
         self.sending().send(on, &question, None);
@@ -27,7 +25,6 @@ impl Engine {
     /// The answer. A node that refuses it, because it is busy or always, is asked again at the next SCAN.
     pub(in crate::engine) fn process_told(&mut self, from: BackendId, reply: &[u8]) {
         let backend = &mut self.backends[from];
-        backend.batches.answered(&mut self.pool);
         let address = &self.nodes.nodes[backend.purpose.node].address;
         let run_id = run_id_of(reply).and_then(|run_id| str::from_utf8(run_id).ok());
         backend.process = match run_id {

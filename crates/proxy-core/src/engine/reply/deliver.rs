@@ -9,7 +9,7 @@ use resp::{ReplyStep, reply_length};
 
 use crate::engine::contexts::Clients;
 use crate::engine::contexts::Connections;
-use crate::engine::state::backend::{Backend, Owed, Part, Phase};
+use crate::engine::state::backend::{Backend, Owed, Own, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -49,7 +49,7 @@ impl Engine {
             false => self.take_replies(id, chunk, 0, len),
         };
         if outcome.is_err() {
-            return self.connections().fail_backend(id, "it sent something that is not a reply");
+            return self.connections().fail_senseless(id);
         }
         let Some(backend) = self.backends.get(id) else { return };
         backend.stats.replies.add(due.saturating_sub(backend.owed.len()) as u64);
@@ -150,6 +150,19 @@ impl Engine {
         self.clients().delivered(id);
     }
 
+    /// The reply to something of our own.
+    #[cold]
+    fn own_answered(&mut self, from: BackendId, reply: &[u8]) {
+        let backend = &mut self.backends[from];
+        backend.batches.answered(&mut self.pool);
+        match backend.own.pop_front() {
+            Some(Own::Process) => self.process_told(from, reply),
+            // What it answers is the same to us.
+            Some(Own::Kill { since_us }) => self.connections().kill_answered(from, since_us),
+            None => {}
+        }
+    }
+
     /// A whole reply that is not simply the next one of its session.
     #[cold]
     fn deliver(&mut self, from: BackendId, owed: &Owed, reply: &[u8]) -> Result<(), Nonsense> {
@@ -162,7 +175,7 @@ impl Engine {
             }
             // The node has forgotten the user of a script.
             None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
-            None if self.backends[from].phase == Phase::Ready => self.process_told(from, reply),
+            None if self.backends[from].phase == Phase::Ready => self.own_answered(from, reply),
             // Whatever follows a refusal is of no use.
             None if !self.connections().handshake_replied(from, reply) => return Err(Nonsense),
             None => {}

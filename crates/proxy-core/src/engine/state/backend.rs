@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -82,6 +83,15 @@ pub(crate) struct Kept {
     pub(crate) frame: Box<[u8]>,
 }
 
+/// What the proxy itself asks a node between the requests of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// Which process it is.
+    Process,
+    /// To close a connection that was given up at this time (worker clock, µs).
+    Kill { since_us: u64 },
+}
+
 /// What is known of the process at the other end of a connection, which SCAN's cursors name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProcessSeen {
@@ -124,6 +134,12 @@ pub(crate) struct Backend {
     pub(crate) purpose: Purpose,
     pub(crate) stats: Arc<BackendStats>,
     pub(crate) phase: Phase,
+    /// Our end of it, where it is known.
+    pub(crate) end: Option<SocketAddr>,
+    /// Its greeting ends with PING.
+    pub(crate) pings: bool,
+    /// How many abandoned connections its greeting has the node close.
+    pub(crate) kills: u8,
     /// The connection is for one script that runs as this user.
     pub(crate) script: Option<Box<ScriptUser>>,
     /// To another proxy, shared.
@@ -156,6 +172,8 @@ pub(crate) struct Backend {
     /// clock, µs).
     pub(crate) last_heard_us: u64,
     pub(crate) owed: VecDeque<Owed>,
+    /// What those entries of `owed` are that are owed to nobody and come after the greeting's.
+    pub(crate) own: VecDeque<Own>,
     pub(crate) batches: Batches,
     /// Entries at the end of `owed` whose requests are still in `out`, counted for no batch yet.
     pub(crate) unsent: usize,
@@ -180,6 +198,9 @@ impl Backend {
             purpose,
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
+            end: None,
+            pings: false,
+            kills: 0,
             script: None,
             held_answer: None,
             kept: VecDeque::new(),
@@ -198,6 +219,7 @@ impl Backend {
             out: OutQueue::default(),
             last_heard_us: 0,
             owed: VecDeque::new(),
+            own: VecDeque::new(),
             batches: Batches::default(),
             unsent: 0,
             sent_at_us: None,
@@ -220,6 +242,14 @@ impl Backend {
     #[inline]
     pub(crate) fn is_unreachable(&self) -> bool {
         self.phase != Phase::Ready && (self.must_prove || matches!(self.phase, Phase::Down { .. }))
+    }
+
+    /// Notes that a reply to something of our own is due; what asks for it has still to be sent.
+    pub(crate) fn owe_own(&mut self, own: Own, started: u32) {
+        self.own.push_back(own);
+        self.owed.push_back(Owed::to_nobody(started));
+        self.unsent += 1;
+        self.batches.add();
     }
 
     /// Whether a request waits here of a session of which the other proxy takes nothing on this connection: another

@@ -1,5 +1,8 @@
 //! The nodes beside this proxy, the proxies that it forwards to, and this worker's connections to them.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
 use model::Address;
 use resp::Protocol;
 
@@ -37,6 +40,15 @@ pub(in crate::engine) struct Way {
     pub(in crate::engine) hops: Option<u8>,
 }
 
+/// A connection that was given up while its node may still have requests of it.
+#[derive(Debug)]
+pub(in crate::engine) struct Abandoned {
+    /// Our end of it, by which the node knows it.
+    pub(in crate::engine) end: SocketAddr,
+    /// When it was given up (worker clock, µs).
+    pub(in crate::engine) since_us: u64,
+}
+
 #[derive(Debug)]
 pub(in crate::engine) struct Node {
     pub(in crate::engine) address: Address,
@@ -47,6 +59,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) others: Vec<(Way, BackendId)>,
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
+    /// Connections that were given up while it may still have requests of them, oldest first.
+    pub(in crate::engine) abandoned: VecDeque<Abandoned>,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
     /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
@@ -145,6 +159,7 @@ impl Nodes {
             main: [[None; CONNECTIONS_MAX]; 2],
             others: Vec::new(),
             idle: Vec::new(),
+            abandoned: VecDeque::new(),
             current: true,
             doubted: false,
             greeted_us: 0,

@@ -1,0 +1,66 @@
+//! Connections that were given up while their node may still have requests of them in its socket.
+//!
+//! A node that was stopped executes what lies there when it goes on, although the connection is closed, and in whatever
+//! order it looks at its sockets. So over every other connection to it the node is told to close the abandoned one
+//! (CLIENT KILL ADDR) before anything more is asked. What comes behind that is executed after all that is ever executed
+//! of what was abandoned. Ruled out:
+//! ```text
+//!   SET k old ─▶ a connection of the session's own: no answer ─ SET k new ─▶ the shared one: OK ─ the node reads k = old
+//! ```
+//! A connection that is made later says so when it greets the node, until one such greeting or order was answered.
+
+use std::net::SocketAddr;
+
+use crate::engine::contexts::Connections;
+use crate::engine::state::backend::{Backend, Own, Phase};
+use crate::engine::state::ids::BackendId;
+use crate::engine::state::nodes::Abandoned;
+
+/// Connections to one node that are remembered after they were given up; beyond those the oldest is forgotten.
+const ABANDONED_MAX: usize = 64;
+
+impl Connections<'_> {
+    /// A connection is about to be given up, and its node may still have requests of it.
+    pub(super) fn abandon(&mut self, id: BackendId) {
+        let backend = &self.backends[id];
+        let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
+        let Some(end) = backend.end.filter(|_| is_waited_for) else { return };
+        let node = backend.purpose.node;
+        let abandoned = &mut self.nodes.nodes[node].abandoned;
+        if abandoned.len() == ABANDONED_MAX {
+            abandoned.pop_front();
+        }
+        abandoned.push_back(Abandoned { end, since_us: self.now.us });
+        let is_told = |backend: &Backend| {
+            let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
+            backend.purpose.node == node && stands && !backend.retired && backend.script.is_none()
+        };
+        for other in self.backends.keys(is_told) {
+            // In the middle of a large request nothing can be said; such a connection is not used again.
+            if other != id && !self.is_uploading(other) {
+                self.order_kill(other, end, self.now.us);
+            }
+        }
+    }
+
+    fn order_kill(&mut self, over: BackendId, end: SocketAddr, since_us: u64) {
+        self.backends[over].owe_own(Own::Kill { since_us }, self.now.us as u32);
+        let mut frame = self.pool.buffer();
+        kill(&mut frame, end);
+        self.sending().send(over, &frame, None);
+        self.pool.recycle(frame);
+    }
+
+    /// A node has answered the order to close a connection that was given up at this time.
+    pub(in crate::engine) fn kill_answered(&mut self, over: BackendId, since_us: u64) {
+        let abandoned = &mut self.nodes.nodes[self.backends[over].purpose.node].abandoned;
+        if let Some(place) = abandoned.iter().position(|one| one.since_us == since_us) {
+            abandoned.remove(place);
+        }
+    }
+}
+
+/// The order to close the connection whose other end is this.
+pub(super) fn kill(out: &mut Vec<u8>, end: SocketAddr) {
+    resp::encode::request(out, &[b"CLIENT", b"KILL", b"ADDR", end.to_string().as_bytes()]);
+}

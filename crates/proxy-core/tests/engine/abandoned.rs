@@ -1,0 +1,92 @@
+//! A node that was stopped executes what lies in its sockets when it goes on, also in those that the proxy has given up,
+//! and in any order: what was answered with an error by then never undoes what was acknowledged later.
+
+use proxy_core::engine::Policy;
+use resp::{Protocol, encode};
+
+use crate::views::{NODES, ONE};
+use crate::world::World;
+
+/// Lets time pass until the proxy gives up what is not answered.
+fn time_out(world: &mut World) {
+    const TURNS: usize = 320;
+    for _ in 0..TURNS {
+        world.pass(10_000);
+        world.end_turn();
+    }
+}
+
+fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    encode::request(&mut out, words);
+    out
+}
+
+/// A client that sends this.
+fn sends(world: &mut World, client: usize, bytes: &[u8]) {
+    world.clients[client].log = Some(Vec::new());
+    world.clients[client].outgoing.extend_from_slice(bytes);
+    while world.client_sends(client, usize::MAX) > 0 {
+        world.end_turn();
+    }
+}
+
+fn seen(world: &World, client: usize) -> String {
+    String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned()
+}
+
+#[test]
+fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
+    let check = |bytes: usize, protocol: Protocol, others_wait: bool| {
+        let mut world = World::new(ONE, Policy::default());
+        let (client, other) = (world.accept(), world.accept());
+        world.says(other, b"hello 3\r\nget b\r\n");
+        world.says(client, b"get b\r\n");
+        let node = NODES[0].parse().unwrap();
+        // A connection of the session's own is there already.
+        let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
+        assert_eq!(world.says(client, &large), "+OK\r\n");
+        world.node(NODES[0]).is_stopped = true;
+        sends(&mut world, client, &large);
+        world.end_turn();
+        if others_wait {
+            // Owed for less long than the time-out when that comes.
+            for _ in 0..200 {
+                world.pass(10_000);
+                world.end_turn();
+            }
+            sends(&mut world, other, b"get b\r\n");
+            for _ in 0..120 {
+                world.pass(10_000);
+                world.end_turn();
+            }
+        } else {
+            time_out(&mut world);
+        }
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+        if protocol == Protocol::Resp3 {
+            sends(&mut world, client, b"hello 3\r\n");
+            world.end_turn();
+        }
+        sends(&mut world, client, b"set k new\r\n");
+        world.end_turn();
+        world.goes_on(&node, false);
+        for _ in 0..4 {
+            world.flow();
+            world.pass(300_000);
+        }
+        // Either it failed, or it stays.
+        let acknowledged = seen(&world, client).ends_with("+OK\r\n");
+        let (after, _) = world.dialogue(b"get k\r\n");
+        assert!(!acknowledged || after == "$3\r\nnew\r\n", "{bytes} B, {protocol:?}: {} B of k", after.len());
+        let is_served = world.says(client, b"set k newer\r\n");
+        assert_eq!(is_served, "+OK\r\n");
+        acknowledged
+    };
+    // Of the session's own, and the one that all share.
+    assert!(check(300_000, Protocol::Resp2, false), "a connection that stands goes on");
+    check(1_000_000, Protocol::Resp3, false);
+    check(300_000, Protocol::Resp3, true);
+    check(100, Protocol::Resp2, false);
+    check(100, Protocol::Resp3, true);
+}
