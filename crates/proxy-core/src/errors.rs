@@ -103,6 +103,9 @@ pub const WAIT_AT_REPLICA: &str = "ERR WAIT cannot be used with replica instance
 /// A command was forwarded from proxy to proxy too often.
 pub const TOO_MANY_REDIRECTIONS: &str =
     "ERR_TOO_MANY_REDIRECTIONS the command was forwarded more than max_redirections times";
+/// A command would need one more connection to another proxy or node, and all that there may be are in use.
+pub const TOO_MANY_WAYS: &str = "TRYAGAIN too many connections to its owner are in use, for other databases, protocols or \
+                                 hops; the command was not executed";
 
 // ---- UMCTL ----
 

@@ -10,6 +10,7 @@ mod fences;
 mod flow;
 mod garbage;
 mod limits;
+mod links;
 mod lulls;
 mod node;
 mod nodes;

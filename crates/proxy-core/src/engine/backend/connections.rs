@@ -13,6 +13,10 @@ use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
 use crate::route::{Target, TargetIndex, WorkerView};
 
+/// Connections of one worker to one node that sessions share, besides those for database 0 of a local one.
+const WAYS_MAX: usize = 64;
+/// A connection to another proxy over which nothing was asked for so long is closed, µs.
+const WAY_IDLE_US_MAX: u64 = 60_000_000;
 /// Unused connections kept for each node, for sessions that need one of their own.
 const IDLE_MAX: usize = 8;
 
@@ -131,7 +135,13 @@ impl Connections<'_> {
         let (db, protocol) = (profile.db, profile.protocol);
         let backend = match (db, hops) {
             (0, None) => self.main_backend(node, protocol, self.nodes.way(id)),
-            _ => self.other_backend(node, Way { db, protocol, hops }),
+            _ => {
+                let Some(other) = self.other_backend(node, Way { db, protocol, hops }) else {
+                    self.clients().reply_now(id, |out| errors::write(out, errors::TOO_MANY_WAYS));
+                    return None;
+                };
+                other
+            }
         };
         if self.backends[backend].is_unreachable() {
             match self.backends[backend].refusal.clone() {
@@ -157,15 +167,34 @@ impl Connections<'_> {
         opened
     }
 
-    fn other_backend(&mut self, node: NodeKey, way: Way) -> BackendId {
+    /// The connection that goes this way, opened where it is missing; nothing where too many others are in use.
+    fn other_backend(&mut self, node: NodeKey, way: Way) -> Option<BackendId> {
         let others = &self.nodes.nodes[node].others;
         if let Some(&(_, known)) = others.iter().find(|(key, _)| *key == way) {
-            return known;
+            return Some(known);
+        }
+        if others.len() >= WAYS_MAX {
+            let unused = others.iter().filter(|&&(_, id)| self.backends[id].owed.is_empty());
+            let &(_, oldest) = unused.min_by_key(|&&(_, id)| self.backends[id].last_heard_us)?;
+            self.retire(oldest);
         }
         let Way { db, protocol, hops } = way;
         let opened = self.open(Purpose { node, db, protocol, hops, owner: None });
         self.nodes.nodes[node].others.push((way, opened));
-        opened
+        Some(opened)
+    }
+
+    /// Closes a connection to another proxy over which nothing was asked for long; whether it did.
+    pub(in crate::engine) fn close_if_unused(&mut self, id: BackendId) -> bool {
+        let backend = &self.backends[id];
+        let purpose = backend.purpose;
+        let is_shared_link = purpose.hops.is_some() && purpose.owner.is_none() && !backend.retired;
+        let silent_us = self.now.us.saturating_sub(backend.last_heard_us.max(backend.connected_us));
+        let is_unused = is_shared_link && backend.owed.is_empty() && silent_us > WAY_IDLE_US_MAX;
+        if is_unused {
+            self.retire(id);
+        }
+        is_unused
     }
 
     /// A connection that `owner` has to itself until it is given back; none where the node cannot be reached.

@@ -206,12 +206,13 @@ impl Connections<'_> {
     /// Connects again where it is time to, and gives up on connections that are too slow.
     pub(in crate::engine) fn check_backends(&mut self) {
         for id in self.backends.keys(|_| true) {
-            let Some(backend) = self.backends.get(id) else { continue };
-            match backend.phase {
+            let Some(phase) = self.backends.get(id).map(|backend| backend.phase) else { continue };
+            match phase {
                 Phase::Connecting { deadline_us } if deadline_us <= self.now.us => {
                     self.doubt_node_of(id);
                     self.fail_backend(id, "connecting took too long");
                 }
+                Phase::Down { .. } | Phase::Ready if self.close_if_unused(id) => {}
                 Phase::Down { retry_us } if retry_us <= self.now.us => self.connect(id),
                 Phase::Connecting { .. } | Phase::Down { .. } => {}
                 Phase::Handshake { .. } | Phase::Ready => self.check_answering(id),

@@ -150,7 +150,7 @@ impl Engine {
         let reads_copy = runs_on_replica && self.reads_copy(id, slot);
         // A script that reads no copy may write.
         let reads = reads_copy || (runs_on_replica && command.flags.contains(Flags::READONLY));
-        if !reads_copy && let Some(proxy) = self.forwards_to(slot, request.hops) {
+        if !reads_copy && let Some(proxy) = self.forwards_to(slot) {
             return self.forward_to_proxy(id, proxy, command.id, request);
         }
         match (self.place(id, slot, reads), read_only_form(command).filter(|_| reads_copy)) {

@@ -149,6 +149,10 @@ impl Engine {
         asked: &[Asked],
     ) -> Taken {
         let hops = self.part_hops();
+        let is_forwarded = asked.iter().any(|asked| matches!(asked, Asked::Proxy(_)));
+        if is_forwarded && !self.goes_as_before(id, hops) {
+            return Taken::Later;
+        }
         let mut backends = Vec::with_capacity(asked.len());
         for &asked in asked {
             let backend = match asked {
@@ -211,6 +215,9 @@ impl Engine {
             }
         };
         let member = self.scan_member(cursor, !targets.is_empty(), proxies);
+        if member.proxy.is_some() && !self.goes_as_before(id, self.part_hops()) {
+            return Taken::Later;
+        }
         let (backend, step) = match member.proxy {
             Some(proxy) => {
                 let hops = self.part_hops();

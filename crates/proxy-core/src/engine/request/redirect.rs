@@ -17,10 +17,10 @@ use model::Slot;
 use resp::{RequestLimits, encode};
 
 impl Engine {
-    /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding was asked for, by
-    /// the settings or by the proxy that the request came from.
-    pub(in crate::engine) fn forwards_to(&self, slot: Slot, hops: Option<u8>) -> Option<NodeKey> {
-        if hops.is_none() && !self.shared.settings.active_redirection {
+    /// The proxy to forward a request for `slot` to: where it is somebody else's, and forwarding is switched on here. Who
+    /// asks for it may be any client.
+    pub(in crate::engine) fn forwards_to(&self, slot: Slot) -> Option<NodeKey> {
+        if !self.shared.settings.active_redirection {
             return None;
         }
         let view = self.shared.view.as_deref()?;
@@ -38,6 +38,9 @@ impl Engine {
             self.clients().reply_now(id, |out| errors::write(out, errors::TOO_MANY_REDIRECTIONS));
             return Taken::Yes;
         };
+        if !self.goes_as_before(id, hops) {
+            return Taken::Later;
+        }
         let is_first_hop = request.hops.is_none();
         let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;
         if is_large && is_first_hop {
@@ -58,6 +61,19 @@ impl Engine {
         }
         self.send_forwarded(id, backend, (hops, is_first_hop && !is_large), words(request.args));
         Taken::Yes
+    }
+
+    /// What is forwarded with other hops takes another connection, and waits for what this session is owed over the one
+    /// before: whether it need not.
+    pub(in crate::engine) fn goes_as_before(&mut self, id: SessionId, hops: u8) -> bool {
+        let session = &mut self.sessions[id];
+        let before = session.forwarded_hops;
+        if session.outstanding() > 0 && before.is_some_and(|before| before != hops) {
+            session.phase = Phase::Waiting(WaitFor::Replies);
+            return false;
+        }
+        session.forwarded_hops = Some(hops);
+        true
     }
 
     /// Forwards a large request over a connection of the session's own: no other session's waits behind it there.
@@ -90,6 +106,8 @@ impl Engine {
             self.clients().reply_now(id, |out| errors::write(out, errors::NOT_INTEGER));
             return Taken::Yes;
         };
+        // A client could ask for any number, and each has a connection of its own.
+        let hops = hops.min(self.shared.settings.max_redirections);
         if self.refuses(id, stranger) {
             return Taken::Yes;
         }

@@ -48,7 +48,7 @@ impl Engine {
         if self.hold_slot_for_owner(id, slot) {
             return Some(0);
         }
-        if self.forwards_to(slot, None).is_some() {
+        if self.forwards_to(slot).is_some() {
             return None; // what is wrapped for another proxy has to be whole
         }
         if !self.connections().may_upload() {

@@ -90,6 +90,8 @@ pub(crate) struct Session {
     pub(crate) phase: Phase,
     /// When the present wait is over, the next request waits for the replies that are due then.
     pub(crate) barrier: bool,
+    /// The hops that went with what was forwarded for it last.
+    pub(crate) forwarded_hops: Option<u8>,
     /// The client has sent its last byte.
     pub(crate) input_ended: bool,
     /// Nothing about it needs a closer look at each request: authenticated, database 0, no READONLY, at the proxy's own
@@ -125,6 +127,7 @@ impl Session {
             last_command: None,
             phase: Phase::Taking,
             barrier: false,
+            forwarded_hops: None,
             input_ended: false,
             dirty: false,
             blocked: false,
