@@ -1,6 +1,6 @@
 //! The connections to other proxies: how many there are, for how long, and what they may make a proxy keep.
 
-use proxy_core::engine::Policy;
+use proxy_core::engine::{Pause, Policy};
 
 use crate::views::{BOTH, Owner, PEER, tag};
 use crate::world::World;
@@ -77,3 +77,22 @@ fn with_more_kinds_of_connections_than_there_may_be_the_idle_ones_make_room() {
     }
 }
 
+#[test]
+fn what_another_proxy_may_have_kept_is_small_and_counted() {
+    let mut world = World::new(BOTH, Policy::default());
+    let long = "x".repeat(65);
+    let (seen, client) = world.dialogue(format!("umforward sessions {long}\r\n").as_bytes());
+    assert!(seen.starts_with("-ERR"), "{seen}");
+    assert_eq!(world.says(client, b"umforward sessions 0123456789abcdef\r\n"), "+OK\r\n");
+    let held = |world: &World| {
+        let id = world.clients[client].id;
+        world.engine.session_sketches().find(|sketch| sketch.id == id).unwrap().held_bytes
+    };
+    let before = held(&world);
+    let until_us = world.now.us + 60_000_000;
+    world.engine.pause(Some(Pause { until_us, writes_only: false }));
+    let requests: String = (0..2_000).map(|number| format!("umforward 1/{number} incr a\r\n")).collect();
+    let seen = world.says(client, requests.as_bytes());
+    assert_eq!(seen.matches("+UMHELD 0123456789abcdef\r\n").count(), 2_000);
+    assert!(held(&world) >= before + 2_000 * size_of::<u64>(), "{} B, {before} B before", held(&world));
+}

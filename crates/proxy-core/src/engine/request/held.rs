@@ -33,9 +33,13 @@ use crate::engine::request::dispatch::Taken;
 use crate::engine::state::backend::{Backend, Kept, Owed, Phase};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
 use crate::engine::state::session::{Link, Phase as SessionPhase, WaitFor};
+use crate::errors;
 
 /// Sessions of another proxy that one of its connections is refused for at a time; more are held.
 const REFUSED_MAX: usize = 65_536;
+
+/// The longest token that another proxy may choose, bytes; ours have 16.
+const TOKEN_BYTES_MAX: usize = 64;
 
 /// What is answered in place of holding a request.
 pub(in crate::engine) fn held_reply(token: &[u8]) -> Box<[u8]> {
@@ -110,8 +114,12 @@ impl Engine {
 
     /// `UMFORWARD SESSIONS token`: the session is another proxy's connection, which wants nothing held here.
     pub(super) fn become_link(&mut self, id: SessionId, token: &[u8]) {
+        if token.len() > TOKEN_BYTES_MAX {
+            return self.clients().reply_now(id, |out| errors::write(out, errors::SYNTAX));
+        }
         let link = Link { held_reply: held_reply(token), ..Link::default() };
         self.sessions[id].unusual.get_or_insert_default().link = Some(link);
+        self.clients().recount(id);
         self.clients().reply_now(id, |out| encode::simple(out, "OK"));
     }
 
@@ -145,6 +153,7 @@ impl Engine {
     fn answer_held(&mut self, id: SessionId) {
         let Some(link) = self.link(id) else { return };
         let reply = link.held_reply.clone();
+        self.clients().recount(id);
         self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
     }
 

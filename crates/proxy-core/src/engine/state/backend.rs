@@ -271,6 +271,9 @@ impl Backend {
     #[inline]
     pub(crate) fn held(&self) -> usize {
         let copies = self.partial.capacity() + self.batches.held() + self.kept_bytes;
-        self.greeting.held() + self.out.held() + copies
+        let owed = self.owed.capacity() * size_of::<Owed>();
+        let kept =
+            self.kept.capacity() * size_of::<Kept>() + self.refused.capacity() * size_of::<SessionId>();
+        self.greeting.held() + self.out.held() + copies + owed + kept
     }
 }

@@ -69,7 +69,23 @@ pub(crate) struct Link {
     pub(crate) refused: HashSet<u64>,
 }
 
+impl Link {
+    /// Memory that one number in a set takes, bytes: itself, its mark, and the places that are left free.
+    const REFUSED_BYTES: usize = 16;
+
+    /// The memory that it takes, bytes.
+    fn held(&self) -> usize {
+        self.held_reply.len() + self.refused.capacity() * Link::REFUSED_BYTES
+    }
+}
+
 impl Unusual {
+    /// The memory that grows with what a client or another proxy sends, bytes.
+    fn held(&self) -> usize {
+        let parser = self.parser.as_ref().map_or(0, RequestParser::held);
+        parser + self.link.as_ref().map_or(0, Link::held)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parser.is_none() && self.stream.is_none() && self.link.is_none()
     }
@@ -174,8 +190,8 @@ impl Session {
     #[inline]
     pub(crate) fn held(&self) -> usize {
         let parked = self.parked.as_deref().map_or(0, Parked::held);
-        let parser = self.unusual.as_deref().and_then(|unusual| unusual.parser.as_ref());
-        self.input.capacity() + self.out.held() + parked + parser.map_or(0, RequestParser::held)
+        let unusual = self.unusual.as_deref().map_or(0, Unusual::held);
+        self.input.capacity() + self.out.held() + parked + unusual
     }
 
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
