@@ -119,7 +119,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             cluster,
             primary,
             comeback: if draft.number < 2 { Comeback::Waits } else { Comeback::Serves },
-            process: (draft.number % 2 == 0).then(|| "run".parse().unwrap()),
+            process: draft.number.is_multiple_of(2).then(|| "run".parse().unwrap()),
             keys: KeysSeen::default(),
             by_operator: draft.number % 2 == 1,
         },

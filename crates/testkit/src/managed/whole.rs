@@ -52,8 +52,8 @@ impl ManagedCluster {
         }
     }
 
-    /// Waits until every replica is in sync, no primary is being replaced, nothing is under review, and every proxy of the cluster serves
-    /// the view that the metadata has.
+    /// Waits until every replica is in sync, no primary is being replaced, the cluster is not under review, and every proxy of
+    /// it serves the view that the metadata has.
     ///
     /// # Errors
     /// When that does not come about in time; the message has the metadata and the coordinators' logs.
@@ -68,7 +68,7 @@ impl ManagedCluster {
     pub fn check_whole(&self, name: &str) -> Result<()> {
         let (state, name) = (self.state()?, name.parse::<ClusterName>()?);
         let cluster = state.clusters.get(&name).with_context(|| format!("no cluster {name}"))?;
-        ensure!(!state.is_under_review(), "the cluster or a proxy of the pool is under review");
+        ensure!(!cluster.review, "the cluster is under review");
         for id in cluster.shard_ids() {
             let (shard, place) = (cluster.shard(id), ShardPlace::of(&self.hosts, cluster, id)?);
             ensure!(shard.fence.is_none(), "{place:?} is fenced");
