@@ -142,6 +142,13 @@ pub enum Command {
         /// The epoch of the empty view that it had meanwhile.
         epoch: Epoch,
     },
+    /// The nodes of a proxy of the pool may hold something again: they started anew, do not answer, or have keys.
+    NoteDirty {
+        /// The proxy.
+        proxy: Address,
+        /// The epoch of the empty view that it had when that was seen.
+        epoch: Epoch,
+    },
     /// A reporter cannot reach a proxy.
     ReportFailure {
         /// The proxy.
@@ -358,6 +365,7 @@ impl Command {
             | Self::RegisterProxy(_)
             | Self::RemoveProxy { .. }
             | Self::ProxyCleaned { .. }
+            | Self::NoteDirty { .. }
             | Self::LiftFence { .. }
             | Self::DecideComeback { .. }
             | Self::EndComeback { .. }

@@ -56,6 +56,10 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
                 if old.dirty && !new.dirty {
                     words.push(format!("proxy {address} is empty and ready"));
                 }
+                // What leaves a cluster is emptied as a matter of course.
+                if !old.dirty && new.dirty && old.cluster.is_none() && new.cluster.is_none() {
+                    words.push(format!("proxy {address} may hold something, and is emptied again"));
+                }
             }
             (None, _) => {}
         }

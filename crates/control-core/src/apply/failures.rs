@@ -2,6 +2,7 @@
 
 use model::Address;
 
+use super::proxies::empty_anew;
 use crate::command::Reply;
 use crate::error::ApplyError;
 use crate::state::{ReporterId, State, Vouch};
@@ -69,6 +70,9 @@ pub(super) fn returned(
         record.comebacks = record.comebacks.next();
         // Who had it fail does not hear it and says so again; that must not have it fail again.
         record.vouched = (is_reported || is_failed).then_some(Vouch { by: reporter, at: now });
+    }
+    if is_failed {
+        empty_anew(state, proxy);
     }
     Ok(Reply::Done)
 }

@@ -55,6 +55,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::RegisterProxy(new) => proxies::register(state, new),
         Command::RemoveProxy { proxy } => proxies::remove(state, &proxy),
         Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),
+        Command::NoteDirty { proxy, epoch } => proxies::note_dirty(state, &proxy, epoch),
         Command::ReportFailure { proxy, reporter, now } => failures::report(state, &proxy, reporter, now),
         Command::ProxyReturned { proxy, reporter, now } => failures::returned(state, &proxy, reporter, now),
         Command::FailOverProxy { proxy, force, decided_after, now } => {

@@ -14,9 +14,13 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
     }
     if let Some(record) = state.proxies.get_mut(&address) {
         let had_reports = state.failures.remove(&address).is_some();
-        if record.failed_since.take().is_some() || had_reports {
+        let had_failed = record.failed_since.take().is_some();
+        if had_failed || had_reports {
             record.comebacks = record.comebacks.next();
             record.vouched = None;
+        }
+        if had_failed {
+            empty_anew(state, &address);
         }
         return Ok(Reply::AlreadyExisted);
     }
@@ -43,6 +47,29 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         review: state.is_under_review(),
     };
     state.proxies.insert(address, proxy);
+    Ok(Reply::Done)
+}
+
+/// A proxy of the pool was away: nobody knows what its nodes come back with.
+pub(super) fn empty_anew(state: &mut State, address: &Address) {
+    let is_clean = |record: &Proxy| record.cluster.is_none() && !record.dirty && !record.review;
+    if !state.proxies.get(address).is_some_and(is_clean) {
+        return;
+    }
+    let epoch = state.next_epoch();
+    if let Some(record) = state.proxies.get_mut(address) {
+        (record.dirty, record.epoch) = (true, epoch);
+    }
+}
+
+/// Notes that the nodes of a proxy of the pool may hold something again, by what was seen while it had the empty view of
+/// that epoch: what was seen before it was emptied says nothing.
+pub(super) fn note_dirty(state: &mut State, address: &Address, epoch: Epoch) -> Result<Reply, ApplyError> {
+    let record = state.proxy(address)?;
+    if record.epoch != epoch || record.cluster.is_some() {
+        return Err(ApplyError::Retry("the proxy has been given another view since, or to a cluster"));
+    }
+    empty_anew(state, address);
     Ok(Reply::Done)
 }
 

@@ -60,9 +60,9 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::EndComeback { cluster: name, .. }
         | Command::FailOverShard { cluster: name, .. }
         | Command::SetReplicaSync { cluster: name, .. } => cluster(name),
-        Command::ProxyCleaned { proxy: address, .. } | Command::FailOverProxy { proxy: address, .. } => {
-            proxy(address)
-        }
+        Command::ProxyCleaned { proxy: address, .. }
+        | Command::NoteDirty { proxy: address, .. }
+        | Command::FailOverProxy { proxy: address, .. } => proxy(address),
         // These change no view of what is under review, or end the review; an operator may delete a cluster that is gone.
         Command::Configure(_)
         | Command::SetReplicaAddresses(_)

@@ -9,6 +9,7 @@
 mod action;
 mod comeback;
 mod detection;
+mod pool;
 mod pushes;
 mod repair;
 mod replicas;
@@ -35,6 +36,7 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     comeback::decide(&watch, &mut actions);
     pushes::push(&watch, &mut actions);
     replicas::follow(&watch, &mut actions);
+    pool::keep_clean(&watch, &mut actions);
     upkeep::keep_up(&watch, &mut actions);
     let ends_an_outage =
         |action: &Action| matches!(action, Action::Apply(command) if command.ends_an_outage());

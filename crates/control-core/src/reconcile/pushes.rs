@@ -3,6 +3,7 @@
 use model::{Address, Epoch, RunId};
 
 use super::action::Action;
+use super::pool::has_restarted_node;
 use super::watch::Watch;
 use crate::diagnose::{NodeCondition, node_health, proxy_health};
 use crate::state::{Chunk, Cluster, Comeback, Half, MigrationOutcome, ShardId, SyncState};
@@ -25,8 +26,11 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     }
     for (proxy, record) in watch.state.proxies.iter().filter(|(proxy, _)| watch.is_trusted(proxy)) {
         let has_empty_view = record.cluster.is_none() || record.dirty;
-        if has_empty_view && held_epoch(watch, proxy).is_some_and(|has| has < record.epoch) {
-            late.push(Late { rank: Rank::Other, proxy, makes_do: None });
+        let Some(has) = held_epoch(watch, proxy).filter(|_| has_empty_view) else { continue };
+        // To be emptied a node that started anew has to take its role; nobody copies what it lacks.
+        let makes_do = (record.dirty && has_restarted_node(watch, proxy)).then(Vec::new);
+        if has < record.epoch || (makes_do.is_some() && has == record.epoch) {
+            late.push(Late { rank: Rank::Other, proxy, makes_do });
         }
     }
     late.sort();

@@ -1,4 +1,4 @@
-//! What is not urgent: commits, cleaning, scaling that waits, and primaries that are away from home.
+//! What is not urgent: commits, scaling that waits, and primaries that are away from home.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,6 @@ use crate::state::{Cluster, FenceReason, Half, SyncState};
 /// Adds what there is to do.
 pub(super) fn keep_up(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     commit_imports(watch, actions);
-    clean_proxies(watch, actions);
     let busy = busy(watch, actions);
     for (name, cluster) in watch.trusted() {
         actions.extend(continue_scaling(watch, name, cluster).map(Action::Apply));
@@ -55,21 +54,6 @@ fn commit_imports(watch: &Watch<'_>, actions: &mut Vec<Action>) {
                 let (cluster, ranges, meta) = (done.cluster.clone(), done.ranges.clone(), done.meta.clone());
                 actions.push(Action::Apply(Command::CommitMigration { cluster, ranges, meta }));
             }
-        }
-    }
-}
-
-/// A proxy that has its empty view can be rid of what it holds.
-fn clean_proxies(watch: &Watch<'_>, actions: &mut Vec<Action>) {
-    // What may be the only copy of a shard is kept until there is another.
-    let formers = watch.state.formers();
-    let dirty =
-        watch.state.proxies.iter().filter(|(proxy, record)| {
-            record.dirty && record.failed_since.is_none() && !formers.contains(proxy)
-        });
-    for (proxy, record) in dirty.filter(|(proxy, _)| watch.is_trusted(proxy)) {
-        if watch.view_epoch(proxy) == Some(record.epoch) {
-            actions.push(Action::Clean { proxy: proxy.clone(), epoch: record.epoch });
         }
     }
 }

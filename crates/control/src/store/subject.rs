@@ -42,6 +42,7 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::RegisterProxy(new) => about("RegisterProxy", None, Some(&new.address)),
         Command::RemoveProxy { proxy } => about("RemoveProxy", None, Some(proxy)),
         Command::ProxyCleaned { proxy, .. } => about("ProxyCleaned", None, Some(proxy)),
+        Command::NoteDirty { proxy, .. } => about("NoteDirty", None, Some(proxy)),
         Command::ProxyReturned { proxy, .. } => about("ProxyReturned", None, Some(proxy)),
         Command::FailOverProxy { proxy, .. } => about("FailOverProxy", None, Some(proxy)),
         Command::FenceShard { cluster, primary, .. } => about("FenceShard", Some(cluster), Some(primary)),

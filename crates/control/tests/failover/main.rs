@@ -22,6 +22,7 @@ mod hang;
 mod link;
 mod loading;
 mod partition;
+mod pool;
 mod restart;
 mod restore;
 mod several;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use testkit::redis_server::{RedisOptions, RedisServer};
 use testkit::wait::{Deadline, retry_until};
 
 use crate::fixture::{LIMIT, Proxy, ask, redis};
@@ -87,4 +88,29 @@ fn only_a_proxy_without_a_cluster_is_emptied() {
         Ok(())
     })
     .unwrap();
+}
+
+#[test]
+fn nothing_comes_back_to_a_node_that_was_emptied() {
+    for settings in [[("appendonly", "no"), ("save", "")], [("appendonly", "no"), ("save", "3600 1")]] {
+        let options =
+            settings.iter().fold(RedisOptions::default(), |all, (name, value)| all.with(name, value));
+        let mut node = RedisServer::start(options).unwrap();
+        let proxy = Proxy::start(|_| {});
+        let address = node.address();
+        let mut direct = node.connect().unwrap();
+        assert_eq!(ask(&mut direct, "SET a 1"), "OK");
+        // What replication leaves in the folder of a replica, and what any shutdown may.
+        assert_eq!(ask(&mut direct, "SAVE"), "OK");
+        let mut client = proxy.connect();
+        assert_eq!(ask(&mut client, &format!("UMCTL SETREPL 2 NOFLAGS master @pool {address} 0")), "OK");
+        assert_eq!(ask(&mut client, "UMCTL SETCLUSTER v2 2 NOFLAGS @pool"), "OK");
+        // A save that is under way neither stops it nor leaves what it has written.
+        assert!(ask(&mut direct, "BGSAVE").starts_with("Background saving"));
+        assert_eq!(ask(&mut client, "UMCTL CLEAN 2"), "OK", "{settings:?}");
+        node.process().kill();
+        node.restart().unwrap();
+        let mut direct = node.connect().unwrap();
+        assert_eq!(ask(&mut direct, "DBSIZE"), ":0", "{settings:?}");
+    }
 }

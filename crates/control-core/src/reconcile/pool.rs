@@ -1,0 +1,61 @@
+//! Proxies of the pool: what their nodes hold is gone before a cluster gets them.
+//!
+//! ```text
+//!            leaves a cluster, or its nodes may hold something         emptied
+//!   free ───────────────────────────────────────────────────▶ dirty ───────────▶ free
+//! ```
+//! A node that starts anew reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
+//! are not the processes that were emptied is dirty again, as is one whose nodes have keys, wherever these came from.
+
+use model::Address;
+
+use super::action::Action;
+use super::watch::Watch;
+use crate::command::Command;
+use crate::diagnose::{NodeCondition, node_condition, node_health, proxy_health};
+use crate::state::Proxy;
+
+/// Adds what there is to do.
+pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    // What may be the only copy of a shard is kept until there is another.
+    let formers = watch.state.formers();
+    let proxies = watch.state.proxies.iter().filter(|(proxy, record)| {
+        record.failed_since.is_none() && !formers.contains(proxy)
+    });
+    for (proxy, record) in proxies.filter(|(proxy, _)| watch.is_trusted(proxy)) {
+        // What it says is of the time since it was registered, released or emptied.
+        if watch.view_epoch(proxy) != Some(record.epoch) {
+            continue;
+        }
+        let (proxy, epoch) = (proxy.clone(), record.epoch);
+        if record.dirty {
+            actions.push(Action::Clean { proxy, epoch });
+        } else if record.cluster.is_none() && may_hold_something(watch, &proxy, record) {
+            actions.push(Action::Apply(Command::NoteDirty { proxy, epoch }));
+        }
+    }
+}
+
+/// Whether a node behind a proxy is another process than the one that was given its role: it takes no other before it is
+/// told so with FORCE, and cannot be emptied as the replica of nobody that it may be.
+pub(super) fn has_restarted_node(watch: &Watch<'_>, proxy: &Address) -> bool {
+    proxy_health(watch.observed, proxy).is_some_and(|health| health.nodes.iter().any(|node| node.restarted))
+}
+
+/// Whether the nodes of a proxy that were empty may not be so any more.
+fn may_hold_something(watch: &Watch<'_>, proxy: &Address, record: &Proxy) -> bool {
+    record.nodes.iter().any(|node| {
+        let is_another = matches!(
+            node_condition(watch.observed, proxy, node, watch.now),
+            NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted
+        );
+        is_another || has_keys(watch, proxy, (node, record))
+    })
+}
+
+/// Whether a node was seen to have keys by a look that began after the view had come.
+fn has_keys(watch: &Watch<'_>, proxy: &Address, (node, record): (&Address, &Proxy)) -> bool {
+    let health = node_health(watch.observed, proxy, node);
+    let recent = health.filter(|health| health.role_epoch.is_none_or(|epoch| epoch >= record.epoch));
+    recent.and_then(|health| health.keys).is_some_and(|keys| keys > 0)
+}
