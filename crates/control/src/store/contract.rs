@@ -26,8 +26,18 @@ pub struct Loaded {
 pub struct Base {
     /// The revision at which everything was read.
     pub(crate) read: i64,
-    /// The revision of the last change.
-    pub(crate) head: i64,
+    /// The last change.
+    pub(crate) head: HeadMark,
+}
+
+/// Names one change. The revision alone does not: a store that is put back from a copy counts on from there, and gives the
+/// same revisions to other changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeadMark {
+    /// Its revision; 0 if there was none.
+    pub(crate) revision: i64,
+    /// A checksum of the head that it wrote, where others may change the store.
+    pub(crate) checksum: u64,
 }
 
 /// A batch to be committed.
@@ -53,15 +63,19 @@ pub enum StoreError {
     /// The connection was lost: the batch was written, or it was not.
     #[error("the store did not answer, the change may have been made: {0}")]
     Unknown(String),
+    /// The store does not hold what was read from it: it has lost its data, or was put back from a copy. Nothing of what is
+    /// known can be built on.
+    #[error("the store has gone back in time: {0}")]
+    WentBack(String),
     /// What the store holds cannot be understood.
     #[error(transparent)]
     Document(#[from] DocumentError),
 }
 
-/// Answers the revision of the last change at some moment while it is asked.
+/// Answers which the last change is at some moment while it is asked.
 pub type HeadReader = Arc<dyn Fn() -> ReadingHead + Send + Sync>;
 /// Its answer.
-pub type ReadingHead = Pin<Box<dyn Future<Output = Result<i64, StoreError>> + Send>>;
+pub type ReadingHead = Pin<Box<dyn Future<Output = Result<HeadMark, StoreError>> + Send>>;
 
 /// A place where the metadata is kept.
 pub trait Store: Send + 'static {
@@ -79,7 +93,7 @@ pub trait Store: Send + 'static {
     /// Reads what has changed since `base`; nothing changed when the head is the same.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::Document`].
+    /// [`StoreError::Unavailable`], [`StoreError::WentBack`] or [`StoreError::Document`].
     fn newer(&mut self, base: Base) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
     /// Writes a batch, whole and durably, if the last change is still that of `base`.
@@ -99,7 +113,7 @@ pub trait Store: Send + 'static {
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`].
     fn check_writing(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Asks a shared store for the revision of the last change, beside whatever is being committed: by that it is told
+    /// Asks a shared store for the last change, beside whatever is being committed: by that it is told
     /// whether what is known is all. None where that is known without asking, or only by reading.
     fn head_reader(&self) -> Option<HeadReader>;
 

@@ -224,6 +224,13 @@ impl Document {
         }
     }
 
+    /// Whether this comes after `before` in the same store: the change that was the last then is in it.
+    pub(super) fn comes_after(&self, before: &Self) -> bool {
+        let last = before.writers.iter().max_by_key(|(_, written)| written.change);
+        let has_last = last.is_none_or(|(writer, last)| self.holds(*writer, last.batch) != Some(false));
+        has_last && self.change > before.change
+    }
+
     /// The documents that differ in `next`: the head, and what else has changed.
     pub(super) fn differences(&self, next: &Self) -> Parts {
         let mut parts = Parts::new();

@@ -17,7 +17,7 @@ use redb::{Database, DatabaseError, Durability, ReadableDatabase as _, ReadableT
 use tokio::sync::watch;
 
 use super::document::{DocumentError, HEAD};
-use super::{Base, HeadReader, Loaded, PartKey, Store, StoreError, Update};
+use super::{Base, HeadMark, HeadReader, Loaded, PartKey, Store, StoreError, Update};
 
 const PARTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("parts");
 /// What is written only to see whether it can be: as much as a change may need, so that a disk with room for less counts
@@ -131,7 +131,7 @@ impl Store for Embedded {
             return Ok(Loaded { base, ..Loaded::default() });
         }
         // The batch whose commit failed is there all the same.
-        Ok(Loaded { base: Base { read: base.read + 1, head: base.head + 1 }, ..loaded })
+        Ok(Loaded { base: after(base), ..loaded })
     }
 
     async fn check_writing(&mut self) -> Result<(), StoreError> {
@@ -176,7 +176,7 @@ impl Store for Embedded {
         .await?;
         self.is_doubtful = false;
         self.head = head.or(self.head.take());
-        Ok(Base { read: base.read + 1, head: base.head + 1 })
+        Ok(after(base))
     }
 
     fn head_reader(&self) -> Option<HeadReader> {
@@ -186,6 +186,12 @@ impl Store for Embedded {
     fn changes(&self) -> watch::Receiver<u64> {
         self.silence.subscribe()
     }
+}
+
+/// The point of the history after one more change.
+const fn after(base: Base) -> Base {
+    let head = HeadMark { revision: base.head.revision + 1, checksum: 0 };
+    Base { read: base.read + 1, head }
 }
 
 fn unavailable(error: impl std::error::Error) -> StoreError {

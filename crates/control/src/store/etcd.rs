@@ -1,7 +1,7 @@
 //! The metadata in etcd, for more than one broker.
 //!
 //! ```text
-//!   <prefix>parts/head          written by every change; its revision guards all the rest
+//!   <prefix>parts/head          written by every change; its revision and content guard all the rest
 //!   <prefix>parts/proxies/..    <prefix>parts/clusters/..
 //!   <prefix>check               written only to see whether etcd takes writes
 //!   <prefix>events/<number>     the events of one change; the key's number is that of the first of them
@@ -22,11 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api::v4::Event;
-use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, GetOptions, KvClient, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Error, KvClient, Txn, TxnOp};
+use model::crc64;
 use tokio::sync::watch;
 
 use super::contract::HeadReader;
-use super::{Base, Loaded, Store, StoreError, Update};
+use super::document::HEAD as HEAD_PART;
+use super::{Base, HeadMark, Loaded, PartKey, Store, StoreError, Update};
 use failure::unavailable;
 pub use options::EtcdOptions;
 use reader::{HEAD, read};
@@ -48,6 +50,8 @@ pub struct Etcd {
     changes: watch::Receiver<u64>,
     /// The number of the next event, as far as is known.
     next_event: u64,
+    /// The document of the last change that was read or made.
+    head: Vec<u8>,
 }
 
 impl std::fmt::Debug for Etcd {
@@ -71,12 +75,13 @@ impl Etcd {
         let watching =
             Client::connect(&options.endpoints, Some(options.connect())).await.map_err(unavailable)?;
         tokio::spawn(watcher::watch(watching, format!("{}{HEAD}", options.prefix), hints));
-        Ok(Self { kv, prefix: options.prefix.clone(), changes, next_event: 0 })
+        Ok(Self { kv, prefix: options.prefix.clone(), changes, next_event: 0, head: Vec::new() })
     }
 
     async fn read(&mut self, base: Base, from: u64) -> Result<Loaded, StoreError> {
-        let loaded = read(&mut self.kv, &self.prefix, (base, from)).await?;
+        let (loaded, head) = read(&mut self.kv, &self.prefix, (base, from)).await?;
         self.note_events(&loaded.events);
+        self.head = head;
         Ok(loaded)
     }
 
@@ -101,8 +106,13 @@ impl Etcd {
             let range = DeleteOptions::new().with_range(end);
             operations.push(TxnOp::delete(reader::event_key(prefix, 0), Some(range)));
         }
-        let guard = Compare::mod_revision(format!("{prefix}{HEAD}"), CompareOp::Equal, base.head);
-        Ok(Txn::new().when([guard]).and_then(operations))
+        let head = format!("{prefix}{HEAD}");
+        let mut guards = vec![Compare::mod_revision(head.as_str(), CompareOp::Equal, base.head.revision)];
+        if base.head.revision > 0 {
+            // After etcd was put back from a copy another change may have this revision.
+            guards.push(Compare::value(head, CompareOp::Equal, self.head.as_slice()));
+        }
+        Ok(Txn::new().when(guards).and_then(operations))
     }
 }
 
@@ -111,6 +121,7 @@ impl Store for Etcd {
     const IS_SHARED: bool = true;
 
     async fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.next_event = 0;
         self.read(Base::default(), 0).await
     }
 
@@ -133,7 +144,11 @@ impl Store for Etcd {
         let header =
             answer.header().ok_or_else(|| StoreError::Unknown("an answer without a header".into()))?;
         self.note_events(&update.events);
-        Ok(Base { read: header.revision(), head: header.revision() })
+        if let Some(head) = update.parts.get(&PartKey(HEAD_PART.to_owned())) {
+            self.head.clone_from(head);
+        }
+        let head = HeadMark { revision: header.revision(), checksum: crc64(&self.head) };
+        Ok(Base { read: header.revision(), head })
     }
 
     async fn check_writing(&mut self) -> Result<(), StoreError> {
@@ -147,9 +162,8 @@ impl Store for Etcd {
             let (mut kv, key) = (kv.clone(), key.clone());
             Box::pin(async move {
                 // Answered only when a majority agrees, as `read` is.
-                let found =
-                    kv.get(key, Some(GetOptions::new().with_keys_only())).await.map_err(unavailable)?;
-                Ok(found.kvs().first().map_or(0, etcd_client::KeyValue::mod_revision))
+                let found = kv.get(key, None).await.map_err(unavailable)?;
+                Ok(found.kvs().first().map_or_else(HeadMark::default, reader::mark))
             })
         }))
     }

@@ -47,6 +47,12 @@ impl EventLog {
         }
     }
 
+    /// Has these events and no others.
+    pub(super) fn replace(&mut self, events: Vec<Event>) {
+        self.events.clear();
+        self.extend(events);
+    }
+
     /// The events after a cursor.
     pub(super) fn page(&self, after: u64, limit: usize) -> EventPage {
         let first = self.events.front().map_or(0, |event| event.number);

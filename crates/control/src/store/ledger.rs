@@ -10,13 +10,17 @@
 //! - The commit was made and its answer lost: the head names this writer and this batch.
 //! - The commit was lost and somebody else has made a change: it can never be made any more, because it demands
 //!   the older head; the batch is applied again.
+//!
+//! A store that has gone back in time ends all that was known: see `going_back`.
+
+mod going_back;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use api::v4::Event;
 use control_core::{ApplyError, Command, FenceClock, Reply, TimeMs, apply, explain};
-use model::Moment;
+use model::{Epoch, Moment};
 use rand::RngExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -35,6 +39,10 @@ use crate::wall_clock;
 const BATCH_MAX: usize = 64;
 /// How often a batch is tried again because others were faster.
 const CONFLICTS_MAX: usize = 64;
+/// How often in a row a store may refuse a batch as made on old metadata, and have nothing newer.
+const CONTRADICTIONS_MAX: usize = 3;
+/// How long it is shown that changes were given up because others kept changing the metadata.
+const CONFLICT_SHOWN: Duration = Duration::from_secs(10);
 /// How long a store may be away before those who wait for a change are told.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is seen whether a store takes changes again that has not.
@@ -97,6 +105,10 @@ pub(super) struct Ledger<S> {
     write_problem: Option<String>,
     /// Why the store could not be read.
     read_problem: Option<String>,
+    /// When a batch was last given up because others kept changing the metadata.
+    conflict: Option<Instant>,
+    /// The store has gone back in time, and no change is built on what it holds yet: the highest epoch that was ever seen.
+    went_back: Option<Epoch>,
 }
 
 type Opened<S> = (Ledger<S>, watch::Receiver<Arc<Snapshot>>, watch::Receiver<Option<String>>);
@@ -117,7 +129,7 @@ impl<S: Store> Ledger<S> {
         let writer = WriterId(rand::rng().random());
         let (base, clock) = (loaded.base, TimeMs::default());
         info!(store = S::NAME, change = document.change, epoch = %document.state.global_epoch, "metadata read");
-        let (write_problem, read_problem) = (None, None);
+        let (write_problem, read_problem, conflict, went_back) = (None, None, None, None);
         let (started, mut fences) = (Instant::now(), FenceClock::default());
         fences.note(&document.state, Moment::default());
         let ledger = Self {
@@ -134,6 +146,8 @@ impl<S: Store> Ledger<S> {
             problem,
             write_problem,
             read_problem,
+            conflict,
+            went_back,
         };
         Ok((ledger, snapshots_seen, problem_seen))
     }
@@ -181,15 +195,17 @@ impl<S: Store> Ledger<S> {
 
     /// Whether something is wrong that nobody else may notice the end of.
     const fn has_problem(&self) -> bool {
-        self.write_problem.is_some() || self.read_problem.is_some()
+        self.write_problem.is_some() || self.read_problem.is_some() || self.conflict.is_some()
     }
 
     /// Sees whether changes can be made again that could not.
     async fn check_writing(&mut self) {
         match self.store.check_writing().await {
             Ok(()) => {
-                info!("the store takes changes again");
-                self.write_problem = None;
+                if self.write_problem.take().is_some() {
+                    info!("the store takes changes again");
+                }
+                self.conflict = self.conflict.filter(|at| at.elapsed() < CONFLICT_SHOWN);
                 // What was not known to be committed may be there.
                 self.follow().await;
             }
@@ -238,6 +254,7 @@ impl<S: Store> Ledger<S> {
         let mut pause = PAUSE_FIRST;
         // What was said of a commit on the present base whose outcome is not known.
         let mut lost: Option<String> = None;
+        let mut contradictions = 0;
         for _ in 0..CONFLICTS_MAX {
             let applied = self.apply(changes, now);
             let failure = if applied.next.state == self.document.state {
@@ -249,7 +266,7 @@ impl<S: Store> Ledger<S> {
                     Ok(base) => {
                         self.base = base;
                         self.publish(applied.next, applied.events);
-                        (self.write_problem, self.read_problem) = (None, None);
+                        (self.write_problem, self.read_problem, self.conflict) = (None, None, None);
                         self.note_problem();
                         return Ok(applied.replies);
                     }
@@ -265,6 +282,13 @@ impl<S: Store> Ledger<S> {
                 self.note_problem();
             }
             let changed = self.catch_up(lost.as_deref()).await?;
+            contradictions = match &failure {
+                Some(StoreError::Conflict) if !changed => contradictions + 1,
+                _ => 0,
+            };
+            if contradictions == CONTRADICTIONS_MAX {
+                self.note_going_back("it refuses changes as made on old metadata, and has nothing newer");
+            }
             if !changed && !S::IS_SHARED {
                 // Nobody else could have made a change, so what was read is the whole truth: it was not made.
                 lost = None;
@@ -289,6 +313,8 @@ impl<S: Store> Ledger<S> {
                 None | Some(_) => {}
             }
         }
+        self.conflict = Some(Instant::now());
+        self.note_problem();
         Err(lost.map_or(ChangeError::Conflict, ChangeError::Unknown))
     }
 
@@ -375,21 +401,38 @@ impl<S: Store> Ledger<S> {
     }
 
     async fn read_newer(&mut self) -> Result<bool, StoreError> {
-        let newer = self.store.newer(self.base).await;
-        let newer = newer.and_then(|loaded| {
-            let changed = loaded.base.head != self.base.head;
-            if changed {
-                let mut next = self.document.clone();
-                next.absorb(&loaded.parts)?;
-                self.base = loaded.base;
-                self.publish(next, loaded.events);
-            }
-            self.base = loaded.base;
-            Ok(changed)
-        });
+        let newer = self.take_newer().await;
         self.read_problem = newer.as_ref().err().map(ToString::to_string);
         self.note_problem();
         newer
+    }
+
+    /// Takes over what is newer, or everything where the store has gone back.
+    async fn take_newer(&mut self) -> Result<bool, StoreError> {
+        if self.went_back.is_some() {
+            return self.begin_again().await;
+        }
+        let loaded = match self.store.newer(self.base).await {
+            Ok(loaded) => loaded,
+            Err(StoreError::WentBack(reason)) => {
+                self.note_going_back(&reason);
+                return self.begin_again().await;
+            }
+            Err(error) => return Err(error),
+        };
+        if loaded.base.head == self.base.head {
+            self.base = loaded.base;
+            return Ok(false);
+        }
+        let mut next = self.document.clone();
+        next.absorb(&loaded.parts)?;
+        if !next.comes_after(&self.document) {
+            self.note_going_back("its last change does not build on the one that was read before");
+            return self.begin_again().await;
+        }
+        self.base = loaded.base;
+        self.publish(next, loaded.events);
+        Ok(true)
     }
 
     fn publish(&mut self, next: Document, events: Vec<Event>) {
@@ -403,7 +446,9 @@ impl<S: Store> Ledger<S> {
     }
 
     fn note_problem(&self) {
-        let problem = self.write_problem.clone().or_else(|| self.read_problem.clone());
+        let conflict =
+            || self.conflict.map(|_| "changes are given up: others keep changing the metadata".to_owned());
+        let problem = self.write_problem.clone().or_else(|| self.read_problem.clone()).or_else(conflict);
         self.problem.send_if_modified(|known| {
             let is_new = *known != problem;
             *known = problem;

@@ -23,7 +23,7 @@ mod snapshot;
 mod subject;
 
 pub use change_error::ChangeError;
-pub use contract::{Base, HeadReader, Loaded, ReadingHead, Store, StoreError, Update};
+pub use contract::{Base, HeadMark, HeadReader, Loaded, ReadingHead, Store, StoreError, Update};
 pub use document::DocumentError;
 pub use embedded::Embedded;
 pub use etcd::{Etcd, EtcdOptions};

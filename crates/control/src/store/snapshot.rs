@@ -2,6 +2,7 @@
 
 use control_core::State;
 
+use super::contract::HeadMark;
 use super::history::{HistoryId, Mark};
 
 /// The metadata at one point of its history.
@@ -13,8 +14,8 @@ pub struct Snapshot {
     pub change: u64,
     /// The metadata.
     pub state: State,
-    /// The store's revision of that change.
-    pub(super) head: i64,
+    /// That change, as the store names it.
+    pub(super) head: HeadMark,
 }
 
 impl Snapshot {

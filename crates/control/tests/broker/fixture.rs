@@ -1,7 +1,7 @@
 //! Starting brokers and etcd on free ports, in folders of their own, and stopping them.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -112,14 +112,14 @@ impl TestBroker {
         answer
     }
 
-    /// Registers that many proxies, one on each host.
+    /// Registers that many proxies, one on each host, as if they had been asked: none of them is there.
     pub(crate) async fn register(&self, count: u16) {
         for host in 1..=count {
             let body = serde_json::json!({
                 "proxy_address": format!("10.0.0.{host}:5299"),
                 "nodes": [format!("10.0.0.{host}:6379"), format!("10.0.0.{host}:6380")],
             });
-            self.act("POST", "/api/v3/proxies/meta", body).await;
+            self.act("POST", "/api/v4/commands", serde_json::json!({ "RegisterProxy": body })).await;
         }
     }
 
@@ -215,9 +215,49 @@ impl EtcdServer {
         Duration::from_millis((ticks(11) + ticks(12)) * 10)
     }
 
+    /// Makes a copy of its data. To be called while it does not run, as all that follows.
+    pub(crate) fn save(&self) {
+        copy_folder(&self.folder.path().join("data"), &self.folder.path().join("copy"));
+    }
+
+    /// Puts the copy in the place of its data.
+    pub(crate) fn put_back(&self) {
+        self.wipe();
+        copy_folder(&self.folder.path().join("copy"), &self.folder.path().join("data"));
+    }
+
+    /// Removes its data.
+    pub(crate) fn wipe(&self) {
+        std::fs::remove_dir_all(self.folder.path().join("data")).unwrap();
+    }
+
+    /// From the next start on it listens somewhere else; where it did before.
+    pub(crate) fn move_away(&mut self) -> String {
+        let [port] = free_ports();
+        std::mem::replace(&mut self.url, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// From the next start on it listens there.
+    pub(crate) fn move_to(&mut self, url: String) {
+        self.url = url;
+    }
+
     /// Kills the process; its data stay.
     pub(crate) fn kill(&mut self) {
         self.process = None;
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod errors;
 mod failover;
 mod fixture;
 mod garbage;
+mod going_back;
 mod idle;
 mod reading;
 mod secure;

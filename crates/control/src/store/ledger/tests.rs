@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::store::{
-    Base, ChangeError, HeadReader, Loaded, Metadata, PartKey, Parts, Store, StoreError, Update,
+    Base, ChangeError, HeadMark, HeadReader, Loaded, Metadata, PartKey, Parts, Store, StoreError, Update,
 };
 
 /// How many changes each ledger makes.
@@ -21,7 +21,7 @@ const CHANGES: u16 = 120;
 /// What all ledgers write to, with what is still on its way.
 struct Shared {
     revision: i64,
-    head: i64,
+    head: HeadMark,
     parts: BTreeMap<PartKey, (i64, Vec<u8>)>,
     late: Vec<(Base, Parts)>,
     random: StdRng,
@@ -35,11 +35,11 @@ impl Shared {
             return Err(StoreError::Conflict);
         }
         self.revision += 1;
-        self.head = self.revision;
+        self.head = HeadMark { revision: self.revision, checksum: 0 };
         for (key, bytes) in parts {
             self.parts.insert(key.clone(), (self.revision, bytes.clone()));
         }
-        Ok(Base { read: self.revision, head: self.revision })
+        Ok(Base { read: self.revision, head: self.head })
     }
 
     /// Delivers what is late, perhaps.
@@ -125,7 +125,14 @@ async fn each_change_is_made_once() {
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");
     let (parts, late, random) = (BTreeMap::new(), Vec::new(), StdRng::seed_from_u64(seed));
-    let shared = Arc::new(Mutex::new(Shared { revision: 0, head: 0, parts, late, random, faults: 0 }));
+    let shared = Arc::new(Mutex::new(Shared {
+        revision: 0,
+        head: HeadMark::default(),
+        parts,
+        late,
+        random,
+        faults: 0,
+    }));
     let mut writers = Vec::new();
     for ledger in 0..2 {
         let store = Faulty { shared: Arc::clone(&shared), hints: watch::Sender::new(0) };
@@ -182,8 +189,9 @@ impl<const SHARED: bool> Store for Slow<SHARED> {
 
     async fn commit(&mut self, base: Base, _: &Update) -> Result<Base, StoreError> {
         tokio::time::sleep(WRITING).await;
-        self.head.store(base.head + 1, Ordering::SeqCst);
-        Ok(Base { read: base.read + 1, head: base.head + 1 })
+        let head = HeadMark { revision: base.head.revision + 1, checksum: 0 };
+        self.head.store(head.revision, Ordering::SeqCst);
+        Ok(Base { read: base.read + 1, head })
     }
 
     async fn check_writing(&mut self) -> Result<(), StoreError> {
@@ -194,7 +202,7 @@ impl<const SHARED: bool> Store for Slow<SHARED> {
         let head = Arc::clone(&self.head);
         let reader: HeadReader = Arc::new(move || {
             let head = head.load(Ordering::SeqCst);
-            Box::pin(async move { Ok(head) })
+            Box::pin(async move { Ok(HeadMark { revision: head, checksum: 0 }) })
         });
         SHARED.then_some(reader)
     }
