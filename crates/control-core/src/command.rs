@@ -128,8 +128,17 @@ pub enum Command {
         /// When.
         now: TimeMs,
     },
-    /// Registers a proxy, or clears the failure of one that is registered.
+    /// Registers a proxy that was asked and serves nobody, with nodes that hold nothing; or clears the failure of one that is
+    /// registered.
     RegisterProxy(NewProxy),
+    /// Registers a proxy of which it is not known that it is idle; one that is registered has its failure cleared.
+    AnnounceProxy {
+        /// The proxy.
+        new: NewProxy,
+        /// Whether it serves somebody, or its nodes have keys: it is under review, and neither told anything nor given to a
+        /// cluster, until an operator decides. Else nobody has been able to say.
+        is_at_work: bool,
+    },
     /// Forgets a proxy of the pool.
     RemoveProxy {
         /// The proxy.
@@ -142,7 +151,8 @@ pub enum Command {
         /// The epoch of the empty view that it had meanwhile.
         epoch: Epoch,
     },
-    /// The nodes of a proxy of the pool may hold something again: they started anew, do not answer, or have keys.
+    /// The nodes of a proxy of the pool may hold something again: they started anew, do not answer, or have keys. One of
+    /// which it was never seen that it is idle is put under review, as also where it has a view from elsewhere.
     NoteDirty {
         /// The proxy.
         proxy: Address,
@@ -371,6 +381,7 @@ impl Command {
             | Self::EndComeback { .. }
             | Self::SetReplicaSync { .. }
             | Self::RaiseEpoch { .. }
+            | Self::AnnounceProxy { .. }
             | Self::RecoverEpoch { .. }
             | Self::Restore(_)
             | Self::BeginReview { .. }

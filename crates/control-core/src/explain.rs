@@ -66,8 +66,12 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
     }
     for Difference { key: address, before, after } in &proxies {
         if let (None, Some(new)) = (before, after) {
-            let dirty = if new.dirty { ", and is emptied first" } else { "" };
-            words.push(format!("proxy {address} on host {} joins the pool{dirty}", new.host));
+            let first = match (new.review, new.dirty) {
+                (true, _) => ", and is under review until it is known whether it serves anybody",
+                (false, true) => ", and is emptied first",
+                (false, false) => "",
+            };
+            words.push(format!("proxy {address} on host {} joins the pool{first}", new.host));
         }
     }
     words

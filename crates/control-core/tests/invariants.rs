@@ -62,6 +62,10 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         Some((migration.ranges.clone(), cluster.meta(migration)?))
     });
     match draft.kind {
+        0 if draft.number == 0 => {
+            let new = new_proxy(1 + draft.proxy.index(5), draft.other.index(4));
+            Command::AnnounceProxy { new, is_at_work: draft.flag }
+        }
         0 | 1 => Command::RegisterProxy(new_proxy(1 + draft.proxy.index(5), draft.other.index(4))),
         2 => Command::RemoveProxy { proxy },
         3 | 4 => Command::CreateCluster { cluster, node_number, config: BTreeMap::new(), now },
@@ -113,7 +117,10 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         }
         27 => {
             let epoch = state.proxies.get(&proxy).map_or(Epoch(1), |record| record.epoch);
-            Command::ProxyCleaned { proxy, epoch }
+            match draft.flag && draft.number == 0 {
+                true => Command::NoteDirty { proxy, epoch },
+                false => Command::ProxyCleaned { proxy, epoch },
+            }
         }
         28 if draft.flag => Command::DecideComeback {
             cluster,

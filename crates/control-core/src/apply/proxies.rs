@@ -43,11 +43,23 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         dirty,
         comebacks: Comebacks::default(),
         vouched: None,
-        // It may serve a cluster of which nothing is known here.
-        review: state.is_under_review(),
+        // It may serve a cluster that has been forgotten here.
+        review: state.is_in_doubt(),
+        is_new: false,
     };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
+}
+
+/// Registers a proxy of which it is not known that it is idle. Where these metadata themselves are in doubt it may well
+/// serve for them; else it may be another control plane's.
+pub(super) fn announce(state: &mut State, new: NewProxy, is_at_work: bool) -> Result<Reply, ApplyError> {
+    let (address, is_in_doubt) = (new.address.clone(), state.is_in_doubt());
+    let reply = register(state, new)?;
+    if let Some(record) = state.proxies.get_mut(&address).filter(|_| reply == Reply::Done) {
+        (record.review, record.is_new) = (is_at_work || is_in_doubt, !is_in_doubt);
+    }
+    Ok(reply)
 }
 
 /// A proxy of the pool was away: nobody knows what its nodes come back with.
@@ -69,7 +81,11 @@ pub(super) fn note_dirty(state: &mut State, address: &Address, epoch: Epoch) -> 
     if record.epoch != epoch || record.cluster.is_some() {
         return Err(ApplyError::Retry("the proxy has been given another view since, or to a cluster"));
     }
-    empty_anew(state, address);
+    let unseen = state.proxies.get_mut(address).filter(|record| record.is_new && !record.dirty);
+    match unseen {
+        Some(record) => record.review = true,
+        None => empty_anew(state, address),
+    }
     Ok(Reply::Done)
 }
 
@@ -109,7 +125,7 @@ pub(super) fn remove(state: &mut State, address: &Address) -> Result<Reply, Appl
     if record.cluster.is_some() {
         return Err(ApplyError::InUse(address.clone()));
     }
-    if record.dirty || record.review {
+    if record.dirty || (record.review && !record.is_new) {
         let nodes = record.nodes.clone();
         if state.uncleaned_nodes.len() + nodes.len() > UNCLEANED_NODES_MAX {
             return Err(ApplyError::TooManyUncleaned(address.clone()));

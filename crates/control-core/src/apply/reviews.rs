@@ -71,6 +71,7 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::RegisterProxy(_)
         | Command::RemoveProxy { .. }
         | Command::ReportFailure { .. }
+        | Command::AnnounceProxy { .. }
         | Command::ProxyReturned { .. }
         | Command::RaiseEpoch { .. }
         | Command::RecoverEpoch { .. }
@@ -130,7 +131,8 @@ pub(super) fn adopt(
                 return Err(ApplyError::InUse(proxy.clone()));
             }
             // What its nodes hold is the cluster's.
-            (record.cluster, record.dirty, record.review) = (Some(name.clone()), false, false);
+            (record.cluster, record.dirty) = (Some(name.clone()), false);
+            (record.review, record.is_new) = (false, false);
             nodes.push(record.nodes.clone());
         }
         let nodes = <[[Address; 2]; 2]>::try_from(nodes).expect("a chunk has two proxies");
@@ -219,7 +221,7 @@ pub(super) fn settle_proxy(state: &mut State, proxy: &Address, seen: Epoch) -> R
     }
     let epoch = raise_past(state, seen)?;
     if let Some(record) = state.proxies.get_mut(proxy) {
-        (record.review, record.dirty, record.epoch) = (false, true, epoch);
+        (record.review, record.is_new, record.dirty, record.epoch) = (false, false, true, epoch);
     }
     Ok(Reply::Done)
 }

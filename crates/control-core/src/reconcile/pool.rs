@@ -7,7 +7,7 @@
 //! A node that starts anew reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
 //! are not the processes that were emptied is dirty again, as is one whose nodes have keys, wherever these came from.
 
-use model::Address;
+use model::{Address, Epoch};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -19,10 +19,17 @@ use crate::state::Proxy;
 pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     // What may be the only copy of a shard is kept until there is another.
     let formers = watch.state.formers();
-    let proxies = watch.state.proxies.iter().filter(|(proxy, record)| {
-        record.failed_since.is_none() && !formers.contains(proxy)
-    });
+    let proxies = watch
+        .state
+        .proxies
+        .iter()
+        .filter(|(proxy, record)| record.failed_since.is_none() && !formers.contains(proxy));
     for (proxy, record) in proxies.filter(|(proxy, _)| watch.is_trusted(proxy)) {
+        if record.cluster.is_none() && has_foreign_view(watch, proxy) {
+            let (proxy, epoch) = (proxy.clone(), record.epoch);
+            actions.push(Action::Apply(Command::NoteDirty { proxy, epoch }));
+            continue;
+        }
         // What it says is of the time since it was registered, released or emptied.
         if watch.view_epoch(proxy) != Some(record.epoch) {
             continue;
@@ -34,6 +41,14 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
             actions.push(Action::Apply(Command::NoteDirty { proxy, epoch }));
         }
     }
+}
+
+/// Whether a proxy that nobody has seen idle has a view that these metadata have not given it. Epochs of two histories say
+/// nothing of each other; but it was told nothing by these before they registered it.
+pub(super) fn has_foreign_view(watch: &Watch<'_>, proxy: &Address) -> bool {
+    let Some(record) = watch.state.proxies.get(proxy).filter(|record| record.is_new) else { return false };
+    let held = proxy_health(watch.observed, proxy).map(|health| health.view_epoch.max(health.roles_epoch));
+    held.is_some_and(|held| Epoch(0) < held && held < record.epoch)
 }
 
 /// Whether a node behind a proxy is another process than the one that was given its role: it takes no other before it is

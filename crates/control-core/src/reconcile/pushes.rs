@@ -3,7 +3,7 @@
 use model::{Address, Epoch, RunId};
 
 use super::action::Action;
-use super::pool::has_restarted_node;
+use super::pool::{has_foreign_view, has_restarted_node};
 use super::watch::Watch;
 use crate::diagnose::{NodeCondition, node_health, proxy_health};
 use crate::state::{Chunk, Cluster, Comeback, Half, MigrationOutcome, ShardId, SyncState};
@@ -26,7 +26,8 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     }
     for (proxy, record) in watch.state.proxies.iter().filter(|(proxy, _)| watch.is_trusted(proxy)) {
         let has_empty_view = record.cluster.is_none() || record.dirty;
-        let Some(has) = held_epoch(watch, proxy).filter(|_| has_empty_view) else { continue };
+        let is_told = has_empty_view && !has_foreign_view(watch, proxy);
+        let Some(has) = held_epoch(watch, proxy).filter(|_| is_told) else { continue };
         // To be emptied a node that started anew has to take its role; nobody copies what it lacks.
         let makes_do = (record.dirty && has_restarted_node(watch, proxy)).then(Vec::new);
         if has < record.epoch || (makes_do.is_some() && has == record.epoch) {
@@ -72,7 +73,7 @@ fn held_epoch(watch: &Watch<'_>, proxy: &Address) -> Option<Epoch> {
 /// knows more; or the metadata is stale, which is for an operator to recover from.
 fn late_member<'a>(watch: &Watch<'_>, cluster: &Cluster, chunk: &'a Chunk, half: Half) -> Option<Late<'a>> {
     let proxy = chunk.proxy(half);
-    if watch.state.proxies.get(proxy).is_none_or(|record| record.dirty) {
+    if watch.state.proxies.get(proxy).is_none_or(|record| record.dirty) || has_foreign_view(watch, proxy) {
         return None;
     }
     let has = held_epoch(watch, proxy)?;

@@ -40,6 +40,7 @@ pub(super) fn cluster(
         Err(reason) => {
             review.obstacles.push(reason);
             return review;
+    review.obstacles.extend(unknown(state, &newest));
         }
     };
     review.obstacles.extend(unserved(&newest, &serving));
@@ -97,6 +98,19 @@ fn unserved(newest: &Newest<'_>, serving: &Serving) -> Vec<String> {
     let mut words = Vec::new();
     for chunk in &serving.chunks {
         for home in Half::BOTH {
+/// Proxies of the newest view that were registered here and serve what these metadata did not know.
+fn unknown(state: &State, newest: &Newest<'_>) -> Option<String> {
+    let is_new = |proxy: &&&Address| state.proxies.get(**proxy).is_some_and(|record| record.is_new);
+    let new: Vec<String> = newest.members.keys().filter(is_new).map(ToString::to_string).collect();
+    (!new.is_empty()).then(|| {
+        format!(
+            "{} served it when they were registered here: unless this broker has lost its metadata, another control plane \
+             has them",
+            new.join(", ")
+        )
+    })
+}
+
             let shard = &chunk.shards[home.index()];
             if shard.slots.is_empty() || newest.is_served(chunk, home) {
                 continue;

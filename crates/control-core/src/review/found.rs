@@ -39,6 +39,17 @@ impl Found {
         self.view.as_ref().filter(|view| !view.is_empty())
     }
 
+    /// Whether it serves nobody, and these nodes of its hold nothing; none where it cannot tell, because it was not given
+    /// them yet.
+    #[must_use]
+    pub fn is_idle(&self, nodes: &[Address]) -> Option<bool> {
+        let has_keys = |node: &Address| self.keys(node).is_some_and(|keys| keys > 0);
+        if self.cluster().is_some() || nodes.iter().any(has_keys) {
+            return Some(false);
+        }
+        nodes.iter().all(|node| self.keys(node) == Some(0)).then_some(true)
+    }
+
     /// The cluster that it serves.
     pub(super) fn cluster(&self) -> Option<&ClusterName> {
         self.serving_view().map(|view| &view.cluster)

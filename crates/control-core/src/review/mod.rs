@@ -66,6 +66,15 @@ impl Review {
         clusters.chain(proxies.filter_map(|(proxy, _)| self.settle(proxy))).collect()
     }
 
+    /// Those of [`Review::automatic`] that concern proxies which were registered and had not been looked at: nothing that was
+    /// known is decided by them.
+    #[must_use]
+    pub fn automatic_for_new(&self, state: &State) -> Vec<Command> {
+        let is_new = |proxy: &Address| state.proxies.get(proxy).is_some_and(|record| record.is_new);
+        let proxies = self.proxies.iter().filter(|(proxy, found)| found.obstacle.is_none() && is_new(proxy));
+        proxies.filter_map(|(proxy, _)| self.settle(proxy)).collect()
+    }
+
     /// Takes a cluster over as it is served; none where it cannot be told how it is.
     #[must_use]
     pub fn adopt(&self, cluster: &ClusterName, now: TimeMs) -> Option<Command> {

@@ -1,5 +1,7 @@
 //! Dumps of different ages against what their proxies know.
 
+mod announced;
+
 use std::collections::BTreeMap;
 
 use model::{Address, ClusterName, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role, SLOT_COUNT};

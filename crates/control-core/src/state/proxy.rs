@@ -34,6 +34,11 @@ pub struct Proxy {
     /// emptied, and is given to no cluster until that is known or an operator says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub review: bool,
+    /// Nobody has seen yet that it is idle: that it serves nobody, and that its nodes hold nothing. Another control plane may
+    /// have it. It is not told anything while it has a view that came from elsewhere; and what its nodes are found to hold is
+    /// not removed, but makes it one under review.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
 }
 
 /// A coordinator hears a proxy that others report. One that is heard is not given up: it may serve, and is granted

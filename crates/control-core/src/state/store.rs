@@ -103,6 +103,13 @@ impl State {
         self.proxies.get(proxy).is_some_and(|record| record.failed_since.is_some())
     }
 
+    /// Whether these metadata may be older than what is served: something is under review that they had known.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.clusters.values().any(|cluster| cluster.review)
+            || self.proxies.values().any(|proxy| proxy.review && !proxy.is_new)
+    }
+
     /// Whether any cluster or any proxy of the pool is under review.
     #[must_use]
     pub fn is_under_review(&self) -> bool {

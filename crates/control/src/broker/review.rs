@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control_core::{Review, State, TimeMs, review};
+use control_core::{NewProxy, Review, State, TimeMs, review};
 use model::Address;
 use service::config::Secret;
 use tracing::{info, warn};
@@ -31,12 +31,23 @@ fn concerned(state: &State) -> Vec<Address> {
     concerned.map(|(address, _)| address.clone()).collect()
 }
 
+/// Whether a proxy that is to be registered serves nobody, and its nodes hold nothing; none where it does not say.
+pub(super) async fn is_idle(new: &NewProxy, password: Option<&Secret>) -> Option<bool> {
+    let asked = inspect(vec![new.address.clone()], password).await;
+    asked.get(&new.address)?.as_ref()?.is_idle(&new.nodes)
+}
+
 /// Runs until it is dropped.
 pub(super) async fn follow(metadata: Metadata, password: Option<Secret>, policy: ReviewPolicy) {
     let mut pause = PAUSE_FIRST;
     loop {
         let snapshot = metadata.snapshot();
-        if policy == ReviewPolicy::Ask || !snapshot.state.is_under_review() {
+        let has_work = match policy {
+            ReviewPolicy::Adopt => snapshot.state.is_under_review(),
+            // Where an operator decides, that is about what was known.
+            ReviewPolicy::Ask => snapshot.state.proxies.values().any(|record| record.is_new && record.review),
+        };
+        if !has_work {
             metadata.newer_than(snapshot.mark(), WAIT).await;
             pause = PAUSE_FIRST;
             continue;
@@ -48,14 +59,18 @@ pub(super) async fn follow(metadata: Metadata, password: Option<Secret>, policy:
         }
         let found = look(&snapshot.state, password.as_ref()).await;
         let mut has_settled = false;
-        for command in found.automatic(TimeMs::default()) {
+        let commands = match policy {
+            ReviewPolicy::Adopt => found.automatic(TimeMs::default()),
+            ReviewPolicy::Ask => found.automatic_for_new(&snapshot.state),
+        };
+        for command in commands {
             match metadata.change(command).await {
                 Ok(_) => has_settled = true,
                 // Another broker was first, or something has changed: it is looked at again.
                 Err(error) => info!(%error, "a review goes on"),
             }
         }
-        if !has_settled {
+        if !has_settled && policy == ReviewPolicy::Adopt {
             for (cluster, found) in &found.clusters {
                 let why = found.obstacles.join("; ");
                 warn!(%cluster, why, "an operator is asked who is right: see GET /api/v4/review");

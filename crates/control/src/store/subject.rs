@@ -39,7 +39,9 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::CancelMigrations { cluster } => about("CancelMigrations", Some(cluster), None),
         Command::SetConfig { cluster, .. } => about("SetConfig", Some(cluster), None),
         Command::Balance { cluster, .. } => about("Balance", Some(cluster), None),
-        Command::RegisterProxy(new) => about("RegisterProxy", None, Some(&new.address)),
+        Command::RegisterProxy(new) | Command::AnnounceProxy { new, .. } => {
+            about("RegisterProxy", None, Some(&new.address))
+        }
         Command::RemoveProxy { proxy } => about("RemoveProxy", None, Some(proxy)),
         Command::ProxyCleaned { proxy, .. } => about("ProxyCleaned", None, Some(proxy)),
         Command::NoteDirty { proxy, .. } => about("NoteDirty", None, Some(proxy)),

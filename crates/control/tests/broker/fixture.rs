@@ -112,14 +112,14 @@ impl TestBroker {
         answer
     }
 
-    /// Registers that many proxies, one on each host, as if they had been asked: none of them is there.
+    /// Registers that many proxies, one on each host.
     pub(crate) async fn register(&self, count: u16) {
         for host in 1..=count {
             let body = serde_json::json!({
                 "proxy_address": format!("10.0.0.{host}:5299"),
                 "nodes": [format!("10.0.0.{host}:6379"), format!("10.0.0.{host}:6380")],
             });
-            self.act("POST", "/api/v4/commands", serde_json::json!({ "RegisterProxy": body })).await;
+            self.act("POST", "/api/v3/proxies/meta", body).await;
         }
     }
 

@@ -200,3 +200,47 @@ fn where_an_operator_decides_nothing_happens_before() {
     cluster.block_on(cluster.client().decide_review(&decision)).unwrap();
     wait_trusted(&cluster);
 }
+
+#[test]
+fn proxies_that_are_registered_in_an_empty_store_serve_on() {
+    let mut cluster = filled("adopt");
+    let served = cluster.shards(CLUSTER).unwrap();
+    restart_with(&mut cluster, None);
+    // The last of them is that of the pool: the epochs of the new store are above those of the old one by then.
+    let register = || {
+        (0..5).rev().try_for_each(|number| cluster.register(number))?;
+        Ok(())
+    };
+    retry_until(Deadline::within(HEAL_LIMIT), "all are registered", register).unwrap();
+    let waits = || {
+        let review = cluster.block_on(cluster.client().review())?;
+        anyhow::ensure!(review.clusters.len() == 1 && review.proxies.len() == 4, "{review:?}");
+        Ok(())
+    };
+    retry_until(Deadline::within(HEAL_LIMIT), "an operator is asked", waits).unwrap();
+    let settled = || {
+        let state = cluster.state()?;
+        let free = state.proxies.values().filter(|proxy| proxy.is_free() && !proxy.dirty).count();
+        anyhow::ensure!(free == 1, "{free} are free and empty");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the proxy of the pool is free", settled).unwrap();
+    let refused = cluster.create("other", 8).unwrap_err();
+    assert!(format!("{refused:?}").contains("NO_AVAILABLE_RESOURCE"), "{refused:?}");
+    // Every shard has been served all the while by its own view, which nobody has replaced.
+    for shard in &served {
+        let mut client = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
+        let key = shard.key("before", 0).unwrap();
+        assert_eq!(reply(&mut client, &format!("GET {key}")).text().unwrap(), "0");
+    }
+    let decision = ReviewDecision {
+        cluster: Some(CLUSTER.parse().unwrap()),
+        by: Some(ReviewedBy::Proxies),
+        ..ReviewDecision::default()
+    };
+    cluster.block_on(cluster.client().decide_review(&decision)).unwrap();
+    wait_trusted(&cluster);
+    cluster.wait_whole(CLUSTER).unwrap();
+    assert_eq!(cluster.shards(CLUSTER).unwrap(), served);
+    check_filled(&cluster, "before");
+}

@@ -9,6 +9,7 @@ use control_core::{Command, HostName, Reply, TimeMs, query};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, page, proxy_address, reporter};
+use super::super::review::is_idle;
 use super::super::shapes;
 use super::super::shared::{Done, Shared};
 use crate::wall_clock;
@@ -46,7 +47,8 @@ pub(crate) async fn failed(State(broker): Shared) -> Json<Addresses> {
     Json(Addresses { addresses: query::failed_proxies(&broker.metadata.snapshot().state) })
 }
 
-/// Registers a proxy with its nodes; one that is registered has its failure cleared instead.
+/// Registers a proxy with its nodes; one that is registered has its failure cleared instead. The proxy is asked: one
+/// that serves a cluster, or has nodes with keys, is under review, and given to no cluster before an operator has decided.
 #[utoipa::path(post, path = "/api/v3/proxies/meta", tag = "proxies", request_body = NewProxy,
     responses((status = 200),
         (status = 400, body = ErrorBody, description = "INVALID_PROXY_ADDRESS, MISSING_SERVER_PROXY_INDEX"),
@@ -61,7 +63,11 @@ pub(crate) async fn register(State(broker): Shared, Body(body): Body<NewProxy>) 
         host: body.host.map(HostName),
         index: body.index,
     };
-    match broker.apply(Command::RegisterProxy(new)).await? {
+    let command = match is_idle(&new, broker.proxy_password.as_ref()).await {
+        Some(true) => Command::RegisterProxy(new),
+        seen => Command::AnnounceProxy { new, is_at_work: seen == Some(false) },
+    };
+    match broker.apply(command).await? {
         Reply::AlreadyExisted => {
             let text = "the proxy is registered already; if it had failed, that is cleared";
             Err(ApiError::new(StatusCode::CONFLICT, "ALREADY_EXISTED", text))

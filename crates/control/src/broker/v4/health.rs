@@ -74,6 +74,7 @@ pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
     let seen = broker.metadata.board().now();
     let mut overview = condition::overview(&snapshot.state, of_broker(&broker), &seen, wall_clock::now());
     overview.problems.extend(in_review(&snapshot.state));
+    overview.problems.extend(unknown(&snapshot.state));
     overview.problems.extend(broker.denied.problem().into_iter().chain(seen.problems()));
     Json(overview)
 }
@@ -81,11 +82,22 @@ pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
 /// That the metadata may be older than what is served.
 fn in_review(state: &control_core::State) -> Option<String> {
     let clusters = state.clusters.values().filter(|cluster| cluster.review).count();
-    let proxies = state.proxies.values().filter(|proxy| proxy.review).count();
+    let proxies = state.proxies.values().filter(|proxy| proxy.review && !proxy.is_new).count();
     (clusters + proxies > 0).then(|| {
         format!(
             "{clusters} clusters and {proxies} proxies of the pool are under review: the metadata may be older than what \
              is served, and nothing is done about them; `undermoon ctl review` shows what differs"
+        )
+    })
+}
+
+/// That proxies are registered of which nobody knows whom they serve.
+fn unknown(state: &control_core::State) -> Option<String> {
+    let new = state.proxies.values().filter(|proxy| proxy.is_new && proxy.review).count();
+    (new > 0).then(|| {
+        format!(
+            "{new} registered proxies serve a cluster that is not known here, or their nodes have keys or do not answer: they \
+             are given to no cluster; `undermoon ctl review` shows why"
         )
     })
 }
