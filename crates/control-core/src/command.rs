@@ -310,6 +310,13 @@ pub enum Command {
         cluster: ClusterName,
         /// The highest epoch that any proxy has.
         highest: Epoch,
+        /// For each of its primaries that does not serve by the newest view: the proxy that may serve in its place, and has to
+        /// stop first.
+        #[serde(default)]
+        deposed: BTreeMap<Address, Address>,
+        /// When.
+        #[serde(default)]
+        now: TimeMs,
     },
     /// Ends the review of a proxy of the pool: it serves nobody. Its nodes are emptied before a cluster gets it.
     SettleProxy {
@@ -358,6 +365,7 @@ impl Command {
             | Self::FailOverProxy { now, .. }
             | Self::FenceShard { now, .. }
             | Self::Adopt { now, .. }
+            | Self::TrustMetadata { now, .. }
             | Self::FailOverShard { now, .. } => *now = time,
             Self::Configure(_)
             | Self::SetReplicaAddresses(_)
@@ -385,7 +393,6 @@ impl Command {
             | Self::RecoverEpoch { .. }
             | Self::Restore(_)
             | Self::BeginReview { .. }
-            | Self::TrustMetadata { .. }
             | Self::SettleProxy { .. } => {}
         }
     }

@@ -134,7 +134,11 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         29 => Command::ResumeMigrations { cluster },
         30 if draft.flag => Command::BeginReview { proxy, seen: Epoch(state.global_epoch.0 + 3) },
         // Often: until it is over, all that concerns a cluster is refused.
-        31 | 32 => Command::TrustMetadata { cluster, highest: state.global_epoch },
+        31 | 32 => {
+            let deposed = draft.flag.then(|| (primary, proxy)).into_iter().collect();
+            let highest = state.global_epoch;
+            Command::TrustMetadata { cluster, highest, deposed, now }
+        }
         33 | 34 => Command::SettleProxy { proxy, seen: state.global_epoch },
         _ => match draft.number {
             0 => Command::RaiseEpoch { epoch: Epoch(state.global_epoch.0 + 7) },

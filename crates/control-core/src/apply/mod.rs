@@ -86,7 +86,9 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::Adopt { cluster, read, serving, highest, now } => {
             reviews::adopt(state, cluster, (read, highest), *serving, now)
         }
-        Command::TrustMetadata { cluster, highest } => reviews::trust(state, &cluster, highest),
+        Command::TrustMetadata { cluster, highest, deposed, now } => {
+            reviews::trust(state, &cluster, (highest, now), &deposed)
+        }
         Command::SettleProxy { proxy, seen } => reviews::settle_proxy(state, &proxy, seen),
     }
 }

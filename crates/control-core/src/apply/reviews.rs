@@ -8,6 +8,8 @@
 //!                                                   └── TrustMetadata: an operator's word ──▶
 //! ```
 
+use std::collections::BTreeMap;
+
 use model::{Address, ClusterName, Epoch};
 
 use super::clusters::release;
@@ -193,8 +195,14 @@ fn shard(
     shard
 }
 
-/// Ends the review of a cluster: it is as the metadata say.
-pub(super) fn trust(state: &mut State, name: &ClusterName, highest: Epoch) -> Result<Reply, ApplyError> {
+/// Ends the review of a cluster: it is as the metadata say. Where somebody else may serve, a primary is not served before
+/// that proxy has stopped: `deposed`, by the primary.
+pub(super) fn trust(
+    state: &mut State,
+    name: &ClusterName,
+    (highest, now): (Epoch, TimeMs),
+    deposed: &BTreeMap<Address, Address>,
+) -> Result<Reply, ApplyError> {
     if !state.cluster(name)?.review {
         return Err(ApplyError::Retry("the cluster is not under review"));
     }
@@ -203,12 +211,20 @@ pub(super) fn trust(state: &mut State, name: &ClusterName, highest: Epoch) -> Re
     (cluster.epoch, cluster.review) = (epoch, false);
     cluster.migrations.clear();
     cluster.scaling = None;
-    for shard in cluster.chunks.iter_mut().flat_map(|chunk| &mut chunk.shards) {
-        if let Some(fence) = &mut shard.fence {
-            fence.epoch = epoch;
+    for chunk in &mut cluster.chunks {
+        for home in Half::BOTH {
+            let other = deposed.get(chunk.primary(home)).cloned();
+            let shard = chunk.shard_mut(home);
+            if let Some(fence) = &mut shard.fence {
+                fence.epoch = epoch;
+            }
+            if other.is_some() {
+                shard.fence = Some(Fence { epoch, since: now, reason: FenceReason::Dead });
+                shard.deposed = other;
+            }
+            // Whether a replica has the data was seen long ago. It is seen again before anybody is promoted.
+            shard.replica = SyncState::OutOfSync;
         }
-        // Whether a replica has the data was seen long ago. It is seen again before anybody is promoted.
-        shard.replica = SyncState::OutOfSync;
     }
     Ok(Reply::Epoch(epoch))
 }

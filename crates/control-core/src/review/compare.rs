@@ -1,5 +1,7 @@
 //! One cluster: what its proxies have against what the metadata say, in words.
 
+use std::collections::BTreeMap;
+
 use model::{Address, ClusterName, Epoch};
 
 use super::found::{AskedProxies, Found};
@@ -27,20 +29,23 @@ pub(super) fn cluster(
         serving: None,
         obstacles: Vec::new(),
         by_proxies: Vec::new(),
+        deposed: BTreeMap::new(),
         by_metadata,
     };
-    let Some(newest) = Newest::find(state, name, asked) else {
+    let newest = Newest::find(state, name, asked);
+    review.deposed = deposed(state, name, newest.as_ref());
+    let Some(newest) = newest else {
         review.obstacles.push(nobody_serves(state, name, asked));
         return review;
     };
     review.served = Some(newest.epoch);
     review.obstacles = strangers(&newest);
+    review.obstacles.extend(unknown(state, &newest));
     let serving = match newest.serving() {
         Ok(serving) => serving,
         Err(reason) => {
             review.obstacles.push(reason);
             return review;
-    review.obstacles.extend(unknown(state, &newest));
         }
     };
     review.obstacles.extend(unserved(&newest, &serving));
@@ -93,11 +98,6 @@ fn strangers(newest: &Newest<'_>) -> Vec<String> {
     words
 }
 
-/// Shards whose primaries do not serve now.
-fn unserved(newest: &Newest<'_>, serving: &Serving) -> Vec<String> {
-    let mut words = Vec::new();
-    for chunk in &serving.chunks {
-        for home in Half::BOTH {
 /// Proxies of the newest view that were registered here and serve what these metadata did not know.
 fn unknown(state: &State, newest: &Newest<'_>) -> Option<String> {
     let is_new = |proxy: &&&Address| state.proxies.get(**proxy).is_some_and(|record| record.is_new);
@@ -111,6 +111,11 @@ fn unknown(state: &State, newest: &Newest<'_>) -> Option<String> {
     })
 }
 
+/// Shards whose primaries do not serve now.
+fn unserved(newest: &Newest<'_>, serving: &Serving) -> Vec<String> {
+    let mut words = Vec::new();
+    for chunk in &serving.chunks {
+        for home in Half::BOTH {
             let shard = &chunk.shards[home.index()];
             if shard.slots.is_empty() || newest.is_served(chunk, home) {
                 continue;
@@ -124,6 +129,26 @@ fn unknown(state: &State, newest: &Newest<'_>) -> Option<String> {
         }
     }
     words
+}
+
+/// Primaries by the metadata of which nobody can say that they, and so nobody else, serve now: each with the proxy that
+/// serves by the newest view, or else that of the replica.
+fn deposed(state: &State, name: &ClusterName, newest: Option<&Newest<'_>>) -> BTreeMap<Address, Address> {
+    let chunks = state.clusters.get(name).into_iter().flat_map(|cluster| &cluster.chunks);
+    let shards = chunks.flat_map(|chunk| Half::BOTH.map(|home| (chunk, home)));
+    let with_slots = shards.filter(|(chunk, home)| !chunk.shard(*home).slots.is_empty());
+    let unserved = with_slots.filter(|(chunk, home)| {
+        let (proxy, primary) = (chunk.primary_proxy(*home), chunk.primary(*home));
+        !newest.is_some_and(|newest| newest.serves(proxy, primary, &chunk.shard(*home).slots))
+    });
+    unserved
+        .map(|(chunk, home)| {
+            let owner = newest.and_then(|newest| newest.owner(&chunk.shard(home).slots));
+            let other = owner.filter(|owner| *owner != chunk.primary_proxy(home));
+            let other = other.unwrap_or_else(|| chunk.replica_proxy(home));
+            (chunk.primary(home).clone(), other.clone())
+        })
+        .collect()
 }
 
 /// What the nodes of each shard hold that the metadata would make its primary and its replica.

@@ -85,9 +85,11 @@ impl Review {
 
     /// Goes by the metadata; none where they do not have the cluster.
     #[must_use]
-    pub fn trust(&self, cluster: &ClusterName) -> Option<Command> {
-        self.clusters.get(cluster)?.stored?;
-        Some(Command::TrustMetadata { cluster: cluster.clone(), highest: self.highest })
+    pub fn trust(&self, cluster: &ClusterName, now: TimeMs) -> Option<Command> {
+        let found = self.clusters.get(cluster)?;
+        found.stored?;
+        let deposed = found.deposed.clone();
+        Some(Command::TrustMetadata { cluster: cluster.clone(), highest: self.highest, deposed, now })
     }
 
     /// Takes a proxy for one of the pool, which is to be emptied; none where it does not answer.

@@ -211,6 +211,18 @@ impl<'a> Newest<'a> {
         owns && self.node(chunk, home, shard.primary).is_some_and(|node| found.is_primary(node))
     }
 
+    /// Whether a node behind a proxy serves these slots now, by its proxy and by the newest view.
+    pub(super) fn serves(&self, proxy: &Address, node: &Address, slots: &SlotRanges) -> bool {
+        let serves =
+            |found: &Found| found.is_primary(node) && slots.difference(&found.owned(self.name)).is_empty();
+        self.own_view(proxy).is_some() && self.found(proxy).is_some_and(serves)
+    }
+
+    /// The proxy that owns the first of these slots by the newest view.
+    pub(super) fn owner(&self, slots: &SlotRanges) -> Option<&'a Address> {
+        self.owners[slots.slots().next()?.index()]
+    }
+
     fn is_in_sync(&self, chunk: &ServingChunk, home: Half) -> bool {
         let primary = chunk.shards[home.index()].primary;
         let place = |half: Half| Some((&chunk.proxies[half.index()], self.node(chunk, home, half)?));

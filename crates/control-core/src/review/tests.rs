@@ -1,6 +1,7 @@
 //! Dumps of different ages against what their proxies know.
 
 mod announced;
+mod by_metadata;
 
 use std::collections::BTreeMap;
 
@@ -261,14 +262,25 @@ fn an_operator_may_go_by_the_metadata() {
     let (dump, truth) = lost_host();
     let mut state = restored(&dump);
     let found = review(&state, &answers(&truth));
-    done(&mut state, found.trust(&cluster()).unwrap());
+    done(&mut state, found.trust(&cluster(), NOW).unwrap());
     let held = state.clusters.get(&cluster()).unwrap();
     assert!(!held.review && held.epoch > truth.global_epoch);
-    assert_eq!(served(&state), served(&dump));
     // Nobody is promoted by what was known of replicas long ago.
     assert!(
         held.chunks.iter().flat_map(|chunk| &chunk.shards).all(|shard| shard.replica == SyncState::OutOfSync)
     );
+    // Who serves in the place of the lost host stops, and then all is as it was.
+    let fenced: Vec<(Address, Epoch)> = held
+        .chunks
+        .iter()
+        .flat_map(|chunk| Half::BOTH.map(|half| (chunk.primary(half).clone(), chunk.shard(half).fence)))
+        .filter_map(|(primary, fence)| Some((primary, fence?.epoch)))
+        .collect();
+    assert_eq!(fenced.len(), 1);
+    for (primary, fence) in fenced {
+        done(&mut state, Command::LiftFence { cluster: cluster(), primary, fence });
+    }
+    assert_eq!(served(&state), served(&dump));
 }
 
 #[test]

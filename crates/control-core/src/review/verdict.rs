@@ -1,6 +1,8 @@
 //! What was found about one cluster, or about one proxy of the pool.
 
-use model::Epoch;
+use std::collections::BTreeMap;
+
+use model::{Address, Epoch};
 
 use crate::serving::Serving;
 
@@ -17,6 +19,8 @@ pub struct ClusterReview {
     pub obstacles: Vec<String>,
     /// What taking it over as it is served would change in the metadata, one sentence each; none where both agree.
     pub by_proxies: Vec<String>,
+    /// Primaries by the metadata that do not serve by the newest view, each with the proxy that may serve in its place.
+    pub deposed: BTreeMap<Address, Address>,
     /// What going by the metadata would make of its nodes, one sentence for each shard.
     pub by_metadata: Vec<String>,
 }

@@ -104,7 +104,15 @@ async fn changes_of_large_metadata() {
     println!("restored in {:.2?}", began.elapsed());
     let names: Vec<_> = metadata.snapshot().state.clusters.keys().cloned().collect();
     for cluster in names {
-        metadata.change(Command::TrustMetadata { cluster, highest: Epoch(0) }).await.unwrap();
+        metadata
+            .change(Command::TrustMetadata {
+                cluster,
+                highest: Epoch(0),
+                deposed: BTreeMap::new(),
+                now: TimeMs(0),
+            })
+            .await
+            .unwrap();
     }
     time_alone(&metadata, "a failure report", report).await;
     time_alone(&metadata, "a cluster's setting", |number| configure(number, clusters)).await;

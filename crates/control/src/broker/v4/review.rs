@@ -58,7 +58,7 @@ pub(crate) async fn decide(State(broker): Shared, Body(decision): Body<ReviewDec
                 found.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
             let command = match by {
                 ReviewedBy::Proxies => found.adopt(&name, TimeMs::default()),
-                ReviewedBy::Metadata => found.trust(&name),
+                ReviewedBy::Metadata => found.trust(&name, TimeMs::default()),
             };
             command.ok_or_else(|| ApplyError::NotAdoptable(cluster.obstacles.join("; ")))?
         }
