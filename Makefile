@@ -49,7 +49,8 @@ bench: setup-run ## Measure this proxy, twemproxy and plain Redis side by side; 
 	@$(CARGO) run --release --package bench --bin bench -- --docs docs/performance $(ARGUMENTS)
 
 chaos: setup-run ## Break a cluster of real processes for SECONDS, judge what clients saw (SEED=7 ARGUMENTS="--json chaos.json")
-	@scripts/install-missing etcd:etcd-server ip:iproute2
+	@scripts/install-missing etcd:etcd-server ip:iproute2 \
+		"/usr/lib/$$(uname -m)-linux-gnu/faketime/libfaketimeMT.so.1:libfaketime"
 	@$(CARGO) build --package undermoon --bin undermoon
 	@$(CARGO) build --package testkit --bin chaos
 	@UNDERMOON_BIN="$${CARGO_TARGET_DIR:-target}/debug/undermoon" \

@@ -260,7 +260,7 @@ fn start_etcd(place: &Place, parent: &Path) -> Result<Service> {
         ];
         let arguments = arguments.iter().flat_map(|(name, value)| [(*name).to_owned(), (*value).to_owned()]);
         let program = crate::binary::on_path("etcd")?;
-        Ok(Recipe { program, arguments: arguments.collect(), settings: Vec::new() })
+        Ok(Recipe { program, arguments: arguments.collect(), ..Recipe::default() })
     })?;
     etcd.wait_listening()?;
     Ok(etcd)

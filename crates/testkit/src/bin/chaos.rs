@@ -41,6 +41,9 @@ struct Arguments {
     /// Coordinators.
     #[arg(long, default_value_t = COORDINATORS)]
     coordinators: usize,
+    /// A binary of another version, from which a broker is started now and then.
+    #[arg(long)]
+    other_binary: Option<PathBuf>,
     /// Writes the report as JSON to this file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -61,6 +64,7 @@ impl Arguments {
         let differing = numbers.into_iter().filter(|(_, number, default)| number != default);
         let mut others: Vec<String> =
             differing.map(|(name, number, _)| format!("--{name} {number}")).collect();
+        others.extend(self.other_binary.iter().map(|path| format!("--other-binary {}", path.display())));
         others.extend(self.only.iter().map(|only| format!("--only '{only}'")));
         let command = format!("make chaos SEED={seed} SECONDS={}", self.seconds);
         if others.is_empty() { command } else { format!("{command} ARGUMENTS=\"{}\"", others.join(" ")) }
@@ -78,6 +82,7 @@ fn main() -> Result<ExitCode> {
         brokers: if arguments.brokers == 0 { Brokers::Embedded } else { Brokers::OnEtcd(arguments.brokers) },
         coordinators: arguments.coordinators,
         only: arguments.only,
+        other_binary: arguments.other_binary,
         logs: arguments.logs,
         ..ChaosOptions::new(seed, Duration::from_secs(arguments.seconds))
     };

@@ -1,7 +1,10 @@
 //! Faults on a running cluster: how one begins, and how it ends.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 
+use super::clock::{set_right, shift};
 use super::credentials::Credential;
 use super::full::{clear, fill};
 use super::kind::{Fault, Harm};
@@ -44,6 +47,10 @@ pub enum Undo {
     Settings(Vec<ServiceName>, Trouble),
     /// Give disks their room back.
     Clear(Vec<ServiceName>),
+    /// Start processes again with the machine's clock.
+    SetRight(Vec<ServiceName>),
+    /// Start processes again from this program.
+    Program(Vec<ServiceName>, PathBuf),
     /// Start coordinators again with a credential that is taken.
     Credential(Vec<ServiceName>, Credential),
     /// Give nodes without slots back to the pool.
@@ -95,6 +102,19 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
         Harm::Trouble(trouble) => {
             each(cluster, services, |service| trouble.make(service))?;
             vec![Undo::Settings(services.clone(), trouble)]
+        }
+        Harm::OtherTime => {
+            each(cluster, services, |service| shift(service, fault.choice))?;
+            vec![Undo::SetRight(services.clone())]
+        }
+        Harm::OtherVersion => {
+            let program = ground.other_binary.context("there is another binary")?;
+            let mut usual = PathBuf::new();
+            each(cluster, services, |service| {
+                usual = std::mem::replace(&mut service.recipe().program, program.to_owned());
+                service.restart()
+            })?;
+            vec![Undo::Program(services.clone(), usual)]
         }
         Harm::Restore => {
             let dumps = ground.dumps;
@@ -149,6 +169,11 @@ pub fn end(undo: Vec<Undo>, ground: &mut Ground<'_>) -> Result<()> {
                     clear(service, ground.cluster)?;
                 }
             }
+            Undo::SetRight(services) => each(ground.cluster, &services, set_right)?,
+            Undo::Program(services, program) => each(ground.cluster, &services, |service| {
+                service.recipe().program.clone_from(&program);
+                service.restart()
+            })?,
             Undo::Credential(services, credential) => {
                 let wanted = credential.wanted(ground.cluster).unwrap_or_default();
                 each(ground.cluster, &services, |service| credential.give(service, &wanted))?;

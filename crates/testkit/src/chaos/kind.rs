@@ -75,6 +75,10 @@ pub enum Harm {
     Refused(Credential),
     /// Nothing is harmed: an operator gives everybody another credential, process by process.
     Rotate(Credential),
+    /// It is started again with a clock that is minutes ahead or behind, and with the right one when the fault ends.
+    OtherTime,
+    /// It is started again from the other binary, and from the usual one when the fault ends.
+    OtherVersion,
     /// They lose the metadata, and an operator restores a dump that was taken before an earlier fault.
     Restore,
     /// Nothing is harmed: an operator has the replica take over.
@@ -159,6 +163,7 @@ impl Harm {
             Self::Pause => (500, 10_000),
             Self::Kill | Self::Refused(_) | Self::Copied { .. } | Self::Trouble(_) => (500, 5000),
             Self::FullDisk => (2000, 8000),
+            Self::OtherTime | Self::OtherVersion => (2000, 6000),
             Self::HandOver => (100, 1000),
             Self::Grow => (500, 3000),
             Self::Cut(_) | Self::CutFromCluster => (500, 8000),
@@ -203,6 +208,8 @@ impl fmt::Display for Harm {
             Self::Copied { by_hanging: false } => "copied by a stranger",
             Self::Copied { by_hanging: true } => "copied by a stranger that hangs",
             Self::Trouble(trouble) => return trouble.fmt(formatter),
+            Self::OtherTime => "with another time",
+            Self::OtherVersion => "of another version",
             Self::Restore => "restored from an old dump",
             Self::FullDisk => "with a full disk",
             Self::Refused(credential) => return write!(formatter, "with a wrong {credential}"),

@@ -2,6 +2,7 @@
 //! order that a seed decides, and a judgement of what the clients saw.
 
 pub mod client;
+mod clock;
 pub mod credentials;
 pub mod fault;
 mod full;

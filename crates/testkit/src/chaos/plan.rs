@@ -14,7 +14,7 @@ use super::trouble::Trouble;
 /// One in this many faults of data comes together with one of the control plane.
 const BESIDE_ONE_IN: u32 = 3;
 /// What may come together with a fault of data; of a shard it befalls the same.
-const BESIDE: [(Victim, Harm); 17] = [
+const BESIDE: [(Victim, Harm); 20] = [
     (Victim::Broker, Harm::Kill),
     (Victim::Broker, Harm::Bounce),
     (Victim::Broker, Harm::Freeze),
@@ -24,6 +24,9 @@ const BESIDE: [(Victim, Harm); 17] = [
     (Victim::CoordinatorToHost, Harm::Cut(Direction::Both)),
     (Victim::CoordinatorToBrokers, Harm::Cut(Direction::Both)),
     (Victim::Broker, Harm::FullDisk),
+    (Victim::Broker, Harm::OtherTime),
+    (Victim::Broker, Harm::OtherVersion),
+    (Victim::Coordinator, Harm::OtherTime),
     (Victim::Coordinator, Harm::Refused(Credential::ControlPassword)),
     (Victim::Coordinator, Harm::Refused(Credential::WriteToken)),
     (Victim::Primary, Harm::Copied { by_hanging: false }),
@@ -43,6 +46,10 @@ pub struct Scene {
     pub etcd: bool,
     /// Disks that can be filled.
     pub disks: bool,
+    /// A way to shift clocks.
+    pub clocks: bool,
+    /// Another binary.
+    pub other_binary: bool,
     /// Two hosts in the pool, so that the cluster can grow by a chunk.
     pub can_grow: bool,
 }
@@ -57,6 +64,8 @@ impl Scene {
             Harm::Refused(Credential::ControlPassword) | Harm::Rotate(Credential::ControlPassword)
         );
         (self.network || !harm.cuts() && !with_password)
+            && (self.clocks || harm != Harm::OtherTime)
+            && (self.other_binary || harm != Harm::OtherVersion)
             && (self.disks || harm != Harm::FullDisk)
             // Brokers on etcd keep nothing on a disk.
             && !(self.etcd && (victim, harm) == (Victim::Broker, Harm::FullDisk))
@@ -132,6 +141,9 @@ fn kinds() -> Vec<(Victim, Harm)> {
         (Victim::Proxies, Harm::Rotate(Credential::ControlPassword)),
         (Victim::Brokers, Harm::Rotate(Credential::WriteToken)),
         (Victim::Brokers, Harm::Restore),
+        (Coordinator, Harm::OtherTime),
+        (Broker, Harm::OtherTime),
+        (Broker, Harm::OtherVersion),
     ]);
     let troubled = |trouble| if trouble == Trouble::NoMemory { Primary } else { Victim::Nodes };
     kinds.extend(Trouble::ALL.map(|trouble| (troubled(trouble), Harm::Trouble(trouble))));
@@ -145,7 +157,14 @@ mod tests {
 
     #[test]
     fn a_seed_decides_and_every_kind_comes() {
-        let all = Scene { network: true, etcd: true, disks: true, can_grow: true };
+        let all = Scene {
+            network: true,
+            etcd: true,
+            disks: true,
+            clocks: true,
+            other_binary: true,
+            can_grow: true,
+        };
         let embedded = Scene { etcd: false, ..all };
         let row = |seed, scene| Plan::new(seed, scene).take(kinds().len()).collect::<Vec<_>>();
         assert_eq!(row(1, all), row(1, all));
@@ -154,12 +173,17 @@ mod tests {
             let comes = |fault: &Fault| (fault.victim, fault.harm) == kind;
             assert!(row(3, all).iter().chain(&row(3, embedded)).any(comes), "{kind:?}");
         }
-        let none = Scene { network: false, etcd: false, disks: false, can_grow: false };
+        let none = Scene {
+            network: false,
+            etcd: false,
+            disks: false,
+            clocks: false,
+            other_binary: false,
+            can_grow: false,
+        };
+        let needs = [Harm::FullDisk, Harm::OtherTime, Harm::OtherVersion, Harm::Grow];
         let is_possible = |fault: &Fault| {
-            !fault.harm.cuts()
-                && fault.harm != Harm::FullDisk
-                && fault.victim != Victim::Etcd
-                && fault.harm != Harm::Grow
+            !fault.harm.cuts() && !needs.contains(&fault.harm) && fault.victim != Victim::Etcd
         };
         assert!(row(3, none).iter().all(is_possible));
     }

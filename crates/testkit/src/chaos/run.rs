@@ -8,6 +8,7 @@ use control_core::State;
 use model::ClusterName;
 
 use super::CLUSTER;
+use super::clock::library;
 use super::credentials::WRITE_TOKEN;
 use super::fault::{Begun, begin, end};
 use super::judge::{Broken, FaultWindow, Judgement, judge};
@@ -65,6 +66,8 @@ pub struct ChaosOptions {
     pub pause: Duration,
     /// Within this after a fault's end the cluster must be whole.
     pub heal_limit: Duration,
+    /// A binary of another version, from which a broker is started now and then.
+    pub other_binary: Option<PathBuf>,
     /// Where to put every process's log when the run is over.
     pub logs: Option<PathBuf>,
 }
@@ -87,6 +90,7 @@ impl ChaosOptions {
             registers: 4,
             pause: Duration::from_millis(8),
             heal_limit: Duration::from_secs(30),
+            other_binary: None,
             logs: None,
         }
     }
@@ -169,6 +173,8 @@ impl<'a> Run<'a> {
             network: self.network.is_ok(),
             etcd: self.cluster.etcd.is_some(),
             disks: self.disks.is_ok(),
+            clocks: library().is_some(),
+            other_binary: self.options.other_binary.is_some(),
             can_grow: self.options.spares >= 2,
         };
         let faults: Box<dyn Iterator<Item = Fault>> = if self.options.script.is_empty() {
@@ -204,8 +210,13 @@ impl<'a> Run<'a> {
         let shards = self.shards()?;
         self.dumps.push(self.cluster.block_on(self.cluster.client().metadata())?);
         let network = self.network.as_ref().ok();
-        let mut ground =
-            Ground { cluster: &mut self.cluster, network, sites: self.sites, dumps: &self.dumps };
+        let mut ground = Ground {
+            cluster: &mut self.cluster,
+            network,
+            sites: self.sites,
+            dumps: &self.dumps,
+            other_binary: self.options.other_binary.as_deref(),
+        };
         let beside = fault.beside.map(|(victim, harm)| Fault::alone(victim, harm, fault.choice, fault.lasts));
         let beside = beside.map(|beside| begin(&beside, &mut ground, &shards)).transpose()?;
         let before = self.clock.now();

@@ -1,5 +1,7 @@
 //! The processes of a run by their names, and where they are in the network.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use control_core::State;
 
@@ -72,6 +74,8 @@ pub struct Ground<'a> {
     pub sites: Sites,
     /// The metadata as they were before each fault so far, this one included.
     pub dumps: &'a [State],
+    /// A binary of another version, where one was given.
+    pub other_binary: Option<&'a Path>,
 }
 
 /// Acts on each of the processes.

@@ -36,7 +36,7 @@ pub(super) fn copy(ground: &Ground<'_>, primary: NodePlace) -> Result<Service> {
         ];
         let arguments = arguments.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
         let program = crate::binary::on_path("redis-server")?;
-        Ok(Recipe { program, arguments: arguments.collect(), settings: Vec::new() })
+        Ok(Recipe { program, arguments: arguments.collect(), ..Recipe::default() })
     })?;
     retry_until(Deadline::within(COPY_LIMIT), &format!("{name} follows {source}"), || {
         let info = stranger.say("INFO replication")?.text()?;

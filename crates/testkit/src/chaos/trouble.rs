@@ -103,7 +103,7 @@ mod tests {
         let node = Service::start("node", directory.path(), &Place::default(), |address, _| {
             let program = crate::binary::on_path("redis-server")?;
             let arguments = ["--port".to_owned(), address.port().to_string()];
-            Ok(Recipe { program, arguments: arguments.into(), settings: Vec::new() })
+            Ok(Recipe { program, arguments: arguments.into(), ..Recipe::default() })
         });
         let mut node = node.unwrap();
         node.wait_answering().unwrap();

@@ -153,5 +153,5 @@ fn redis_recipe(options: &ManagedOptions, address: SocketAddr) -> Result<Recipe>
     for (name, value) in &options.nodes.settings {
         arguments.extend([format!("--{name}"), value.clone()]);
     }
-    Ok(Recipe { program, arguments, settings: Vec::new() })
+    Ok(Recipe { program, arguments, ..Recipe::default() })
 }

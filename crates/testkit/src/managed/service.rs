@@ -33,7 +33,7 @@ impl Default for Place {
 }
 
 /// How a process is started, each time anew.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Recipe {
     /// The program.
     pub program: PathBuf,
@@ -41,6 +41,8 @@ pub struct Recipe {
     pub arguments: Vec<String>,
     /// Settings of ours, by their names in the configuration file.
     pub settings: Vec<(String, String)>,
+    /// Variables of its environment beside these.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Recipe {
@@ -50,7 +52,7 @@ impl Recipe {
     /// When the binary was not built.
     pub fn undermoon(subcommand: &str) -> Result<Self> {
         let program = crate::binary::undermoon()?;
-        Ok(Self { program, arguments: vec![subcommand.to_owned()], settings: Vec::new() })
+        Ok(Self { program, arguments: vec![subcommand.to_owned()], ..Self::default() })
     }
 
     /// Adds one setting.
@@ -76,6 +78,7 @@ impl Recipe {
                 command.env_remove(name);
             }
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         for (name, value) in &self.settings {
             command.env(format!("UNDERMOON_{}", name.to_uppercase()), value);
         }
