@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use testkit::chaos::run::{ChaosOptions, run};
+use testkit::chaos::options::ChaosOptions;
+use testkit::chaos::run::run;
 use testkit::managed::Brokers;
 
 /// What is started unless told otherwise.

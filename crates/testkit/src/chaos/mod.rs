@@ -9,6 +9,7 @@ mod full;
 pub mod judge;
 pub mod kind;
 pub mod network;
+pub mod options;
 mod orders;
 pub mod owners;
 pub mod plan;
