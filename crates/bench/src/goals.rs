@@ -216,9 +216,10 @@ fn judge_policies(case: &CaseResult) -> Vec<Verdict> {
             what: format!("{}: {name}, policies on against off", case.title),
             measured: format!("{with:.3} ms against {without:.3} ms"),
             goal: format!("no worse, within {noise:.3} ms"),
-            result: match noise <= without * NOISE_MAX {
-                true => Judgement::of(with <= without + noise),
-                false => Judgement::Unclear,
+            result: if noise <= without * NOISE_MAX {
+                Judgement::of(with <= without + noise)
+            } else {
+                Judgement::Unclear
             },
         })
     };

@@ -166,9 +166,12 @@ fn commits() {
     assert_eq!(apply(&mut state, second).unwrap_err().code(), "MIGRATION_TASK_NOT_FOUND");
     // What is paused stands still, and whatever ran before is over.
     let third = running(&state, 0);
-    let pause = |paused: bool| match paused {
-        true => Command::PauseMigrations { cluster: cluster() },
-        false => Command::ResumeMigrations { cluster: cluster() },
+    let pause = |paused: bool| {
+        if paused {
+            Command::PauseMigrations { cluster: cluster() }
+        } else {
+            Command::ResumeMigrations { cluster: cluster() }
+        }
     };
     apply(&mut state, pause(true)).unwrap();
     let paused = state.clone();

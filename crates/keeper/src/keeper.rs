@@ -143,9 +143,12 @@ impl Keeper {
     #[must_use]
     pub fn readiness(&self, now: Moment) -> Readiness {
         let owners = self.metadata.owners();
-        let look = |owner: &Address| match self.attachments.is_stopped(owner, self.lease.limit(), now) {
-            true => Look::Fenced,
-            false => self.nodes.look_at(owner, now),
+        let look = |owner: &Address| {
+            if self.attachments.is_stopped(owner, self.lease.limit(), now) {
+                Look::Fenced
+            } else {
+                self.nodes.look_at(owner, now)
+            }
         };
         Readiness::of(self.metadata.is_ready(), owners.iter().map(|owner| (owner, look(owner))))
     }

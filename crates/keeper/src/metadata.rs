@@ -86,9 +86,10 @@ impl Metadata {
         self.admit(view.epoch, self.epoch, flags.force)?;
         self.epoch = view.epoch;
         let is_same_cluster = self.view().is_some_and(|held| held.cluster == view.cluster);
-        self.held = match is_same_cluster {
-            true => self.owned_here().union(&self.held).difference(&owned_by_anyone(&view)),
-            false => SlotRanges::default(),
+        self.held = if is_same_cluster {
+            self.owned_here().union(&self.held).difference(&owned_by_anyone(&view))
+        } else {
+            SlotRanges::default()
         };
         self.view = (!view.is_empty()).then(|| Arc::new(view));
         Ok(())
@@ -240,10 +241,7 @@ impl Metadata {
     pub fn primaries(&self) -> Vec<Address> {
         let Some(view) = self.view() else { return Vec::new() };
         let owners = self.owners();
-        match owners.is_empty() {
-            true => view.local.iter().map(|node| node.address.clone()).collect(),
-            false => owners,
-        }
+        if owners.is_empty() { view.local.iter().map(|node| node.address.clone()).collect() } else { owners }
     }
 
     /// The migrations that this proxy takes part in, one line for each: which way, the slots, the five words of

@@ -53,9 +53,10 @@ impl Readiness {
                 Look::Fenced => fenced.push(owner.clone()),
             }
         }
-        match silent.is_empty() && fenced.is_empty() {
-            true => Readiness::Ready,
-            false => Readiness::Unserved { silent, fenced },
+        if silent.is_empty() && fenced.is_empty() {
+            Readiness::Ready
+        } else {
+            Readiness::Unserved { silent, fenced }
         }
     }
 

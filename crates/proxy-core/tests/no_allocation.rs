@@ -120,15 +120,12 @@ impl Driver {
         let chunk = engine.pool().chunk(false);
         let value = vec![b'v'; load.value_bytes];
         let (mut request, mut reply) = (Vec::new(), Vec::new());
-        match load.set {
-            true => {
-                resp::encode::request(&mut request, &[b"SET", b"key:000001", &value]);
-                resp::encode::simple(&mut reply, "OK");
-            }
-            false => {
-                resp::encode::request(&mut request, &[b"GET", b"key:000001"]);
-                resp::encode::bulk(&mut reply, &value);
-            }
+        if load.set {
+            resp::encode::request(&mut request, &[b"SET", b"key:000001", &value]);
+            resp::encode::simple(&mut reply, "OK");
+        } else {
+            resp::encode::request(&mut request, &[b"GET", b"key:000001"]);
+            resp::encode::bulk(&mut reply, &value);
         }
         let (flush_sessions, flush_backends) =
             (Vec::with_capacity(load.sessions + 1), Vec::with_capacity(load.sessions + 1));

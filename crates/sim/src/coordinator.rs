@@ -165,11 +165,11 @@ impl Coordinator {
     fn take_reading(&mut self, state: Arc<State>, begun: Moment, watch: Watch<'_>, out: &mut Out) {
         let lease_ms = self.observed.timing.lease_ms;
         let is_same = self.reading.as_ref().is_some_and(|before| Arc::ptr_eq(before, &state));
-        self.terms = match is_same {
-            true if watch.planted == Some(Planted::TermsNotRenewed) => self.terms.clone(),
-            true => self.terms.again(lease_ms, begun),
-            false => LeaseTerms::of(&state, lease_ms, begun),
-        };
+        if !is_same {
+            self.terms = LeaseTerms::of(&state, lease_ms, begun);
+        } else if watch.planted != Some(Planted::TermsNotRenewed) {
+            self.terms = self.terms.again(lease_ms, begun);
+        }
         self.reading = Some(state);
         self.read_at = begun;
         if self.applied.take_if(|applied| begun >= *applied).is_some() || !is_same {

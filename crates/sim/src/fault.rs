@@ -116,9 +116,12 @@ fn choose(world: &World, dice: &mut Dice, has_forgotten: &mut bool) -> Fault {
         12 => Fault::Join(host, control),
         13 => Fault::Lose(dice.below(200_000)),
         14 => Fault::Delay { ppm: dice.below(300_000), us_max: dice.below(900_000) },
-        _ => match dice.happens(500_000) {
-            true => Fault::ForeignReplica(dice.place(world.shards())),
-            false => Fault::Double(dice.below(300_000)),
-        },
+        _ => {
+            if dice.happens(500_000) {
+                Fault::ForeignReplica(dice.place(world.shards()))
+            } else {
+                Fault::Double(dice.below(300_000))
+            }
+        }
     }
 }

@@ -101,10 +101,7 @@ impl World {
                 break;
             }
             self.now = self.now.max(next);
-            match next == self.next_write_at {
-                true => self.clients_write(),
-                false => self.step(),
-            }
+            if next == self.next_write_at { self.clients_write() } else { self.step() }
         }
         self.now = end.max(self.now);
     }

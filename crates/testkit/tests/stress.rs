@@ -175,10 +175,8 @@ fn a_session_keeps_its_order_when_a_slot_moves_to_another_proxy() -> Result<()> 
         let sides = [(&old_proxy, &old, old_slots), (&new_proxy, &new, new_slots)];
         for me in 0..2 {
             let [mine, other] = [&sides[me], &sides[1 - me]];
-            let slots = |ranges: &SlotRanges| match ranges.is_empty() {
-                true => Vec::new(),
-                false => owned(ranges.clone()),
-            };
+            let slots =
+                |ranges: &SlotRanges| if ranges.is_empty() { Vec::new() } else { owned(ranges.clone()) };
             let local = LocalNode { address: model_address(mine.1.address())?, slots: slots(&mine.2) };
             let peer = PeerProxy { address: model_address(other.0.address())?, slots: slots(&other.2) };
             mine.0.set_view(&view(epoch, vec![local], vec![peer])?)?;

@@ -33,13 +33,19 @@ fn review_pool(state: &mut State) {
 
 /// That a command touches nothing that is under review.
 pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), ApplyError> {
-    let cluster = |name: &ClusterName| match state.clusters.get(name).is_some_and(|cluster| cluster.review) {
-        true => Err(ApplyError::UnderReview(format!("cluster {name}"))),
-        false => Ok(()),
+    let cluster = |name: &ClusterName| {
+        if state.clusters.get(name).is_some_and(|cluster| cluster.review) {
+            Err(ApplyError::UnderReview(format!("cluster {name}")))
+        } else {
+            Ok(())
+        }
     };
-    let proxy = |proxy: &Address| match state.is_proxy_under_review(proxy) {
-        true => Err(ApplyError::UnderReview(format!("proxy {proxy}"))),
-        false => Ok(()),
+    let proxy = |proxy: &Address| {
+        if state.is_proxy_under_review(proxy) {
+            Err(ApplyError::UnderReview(format!("proxy {proxy}")))
+        } else {
+            Ok(())
+        }
     };
     match command {
         Command::AddNodes { cluster: name, .. }

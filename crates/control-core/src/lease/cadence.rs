@@ -23,10 +23,8 @@ pub fn pause_after_reading(took: Duration, lease_ms: u64) -> Duration {
     let half = lease / LEASE_PART;
     let readings = took.saturating_mul(2);
     // No pause makes up for readings that take a lease themselves.
-    let longest = match readings < lease {
-        true => half.min((lease - lease / TOKEN_PART).saturating_sub(readings)),
-        false => half,
-    };
+    let longest =
+        if readings < lease { half.min((lease - lease / TOKEN_PART).saturating_sub(readings)) } else { half };
     took.saturating_mul(SHARE).min(longest).max(READ_INTERVAL)
 }
 

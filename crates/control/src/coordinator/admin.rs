@@ -169,13 +169,13 @@ impl<M: MetadataSource> Admin<M> {
                 let accepted = BrokerAddress::accepts();
                 encode::error(reply, &format!("ERR brokers: a list of {accepted}, with commas"));
             }
-            Ok(brokers) => match self
-                .metadata
-                .set_brokers(brokers.into_iter().map(|broker| broker.0).collect())
-            {
-                true => encode::simple(reply, "OK"),
-                false => encode::error(reply, "ERR the broker is in the same process: there is none to set"),
-            },
+            Ok(brokers) => {
+                if self.metadata.set_brokers(brokers.into_iter().map(|broker| broker.0).collect()) {
+                    encode::simple(reply, "OK");
+                } else {
+                    encode::error(reply, "ERR the broker is in the same process: there is none to set");
+                }
+            }
         }
     }
 }

@@ -78,9 +78,10 @@ impl<M: MetadataSource> Reader<M> {
             self.readings.borrow().as_ref().is_some_and(|before| Arc::ptr_eq(&before.state, &reading.state));
         let lease_ms = pace.timing.lease_ms;
         let read_at = self.clock.moment(reading.at);
-        let terms = match is_same {
-            true => self.terms.borrow().again(lease_ms, read_at),
-            false => LeaseTerms::of(&reading.state, lease_ms, read_at),
+        let terms = if is_same {
+            self.terms.borrow().again(lease_ms, read_at)
+        } else {
+            LeaseTerms::of(&reading.state, lease_ms, read_at)
         };
         self.terms.send_replace(terms);
         self.pace.send_if_modified(|current| std::mem::replace(current, pace) != pace);

@@ -155,9 +155,10 @@ impl Document {
     /// Reads a document, and keeps what in it a newer version has written.
     fn read<T: DeserializeOwned>(&mut self, key: &PartKey, bytes: &[u8]) -> Result<T, DocumentError> {
         let (part, kept) = decode(key, bytes)?;
-        match kept.is_empty() {
-            true => drop(self.kept.remove(key)),
-            false => drop(self.kept.insert(key.clone(), Arc::new(kept))),
+        if kept.is_empty() {
+            drop(self.kept.remove(key));
+        } else {
+            drop(self.kept.insert(key.clone(), Arc::new(kept)));
         }
         Ok(part)
     }

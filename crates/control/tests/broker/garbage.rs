@@ -214,10 +214,9 @@ fn encoded(text: &str) -> String {
 
 fn path(template: &str, draft: &Draft) -> String {
     let mut words = draft.words.iter();
-    let parts = template.split('/').map(|part| match part.starts_with('{') {
-        true => encoded(words.next().unwrap()),
-        false => part.to_owned(),
-    });
+    let parts = template
+        .split('/')
+        .map(|part| if part.starts_with('{') { encoded(words.next().unwrap()) } else { part.to_owned() });
     let path = parts.collect::<Vec<_>>().join("/");
     let query: Vec<String> =
         draft.query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();

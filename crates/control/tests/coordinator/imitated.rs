@@ -109,10 +109,7 @@ pub(crate) fn answer(proxy: &mut Imitated, words: &[&[u8]], reply: &mut Vec<u8>)
 }
 
 fn accept(is_new: bool, reply: &mut Vec<u8>) {
-    match is_new {
-        true => encode::simple(reply, "OK"),
-        false => encode::error(reply, "OLD_EPOCH"),
-    }
+    if is_new { encode::simple(reply, "OK") } else { encode::error(reply, "OLD_EPOCH") }
 }
 
 fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {

@@ -106,10 +106,7 @@ fn greet<'a>(args: Args<'a>, profile: &mut Profile, context: &Context<'_>) -> Re
             Wish::LogIn { user, password } => require(log_in(user, password, profile, context.settings))?,
             Wish::Name(given) => {
                 client::check_name(given)?;
-                match together {
-                    true => name = Some(given),
-                    false => profile.set_name(given),
-                }
+                if together { name = Some(given) } else { profile.set_name(given) }
             }
         }
     }

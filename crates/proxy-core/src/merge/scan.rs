@@ -208,9 +208,10 @@ pub fn scan_reply(part: &[u8], step: &ScanStep, process: ScanProcess, out: &mut 
         return;
     }
     let Some((backend_cursor, keys)) = reply_parts(part) else { return encode::error(out, NO_SCAN_REPLY) };
-    let (next, keys) = match step.is_of_another(process) {
-        true => (step.again(process), b"*0\r\n".as_slice()),
-        false => (step.next(backend_cursor, process), keys),
+    let (next, keys) = if step.is_of_another(process) {
+        (step.again(process), b"*0\r\n".as_slice())
+    } else {
+        (step.next(backend_cursor, process), keys)
     };
     let Some(next) = next else { return encode::error(out, TOO_LARGE) };
     encode::array(out, 2);

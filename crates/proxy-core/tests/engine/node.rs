@@ -123,9 +123,10 @@ impl Node {
                         peer.parser.reset();
                         break;
                     }
-                    match self.silent {
-                        true => self.execute(peer, &args, &mut Vec::new()),
-                        false => self.execute(peer, &args, out),
+                    if self.silent {
+                        self.execute(peer, &args, &mut Vec::new());
+                    } else {
+                        self.execute(peer, &args, out);
                     }
                     position += len;
                 }
@@ -156,9 +157,10 @@ impl Node {
         match (name.as_str(), args) {
             ("AUTH", [_, password]) => {
                 peer.authenticated = self.password.as_deref() == Some(password);
-                return match peer.authenticated {
-                    true => encode::simple(out, "OK"),
-                    false => encode::error(out, "WRONGPASS no"),
+                return if peer.authenticated {
+                    encode::simple(out, "OK");
+                } else {
+                    encode::error(out, "WRONGPASS no");
                 };
             }
             _ if !peer.authenticated => return encode::error(out, "NOAUTH Authentication required."),

@@ -77,9 +77,12 @@ fn view_of(me: usize, mine: [bool; 3]) -> String {
     let ranges = |whose: bool| -> Vec<&str> {
         RANGES.iter().zip(mine).filter(|(_, is_mine)| *is_mine == whose).map(|(range, _)| *range).collect()
     };
-    let member = |address: &str, ranges: Vec<&str>| match ranges.is_empty() {
-        true => String::new(),
-        false => format!("{address} {} {}", ranges.len(), ranges.join(" ")),
+    let member = |address: &str, ranges: Vec<&str>| {
+        if ranges.is_empty() {
+            String::new()
+        } else {
+            format!("{address} {} {}", ranges.len(), ranges.join(" "))
+        }
     };
     let peer = member(PEER, ranges(false));
     let peer = if peer.is_empty() { peer } else { format!("PEER {peer}") };

@@ -299,9 +299,10 @@ fn a_pause_holds_commands_until_it_ends() {
         world.engine.pause(Some(Pause { until_us, writes_only }));
         let (seen, client) = world.dialogue(&lines("ping; get a; incr a; get a"));
         assert_eq!(seen, if writes_only { "+PONG\r\n$-1\r\n" } else { "" });
-        match ends_early {
-            true => world.engine.pause(None),
-            false => world.pass(300_000),
+        if ends_early {
+            world.engine.pause(None);
+        } else {
+            world.pass(300_000);
         }
         let rest = if writes_only { ":1\r\n$1\r\n1\r\n" } else { "+PONG\r\n$-1\r\n:1\r\n$1\r\n1\r\n" };
         assert_eq!(world.says(client, b""), rest);

@@ -95,10 +95,8 @@ impl World {
             return 0;
         }
         let large = self.engine.reads_large(id);
-        let (chunk, size) = match large {
-            true => (&mut self.chunk_large, READ_BYTES_LARGE),
-            false => (&mut self.chunk, READ_BYTES),
-        };
+        let (chunk, size) =
+            if large { (&mut self.chunk_large, READ_BYTES_LARGE) } else { (&mut self.chunk, READ_BYTES) };
         let due = &open.replies[open.read..];
         let len = due.len().min(bytes_max).min(size);
         chunk.space()[..len].copy_from_slice(&due[..len]);

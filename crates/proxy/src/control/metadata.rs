@@ -40,10 +40,7 @@ impl Control {
             Umctl::SetCluster(command) => {
                 let (epoch, ignored) = (command.view.epoch, command.ignored_config.clone());
                 debug!(%epoch, "SETCLUSTER");
-                let done = match ignored.is_empty() {
-                    true => "OK".to_owned(),
-                    false => texts::ignored_config(&ignored),
-                };
+                let done = if ignored.is_empty() { "OK".to_owned() } else { texts::ignored_config(&ignored) };
                 return self.keep_for(to, &done, |caller| Event::SetCluster { caller, command });
             }
             Umctl::SetRepl(command) => {

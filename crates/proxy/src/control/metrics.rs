@@ -178,10 +178,13 @@ fn nodes(encoder: &mut DescriptorEncoder<'_>, picture: &Picture) -> fmt::Result 
 }
 
 fn commands(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, picture: &Picture) -> fmt::Result {
-    let name = |id: usize| match id < picture.shared.table.len() {
-        true => u16::try_from(id)
-            .map_or("other", |id| &*picture.shared.table.by_id(proxy_core::command::CommandId(id)).name),
-        false => "other",
+    let name = |id: usize| {
+        if id < picture.shared.table.len() {
+            u16::try_from(id)
+                .map_or("other", |id| &*picture.shared.table.by_id(proxy_core::command::CommandId(id)).name)
+        } else {
+            "other"
+        }
     };
     let used: Vec<_> =
         snapshot.commands.iter().map(|(id, totals)| ([("command", name(*id))], totals)).collect();

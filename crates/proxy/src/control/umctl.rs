@@ -97,10 +97,8 @@ impl Umctl {
     pub(super) fn parse(args: &[Vec<u8>]) -> Result<Umctl, UmctlError> {
         let words: Vec<&[u8]> = args.iter().skip(1).map(Vec::as_slice).collect();
         let Some((&sub, rest)) = words.split_first() else { return Err(UmctlError::Unknown(Vec::new())) };
-        let alone = |umctl: Umctl| match rest.is_empty() {
-            true => Ok(umctl),
-            false => Err(UmctlError::Unknown(sub.to_vec())),
-        };
+        let alone =
+            |umctl: Umctl| if rest.is_empty() { Ok(umctl) } else { Err(UmctlError::Unknown(sub.to_vec())) };
         match sub.to_ascii_uppercase().as_slice() {
             b"SETCLUSTER" => {
                 let command = SetCluster::parse(rest).map_err(UmctlError::Meta)?;

@@ -161,10 +161,7 @@ impl EventLoop {
     /// Lets events gather where the engine thinks that worth it.
     #[inline]
     fn nap(&self) {
-        let nap_us = match self.again.is_empty() && !self.linger.is_behind() {
-            true => self.engine.nap_us(),
-            false => 0,
-        };
+        let nap_us = if self.again.is_empty() && !self.linger.is_behind() { self.engine.nap_us() } else { 0 };
         if nap_us > 0 {
             let time = Timespec { tv_sec: 0, tv_nsec: nap_us as i64 * 1000 };
             // Woken early is as good.
@@ -173,10 +170,8 @@ impl EventLoop {
     }
 
     fn wait(&self, events: &mut Vec<epoll::Event>) {
-        let sleep_us = match self.again.is_empty() && !self.linger.is_behind() {
-            true => self.engine.sleep_us(),
-            false => 0,
-        };
+        let sleep_us =
+            if self.again.is_empty() && !self.linger.is_behind() { self.engine.sleep_us() } else { 0 };
         let timeout = Timespec { tv_sec: 0, tv_nsec: sleep_us.min(999_999) as i64 * 1000 };
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

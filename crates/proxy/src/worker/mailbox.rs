@@ -112,9 +112,10 @@ impl ControlLine {
     /// Passes a question on to the thread that answers its kind.
     pub(super) fn ask(&self, ask: SessionAsk) {
         let is_order = matches!(ask.ask.question, Question::Umctl(_));
-        let _ = match is_order {
-            true => self.orders.send(ask).is_ok(),
-            false => self.questions.send(Inquiry::Ask(ask)).is_ok(),
+        let _ = if is_order {
+            self.orders.send(ask).is_ok()
+        } else {
+            self.questions.send(Inquiry::Ask(ask)).is_ok()
         };
     }
 

@@ -53,10 +53,8 @@ impl EventLoop {
             return;
         }
         let large = self.engine.reads_large(id);
-        let (chunk, size) = match large {
-            true => (&mut self.chunk_large, READ_BYTES_LARGE),
-            false => (&mut self.chunk, READ_BYTES),
-        };
+        let (chunk, size) =
+            if large { (&mut self.chunk_large, READ_BYTES_LARGE) } else { (&mut self.chunk, READ_BYTES) };
         match io::read(&backend.socket, chunk.space()) {
             Read::Bytes(bytes) => {
                 if bytes == size || ends {
@@ -78,10 +76,7 @@ impl EventLoop {
     #[inline]
     fn mark_backend(&mut self, id: BackendId) {
         let Some(Some(backend)) = self.backends.get_mut(id.index()) else { return };
-        let mark = match backend.is_near {
-            true => self.engine.worth_reading(id),
-            false => 1,
-        };
+        let mark = if backend.is_near { self.engine.worth_reading(id) } else { 1 };
         if mark != backend.low_mark {
             backend.low_mark = mark;
             // Woken earlier is as good, only dearer.

@@ -49,9 +49,10 @@ impl World {
                 if let Some((role, _)) = role.filter(|_| !is_lost) {
                     node.set_role(&role);
                 }
-                let outcome = match is_lost {
-                    true => Err(keeper::VisitFault::Failed("the connection is lost".to_owned())),
-                    false => Ok(Box::new(node.status(now))),
+                let outcome = if is_lost {
+                    Err(keeper::VisitFault::Failed("the connection is lost".to_owned()))
+                } else {
+                    Ok(Box::new(node.status(now)))
                 };
                 let event = keeper::Event::Visited { node: node.address.clone(), visit, outcome };
                 out.answer(from, Event::Keeper(Box::new(event)));

@@ -51,9 +51,10 @@ impl Host {
         };
         let nodes = [node(0)?, node(1)?];
         let mut relay = None;
-        let ports = match options.has_replica_faces() {
-            true => Port::reserve_pair(REPLICA_PORT_OFFSET)?.into(),
-            false => vec![Port::reserve()?],
+        let ports = if options.has_replica_faces() {
+            Port::reserve_pair(REPLICA_PORT_OFFSET)?.into()
+        } else {
+            vec![Port::reserve()?]
         };
         let proxy = Service::start_on(ports, "proxy", &directory, place, |address, _| {
             let mut recipe = Recipe::undermoon("proxy")?.with("address", &address.to_string());

@@ -41,9 +41,10 @@ fn items(session: usize, (call, end): (u64, u64), key: usize, items: &[&str]) ->
 }
 
 fn without_answer(session: usize, call: u64, (key, item): (usize, &str), refused: bool) -> Entry {
-    let outcome = match refused {
-        true => Outcome::Refused("a reason".to_owned()),
-        false => Outcome::Unknown("a reason".to_owned()),
+    let outcome = if refused {
+        Outcome::Refused("a reason".to_owned())
+    } else {
+        Outcome::Unknown("a reason".to_owned())
     };
     entry(session, call, Asked::Push(KeyId(key), item.to_owned()), outcome)
 }

@@ -27,10 +27,7 @@ impl Disk {
     }
 
     fn check() -> Result<(), std::io::Error> {
-        match IS_FULL.load(Ordering::Relaxed) {
-            true => Err(std::io::ErrorKind::StorageFull.into()),
-            false => Ok(()),
-        }
+        if IS_FULL.load(Ordering::Relaxed) { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 }
 

@@ -87,9 +87,10 @@ impl Engine {
         let is_it = |node: &Node| node.current && node.address == *address;
         let (_, node) = self.nodes.nodes.iter().find(|(_, node)| is_it(node))?;
         let is_ready = |id: Option<BackendId>| id.is_some_and(|id| self.backends[id].phase == Phase::Ready);
-        Some(match node.main.iter().flatten().any(|&id| is_ready(id)) {
-            true => NodeState::Connected,
-            false => NodeState::Disconnected,
+        Some(if node.main.iter().flatten().any(|&id| is_ready(id)) {
+            NodeState::Connected
+        } else {
+            NodeState::Disconnected
         })
     }
 }
@@ -314,9 +315,10 @@ impl Connections<'_> {
         let is_usual = backend.script.is_none();
         // While others are told to be killed over each connection that is used again, this one was not.
         let is_usual = is_usual && node.abandoned.is_empty();
-        match is_usual && node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
-            true => node.idle.push(id),
-            false => self.close_backend(id),
+        if is_usual && node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
+            node.idle.push(id);
+        } else {
+            self.close_backend(id);
         }
     }
 }

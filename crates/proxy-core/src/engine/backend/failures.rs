@@ -26,12 +26,11 @@ impl Engine {
     /// been sent has failed for certain; both are told so. A connection that ends while the node owes nothing is not
     /// a failure: a node closes those that it thinks idle, and this one is made again at once.
     pub fn backend_failed(&mut self, id: BackendId, why: &str) {
-        match self.connections().ended_in_peace(id) {
-            true => self.connections().reopen(id),
-            false => {
-                self.connections().doubt_node_of(id);
-                self.connections().fail_backend(id, why);
-            }
+        if self.connections().ended_in_peace(id) {
+            self.connections().reopen(id);
+        } else {
+            self.connections().doubt_node_of(id);
+            self.connections().fail_backend(id, why);
         }
     }
 }
@@ -174,9 +173,10 @@ impl Connections<'_> {
 
     fn fail_owed(&mut self, owed: &Owed, in_flight: bool, address: &Address, why: &str) {
         let mut error = Vec::new();
-        match in_flight {
-            true => errors::backend_failed(&mut error, address, why),
-            false => errors::backend_unreachable(&mut error, address),
+        if in_flight {
+            errors::backend_failed(&mut error, address, why);
+        } else {
+            errors::backend_unreachable(&mut error, address);
         }
         self.fail_with(owed, &error);
     }

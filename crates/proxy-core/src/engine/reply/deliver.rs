@@ -44,10 +44,8 @@ impl Engine {
         let resumed = backend.streaming || !backend.partial.is_empty();
         backend.stats.bytes_in.add(len as u64);
         let due = backend.owed.len();
-        let outcome = match resumed {
-            true => self.continue_reply(id, chunk, len),
-            false => self.take_replies(id, chunk, 0, len),
-        };
+        let outcome =
+            if resumed { self.continue_reply(id, chunk, len) } else { self.take_replies(id, chunk, 0, len) };
         if outcome.is_err() {
             return self.connections().fail_senseless(id);
         }
@@ -115,10 +113,7 @@ impl Engine {
         // What came before the nonsense was a reply all the same.
         self.end_reply_run(&mut run, chunk, position);
         outcome?;
-        match position < len {
-            true => self.begin_reply(id, chunk, position, len),
-            false => Ok(()),
-        }
+        if position < len { self.begin_reply(id, chunk, position, len) } else { Ok(()) }
     }
 
     /// Who is owed the reply that came. One to a request that was not sent yet is no reply to it.
@@ -142,9 +137,10 @@ impl Engine {
     fn end_reply_run(&mut self, run: &mut Run, chunk: &Chunk, end: usize) {
         let Some(id) = run.session.take() else { return };
         let session = &mut self.sessions[id];
-        match run.is_single {
-            true => session.out.refer(chunk, run.start, end, &mut self.pool),
-            false => _ = session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool),
+        if run.is_single {
+            session.out.refer(chunk, run.start, end, &mut self.pool);
+        } else {
+            session.out.copy(&chunk.bytes()[run.start..end], &mut self.pool);
         }
         self.clients().mark_session(id);
         self.clients().delivered(id);
@@ -254,10 +250,7 @@ impl Engine {
                 self.backends[id].partial.extend_from_slice(bytes);
             }
         }
-        match ended {
-            true => self.take_replies(id, chunk, used, len),
-            false => Ok(()),
-        }
+        if ended { self.take_replies(id, chunk, used, len) } else { Ok(()) }
     }
 
     /// Gives a part of the reply at the head of `from` to its session.
@@ -291,9 +284,10 @@ impl Engine {
     /// never more than are still to come of it.
     #[inline]
     pub fn worth_reading(&self, id: BackendId) -> usize {
-        match self.reads_large(id) {
-            true => self.backends[id].scanner.bulk_remaining().min(READ_BYTES_LARGE),
-            false => 1,
+        if self.reads_large(id) {
+            self.backends[id].scanner.bulk_remaining().min(READ_BYTES_LARGE)
+        } else {
+            1
         }
     }
 

@@ -231,8 +231,5 @@ struct CrossSlot;
 fn common_slot(args: Args<'_>, positions: &[u32]) -> Result<Slot, CrossSlot> {
     let mut slots = positions.iter().map(|&position| Slot::of_key(args.get(position as usize)));
     let Some(first) = slots.next() else { return Err(CrossSlot) };
-    match slots.all(|slot| slot == first) {
-        true => Ok(first),
-        false => Err(CrossSlot),
-    }
+    if slots.all(|slot| slot == first) { Ok(first) } else { Err(CrossSlot) }
 }

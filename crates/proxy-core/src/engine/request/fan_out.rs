@@ -41,10 +41,7 @@ impl Engine {
             return Taken::Yes;
         }
         let has_data = self.shared.view.as_deref().is_none_or(|view| view.routes.has_data(Face::Primary));
-        let mut targets = match proxies.is_empty() || has_data {
-            true => self.keyless_targets(id),
-            false => Vec::new(),
-        };
+        let mut targets = if proxies.is_empty() || has_data { self.keyless_targets(id) } else { Vec::new() };
         targets.truncate(SCAN_NODES_MAX);
         // With one primary as with several: there may be more at the next step.
         if kind == Merge::Scan && !(targets.is_empty() && proxies.is_empty()) {

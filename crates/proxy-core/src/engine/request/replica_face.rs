@@ -65,9 +65,10 @@ impl Engine {
         request: Request<'_>,
     ) -> Taken {
         let checks_keys = self.checks_keys_of(command.id);
-        let backend = match checks_keys {
-            true => self.script_backend(id, target, command.id, request.args),
-            false => self.connections().backend_for(id, target).ok_or(Taken::Yes),
+        let backend = if checks_keys {
+            self.script_backend(id, target, command.id, request.args)
+        } else {
+            self.connections().backend_for(id, target).ok_or(Taken::Yes)
         };
         let backend = match backend {
             Ok(backend) => backend,

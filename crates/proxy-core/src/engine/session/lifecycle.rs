@@ -132,10 +132,7 @@ impl Engine {
         let picked: Vec<(SessionId, bool)> =
             sessions.map(|(id, session)| (id, asker == Some(session.profile.id))).collect();
         for &(id, asks) in &picked {
-            match asks {
-                true => self.clients().close_after_replies(id),
-                false => self.connections().close_session(id),
-            }
+            if asks { self.clients().close_after_replies(id) } else { self.connections().close_session(id) }
         }
         picked.len()
     }

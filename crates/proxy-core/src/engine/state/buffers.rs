@@ -101,10 +101,7 @@ impl BufferPool {
     #[inline]
     pub fn recycle(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        let spare = match capacity > BUFFER_BYTES_SMALL_MAX {
-            true => &mut self.grown,
-            false => &mut self.buffers,
-        };
+        let spare = if capacity > BUFFER_BYTES_SMALL_MAX { &mut self.grown } else { &mut self.buffers };
         if capacity > 0 && capacity <= POOLED_BYTES_MAX && spare.len() < POOL_BUFFERS_MAX {
             buffer.clear();
             spare.push(buffer);
@@ -114,10 +111,8 @@ impl BufferPool {
     /// A chunk to read into: [`READ_BYTES`] or [`READ_BYTES_LARGE`] long.
     #[inline]
     pub fn chunk(&mut self, large: bool) -> Chunk {
-        let (spare, len) = match large {
-            true => (&mut self.chunks_large, READ_BYTES_LARGE),
-            false => (&mut self.chunks, READ_BYTES),
-        };
+        let (spare, len) =
+            if large { (&mut self.chunks_large, READ_BYTES_LARGE) } else { (&mut self.chunks, READ_BYTES) };
         spare.pop().unwrap_or_else(|| Chunk::new(len))
     }
 

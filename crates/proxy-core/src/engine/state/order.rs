@@ -55,10 +55,7 @@ impl Parked {
             ReplySlot::Waiting | ReplySlot::Ready(_) | ReplySlot::Gather(_) => Box::default(),
         };
         write(&mut queue);
-        *slot = match last {
-            true => ReplySlot::Ready(queue),
-            false => ReplySlot::Partial(queue),
-        };
+        *slot = if last { ReplySlot::Ready(queue) } else { ReplySlot::Partial(queue) };
         let now = slot.held();
         self.held = self.held + now - before;
     }
@@ -70,10 +67,7 @@ impl Parked {
         let before = gather.held();
         let is_whole = gather.put(part, reply);
         let after = gather.held();
-        let whole = match is_whole {
-            true => std::mem::replace(slot, ReplySlot::Waiting),
-            false => ReplySlot::Waiting,
-        };
+        let whole = if is_whole { std::mem::replace(slot, ReplySlot::Waiting) } else { ReplySlot::Waiting };
         self.held = self.held + after - before;
         let ReplySlot::Gather(gather) = whole else { return None };
         self.held -= after;

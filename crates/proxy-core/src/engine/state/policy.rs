@@ -80,9 +80,10 @@ impl Policy {
     /// Replies that this session may be owed before no more of its requests are taken.
     #[inline]
     pub(in crate::engine) fn outstanding_max_of(&self, session: &Session) -> u32 {
-        match session.out.len() >= self.behind_bytes {
-            true => self.outstanding_max.min(self.outstanding_behind_max),
-            false => self.outstanding_max,
+        if session.out.len() >= self.behind_bytes {
+            self.outstanding_max.min(self.outstanding_behind_max)
+        } else {
+            self.outstanding_max
         }
     }
 

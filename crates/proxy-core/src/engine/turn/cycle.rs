@@ -46,20 +46,14 @@ impl Engine {
         }
         let mut dirty = std::mem::take(&mut self.agenda.dirty_backends);
         for id in dirty.drain(..) {
-            match self.writes_now(id) {
-                true => backends.push(id),
-                false => self.sending().recount_backend(id),
-            }
+            if self.writes_now(id) { backends.push(id) } else { self.sending().recount_backend(id) }
         }
         self.agenda.dirty_backends = dirty;
         let mut dirty = std::mem::take(&mut self.agenda.dirty_sessions);
         for id in dirty.drain(..) {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             session.dirty = false;
-            match session.blocked {
-                true => self.clients().recount(id),
-                false => sessions.push(id),
-            }
+            if session.blocked { self.clients().recount(id) } else { sessions.push(id) }
         }
         self.agenda.dirty_sessions = dirty;
         self.connections().look_at_memory();
@@ -99,10 +93,7 @@ impl Engine {
     #[inline]
     #[must_use]
     pub fn nap_us(&self) -> u64 {
-        match self.policy.nap_us_max == 0 || self.sleep_us() == 0 {
-            true => 0,
-            false => self.pace.nap_us(&self.policy),
-        }
+        if self.policy.nap_us_max == 0 || self.sleep_us() == 0 { 0 } else { self.pace.nap_us(&self.policy) }
     }
 
     /// How long the driver may sleep when nothing happens, µs.

@@ -40,9 +40,11 @@ pub(super) async fn healthz() -> &'static str {
         (status = 503, body = String, content_type = "text/plain")))]
 pub(super) async fn readyz(State(sources): Shared) -> (StatusCode, String) {
     let picture = sources.picture.borrow();
-    match picture.draining {
-        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),
-        false if picture.is_ready() => (StatusCode::OK, "ready\n".to_owned()),
-        false => (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", picture.readiness)),
+    if picture.draining {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
+    } else if picture.is_ready() {
+        (StatusCode::OK, "ready\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", picture.readiness))
     }
 }

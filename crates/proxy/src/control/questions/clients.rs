@@ -75,9 +75,10 @@ impl Desk {
 
     /// INFO, when the nodes have told of their keys where that is asked for.
     fn info(&self, sections: Vec<String>, asker: Profile, to: ReplyTo) {
-        let nodes = match proxy_core::info::asks_for_keys(&sections) {
-            true => info::nodes_with_keys(&self.picture.borrow(), asker.face),
-            false => Vec::new(),
+        let nodes = if proxy_core::info::asks_for_keys(&sections) {
+            info::nodes_with_keys(&self.picture.borrow(), asker.face)
+        } else {
+            Vec::new()
         };
         let asked = self.keyspaces.ask(nodes);
         let mut sources = InfoSources {

@@ -101,9 +101,10 @@ pub(in crate::control::admin) struct Draining {
 pub(in crate::control::admin) async fn view(State(sources): Shared) -> Json<ViewShown> {
     let picture = sources.picture.borrow();
     let view = picture.view.as_deref();
-    let reason = match picture.draining {
-        true => Some("draining".to_owned()),
-        false => (!picture.is_ready()).then(|| picture.readiness.to_string()),
+    let reason = if picture.draining {
+        Some("draining".to_owned())
+    } else {
+        (!picture.is_ready()).then(|| picture.readiness.to_string())
     };
     let member = |address: &model::Address, slots: &[SlotAssignment]| MemberShown {
         address: address.to_string(),
