@@ -214,5 +214,4 @@ impl Findings<'_> {
 }
 
 #[cfg(test)]
-#[path = "health_tests.rs"]
 mod tests;

@@ -275,5 +275,4 @@ fn longest_silence(ends: &[Moment], from: Moment, until: Moment) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "judge_tests.rs"]
 mod tests;

@@ -195,5 +195,4 @@ fn needed_elsewhere(state: &State, pool: &Pool<'_>, lost: Host, failed: &Address
 }
 
 #[cfg(test)]
-#[path = "allocate_tests.rs"]
 mod tests;
