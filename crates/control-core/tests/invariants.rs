@@ -135,7 +135,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         30 if draft.flag => Command::BeginReview { proxy, seen: Epoch(state.global_epoch.0 + 3) },
         // Often: until it is over, all that concerns a cluster is refused.
         31 | 32 => {
-            let deposed = draft.flag.then(|| (primary, proxy)).into_iter().collect();
+            let deposed = draft.flag.then_some((primary, proxy)).into_iter().collect();
             let highest = state.global_epoch;
             Command::TrustMetadata { cluster, highest, deposed, now }
         }

@@ -278,7 +278,7 @@ fn an_operator_may_go_by_the_metadata() {
         .collect();
     assert_eq!(fenced.len(), 1);
     for (primary, fence) in fenced {
-        done(&mut state, Command::LiftFence { cluster: cluster(), primary, fence });
+        done(&mut state, Command::LiftFence { cluster: cluster(), primary, fence, stopped: None });
     }
     assert_eq!(served(&state), served(&dump));
 }
