@@ -117,9 +117,10 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         }
         27 => {
             let epoch = state.proxies.get(&proxy).map_or(Epoch(1), |record| record.epoch);
-            match draft.flag && draft.number == 0 {
-                true => Command::NoteDirty { proxy, epoch },
-                false => Command::ProxyCleaned { proxy, epoch },
+            if draft.flag && draft.number == 0 {
+                Command::NoteDirty { proxy, epoch }
+            } else {
+                Command::ProxyCleaned { proxy, epoch }
             }
         }
         28 if draft.flag => Command::DecideComeback {
