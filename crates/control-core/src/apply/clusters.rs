@@ -132,7 +132,7 @@ pub(super) fn empty_chunk(state: &State, proxies: [Address; 2], now: TimeMs) -> 
 pub(super) fn note_use(state: &mut State, chunks: &[Chunk], name: &ClusterName) {
     for proxy in chunks.iter().flat_map(|chunk| &chunk.proxies) {
         if let Some(record) = state.proxies.get_mut(proxy) {
-            record.cluster = Some(name.clone());
+            (record.cluster, record.is_new) = (Some(name.clone()), false);
         }
     }
     chunks.iter().flat_map(|chunk| &chunk.proxies).for_each(|proxy| state.forget_former(proxy));

@@ -119,7 +119,7 @@ fn replace(
     let nodes = state.proxy(new)?.nodes.clone();
     release(state, failed);
     if let Some(record) = state.proxies.get_mut(new) {
-        record.cluster = Some(name.clone());
+        (record.cluster, record.is_new) = (Some(name.clone()), false);
     }
     state.forget_former(new);
     let chunk = &mut state.cluster_mut(name)?.chunks[place];

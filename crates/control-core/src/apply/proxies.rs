@@ -144,13 +144,16 @@ pub(super) fn cleaned(state: &mut State, address: &Address, epoch: Epoch) -> Res
     if record.epoch != epoch {
         return Err(ApplyError::Retry("the proxy has been given another view since"));
     }
-    if !record.dirty {
+    let (is_clean, cluster) = (!record.dirty, record.cluster.clone());
+    if is_clean {
+        if let Some(record) = state.proxies.get_mut(address) {
+            record.is_new = false;
+        }
         return Ok(Reply::Done);
     }
-    let cluster = record.cluster.clone();
     let epoch = state.next_epoch();
     if let Some(record) = state.proxies.get_mut(address) {
-        record.dirty = false;
+        (record.dirty, record.is_new) = (false, false);
         record.epoch = epoch;
     }
     // A cluster that waits for it may now give it its view.

@@ -28,7 +28,10 @@ pub(super) fn review_all(state: &mut State) {
 /// Any proxy of the pool may have been given to a cluster since.
 fn review_pool(state: &mut State) {
     let in_pool = state.proxies.values_mut().filter(|proxy| proxy.cluster.is_none());
-    in_pool.for_each(|proxy| proxy.review = true);
+    for proxy in in_pool {
+        // One that was no stranger before is none now.
+        (proxy.is_new, proxy.review) = (proxy.is_new && proxy.review, true);
+    }
 }
 
 /// That a command touches nothing that is under review.

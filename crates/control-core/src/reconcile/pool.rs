@@ -7,7 +7,7 @@
 //! A node that starts anew reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
 //! are not the processes that were emptied is dirty again, as is one whose nodes have keys, wherever these came from.
 
-use model::{Address, Epoch};
+use model::{Address, Epoch, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -39,6 +39,8 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
             actions.push(Action::Clean { proxy, epoch });
         } else if record.cluster.is_none() && may_hold_something(watch, &proxy, record) {
             actions.push(Action::Apply(Command::NoteDirty { proxy, epoch }));
+        } else if record.is_new && holds_nothing(watch, &proxy, record) {
+            actions.push(Action::Apply(Command::ProxyCleaned { proxy, epoch }));
         }
     }
 }
@@ -65,6 +67,17 @@ fn may_hold_something(watch: &Watch<'_>, proxy: &Address, record: &Proxy) -> boo
             NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted
         );
         is_another || has_keys(watch, proxy, (node, record))
+    })
+}
+
+/// Whether the nodes of a proxy are seen to be empty, in the roles that it was given with its view.
+fn holds_nothing(watch: &Watch<'_>, proxy: &Address, record: &Proxy) -> bool {
+    record.nodes.iter().all(|node| {
+        node_health(watch.observed, proxy, node).is_some_and(|health| {
+            health.state == NodeState::Up
+                && health.role_epoch.is_some_and(|epoch| epoch >= record.epoch)
+                && health.keys == Some(0)
+        })
     })
 }
 
