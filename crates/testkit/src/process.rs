@@ -64,12 +64,25 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Sends SIGSTOP: the process stays, with its sockets open, and does nothing.
+    /// Sends SIGSTOP: the process stays, with its sockets open, and does nothing. Returns when it is so: on a busy machine
+    /// its threads may run on for a moment.
     ///
     /// # Errors
     /// When the process has ended.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let within = Deadline::within(Duration::from_secs(5));
+        wait_until(within, "it is stopped", || self.threads_are_stopped())
+    }
+
+    fn threads_are_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).into_iter().flatten();
+        let state = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("stat")).ok();
+        let mut states = threads.filter_map(Result::ok).filter_map(state);
+        // The state follows the name, which is in brackets.
+        states.all(|text| {
+            text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't', 'Z', 'X']))
+        })
     }
 
     /// Sends SIGCONT, which ends a [`freeze`](Self::freeze).
@@ -214,7 +227,7 @@ mod tests {
         let process = sleeper(directory.path());
         let within = Deadline::within(Duration::from_secs(5));
         process.freeze().unwrap();
-        wait_until(within, "it is stopped", || state(process.id()) == Some('T')).unwrap();
+        assert_eq!(state(process.id()), Some('T'));
         process.thaw().unwrap();
         wait_until(within, "it goes on", || state(process.id()) == Some('S')).unwrap();
     }
