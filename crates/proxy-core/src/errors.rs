@@ -8,6 +8,8 @@
 
 use model::{Address, Slot};
 
+use crate::authority::Lack;
+
 /// Appends `text` as an error reply.
 pub fn write(out: &mut Vec<u8>, text: &str) {
     resp::encode::error(out, text);
@@ -114,6 +116,11 @@ pub const WRONG_CONTROL_PASSWORD: &str = "WRONGPASS this is not the control pass
 /// Not an error: UMCTL AUTH where no `control_password` is set.
 pub const CONTROL_PASSWORD_NOT_SET: &str =
     "OK, but this proxy has no control_password: only this proxy's own host may give it orders";
+
+/// Something that only operators may do, asked for by somebody else.
+pub fn not_an_operator(what: &str, lack: Lack) -> String {
+    format!("NOPERM {what} is for operators: {lack}")
+}
 
 /// The epoch of new metadata is not above the current one.
 pub const OLD_EPOCH: &str = "OLD_EPOCH the epoch is not higher than the current one";

@@ -3,6 +3,7 @@
 //! No sockets, threads, clocks or randomness: time and random numbers arrive as arguments.
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod cluster_replies;
 pub mod command;
 pub mod decimal;

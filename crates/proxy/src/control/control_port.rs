@@ -9,6 +9,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use proxy_core::authority::{self, Lack};
 use proxy_core::errors;
 use proxy_core::settings::Secret;
 use resp::{Protocol, RequestLimits, RequestParser, RequestStep, encode};
@@ -19,7 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
-use super::authority::{self, Lack};
 use super::orders::Order;
 use super::reply_to::ReplyTo;
 use super::texts;
@@ -123,7 +123,7 @@ impl ControlPort {
                 (Some(_), Some(_)) => errors::write(&mut reply, errors::WRONG_CONTROL_PASSWORD),
                 (None, Some(_)) => errors::write(&mut reply, errors::NOAUTH),
                 (_, None) => {
-                    errors::write(&mut reply, &texts::not_an_operator("this port", lack));
+                    errors::write(&mut reply, &errors::not_an_operator("this port", lack));
                     connection.write(&reply).await?;
                     return Ok(false);
                 }

@@ -1,13 +1,13 @@
 //! Carrying out UMCTL: what comes from the control plane, and what it asks.
 
 use keeper::Event;
+use proxy_core::authority::Lack;
 use proxy_core::errors;
 use resp::encode;
 use service::shutdown::Phase;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, warn};
 
-use super::authority::Lack;
 use super::holding;
 use super::questions::DeskCall;
 use super::reply_to::ReplyTo;
@@ -29,7 +29,7 @@ impl Control {
             }
         };
         if let (Some(what), Err(lack)) = (umctl.operators_part(), authority) {
-            errors::write(&mut reply, &texts::not_an_operator(what, lack));
+            errors::write(&mut reply, &errors::not_an_operator(what, lack));
             return to.send(reply);
         }
         self.carry_out(umctl, reply, to);

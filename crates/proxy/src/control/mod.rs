@@ -15,7 +15,6 @@
 
 mod acknowledge;
 mod admin;
-mod authority;
 mod callers;
 mod clean;
 mod control_port;

@@ -6,7 +6,6 @@ use keeper::Refusal;
 use model::Address;
 use proxy_core::errors;
 
-use super::authority::Lack;
 use super::node_client::NodeError;
 
 /// A scan for the keys of a slot found too many of them.
@@ -72,8 +71,3 @@ pub(super) const NOT_ON_CONTROL_PORT: &str =
     "ERR the control port knows AUTH, PING and UMCTL only; clients' commands go to the proxy's `address`";
 /// A request that is longer than the control port takes.
 pub(super) const CONTROL_REQUEST_TOO_LARGE: &str = "ERR the request is longer than the control port takes";
-
-/// Something that only operators may do, asked for by somebody else.
-pub(super) fn not_an_operator(what: &str, lack: Lack) -> String {
-    format!("NOPERM {what} is for operators: {lack}")
-}

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use keeper::{Event as Happened, Keeper, Readiness};
 use model::Address;
+use proxy_core::authority::{self, Lack};
 use proxy_core::engine::{Question, Shared};
 use proxy_core::route::WorkerView;
 use proxy_core::settings::{Secret, Settings};
@@ -17,7 +18,6 @@ use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::{info, warn};
 
-use super::authority::{self, Lack};
 use super::callers::Callers;
 use super::event::{Event, NodeReport};
 use super::fair_queue::FairQueue;

@@ -12,9 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use proxy_core::authority;
 use proxy_core::settings::Secret;
 
-use super::super::authority;
 use super::error::ApiError;
 use super::sources::Sources;
 

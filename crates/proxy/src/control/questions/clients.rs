@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use proxy_core::authority::{self, Lack};
 use proxy_core::engine::Pause;
 use proxy_core::errors;
 use proxy_core::local::client::{ClientKill, ClientPause, ClientType, PauseMode};
@@ -12,11 +13,9 @@ use proxy_core::slowlog::SlowlogRequest;
 use resp::encode;
 use tokio::sync::oneshot;
 
-use super::super::authority::{self, Lack};
 use super::super::orders::Order;
 use super::super::process;
 use super::super::reply_to::ReplyTo;
-use super::super::texts;
 use super::desk::Desk;
 use super::info::{self, InfoSources};
 use super::listing::ListAsk;
@@ -35,7 +34,7 @@ impl Desk {
         if let Some(what) = operators_part(&request)
             && let Err(lack) = self.authority(asker)
         {
-            errors::write(&mut reply, &texts::not_an_operator(what, lack));
+            errors::write(&mut reply, &errors::not_an_operator(what, lack));
             return to.send(reply);
         }
         match request {

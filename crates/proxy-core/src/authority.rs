@@ -5,12 +5,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use proxy_core::profile::Profile;
-use proxy_core::settings::Secret;
+use crate::profile::Profile;
+use crate::settings::Secret;
 
 /// What somebody lacks who may not give orders. `Display` goes on from "… is for operators: ".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Lack {
+pub enum Lack {
     /// `control_password` is set, and was not given.
     #[error("give `control_password` with UMCTL AUTH first")]
     Password,
@@ -26,7 +26,7 @@ pub(super) enum Lack {
 ///
 /// # Errors
 /// What it lacks.
-pub(super) fn of_session(profile: &Profile, password: Option<&Secret>) -> Result<(), Lack> {
+pub fn of_session(profile: &Profile, password: Option<&Secret>) -> Result<(), Lack> {
     match password {
         Some(_) if profile.operator => Ok(()),
         Some(_) => Err(Lack::Password),
@@ -39,7 +39,7 @@ pub(super) fn of_session(profile: &Profile, password: Option<&Secret>) -> Result
 ///
 /// # Errors
 /// [`Lack::Place`].
-pub(super) fn of_place(peer: SocketAddr, local: SocketAddr) -> Result<(), Lack> {
+pub fn of_place(peer: SocketAddr, local: SocketAddr) -> Result<(), Lack> {
     let (peer, local) = (plain(peer.ip()), plain(local.ip()));
     if peer.is_loopback() || peer == local { Ok(()) } else { Err(Lack::Place) }
 }
