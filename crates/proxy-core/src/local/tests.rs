@@ -143,28 +143,70 @@ fn umctl_auth_makes_an_operator() {
         let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
         settings.control_password = crate::settings::Secret::new(control.as_bytes());
         settings.password = crate::settings::Secret::new(password.as_bytes());
-        let context = Context {
-            settings: &settings,
-            cluster: None,
-            server_version: "7.0.15",
-            session_use: SessionUse::default(),
-            now_us: NOW_US,
-        };
-        let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
-        let mut frame = Vec::new();
-        resp::encode::request(&mut frame, &words);
-        let mut parser = RequestParser::new();
-        parser.parse(&frame, &RequestLimits::default()).unwrap();
         let mut profile = session();
         profile.authenticated = false;
-        let mut out = Vec::new();
-        let args = Args::new(&frame, parser.spans());
-        let after = answer(LocalCommand::Umctl, args, &mut profile, &context, &mut out);
-        let out = String::from_utf8(out).unwrap();
+        let (after, out) = say_umctl(line, &mut profile, &settings);
         assert!(out.starts_with(reply), "{line}: {out}");
         assert_eq!(after, After::Done, "{line}");
         assert_eq!((profile.operator, profile.authenticated), (operator, authenticated), "{line}");
         profile.reset(false);
         assert!(!profile.operator);
     }
+}
+
+/// What somebody else may not give is refused by the worker: the control thread, which keeps leases, would have to
+/// understand megabytes of it first.
+#[test]
+fn orders_of_others_and_long_questions_reach_no_control_thread() {
+    let long = "x".repeat(2000);
+    let refused = "-NOPERM UMCTL";
+    // Whether the session is an operator's, what it says, and what a worker answers; nothing where it hands it on.
+    for (operator, line, expected) in [
+        (false, "umctl setcluster v2 5 NOFLAGS x", refused),
+        (false, "UMCTL SETREPL 5 NOFLAGS", refused),
+        (false, "umctl clean 5", refused),
+        (false, "umctl shutdown", refused),
+        (false, "umctl health lease t-1 400", refused),
+        (false, "umctl slowlog reset", refused),
+        (false, "umctl health", ""),
+        (false, "umctl slowlog get", ""),
+        (false, "umctl nonsense", ""),
+        (
+            false,
+            &format!("umctl getepoch {long}"),
+            "-ERR unknown subcommand or wrong number of arguments for 'getepoch'",
+        ),
+        (false, &format!("umctl {long}"), "-ERR unknown subcommand or wrong number of arguments for 'xxx"),
+        (true, "umctl setcluster v2 5 NOFLAGS x", ""),
+        (true, &format!("umctl setrepl {long}"), ""),
+        (true, "umctl health lease t-1 400", ""),
+    ] {
+        let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
+        settings.control_password = crate::settings::Secret::new(b"op");
+        let mut profile = session();
+        profile.operator = operator;
+        let (after, out) = say_umctl(line, &mut profile, &settings);
+        assert!(out.starts_with(expected), "{line}: {out}");
+        let handed_on = expected.is_empty();
+        assert_eq!((after == After::Umctl, out.is_empty()), (handed_on, handed_on), "{line}: {out}");
+    }
+}
+
+/// What follows a line of UMCTL, and what is answered.
+fn say_umctl(line: &str, profile: &mut Profile, settings: &Settings) -> (After, String) {
+    let context = Context {
+        settings,
+        cluster: None,
+        server_version: "7.0.15",
+        session_use: SessionUse::default(),
+        now_us: NOW_US,
+    };
+    let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+    let mut frame = Vec::new();
+    resp::encode::request(&mut frame, &words);
+    let mut parser = RequestParser::new();
+    parser.parse(&frame, &RequestLimits::default()).unwrap();
+    let mut out = Vec::new();
+    let after = answer(LocalCommand::Umctl, Args::new(&frame, parser.spans()), profile, &context, &mut out);
+    (after, String::from_utf8(out).unwrap())
 }

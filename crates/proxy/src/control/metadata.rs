@@ -3,6 +3,7 @@
 use keeper::Event;
 use proxy_core::authority::Lack;
 use proxy_core::errors;
+use proxy_core::local::umctl_operators_part;
 use resp::encode;
 use service::shutdown::Phase;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,9 +19,14 @@ use super::umctl::{self, Umctl};
 
 impl Control {
     /// Answers UMCTL, its own word first; metadata is answered when all workers have it. `authority` is that of the
-    /// sender.
+    /// sender: it is looked at before anything is understood, because that may take long.
     pub(super) fn answer_umctl(&mut self, args: &[Vec<u8>], authority: Result<(), Lack>, to: ReplyTo) {
         let mut reply = Vec::new();
+        let part = umctl_operators_part(args.iter().skip(1).map(Vec::as_slice));
+        if let (Some(what), Err(lack)) = (part, authority) {
+            errors::write(&mut reply, &errors::not_an_operator(what, lack));
+            return to.send(reply);
+        }
         let umctl = match Umctl::parse(args) {
             Ok(umctl) => umctl,
             Err(error) => {
@@ -28,10 +34,6 @@ impl Control {
                 return to.send(reply);
             }
         };
-        if let (Some(what), Err(lack)) = (umctl.operators_part(), authority) {
-            errors::write(&mut reply, &errors::not_an_operator(what, lack));
-            return to.send(reply);
-        }
         self.carry_out(umctl, reply, to);
     }
 

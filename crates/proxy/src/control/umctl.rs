@@ -160,31 +160,6 @@ fn slowlog(sub: &[u8], rest: &[&[u8]]) -> Result<Umctl, UmctlError> {
     Ok(Umctl::Slowlog(request))
 }
 
-impl Umctl {
-    /// What of it only operators may ask for, by its name: whatever changes something.
-    pub(super) fn operators_part(&self) -> Option<&'static str> {
-        match self {
-            Umctl::SetCluster(_) => Some("UMCTL SETCLUSTER"),
-            Umctl::SetRepl(_) => Some("UMCTL SETREPL"),
-            Umctl::Health(Some(_)) => Some("UMCTL HEALTH LEASE"),
-            Umctl::Clean(_) => Some("UMCTL CLEAN"),
-            Umctl::Slowlog(SlowlogRequest::Reset) => Some("UMCTL SLOWLOG RESET"),
-            Umctl::Shutdown => Some("UMCTL SHUTDOWN"),
-            Umctl::ListCluster
-            | Umctl::GetEpoch
-            | Umctl::Info
-            | Umctl::InfoRepl
-            | Umctl::InfoMgr
-            | Umctl::Health(None)
-            | Umctl::View
-            | Umctl::Stats
-            | Umctl::Ready
-            | Umctl::Slowlog(SlowlogRequest::Get(_) | SlowlogRequest::Len)
-            | Umctl::Help => None,
-        }
-    }
-}
-
 impl UmctlError {
     /// Appends the error reply.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -198,6 +173,8 @@ impl UmctlError {
 
 #[cfg(test)]
 mod tests {
+    use proxy_core::local::umctl_operators_part;
+
     use super::*;
 
     fn check(text: &str, expected: Result<Umctl, &str>) {
@@ -208,11 +185,38 @@ mod tests {
             String::from_utf8(out).unwrap()
         });
         match expected {
-            Ok(expected) => assert_eq!(parsed, Ok(expected), "{text}"),
+            Ok(expected) => {
+                let part = umctl_operators_part(args.iter().skip(1).map(Vec::as_slice));
+                assert_eq!(part.is_some(), is_operators(&expected), "{text}");
+                assert_eq!(parsed, Ok(expected), "{text}");
+            }
             Err(start) => {
                 let error = parsed.expect_err(text);
                 assert!(error.starts_with(start), "{text}: {error}");
             }
+        }
+    }
+
+    /// Whatever changes something is an operator's, and is known to be by its words.
+    fn is_operators(umctl: &Umctl) -> bool {
+        match umctl {
+            Umctl::SetCluster(_)
+            | Umctl::SetRepl(_)
+            | Umctl::Health(Some(_))
+            | Umctl::Clean(_)
+            | Umctl::Slowlog(SlowlogRequest::Reset)
+            | Umctl::Shutdown => true,
+            Umctl::ListCluster
+            | Umctl::GetEpoch
+            | Umctl::Info
+            | Umctl::InfoRepl
+            | Umctl::InfoMgr
+            | Umctl::Health(None)
+            | Umctl::View
+            | Umctl::Stats
+            | Umctl::Ready
+            | Umctl::Slowlog(SlowlogRequest::Get(_) | SlowlogRequest::Len)
+            | Umctl::Help => false,
         }
     }
 
@@ -234,6 +238,16 @@ mod tests {
         check("UMCTL SLOWLOG get 3", Ok(Umctl::Slowlog(SlowlogRequest::Get(Some(3)))));
         check("UMCTL SLOWLOG GET -1", Ok(Umctl::Slowlog(SlowlogRequest::Get(None))));
         check("UMCTL SLOWLOG RESET", Ok(Umctl::Slowlog(SlowlogRequest::Reset)));
+        check("umctl slowlog reset", Ok(Umctl::Slowlog(SlowlogRequest::Reset)));
+        check("UMCTL SLOWLOG LEN", Ok(Umctl::Slowlog(SlowlogRequest::Len)));
+        check("UMCTL VIEW", Ok(Umctl::View));
+        check("UMCTL HELP", Ok(Umctl::Help));
+        let view = "v2 1 NOFLAGS mydb 127.0.0.1:1 1 0-16383";
+        let words: Vec<&[u8]> = view.split(' ').map(str::as_bytes).collect();
+        let view_of = |words: &[&[u8]]| Umctl::SetCluster(Box::new(SetCluster::parse(words).unwrap()));
+        check(&format!("umctl setcluster {view}"), Ok(view_of(&words)));
+        let roles = SetRepl::parse(&[b"1", b"NOFLAGS"]).unwrap();
+        check("UMCTL setrepl 1 NOFLAGS", Ok(Umctl::SetRepl(roles)));
     }
 
     #[test]
