@@ -61,6 +61,9 @@ pub struct Nodes<'a> {
     pub keyspace: &'a str,
     /// Whether the replicas among them are connected to their primaries.
     pub links_up: bool,
+    /// How far those that have the keys of the face have come in their replication streams; of several the least.
+    /// Clients read nothing from a replica that has 0: it has no data yet.
+    pub offset: u64,
     /// What they save, and the scripts that they keep.
     pub saves: NodeSaves,
 }

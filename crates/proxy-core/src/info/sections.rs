@@ -113,8 +113,8 @@ pub(super) fn replication(context: &InfoContext<'_>) -> String {
             ("master_link_status", &if context.nodes.links_up { "up" } else { "down" }),
             ("master_last_io_seconds_ago", &0),
             ("master_sync_in_progress", &0),
-            ("slave_read_repl_offset", &0),
-            ("slave_repl_offset", &0),
+            ("slave_read_repl_offset", &context.nodes.offset),
+            ("slave_repl_offset", &context.nodes.offset),
             ("slave_priority", &100),
             ("slave_read_only", &1),
             ("replica_announced", &1),
@@ -123,19 +123,20 @@ pub(super) fn replication(context: &InfoContext<'_>) -> String {
     };
     text += &lines(&[("connected_slaves", &cluster.replicas().count())]);
     for (number, replica) in cluster.replicas().enumerate() {
-        let (host, port) = (replica.host(), replica.port());
-        text += &format!("slave{number}:ip={host},port={port},state=online,offset=0,lag=0\r\n");
+        let (host, port, offset) = (replica.host(), replica.port(), context.nodes.offset);
+        // How far other proxies' nodes are is not known here.
+        text += &format!("slave{number}:ip={host},port={port},state=online,offset={offset},lag=0\r\n");
     }
     text + &replication_ids(context)
 }
 
-/// The proxy itself replicates nothing; its history is that of this run.
+/// The proxy itself replicates nothing; its history is that of this run, and as far as its nodes are.
 fn replication_ids(context: &InfoContext<'_>) -> String {
     lines(&[
         ("master_failover_state", &"no-failover"),
         ("master_replid", &context.process.run_id),
         ("master_replid2", &"0000000000000000000000000000000000000000"),
-        ("master_repl_offset", &0),
+        ("master_repl_offset", &context.nodes.offset),
         ("second_repl_offset", &-1),
         ("repl_backlog_active", &0),
         ("repl_backlog_size", &0),

@@ -19,10 +19,16 @@ fn parse(text: &str) -> HashMap<&str, &str> {
 
 /// The text for some use of the proxy, with these sections.
 fn info(sections: &[&str]) -> String {
+    info_at(Face::Primary, sections)
+}
+
+/// As [`info`], at this face.
+fn info_at(face: Face, sections: &[&str]) -> String {
     let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
     settings.maxclients = 77;
     settings.replica_port_offset = std::num::NonZeroU16::new(400);
-    let view = "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 PEER 127.0.0.1:7000 REPLICA 1 0-8191";
+    let view = "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 REPLICA 1 8192-16000 \
+                PEER 127.0.0.1:7000 1 8192-16000 127.0.0.1:7000 REPLICA 1 0-8191";
     let words: Vec<&[u8]> = view.split(' ').map(str::as_bytes).collect();
     let view = SetCluster::parse(&words).unwrap().view;
     let cluster = ClusterReplies::new(&view, None, &settings.address, &settings);
@@ -54,7 +60,7 @@ fn info(sections: &[&str]) -> String {
     let context = InfoContext {
         settings: &settings,
         table: &table,
-        cluster: Some(cluster.at(Face::Primary)),
+        cluster: Some(cluster.at(face)),
         snapshot: &snapshot,
         rates: Rates { ops_per_s: 50, bytes_in_per_s: 2048, bytes_out_per_s: 0 },
         process,
@@ -62,6 +68,7 @@ fn info(sections: &[&str]) -> String {
             version: "7.0.15",
             keyspace: "db0:keys=3,expires=0,avg_ttl=0\r\n",
             links_up: true,
+            offset: 4711,
             saves: NodeSaves::default(),
         },
         now_us: 1_090_000_000,
@@ -93,7 +100,7 @@ fn fields() {
         ("used_cpu_sys", "1.000005"),
         ("role", "master"),
         ("connected_slaves", "1"),
-        ("slave0", "ip=127.0.0.1,port=7400,state=online,offset=0,lag=0"),
+        ("slave0", "ip=127.0.0.1,port=7400,state=online,offset=4711,lag=0"),
         ("cmdstat_get", "calls=1000,usec=20000,usec_per_call=20.00,rejected_calls=0,failed_calls=2"),
         ("latency_percentiles_usec_get", "p50=11.000,p99=31.000,p99.9=31.000"),
         ("errorstat_MOVED", "count=1"),
@@ -104,6 +111,22 @@ fn fields() {
         assert_eq!(fields.get(field), Some(&expected), "{field}");
     }
     assert!(everything.contains("backend_127.0.0.1:6379/2:connections=1,connected=0,requests=5,"));
+}
+
+/// Lettuce reads nothing from a replica whose offset is 0.
+#[test]
+fn each_face_tells_how_far_its_nodes_are() {
+    for (face, role, expected) in [
+        (Face::Primary, "master", &["master_repl_offset"][..]),
+        (Face::Replica, "slave", &["slave_repl_offset", "slave_read_repl_offset", "master_repl_offset"]),
+    ] {
+        let text = info_at(face, &["replication"]);
+        let fields = parse(&text);
+        assert_eq!(fields.get("role"), Some(&role));
+        for field in expected {
+            assert_eq!(fields.get(field), Some(&"4711"), "{field} at the {role}");
+        }
+    }
 }
 
 #[test]

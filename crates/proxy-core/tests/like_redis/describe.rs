@@ -98,6 +98,7 @@ fn info_has_only_fields_of_redis_in_its_sections() {
             version: "7.0.15",
             keyspace: "db0:keys=1,expires=0,avg_ttl=0\r\n",
             links_up: true,
+            offset: 1,
             saves: NodeSaves::default(),
         },
         now_us: 1,

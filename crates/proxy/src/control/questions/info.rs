@@ -59,6 +59,8 @@ pub(super) fn reply(
         NodeRole::Primary => true,
         NodeRole::Replica { link, .. } => link == NodeLink::Up,
     });
+    let offsets = shown(picture, asker.face).filter_map(|(_, seen)| Some(seen.health.status()?.offset));
+    let offset = offsets.min().unwrap_or(0);
     let saves = info::NodeSaves::joined(statuses().map(|(seen, _)| seen.info.saves));
     let context = InfoContext {
         settings: &picture.shared.settings,
@@ -78,7 +80,13 @@ pub(super) fn reply(
             user_cpu_us: used.user_cpu_us,
             blocked_clients: sources.waits as u64 + sources.snapshot.totals.sessions_held,
         },
-        nodes: info::Nodes { version: &picture.shared.server_version, keyspace: &keyspace, links_up, saves },
+        nodes: info::Nodes {
+            version: &picture.shared.server_version,
+            keyspace: &keyspace,
+            links_up,
+            offset,
+            saves,
+        },
         now_us: process::unix_us(),
     };
     info::reply(&context, sections, asker.protocol, reply);
