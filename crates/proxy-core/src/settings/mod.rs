@@ -12,7 +12,7 @@ mod secret;
 pub use self::change::Change;
 pub use self::fields::{LogLevel, NodesVersion, Settings};
 pub use self::secret::Secret;
-use crate::glob;
+use crate::glob::{Case, Pattern};
 
 /// A setting as operators see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +50,11 @@ impl Settings {
     /// Like [`Settings::get`] for several patterns; a setting that several match is listed once. As in Redis, one
     /// that was asked for without wildcards is named as the asker wrote it.
     pub fn get_any(&self, patterns: &[&[u8]]) -> Vec<(String, String)> {
+        let read: Vec<Pattern> =
+            patterns.iter().map(|pattern| Pattern::new(pattern, Case::Ignored)).collect();
         let shown_name = |name: &str| {
-            let matching = |pattern: &&&[u8]| glob::matches_ignoring_case(pattern, name.as_bytes());
-            let pattern = patterns.iter().find(matching)?;
+            let place = read.iter().position(|pattern| pattern.matches(name.as_bytes()))?;
+            let pattern = patterns[place];
             let exact = pattern.eq_ignore_ascii_case(name.as_bytes());
             let shown = if exact { pattern } else { name.as_bytes() };
             Some(String::from_utf8_lossy(shown).into_owned())

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use proxy_core::glob::matches_exactly;
+use proxy_core::glob::{Case, Pattern};
 use testkit::connection::Connection;
 use testkit::redis_server::{RedisOptions, RedisServer};
 
@@ -18,7 +18,7 @@ fn as_keys_matches() {
         let found = connection.call(&[b"keys", pattern.as_bytes()]).unwrap();
         connection.call(&[b"del", text.as_bytes()]).unwrap();
         let expected = found.bytes() != b"*0\r\n";
-        prop_assert_eq!(matches_exactly(pattern.as_bytes(), text.as_bytes()), expected);
+        prop_assert_eq!(Pattern::new(pattern.as_bytes(), Case::Exact).matches(text.as_bytes()), expected);
         Ok(())
     });
     outcome.unwrap();

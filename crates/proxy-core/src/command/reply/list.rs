@@ -2,7 +2,7 @@
 
 use super::names::is_shown;
 use crate::command::{Args, Command, CommandTable};
-use crate::glob::matches_ignoring_case;
+use crate::glob::{Case, Pattern};
 use resp::encode;
 
 const SYNTAX: &str = "ERR syntax error";
@@ -22,7 +22,8 @@ pub(super) fn reply(table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
                 () if args.is(1, "module") => Vec::new(),
                 () if args.is(1, "aclcat") => listed.filter(has_category).collect(),
                 () if args.is(1, "pattern") => {
-                    listed.filter(|command| matches_ignoring_case(value, command.name.as_bytes())).collect()
+                    let pattern = Pattern::new(value, Case::Ignored);
+                    listed.filter(|command| pattern.matches(command.name.as_bytes())).collect()
                 }
                 () => return encode::error(out, SYNTAX),
             }

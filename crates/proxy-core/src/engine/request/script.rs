@@ -144,6 +144,7 @@ fn pattern_of(key: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::glob::{Case, Pattern};
 
     #[test]
     fn a_pattern_matches_its_key_alone() {
@@ -151,11 +152,8 @@ mod tests {
         for key in keys {
             let pattern = pattern_of(key);
             for other in keys {
-                assert_eq!(
-                    crate::glob::matches_exactly(&pattern[1..], other),
-                    key == other,
-                    "{key:?} {other:?}"
-                );
+                let matches = Pattern::new(&pattern[1..], Case::Exact).matches(other);
+                assert_eq!(matches, key == other, "{key:?} {other:?}");
             }
         }
         assert_eq!(pattern_of(b"a b"), [b"~a".as_slice(), WHITE_SPACE, b"b"].concat());
