@@ -66,6 +66,31 @@ fn a_script_is_killed_on_a_connection_of_its_own() {
 }
 
 #[test]
+fn scripts_are_killed_on_one_connection_for_all_clients() {
+    let mut world = World::new(BOTH, Policy::default());
+    let clients: Vec<usize> = (0..40).map(|_| world.accept()).collect();
+    world.says(clients[0], b"ping\r\n");
+    let before = world.connects;
+    // All of them ask before any of the nodes has answered.
+    for &client in &clients {
+        world.clients[client].log = Some(Vec::new());
+        world.clients[client].outgoing.extend_from_slice(b"script kill\r\nping\r\n");
+        world.client_sends(client, usize::MAX);
+    }
+    world.end_turn();
+    assert_eq!(world.connects, before + 2, "one to each node");
+    for _ in 0..8 {
+        world.flow();
+        world.pass(1_000);
+    }
+    for client in clients {
+        let seen = world.clients[client].log.take().unwrap();
+        assert_eq!(String::from_utf8(seen).unwrap(), "+OK\r\n+PONG\r\n");
+    }
+    assert_eq!(world.connects, before + 2);
+}
+
+#[test]
 fn a_pause_of_writes_holds_all_that_may_replicate() {
     for request in
         ["eval s 0", "evalsha s 0", "fcall f 0", "pfcount a", "set a 1", "script load s", "flushall"]

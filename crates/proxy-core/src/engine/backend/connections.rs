@@ -211,10 +211,15 @@ impl Connections<'_> {
         Some(self.own_backend(owner, node, db))
     }
 
-    /// As [`Connections::dedicated_backend`], of a node that is not doubted and for what concerns no database: a busy node
-    /// refuses SELECT.
-    pub(in crate::engine) fn apart_backend(&mut self, owner: SessionId, node: NodeKey) -> BackendId {
-        self.own_backend(owner, node, 0)
+    /// The connection for what must not wait behind other requests, and concerns no database: a busy node refuses SELECT.
+    /// One for all sessions, or as many as there are could take every descriptor.
+    pub(in crate::engine) fn apart_backend(&mut self, protocol: Protocol, node: NodeKey) -> BackendId {
+        if let Some(known) = self.nodes.nodes[node].apart[protocol as usize] {
+            return known;
+        }
+        let opened = self.open(Purpose { node, db: 0, protocol, hops: None, owner: None });
+        self.nodes.nodes[node].apart[protocol as usize] = Some(opened);
+        opened
     }
 
     /// A connection for one script of `owner`, who runs it as this user; else the client has been told that the node cannot

@@ -95,8 +95,8 @@ impl Engine {
         !self.is_unreachable(node) && !self.is_fenced(&self.nodes.nodes[node].address)
     }
 
-    /// SCRIPT KILL and FUNCTION KILL: to each primary on a connection of its own, because on the others they would wait
-    /// behind the script that they are to end. What the session asked before and asks afterwards keeps its order.
+    /// SCRIPT KILL and FUNCTION KILL: to each primary on a connection for nothing else, because on the others they would
+    /// wait behind the script that they are to end. What the session asked before and asks afterwards keeps its order.
     pub(in crate::engine) fn ask_apart(
         &mut self,
         id: SessionId,
@@ -109,6 +109,7 @@ impl Engine {
             session.phase = Phase::Waiting(WaitFor::Replies);
             return Taken::Later;
         }
+        let protocol = session.profile.protocol;
         let targets = self.nodes.primaries().iter().take(SCAN_NODES_MAX);
         let nodes = targets.filter_map(|&target| self.nodes.of_target(target));
         let all: Vec<NodeKey> = nodes.chain(self.proxies_asked(id, request.hops)).collect();
@@ -116,23 +117,36 @@ impl Engine {
             self.clients().reply_now(id, |out| errors::write(out, errors::CLUSTER_NOT_FOUND));
             return Taken::Yes;
         };
-        let nodes: Vec<NodeKey> = all.into_iter().filter(|&node| !self.nodes.nodes[node].doubted).collect();
-        if nodes.is_empty() {
+        let mut backends: Vec<BackendId> = Vec::with_capacity(all.len());
+        for node in all {
+            if self.nodes.nodes[node].doubted {
+                continue;
+            }
+            let backend = self.connections().apart_backend(protocol, node);
+            if !self.backends[backend].is_unreachable() {
+                backends.push(backend);
+            }
+        }
+        if backends.is_empty() {
             self.connections().reply_unreachable(id, first);
             return Taken::Yes;
         }
-        for (part, &node) in nodes.iter().enumerate() {
-            let backend = self.connections().apart_backend(id, node);
+        let room = self.backend_room;
+        if let Some(&full) = backends.iter().find(|&&backend| self.backends[backend].out.len() >= room) {
+            self.sending().wait_for_room(id, full);
+            return Taken::Later;
+        }
+        for (part, &backend) in backends.iter().enumerate() {
             let owed = self.sending().owe(backend, id, command.id, Some(Part::new(part)));
-            assert!(owed, "a connection that nobody else uses has room");
-            match self.nodes.nodes[node].kind {
+            assert!(owed, "room was made sure of before the first part was sent");
+            match self.nodes.nodes[self.backends[backend].purpose.node].kind {
                 NodeKind::Local => self.sending().send(backend, args.frame, None),
                 NodeKind::Proxy => self.send_part(id, backend, words(args)),
             }
         }
         let session = &mut self.sessions[id];
         let sequence = session.take_sequence();
-        let gather = Gather::new(Kind::Merged(Merge::OneOk), session.profile.protocol, nodes.len());
+        let gather = Gather::new(Kind::Merged(Merge::OneOk), protocol, backends.len());
         *session.reply_slot(sequence) = ReplySlot::Gather(Box::new(gather));
         self.clients().take_barrier(id);
         Taken::Yes

@@ -57,6 +57,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) main: [[Option<BackendId>; CONNECTIONS_MAX]; 2],
     /// Other databases, and what goes to another proxy, by the hops that are left.
     pub(in crate::engine) others: Vec<(Way, BackendId)>,
+    /// By protocol: what must not wait behind anything else (SCRIPT KILL), of all sessions.
+    pub(in crate::engine) apart: [Option<BackendId>; 2],
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
     /// Connections that were given up while it may still have requests of them, oldest first.
@@ -77,7 +79,8 @@ impl Node {
     /// The connections that sessions share.
     pub(in crate::engine) fn shared(&self) -> impl Iterator<Item = BackendId> {
         let main = self.main.iter().flatten().filter_map(|entry| *entry);
-        main.chain(self.others.iter().map(|&(_, entry)| entry))
+        let apart = self.apart.iter().filter_map(|entry| *entry);
+        main.chain(self.others.iter().map(|&(_, entry)| entry)).chain(apart)
     }
 }
 
@@ -158,6 +161,7 @@ impl Nodes {
             kind,
             main: [[None; CONNECTIONS_MAX]; 2],
             others: Vec::new(),
+            apart: [None; 2],
             idle: Vec::new(),
             abandoned: VecDeque::new(),
             current: true,
@@ -194,6 +198,7 @@ impl Nodes {
         node.main
             .iter_mut()
             .flatten()
+            .chain(&mut node.apart)
             .filter(|entry| **entry == Some(backend))
             .for_each(|entry| *entry = None);
         node.others.retain(|&(_, entry)| entry != backend);
