@@ -132,6 +132,25 @@ fn a_pause_is_not_made_shorter_or_laxer() {
 }
 
 #[test]
+fn nothing_is_held_for_a_client_that_has_left() {
+    let mut world = World::new(ONE, Policy::default());
+    let until_us = world.now.us + 60_000_000;
+    world.engine.pause(Some(Pause { until_us, writes_only: true }));
+    let client = world.accept();
+    // More than is read of a client that waits.
+    let many = b"set a 1\r\n".repeat(20_000);
+    world.says(client, &[b"get b\r\n".as_slice(), &many].concat());
+    assert!(world.clients[client].sent < world.clients[client].outgoing.len());
+    assert!(!world.clients[client].closed);
+    world.engine.session_leaves(world.clients[client].id);
+    world.end_turn();
+    assert!(world.clients[client].closed);
+    world.engine.pause(None);
+    world.says(world.clients.len() - 1, b"");
+    assert_eq!(world.node(NODES[0]).executed, 1, "what was asked before");
+}
+
+#[test]
 fn a_pause_lets_only_quit_and_operators_pass() {
     let mut world = World::new(ONE, Policy::default());
     let until_us = world.now.us + 60_000_000;

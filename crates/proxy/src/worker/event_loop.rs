@@ -207,6 +207,10 @@ impl EventLoop {
             }
             _ => {
                 let Some(id) = self.session_of(token) else { return self.linger.told(token) };
+                // What a client sent before it broke the connection is of no use to anybody: it can be told nothing.
+                if flags.intersects(epoll::EventFlags::HUP | epoll::EventFlags::ERR) {
+                    return self.drop_session(id);
+                }
                 if ends {
                     self.client_left(id);
                 }

@@ -21,6 +21,9 @@ impl EventLoop {
         }
         if !self.engine.wants_read(id) {
             session.unread = true;
+            if session.ended {
+                self.engine.session_leaves(id);
+            }
             return;
         }
         match io::read(&session.socket, self.chunk.space()) {

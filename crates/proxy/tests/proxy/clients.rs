@@ -1,5 +1,9 @@
 //! Commands that concern the clients of all workers.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::Duration;
+
 use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
 use testkit::connection::{Connection, ConnectionError};
 use testkit::redis_server::{RedisOptions, RedisServer};
@@ -58,7 +62,7 @@ fn a_pause_holds_on_every_worker() {
         // The pause reaches the other workers at about the time of its answer.
         ask(client, "GET a");
         client.send(&[b"SET", b"a", b"1"]).unwrap();
-        assert!(!client.has_data(std::time::Duration::from_millis(20)).unwrap(), "a write waits");
+        assert!(!client.has_data(Duration::from_millis(20)).unwrap(), "a write waits");
     }
     assert_eq!(ask(&mut asker, "CLIENT UNPAUSE"), "OK");
     for client in &mut clients {
@@ -129,4 +133,31 @@ fn nodes_with_a_password() {
     assert_eq!(ask(&mut direct, &format!("AUTH {secret}")), "OK");
     wait_until(Deadline::within(LIMIT), "the replica has the key", || ask(&mut direct, "GET a") == "1")
         .unwrap();
+}
+
+/// More waits of these clients than is read of one that waits, so that neither its end nor the breaking of its connection
+/// is seen by reading.
+#[test]
+fn clients_that_leave_during_a_pause_are_noticed() {
+    const REQUEST: &[u8] = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\n1\r\n";
+    let node = redis();
+    let proxy = Proxy::serving(&node, |_| {});
+    let mut client = proxy.connect();
+    ask_until(&mut client, "GET k", |reply| reply == "$-1");
+    assert_eq!(ask(&mut client, "CLIENT PAUSE 60000 WRITE"), "OK");
+    for is_reset in [false, true] {
+        for _ in 0..10 {
+            let mut leaver = TcpStream::connect(proxy.address).unwrap();
+            leaver.write_all(&REQUEST.repeat(120 * 1024 / REQUEST.len())).unwrap();
+            if is_reset {
+                rustix::net::sockopt::set_socket_linger(&leaver, Some(Duration::ZERO)).unwrap();
+            }
+        }
+    }
+    wait_until(Deadline::within(LIMIT), "nobody is left", || {
+        listed(&ask(&mut client, "CLIENT LIST")).len() == 1
+    })
+    .unwrap();
+    assert_eq!(ask(&mut client, "CLIENT UNPAUSE"), "OK");
+    assert_eq!(ask(&mut client, "GET k"), "$-1");
 }

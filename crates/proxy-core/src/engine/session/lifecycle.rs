@@ -34,6 +34,17 @@ impl Engine {
         self.connections().close_if_done(id);
     }
 
+    /// The client has sent its last byte, though not all before it may have been read. Nothing is held for a client that
+    /// has left, as in Redis: what it asked for would be executed long after it has given up.
+    pub fn session_leaves(&mut self, id: SessionId) {
+        let is_held = |session: &&mut Session| session.phase == Phase::Waiting(WaitFor::Held);
+        if let Some(session) = self.sessions.get_mut(id).filter(is_held) {
+            session.input_ended = true;
+            self.clients().close_after_replies(id);
+            self.connections().close_if_done(id);
+        }
+    }
+
     /// The connection broke, and the driver has closed it.
     pub fn session_closed(&mut self, id: SessionId) {
         self.connections().forget_session(id);
