@@ -16,18 +16,19 @@ use resp::{Protocol, RequestLimits, RequestParser, RequestStep, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
 use super::orders::Order;
+use super::places::{Place, Places};
 use super::reply_to::ReplyTo;
 use super::texts;
 
 /// Connections of operators at a time; one more is refused.
 const OPERATORS_MAX: usize = 256;
-/// Connections at a time that have not given the password yet; one more is closed. They have places of their own, so
-/// that whoever does not know it takes none of an operator's.
+/// Connections at a time that have not given the password yet; one more takes the place of the oldest. They have places
+/// of their own, so that whoever does not know it takes none of an operator's.
 const STRANGERS_MAX: usize = 64;
 /// A connection must give the password within this time.
 const LOGIN_LIMIT: Duration = Duration::from_secs(3);
@@ -56,15 +57,14 @@ impl ControlPort {
             Ok(listener) => listener,
             Err(error) => return error!(%error, "the control port cannot listen"),
         };
-        let places = [STRANGERS_MAX, OPERATORS_MAX].map(|places| Arc::new(Semaphore::new(places)));
+        let (strangers, operators) = (Places::new(STRANGERS_MAX), Arc::new(Semaphore::new(OPERATORS_MAX)));
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    let [strangers, operators] = &places;
-                    let Ok(permit) = strangers.clone().try_acquire_owned() else { continue };
+                    let stranger = strangers.take().await;
                     let (port, operators) = (self.clone(), operators.clone());
                     tokio::spawn(async move {
-                        if let Err(error) = port.serve_connection(stream, permit, &operators).await {
+                        if let Err(error) = port.serve_connection(stream, stranger, &operators).await {
                             debug!(%error, "a connection to the control port ended");
                         }
                     });
@@ -80,7 +80,7 @@ impl ControlPort {
     async fn serve_connection(
         self,
         stream: TcpStream,
-        stranger: OwnedSemaphorePermit,
+        stranger: Place,
         operators: &Arc<Semaphore>,
     ) -> io::Result<()> {
         stream.set_nodelay(true)?;
@@ -90,7 +90,10 @@ impl ControlPort {
         };
         let mut connection = Connection::new(stream);
         if let Err(lack) = lack {
-            let outcome = timeout(LOGIN_LIMIT, self.log_in(&mut connection, lack)).await;
+            let outcome = tokio::select! {
+                outcome = timeout(LOGIN_LIMIT, self.log_in(&mut connection, lack)) => outcome,
+                () = stranger.wanted() => return Ok(()),
+            };
             if !outcome.unwrap_or(Ok(false))? {
                 return Ok(());
             }

@@ -35,6 +35,7 @@ mod node_status;
 mod nodes;
 mod orders;
 mod picture;
+mod places;
 mod port_claim;
 mod process;
 mod questions;

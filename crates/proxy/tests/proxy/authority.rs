@@ -1,5 +1,7 @@
 //! Orders are for operators: a client's password is not enough.
 
+use std::net::TcpStream;
+
 use testkit::connection::Connection;
 use testkit::wait::{Deadline, retry_until};
 
@@ -134,4 +136,18 @@ fn strangers_take_no_place_of_an_operator() {
     })
     .unwrap();
     drop(strangers);
+}
+
+#[test]
+fn strangers_keep_no_operator_from_the_control_port() {
+    let proxy = Proxy::start(with_passwords);
+    // More than there are places for, and none of them ever says anything.
+    let _silent: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(proxy.control).unwrap()).collect();
+    let mut operator = Connection::open(proxy.control).unwrap();
+    operator.call(&[b"AUTH", b"an operator's"]).unwrap().expect_ok().unwrap();
+    // Who has given the password does not have to make room.
+    let _more: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(proxy.control).unwrap()).collect();
+    let mut second = Connection::open(proxy.control).unwrap();
+    second.call(&[b"AUTH", b"an operator's"]).unwrap().expect_ok().unwrap();
+    assert_eq!(ask(&mut operator, "UMCTL READY"), ":0");
 }

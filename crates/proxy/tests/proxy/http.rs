@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use proxy::config::ProxyConfig;
 use serde_json::{Value, json};
@@ -262,4 +263,20 @@ fn the_document_says_what_is_answered() {
         }
     }
     assert!(checked >= 20, "only {checked} answers were compared");
+}
+
+/// A liveness probe would end the proxy.
+#[test]
+fn half_requests_keep_no_health_check_waiting() {
+    let proxy = Proxy::start(|_| {});
+    let begun = Instant::now();
+    let half = |_| {
+        let mut stream = TcpStream::connect(proxy.admin).unwrap();
+        stream.write_all(b"GET / HT").unwrap();
+        stream
+    };
+    let halves: Vec<TcpStream> = (0..200).map(half).collect();
+    assert_eq!(get(proxy.admin, "/healthz").0, 200);
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+    drop(halves);
 }

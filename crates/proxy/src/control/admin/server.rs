@@ -3,18 +3,20 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tracing::{debug, error, warn};
 
+use super::super::places::{Place, Places};
 use super::access::Ends;
 
-/// Connections at a time; more wait to be accepted.
+/// Connections at a time; one more takes the place of the one that has been idle for longest.
 const CONNECTIONS_MAX: usize = 64;
 /// A request's line and headers must be here within this time, and the next request within it too.
 const HEADER_LIMIT: Duration = Duration::from_secs(10);
@@ -33,17 +35,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
         Ok(listener) => listener,
         Err(error) => return error!(%error, "the admin server cannot listen"),
     };
-    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Places::new(CONNECTIONS_MAX);
     loop {
-        let Ok(permit) = permits.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let Ok(local) = stream.local_addr() else { continue };
                 let router = router.clone().layer(Extension(Ends { peer, local }));
-                tokio::spawn(async move {
-                    serve_connection(stream, router).await;
-                    drop(permit);
-                });
+                tokio::spawn(serve_connection(stream, router, Arc::new(places.take().await)));
             }
             Err(error) => {
                 warn!(%error, "the admin server cannot accept a connection");
@@ -53,13 +51,24 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router) {
+async fn serve_connection(stream: TcpStream, router: Router, place: Arc<Place>) {
+    let at_work = place.clone();
+    let router = router.layer(from_fn(move |request: Request, next: Next| {
+        let place = at_work.clone();
+        async move {
+            place.work();
+            let response = next.run(request).await;
+            place.rest();
+            response
+        }
+    }));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT).max_buf_size(HEADER_BYTES_MAX);
     let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
+        () = place.wanted() => Ok(()),
         () = tokio::time::sleep(CONNECTION_LIFE_MAX) => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(LAST_RESPONSE_LIMIT, connection).await.unwrap_or(Ok(()))

@@ -1,0 +1,125 @@
+//! Places for connections, of which there is a limited number. Where all are taken, a new connection gets the place of the
+//! one that has been idle for longest: whoever says nothing, or half of something, keeps nobody out. Pure but for the
+//! waiting.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+/// Connections that may have to make room, idle for longest first.
+type Idle = Arc<Mutex<VecDeque<Arc<Notify>>>>;
+
+/// A limited number of places.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    idle: Idle,
+}
+
+/// The place of one connection, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    wanted: Arc<Notify>,
+    idle: Idle,
+}
+
+impl Places {
+    /// So many.
+    pub(super) fn new(places: usize) -> Places {
+        Places { free: Arc::new(Semaphore::new(places)), idle: Idle::default() }
+    }
+
+    /// A place for a new connection, which is idle. Waits where no connection is idle, and until the one that has to has
+    /// made room.
+    pub(super) async fn take(&self) -> Place {
+        let permit = match self.free.clone().try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let longest = lock(&self.idle).pop_front();
+                if let Some(longest) = longest {
+                    longest.notify_one();
+                }
+                self.free.clone().acquire_owned().await.expect("nobody closes the semaphore")
+            }
+        };
+        let place = Place { _permit: permit, wanted: Arc::default(), idle: self.idle.clone() };
+        place.rest();
+        place
+    }
+}
+
+impl Place {
+    /// The connection is idle from now on.
+    pub(super) fn rest(&self) {
+        self.work();
+        lock(&self.idle).push_back(self.wanted.clone());
+    }
+
+    /// The connection is not idle, and keeps its place.
+    pub(super) fn work(&self) {
+        lock(&self.idle).retain(|wanted| !Arc::ptr_eq(wanted, &self.wanted));
+    }
+
+    /// Waits until the connection has to make room.
+    pub(super) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.work();
+    }
+}
+
+/// Nothing that holds the lock panics.
+fn lock(idle: &Idle) -> MutexGuard<'_, VecDeque<Arc<Notify>>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Nothing moves but what is looked at.
+    async fn is_soon(what: impl Future<Output = ()>) -> bool {
+        timeout(Duration::from_millis(20), what).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_idle_for_longest_makes_room() {
+        let places = Places::new(3);
+        let [first, second, third] = [places.take().await, places.take().await, places.take().await];
+        // The first asks something and rests again, the second is at work.
+        first.work();
+        first.rest();
+        second.work();
+        let newcomer = places.take();
+        let mut newcomer = std::pin::pin!(newcomer);
+        assert!(timeout(Duration::from_millis(20), newcomer.as_mut()).await.is_err());
+        assert!(is_soon(third.wanted()).await);
+        assert!(!is_soon(first.wanted()).await && !is_soon(second.wanted()).await);
+        drop(third);
+        let fourth = newcomer.await;
+        // Where nobody is idle, a newcomer waits.
+        first.work();
+        fourth.work();
+        let mut newcomer = std::pin::pin!(places.take());
+        assert!(timeout(Duration::from_millis(20), newcomer.as_mut()).await.is_err());
+        for place in [&first, &second, &fourth] {
+            assert!(!is_soon(place.wanted()).await);
+        }
+        drop(second);
+        let fifth = newcomer.await;
+        // A place that is given back is nobody's to make room with.
+        drop(fifth);
+        let _sixth = places.take().await;
+        assert_eq!(lock(&places.idle).len(), 1);
+    }
+}
