@@ -135,6 +135,8 @@ pub const NOT_MY_META: &str = "ERR_NOT_MY_META a local node is not on this proxy
 pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
 /// A request that would have to be gathered in memory is too long for it.
 pub const REQUEST_TOO_LARGE: &str = "ERR the request is larger than half of this proxy's memory_max";
+/// The replies of several nodes were to be put together, and there is no memory for that.
+pub const GATHERED_TOO_LARGE: &str = "ERR the replies of all nodes together are larger than this proxy's memory_max allows; the command was executed";
 /// WAIT or WAITAOF while as many clients wait as may.
 pub const TOO_MANY_WAITS: &str = "ERR too many clients of this proxy are waiting for replicas";
 /// The proxy is going down and takes no new work.

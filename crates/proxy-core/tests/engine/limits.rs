@@ -2,8 +2,10 @@
 
 use proxy_core::engine::buffers::{READ_BYTES, READ_BYTES_LARGE};
 use proxy_core::engine::{Policy, QUESTIONS_PENDING_MAX};
+use proxy_core::errors::GATHERED_TOO_LARGE;
 
-use crate::views::{BOTH, ONE, Owner, tag};
+use crate::client::Allowed;
+use crate::views::{BOTH, NODES, ONE, Owner, tag};
 use crate::world::World;
 
 #[test]
@@ -19,7 +21,7 @@ fn replies_that_a_session_is_owed() {
             world.end_turn();
             world.pass(100);
         }
-        let executed = world.node(crate::views::NODES[0]).executed;
+        let executed = world.node(NODES[0]).executed;
         assert_eq!(executed, max as usize, "before any reply was read");
         world.finish();
     }
@@ -123,7 +125,7 @@ fn replies_that_wait_for_an_earlier_one_are_counted() {
     for len in [20_000, 900_000] {
         let mut world = with_memory(BOTH, 4_000_000);
         let client = world.accept();
-        world.node(crate::views::NODES[0]).silent = true;
+        world.node(NODES[0]).silent = true;
         world.clients[client].incr(&tag(Owner::First, 0));
         (0..400).for_each(|_| world.clients[client].get(len, &tag(Owner::Second, 0)));
         turns(&mut world, 600);
@@ -215,4 +217,80 @@ fn costly_answers_leave_others_their_turn() {
     }
     assert!(turns > 20);
     assert_eq!(world.says(other, b"PING\r\n"), "+PONG\r\n");
+}
+
+/// One client asks all nodes for something long, and another holds something, too.
+fn with_a_long_gathered_reply() -> (World, usize, usize) {
+    const PART_BYTES: usize = 4_000_000;
+    let mut world = with_memory(BOTH, 3_000_000);
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let (asks, holds) = (world.accept(), world.accept());
+    world.clients[holds].window = 0;
+    (0..5).for_each(|_| world.clients[holds].get(200_000, &tag(Owner::First, 0)));
+    turns(&mut world, 200);
+    NODES[..2].iter().for_each(|address| world.node(address).silent = true);
+    world.clients[asks].log = Some(Vec::new());
+    world.clients[asks].outgoing.extend_from_slice(b"keys *\r\nping\r\n");
+    turns(&mut world, 3);
+    NODES[..2].iter().for_each(|address| world.node(address).silent = false);
+    let part = [format!("*1\r\n${PART_BYTES}\r\n").as_bytes(), &vec![b'k'; PART_BYTES], b"\r\n"].concat();
+    for link in world.links() {
+        world.node_says(link, &part);
+        for _ in 0..3_000_000 / READ_BYTES {
+            world.node_sends(link, READ_BYTES);
+            world.end_turn();
+            assert!(world.memory.held_bytes() <= 3_000_000, "{} bytes are held", world.memory.held_bytes());
+        }
+    }
+    (world, asks, holds)
+}
+
+/// What is read of a client that asked for too much.
+fn seen(world: &World, client: usize) -> String {
+    String::from_utf8(world.clients[client].log.clone().unwrap()).unwrap()
+}
+
+#[test]
+fn a_gathered_reply_that_is_too_large_costs_nobody_else() {
+    let (mut world, asks, holds) = with_a_long_gathered_reply();
+    assert_eq!(seen(&world, asks), "", "the rest is still to come");
+    for _ in 0..4 {
+        turns(&mut world, 300);
+    }
+    assert_eq!(seen(&world, asks), format!("-{GATHERED_TOO_LARGE}\r\n+PONG\r\n"));
+    assert!(world.dropped.is_empty() && !world.clients[asks].closed && !world.clients[holds].closed);
+    world.clients[asks].log = None;
+    world.clients[holds].window = usize::MAX;
+    let again = format!("get {}\r\n", tag(Owner::First, 0));
+    assert_eq!(world.says(asks, again.as_bytes()), "$-1\r\n", "over the same connections");
+    world.clients[asks].log = None;
+    assert_eq!(world.clients[holds].replies, 5);
+    assert_eq!(world.links().len(), 2);
+}
+
+#[test]
+fn a_node_that_fails_while_a_refused_reply_comes_closes_nobody() {
+    let (mut world, asks, holds) = with_a_long_gathered_reply();
+    world.links().into_iter().for_each(|link| world.fails(link));
+    turns(&mut world, 3);
+    assert_eq!(seen(&world, asks), format!("-{GATHERED_TOO_LARGE}\r\n+PONG\r\n"));
+    assert!(!world.clients[asks].closed && !world.clients[holds].closed);
+}
+
+/// The proxy has nothing more of a reply for a client that has left.
+#[test]
+fn a_part_for_a_client_that_left_is_kept_nowhere() {
+    let mut world = with_memory(BOTH, 1 << 30);
+    let asks = world.accept();
+    world.says(asks, b"ping\r\n");
+    NODES[..2].iter().for_each(|address| world.node(address).silent = true);
+    world.clients[asks].outgoing.extend_from_slice(b"keys *\r\n");
+    turns(&mut world, 3);
+    world.client_breaks(asks);
+    let part = [b"*1\r\n$4000000\r\n".as_slice(), &vec![b'k'; 3_000_000]].concat();
+    for link in world.links() {
+        world.node_says(link, &part);
+    }
+    turns(&mut world, 400);
+    assert!(world.memory.held_bytes() < 1_000_000, "{} bytes are held", world.memory.held_bytes());
 }

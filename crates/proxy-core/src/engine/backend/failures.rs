@@ -157,7 +157,8 @@ impl Connections<'_> {
         let waiters = std::mem::take(&mut backend.waiters);
         self.agenda.actions.push(Action::CloseBackend(id));
         for (index, owed) in owed.into_iter().enumerate() {
-            if std::mem::take(&mut cut_short) {
+            // Of a part nothing has been received.
+            if std::mem::take(&mut cut_short) && owed.part.is_none() {
                 self.close_session_of(&owed); // it has received half of a reply
             } else {
                 match &refusal {

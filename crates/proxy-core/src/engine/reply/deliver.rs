@@ -206,9 +206,11 @@ impl Engine {
     fn streams(&self, id: BackendId, bytes: usize) -> bool {
         let backend = &self.backends[id];
         let Some(owed) = backend.owed.front().filter(|_| backend.in_flight() > 0) else { return false };
-        owed.session.is_some()
-            && owed.part.is_none()
-            && bytes + backend.scanner.bulk_remaining() >= STREAM_REPLY_BYTES_MIN
+        let Some(session) = owed.session else { return false };
+        // What nobody wants any more is kept nowhere.
+        let is_wanted = owed.part.is_some()
+            && self.sessions.get(session).is_some_and(|session| !session.is_refused(owed.sequence));
+        !is_wanted && bytes + backend.scanner.bulk_remaining() >= STREAM_REPLY_BYTES_MIN
     }
 
     fn continue_reply(&mut self, id: BackendId, chunk: &Chunk, len: usize) -> Result<(), Nonsense> {
@@ -265,6 +267,12 @@ impl Engine {
             self.connections().note_reply(Some(from), &owed, &[]);
         }
         let Some(id) = owed.session else { return };
+        if let Some(part) = owed.part {
+            if last && self.sessions.get(id).is_some() {
+                self.clients().deliver_part(id, owed.sequence, part, &[]);
+            }
+            return;
+        }
         let Some(session) = self.sessions.get_mut(id) else { return };
         if session.head == owed.sequence {
             session.out.refer(chunk, start, end, &mut self.pool);

@@ -3,6 +3,7 @@
 use crate::engine::contexts::Clients;
 use crate::engine::contexts::Connections;
 use crate::engine::contexts::Sending;
+use crate::engine::state::backend::Backend;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::memory::DROPPED_BYTES_MIN;
@@ -31,13 +32,21 @@ impl Connections<'_> {
     #[cold]
     fn close_largest(&mut self) {
         while self.memory.is_short() {
-            let sessions = self.sessions.iter().map(|(id, session)| (session.counted, id));
+            let arriving: Vec<(SessionId, usize)> =
+                self.backends.iter().filter_map(|(_, backend)| backend.gathers()).collect();
+            let arriving_for = |id: SessionId| -> usize {
+                arriving.iter().filter(|(session, _)| *session == id).map(|(_, bytes)| bytes).sum()
+            };
+            let sessions = self.sessions.iter().map(|(id, session)| (session.counted + arriving_for(id), id));
             let Some((held, id)) = sessions.max() else { return self.memory.enough() };
             if held < DROPPED_BYTES_MIN {
                 return self.memory.enough(); // what is held is not theirs
             }
             if !self.memory.holds_most(held) {
                 return; // another worker has the one that holds most
+            }
+            if self.refuse_gathers(id, arriving_for(id)) {
+                continue;
             }
             self.stats.sessions_dropped.increment();
             let all_bytes = self.memory.all_bytes();
@@ -47,6 +56,27 @@ impl Connections<'_> {
             self.close_session(id);
         }
         self.memory.enough();
+    }
+
+    /// Gives up the replies that are put together for a session, if they hold enough to matter; whether it did. `arriving`
+    /// is what connections hold of them, bytes. The client gets an error in their place.
+    fn refuse_gathers(&mut self, id: SessionId, arriving: usize) -> bool {
+        let Some(parked) = self.sessions[id].parked.as_deref() else { return false };
+        if parked.gathered() + arriving < DROPPED_BYTES_MIN {
+            return false;
+        }
+        let is_for_it = |backend: &Backend| backend.gathers().is_some_and(|(session, _)| session == id);
+        for backend in self.backends.keys(is_for_it) {
+            let Some(gathering) = self.backends.get_mut(backend) else { continue };
+            gathering.partial = Vec::new();
+            gathering.streaming = true;
+            self.sending().recount_backend(backend);
+        }
+        if let Some(parked) = self.sessions[id].parked.as_deref_mut() {
+            parked.refuse_gathers();
+        }
+        self.clients().recount(id);
+        true
     }
 }
 

@@ -238,6 +238,14 @@ impl Backend {
         self.owed.len() - self.unsent
     }
 
+    /// For which session the beginning of a part of a reply is here, and the memory that it takes, bytes.
+    pub(crate) fn gathers(&self) -> Option<(SessionId, usize)> {
+        let owed = self.owed.front().filter(|owed| owed.part.is_some())?;
+        // A push is nobody's.
+        let is_part = self.partial.first().is_some_and(|&first| first != b'>');
+        Some((owed.session?, self.partial.capacity())).filter(|_| is_part)
+    }
+
     /// A request is not to wait here: there is no connection, or one that has yet to prove that its node answers.
     #[inline]
     pub(crate) fn is_unreachable(&self) -> bool {

@@ -74,6 +74,27 @@ impl Parked {
         Some(gather)
     }
 
+    /// Gives up all replies that are put together.
+    pub(crate) fn refuse_gathers(&mut self) {
+        for slot in &mut self.slots {
+            if let ReplySlot::Gather(gather) = slot {
+                self.held -= gather.held();
+                gather.refuse();
+            }
+        }
+    }
+
+    /// The memory that replies in the making take, bytes.
+    pub(crate) fn gathered(&self) -> usize {
+        let gathered = |slot: &ReplySlot| if matches!(slot, ReplySlot::Gather(_)) { slot.held() } else { 0 };
+        self.slots.iter().map(gathered).sum()
+    }
+
+    /// Whether the reply so many places behind the head is put together, and was given up.
+    pub(crate) fn is_refused(&self, ahead: usize) -> bool {
+        matches!(self.slots.get(ahead), Some(ReplySlot::Gather(gather)) if gather.is_refused())
+    }
+
     /// The reply at the head was delivered past its place.
     pub(crate) fn pop(&mut self) {
         if let Some(slot) = self.slots.pop_front() {

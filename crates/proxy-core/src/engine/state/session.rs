@@ -194,6 +194,12 @@ impl Session {
         self.input.capacity() + self.out.held() + parked + unusual
     }
 
+    /// Whether the reply with this number was given up while it was put together.
+    pub(crate) fn is_refused(&self, sequence: u32) -> bool {
+        let ahead = sequence.wrapping_sub(self.head) as usize;
+        self.parked.as_deref().is_some_and(|parked| parked.is_refused(ahead))
+    }
+
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
     pub(crate) fn reply_slot(&mut self, sequence: u32) -> &mut ReplySlot {
         let ahead = sequence.wrapping_sub(self.head) as usize;
