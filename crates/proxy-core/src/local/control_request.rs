@@ -1,5 +1,7 @@
 //! What a worker cannot answer alone: what it hands on, its arguments understood.
 
+use model::Address;
+
 use super::client;
 use crate::slowlog::SlowlogRequest;
 
@@ -43,12 +45,30 @@ pub struct Assignment {
 }
 
 /// What a client waits for, and for how long.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitRequest {
     /// What is to be reached on each primary.
     pub goal: WaitGoal,
     /// How long at most, ms; 0 is without an end.
     pub timeout_ms: u64,
+    /// Where the client's writes may be.
+    pub written: Written,
+}
+
+/// Where what a session wrote may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// On these nodes beside this proxy, and nowhere else.
+    Here(Vec<Address>),
+    /// On nodes that this proxy cannot ask, too: on some that have lost slots since, or behind other proxies.
+    Elsewhere,
+}
+
+impl Default for Written {
+    /// Nothing was written.
+    fn default() -> Self {
+        Self::Here(Vec::new())
+    }
 }
 
 /// Who must have the client's writes.

@@ -23,7 +23,7 @@ use model::Role;
 pub use self::after::After;
 pub use self::auth::needs_auth;
 pub use self::context::Context;
-pub use self::control_request::{Assignment, ControlRequest, WaitGoal, WaitRequest};
+pub use self::control_request::{Assignment, ControlRequest, WaitGoal, WaitRequest, Written};
 pub use self::umctl::operators_part as umctl_operators_part;
 use crate::command::{Args, LocalCommand};
 use crate::errors;

@@ -40,7 +40,9 @@ fn say(line: &str, profile: &mut Profile) -> After {
 fn what_follows() {
     let control = |request| After::Control(Box::new(request));
     let slot = Slot::new(5).unwrap();
-    let wait = |goal, timeout_ms| ControlRequest::Wait(WaitRequest { goal, timeout_ms });
+    let wait = |goal, timeout_ms| {
+        ControlRequest::Wait(WaitRequest { goal, timeout_ms, written: Written::default() })
+    };
     for (line, expected) in [
         ("ping", After::Done),
         ("quit", After::Close),

@@ -1,7 +1,7 @@
 //! WAIT and WAITAOF: reads the arguments. The control thread waits, on connections of its own: a shared connection to a
 //! node would be held up for everybody.
 
-use super::{After, ControlRequest, WaitGoal, WaitRequest, timeout};
+use super::{After, ControlRequest, WaitGoal, WaitRequest, Written, timeout};
 use crate::command::Args;
 use crate::{decimal, errors};
 
@@ -28,7 +28,7 @@ fn aof_goal(args: Args<'_>) -> Result<WaitGoal, &'static str> {
 fn ask(goal: Result<WaitGoal, &'static str>, given: &[u8], now_us: u64, out: &mut Vec<u8>) -> After {
     let request = goal.and_then(|goal| {
         let timeout_ms = timeout::duration_ms(given, now_us / 1000)?;
-        Ok(WaitRequest { goal, timeout_ms })
+        Ok(WaitRequest { goal, timeout_ms, written: Written::default() })
     });
     match request {
         Ok(request) => After::Control(Box::new(ControlRequest::Wait(request))),

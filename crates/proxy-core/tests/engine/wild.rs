@@ -261,6 +261,13 @@ impl Wild {
         world.say_goodbye();
     }
 
+    /// Whether a client asks WAIT, and nodes that it has written to may have lost slots.
+    fn may_lose_writes(&self, client: usize) -> bool {
+        let is_change = |step: &Step| matches!(step, Step::View(_) | Step::NoView | Step::Holds(..));
+        let is_wait = |ask: &Ask| matches!(ask, Ask::Controlled([b"WAIT", ..]));
+        self.has(is_change) && self.asks.get(client).is_some_and(|asks| asks.iter().any(is_wait))
+    }
+
     /// Each client that is gone is so for a reason, and no acknowledged increment is lost.
     fn judge(&self, world: &World) {
         for client in &world.clients {
@@ -271,7 +278,8 @@ impl Wild {
                 || allowed.failures // in the middle of a reply
                 || allowed.fences
                 || allowed.little_memory
-                || self.session_timeout_ms > 0;
+                || self.session_timeout_ms > 0
+                || self.may_lose_writes(client.name);
             if client.closed && !is_excused {
                 assert!(client.ended, "client {} was closed for no reason", client.name);
                 let asked = client.expected.iter().filter(|expected| expected.end <= client.sent).count();

@@ -177,3 +177,54 @@ fn who_leaves_waits_no_longer() {
     });
     assert_eq!(ask(&mut bystander, "WAIT 1 10"), ":0", "there is room for others");
 }
+
+/// Metadata that names another server than the one that replicates the primary.
+#[test]
+fn a_replica_that_the_metadata_does_not_name_does_not_count() {
+    for binary in [ServerBinary::Redis7, ServerBinary::Valkey9] {
+        let [node, replica] = pair(binary);
+        let named =
+            RedisServer::start(RedisOptions { append_only: true, ..RedisOptions::of(binary) }).unwrap();
+        let proxy = Proxy::serving(&node, |_| {});
+        let mut client = proxy.connect();
+        let names = |epoch: u32, replica: &RedisServer| {
+            let (primary, peer) = (node.address(), replica.address());
+            format!("UMCTL SETREPL {epoch} NOFLAGS master mydb {primary} 1 {peer} {peer}")
+        };
+        assert_eq!(ask(&mut client, "SET a 1"), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}: nobody is named, and each counts");
+        assert_eq!(ask(&mut client, &names(2, &named)), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 200"), ":0", "{binary:?}: another has it");
+        let of = format!("REPLICAOF 127.0.0.1 {}", node.address().port());
+        assert_eq!(ask(&mut named.connect().unwrap(), &of), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}");
+        assert_eq!(ask(&mut client, "WAIT 2 100"), ":1", "{binary:?}: one is named");
+        assert_eq!(ask(&mut client, &names(3, &replica)), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}");
+    }
+}
+
+/// What the session wrote went to a node that has died; the proxy's other primary knows nothing of it.
+#[test]
+fn a_wait_is_about_the_nodes_that_took_the_writes() {
+    let [one, _one_replica] = pair(ServerBinary::Redis7);
+    let [other, _other_replica] = pair(ServerBinary::Redis7);
+    let proxy = serving([&one, &other], |_| {});
+    let mut clients = [proxy.connect(), proxy.connect()];
+    for (client, key) in clients.iter_mut().zip(KEYS) {
+        assert_eq!(ask(client, &format!("SET {key} 1")), "OK");
+        assert_eq!(ask(client, "WAIT 1 20000"), ":1", "{key}");
+    }
+    // Another proxy has the first half from now on.
+    let view = |epoch: u32, own: &str| {
+        format!("UMCTL SETCLUSTER v2 {epoch} NOFLAGS mydb {own} PEER 127.0.0.9:5299 1 0-8191")
+    };
+    let other = format!("{} 1 8192-16383", other.address());
+    assert_eq!(ask(&mut proxy.connect(), &view(2, &other)), "OK");
+    assert_eq!(ask(&mut clients[1], "WAIT 1 20000"), ":1", "all that it wrote is here");
+    assert_eq!(ask(&mut clients[0], "WAIT 1 20000"), ":0");
+    assert!(clients[0].read().is_err(), "it is disconnected, as from a server that has died");
+    let mut client = proxy.connect();
+    assert_eq!(ask(&mut client, "SET a 2"), "OK");
+    assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1");
+}

@@ -9,6 +9,7 @@ use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::nodes::{Node, NodeKind, Way};
+use crate::engine::state::reached::Reached;
 use crate::engine::{Action, Engine, NodeState};
 use crate::errors;
 use crate::route::{Target, TargetIndex, WorkerView};
@@ -28,6 +29,7 @@ impl Engine {
         for backend in self.backends.keys(|backend| losers.contains(&backend.purpose.node)) {
             self.sending().take_barriers_behind(backend);
         }
+        self.lose_what_was_sent(&losers);
         // What was held for a view such as this is looked at again.
         self.clients().release_held_sessions();
         let shared = self.shared.clone();
@@ -63,6 +65,17 @@ impl Engine {
         self.connections().retire_unused();
         for node in nodes {
             self.connections().main_backend(node, Protocol::Resp2, 0);
+        }
+    }
+
+    /// What sessions have sent to these is no longer what the nodes of this proxy can be asked about: another has the slots
+    /// now, and may have them without the last writes, also when they come back here one day.
+    fn lose_what_was_sent(&mut self, losers: &[NodeKey]) {
+        let mut lost = Reached::default();
+        let is_local = |key: &&NodeKey| self.nodes.nodes[**key].kind == NodeKind::Local;
+        losers.iter().filter(is_local).for_each(|key| lost.add(self.nodes.nodes[*key].mark));
+        for id in self.sessions.keys(|session| session.reached.has_any(lost)) {
+            self.sessions[id].reached.lose(lost);
         }
     }
 
@@ -261,7 +274,8 @@ impl Connections<'_> {
     pub(in crate::engine) fn open(&mut self, purpose: Purpose) -> BackendId {
         let node = &mut self.nodes.nodes[purpose.node];
         node.backends += 1;
-        let mut backend = Backend::new(purpose, self.stats.add_backend(node.address.clone(), purpose.db));
+        let stats = self.stats.add_backend(node.address.clone(), purpose.db);
+        let mut backend = Backend::new(purpose, node.mark, stats);
         backend.must_prove = node.doubted;
         let id = self.backends.insert(backend);
         self.connect(id);

@@ -36,6 +36,7 @@ impl Sending<'_> {
         backend.unsent += 1;
         backend.batches.add();
         session.last_command = Some(command);
+        session.reached.add(backend.mark);
         true
     }
 

@@ -6,10 +6,11 @@ use crate::command::{
 use crate::engine::port::QUESTIONS_PENDING_MAX;
 use crate::engine::request::dispatch::Taken;
 use crate::engine::state::ids::SessionId;
+use crate::engine::state::reached::Reached;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::engine::{Action, Ask, Engine, Question, ReplyPlace};
 use crate::local::client::SessionUse;
-use crate::local::{self, After, Context, ControlRequest};
+use crate::local::{self, After, Context, ControlRequest, Written};
 use crate::slowlog::SlowEntry;
 
 /// After this much of answers that are long or costly to make no more of them are made in a turn: a pipeline of them is
@@ -63,13 +64,19 @@ impl Engine {
                 self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
                 self.clients().close_after_replies(id);
             }
-            After::Control(request) => {
-                let blocks = matches!(*request, ControlRequest::Wait(_));
-                self.ask_control(id, Question::Local(request));
-                if blocks {
-                    self.clients().take_barrier(id); // as in Redis, what was sent after it runs after it
+            After::Control(mut request) => match &mut *request {
+                ControlRequest::Wait(wait) => {
+                    wait.written = self.written(id);
+                    self.ask_control(id, Question::Local(request));
+                    if self.sessions[id].reached.has_any(Reached::LOST) {
+                        // A client of a Redis server that has died is disconnected, too.
+                        self.clients().close_after_replies(id);
+                    } else {
+                        self.clients().take_barrier(id); // as in Redis, what was sent after it runs after it
+                    }
                 }
-            }
+                _ => self.ask_control(id, Question::Local(request)),
+            },
             After::Command(sub) => {
                 command_reply(sub, &shared.table, args, self.sessions[id].profile.protocol, &mut reply);
                 self.clients().reply_now(id, |out| out.extend_from_slice(&reply));
@@ -106,6 +113,18 @@ impl Engine {
             client: session.profile.peer.to_string(),
             name: session.profile.name().into(),
         })));
+    }
+
+    /// Where what the session has sent so far may be.
+    fn written(&self, id: SessionId) -> Written {
+        let reached = self.sessions[id].reached;
+        if reached.has_any(Reached::LOST) || reached.has_any(Reached::OTHER_PROXY) {
+            return Written::Elsewhere;
+        }
+        // What was read from replicas is not written there.
+        let primaries = self.nodes.primaries().iter().filter_map(|&target| self.nodes.of_target(target));
+        let nodes = primaries.map(|key| &self.nodes.nodes[key]).filter(|node| reached.has_any(node.mark));
+        Written::Here(nodes.map(|node| node.address.clone()).collect())
     }
 
     /// Hands a question to the control thread; its answer keeps its place.

@@ -16,6 +16,7 @@ use resp::{Protocol, ReplyScanner};
 use super::batches::Batches;
 use super::buffers::OutQueue;
 use super::ids::{NodeKey, SessionId};
+use super::reached::Reached;
 use crate::command::CommandId;
 use crate::merge::ScanProcess;
 use crate::stats::BackendStats;
@@ -132,6 +133,8 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Backend {
     pub(crate) purpose: Purpose,
+    /// That of its node.
+    pub(crate) mark: Reached,
     pub(crate) stats: Arc<BackendStats>,
     pub(crate) phase: Phase,
     /// Our end of it, where it is known.
@@ -193,9 +196,10 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    pub(crate) fn new(purpose: Purpose, stats: Arc<BackendStats>) -> Self {
+    pub(crate) fn new(purpose: Purpose, mark: Reached, stats: Arc<BackendStats>) -> Self {
         Backend {
             purpose,
+            mark,
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
             end: None,

@@ -17,6 +17,7 @@ pub(in crate::engine) mod nodes;
 pub(in crate::engine) mod order;
 pub(in crate::engine) mod pace;
 pub(in crate::engine) mod random;
+pub(in crate::engine) mod reached;
 pub(in crate::engine) mod session;
 pub(in crate::engine) mod slab;
 pub(in crate::engine) mod slow;

@@ -7,6 +7,7 @@ use model::Address;
 use resp::Protocol;
 
 use super::ids::{BackendId, NodeKey, SessionId};
+use super::reached::Reached;
 use super::slab::Slab;
 use crate::route::TargetIndex;
 
@@ -53,6 +54,8 @@ pub(in crate::engine) struct Abandoned {
 pub(in crate::engine) struct Node {
     pub(in crate::engine) address: Address,
     pub(in crate::engine) kind: NodeKind,
+    /// Who has sent anything there has this noted.
+    pub(in crate::engine) mark: Reached,
     /// Database 0, by protocol: the connections that all sessions share.
     pub(in crate::engine) main: [[Option<BackendId>; CONNECTIONS_MAX]; 2],
     /// Other databases, and what goes to another proxy, by the hops that are left.
@@ -156,9 +159,14 @@ impl Nodes {
         if let Some((key, _)) = self.nodes.iter().find(|(_, node)| is_it(node)) {
             return key;
         }
+        let mark = match kind {
+            NodeKind::Proxy => Reached::OTHER_PROXY,
+            NodeKind::Local => Reached::unlike(self.nodes.iter().map(|(_, node)| node.mark)),
+        };
         self.nodes.insert(Node {
             address: address.clone(),
             kind,
+            mark,
             main: [[None; CONNECTIONS_MAX]; 2],
             others: Vec::new(),
             apart: [None; 2],

@@ -18,6 +18,7 @@ use resp::RequestParser;
 use super::buffers::{BufferPool, OutQueue};
 use super::ids::BackendId;
 use super::order::{Parked, ReplySlot};
+use super::reached::Reached;
 use super::stream::Stream;
 use crate::command::CommandId;
 use crate::face::Face;
@@ -104,6 +105,7 @@ pub(crate) struct Session {
     /// The command that it sent last.
     pub(crate) last_command: Option<CommandId>,
     pub(crate) phase: Phase,
+    pub(crate) reached: Reached,
     /// When the present wait is over, the next request waits for the replies that are due then.
     pub(crate) barrier: bool,
     /// The hops that went with what was forwarded for it last.
@@ -142,6 +144,7 @@ impl Session {
             last_active_ms: 0,
             last_command: None,
             phase: Phase::Taking,
+            reached: Reached::default(),
             barrier: false,
             forwarded_hops: None,
             input_ended: false,

@@ -61,7 +61,7 @@ impl Desk {
             }
             ControlRequest::Slowlog(request) => self.slowlog.answer(request, &mut reply),
             ControlRequest::Wait(request) => {
-                return self.waits.start(&self.picture.borrow(), request, to, left);
+                return self.waits.start(&self.picture.borrow(), &request, to, left);
             }
             ControlRequest::Info(sections) => return self.info(sections, asker.clone(), to),
         }

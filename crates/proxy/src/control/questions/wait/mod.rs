@@ -11,22 +11,28 @@
 //!  node         SET ──┘ offset 100    │
 //!  this                               └─▶ SPUBLISH ─▶ offset 180, WAIT 1 500 ─▶ replicas at 180
 //! ```
+//!
+//! Where the metadata names a primary's replica, that one is waited for and no other: it is the one that is promoted when
+//! the primary dies. A session that has written to nodes that cannot be asked any more is answered 0.
 
+mod named;
 mod reached;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Address;
 use proxy_core::errors;
-use proxy_core::local::{WaitGoal, WaitRequest};
+use proxy_core::local::{WaitGoal, WaitRequest, Written};
 use proxy_core::settings::Secret;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use self::reached::{Reached, request};
+use self::named::Named;
+use self::reached::Reached;
 use super::super::node_client::{NodeClient, NodeError};
 use super::super::picture::Picture;
 use super::super::reply_to::ReplyTo;
@@ -70,7 +76,7 @@ impl Waits {
     pub(super) fn start(
         &self,
         picture: &Picture,
-        request: WaitRequest,
+        request: &WaitRequest,
         to: ReplyTo,
         left: Option<oneshot::Receiver<()>>,
     ) {
@@ -85,6 +91,13 @@ impl Waits {
         if addresses.is_empty() {
             return refusal(to, errors::CLUSTER_NOT_FOUND);
         }
+        // The worker may not have heard yet what the picture shows.
+        if !matches!(&request.written, Written::Here(nodes) if nodes.iter().all(|node| addresses.contains(node)))
+        {
+            let mut reply = Vec::new();
+            Reached::NOTHING.write(request.goal, &mut reply);
+            return to.send(reply);
+        }
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return refusal(to, errors::TOO_MANY_WAITS);
         };
@@ -94,6 +107,7 @@ impl Waits {
             deadline: Instant::now() + if timeout.is_zero() { WAIT_MAX } else { timeout.min(WAIT_MAX) },
             endless: timeout.is_zero(),
             nodes: NodesAsked {
+                replicas: named::replicas(picture, &addresses),
                 addresses,
                 password: self.password.clone(),
                 limit: Duration::from_millis(picture.shared.settings.backend_timeout_ms),
@@ -122,6 +136,8 @@ struct Wait {
 #[derive(Clone)]
 struct NodesAsked {
     addresses: Vec<Address>,
+    /// The replicas that the metadata names.
+    replicas: Arc<BTreeMap<Address, Vec<Address>>>,
     password: Option<Secret>,
     limit: Duration,
     idle: Arc<IdleClients>,
@@ -143,6 +159,8 @@ enum WaitError {
 struct Waiter {
     node: Address,
     client: NodeClient,
+    /// Whom the metadata names; none where all replicas count.
+    named: Option<Named>,
 }
 
 impl Wait {
@@ -201,10 +219,8 @@ impl NodesAsked {
         for node in self.addresses.iter().cloned() {
             let nodes = self.clone();
             tasks.spawn(async move {
-                let client = nodes.open_one(&node).await;
-                client
-                    .map(|client| Waiter { node: node.clone(), client })
-                    .map_err(|error| WaitError::at(node, error))
+                let opened = nodes.open_waiter(node.clone()).await;
+                opened.map_err(|error| WaitError::at(node, error))
             });
         }
         let mut waiters = Vec::new();
@@ -212,6 +228,15 @@ impl NodesAsked {
             waiters.push(joined.expect("opening a connection does not panic")?);
         }
         Ok(waiters)
+    }
+
+    async fn open_waiter(&self, node: Address) -> Result<Waiter, NodeError> {
+        let mut client = self.open_one(&node).await?;
+        let named = match self.replicas.get(&node) {
+            Some(replicas) => Some(Named::new(replicas, &mut client).await?),
+            None => None,
+        };
+        Ok(Waiter { node, client, named })
     }
 
     async fn open_one(&self, node: &Address) -> Result<NodeClient, NodeError> {
@@ -245,10 +270,11 @@ async fn publish(client: &mut NodeClient) -> Result<(), NodeError> {
 
 impl Waiter {
     async fn wait(mut self, goal: WaitGoal, time: Duration) -> Result<(Waiter, Reached), WaitError> {
-        let words = request(goal, time);
-        let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
-        let reply = self.client.call_waiting(&words, time).await;
-        match reply.and_then(|reply| Reached::read(goal, &reply.value()?)) {
+        let reached = match &self.named {
+            Some(named) => named.wait(&mut self.client, goal, time).await,
+            None => reached::ask(&mut self.client, goal, time).await,
+        };
+        match reached {
             Ok(reached) => Ok((self, reached)),
             Err(error) => Err(WaitError::at(self.node, error)),
         }

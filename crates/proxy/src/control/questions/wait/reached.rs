@@ -5,15 +5,15 @@ use std::time::Duration;
 use proxy_core::local::WaitGoal;
 use resp::{Value, encode};
 
-use super::super::super::node_client::NodeError;
+use super::super::super::node_client::{NodeClient, NodeError};
 
 /// Who has the writes of a node; of several nodes, the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reached {
     /// Its own append-only file: 0 or 1; of no meaning for WAIT.
-    local: i64,
+    pub(super) local: i64,
     /// So many replicas.
-    replicas: i64,
+    pub(super) replicas: i64,
 }
 
 impl Reached {
@@ -63,8 +63,22 @@ impl Reached {
     }
 }
 
-/// The words that ask a node to wait for so long.
-pub(super) fn request(goal: WaitGoal, time: Duration) -> Vec<String> {
+/// Has a node wait for so long.
+///
+/// # Errors
+/// [`NodeError`], when the node does not answer as it should.
+pub(super) async fn ask(
+    client: &mut NodeClient,
+    goal: WaitGoal,
+    time: Duration,
+) -> Result<Reached, NodeError> {
+    let words = request(goal, time);
+    let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
+    Reached::read(goal, &client.call_waiting(&words, time).await?.value()?)
+}
+
+/// The words for that.
+fn request(goal: WaitGoal, time: Duration) -> Vec<String> {
     let time = time.as_millis().to_string();
     match goal {
         WaitGoal::Replicas(replicas) => vec!["WAIT".to_owned(), replicas.to_string(), time],
