@@ -14,6 +14,8 @@ pub enum Level {
     Well,
     /// It is served, and would not survive every next failure, or is about to change.
     Degraded,
+    /// Nobody knows whether some slots are served: no coordinator speaks, or none can ask.
+    Unknown,
     /// Some slots are without service.
     Down,
 }

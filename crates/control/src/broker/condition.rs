@@ -33,7 +33,7 @@ pub(super) fn cluster(
 ) -> ClusterHealth {
     let shards: Vec<ShardHealth> =
         cluster.shard_ids().map(|id| shard(state, (name, cluster), id, evidence)).collect();
-    let lost: usize = shards.iter().filter(|shard| shard.level == Level::Down).map(|s| s.slot_count).sum();
+    let lost: usize = shards.iter().filter(|shard| shard.level >= Level::Unknown).map(|s| s.slot_count).sum();
     ClusterHealth {
         name: name.clone(),
         epoch: cluster.epoch,
@@ -53,7 +53,7 @@ fn shard(
     let held = chunk.shard(id.shard);
     let mut condition = shard_condition(state, cluster, id, asked, now);
     // The metadata say nothing of what nobody can do anything about.
-    if let Some(why) = seen.unserved(name, chunk.primary(id.shard)) {
+    if let Some(why) = seen.unserved(name, chunk.primary(id.shard), chunk.primary_proxy(id.shard)) {
         condition.level = query::Level::Down;
         condition.problems.push(format!("nobody serves it: of primary {}: {why}", chunk.primary(id.shard)));
     }
@@ -63,6 +63,16 @@ fn shard(
         condition.level = condition.level.max(query::Level::Degraded);
         let text = format!("is busy: it has answered nobody for {for_ms} ms, and its process works");
         condition.problems.push(format!("primary {} {text}", chunk.primary(id.shard)));
+    }
+    let mut level = level(condition.level);
+    let (primary_proxy, replica_proxy) = (chunk.primary_proxy(id.shard), chunk.replica_proxy(id.shard));
+    if let Some(why) = seen.unknown(primary_proxy).filter(|_| !is_asked) {
+        condition.problems.push(format!("nobody knows how primary {} is: {why}", chunk.primary(id.shard)));
+        // Nobody misses slots that it does not have.
+        level = level.max(if held.slots.is_empty() { Level::Degraded } else { Level::Unknown });
+    } else if let Some(why) = seen.unknown(replica_proxy).filter(|_| !asked.contains_key(replica_proxy)) {
+        condition.problems.push(format!("nobody knows how replica {} is: {why}", chunk.replica(id.shard)));
+        level = level.max(Level::Degraded);
     }
     let place = |node: &Address, proxy: &Address| NodePlace {
         node: node.clone(),
@@ -76,7 +86,7 @@ fn shard(
         shard: shapes::shard_number(id),
         slots: held.slots.to_string(),
         slot_count: held.slots.count(),
-        level: level(condition.level),
+        level,
         problems: condition.problems,
         behind_bytes: primary.offset.zip(replica.offset).map(|(ahead, behind)| ahead.saturating_sub(behind)),
         primary,
@@ -113,7 +123,8 @@ const fn level(level: query::Level) -> Level {
 /// `overview`.
 pub(super) fn overview(state: &State, broker: Health, seen: &Seen, now: TimeMs) -> Overview {
     let evidence = Evidence { asked: &Asked::new(), seen, now };
-    let mut problems: Vec<String> = broker.problem.clone().into_iter().collect();
+    let silence = seen.silence().filter(|_| !state.proxies.is_empty());
+    let mut problems: Vec<String> = broker.problem.clone().into_iter().chain(silence.clone()).collect();
     let mut clusters = Vec::with_capacity(state.clusters.len());
     for (name, held) in &state.clusters {
         let health = cluster(state, (name, held), &evidence);
@@ -122,6 +133,8 @@ pub(super) fn overview(state: &State, broker: Health, seen: &Seen, now: TimeMs) 
             shard
                 .problems
                 .iter()
+                // One cause is told once.
+                .filter(|problem| silence.as_ref().is_none_or(|silence| !problem.ends_with(&**silence)))
                 .map(move |problem| format!("cluster {name}, shard {number}: {problem}"))
                 .collect::<Vec<_>>()
         };
@@ -136,9 +149,12 @@ pub(super) fn overview(state: &State, broker: Health, seen: &Seen, now: TimeMs) 
             is_migrating: !held.migrations.is_empty() || held.scaling.is_some(),
         });
     }
-    let hosts = hosts(state);
+    let mut hosts = hosts(state);
+    if silence.is_some() {
+        hosts.iter_mut().for_each(|host| host.can_fail = false);
+    }
     let lacking: Vec<&str> = hosts.iter().filter(|host| !host.can_fail).map(|host| &*host.host).collect();
-    if !lacking.is_empty() && problems.len() < PROBLEMS_MAX {
+    if silence.is_none() && !lacking.is_empty() && problems.len() < PROBLEMS_MAX {
         let lacking = lacking.join(", ");
         problems.push(format!(
             "the pool has too few free proxies to make up for the loss of any one of: {lacking}"

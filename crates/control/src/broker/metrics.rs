@@ -70,6 +70,11 @@ impl Collector for BrokerCollector {
                 "Shards whose primary answers nobody for now and whose process works, as coordinators see it",
                 count(self.metadata.board().now().busy_count()),
             ),
+            (
+                "broker_coordinators",
+                "Coordinators that have spoken to this broker in the last three seconds; without one nobody is failed over",
+                count(self.metadata.board().now().coordinators()),
+            ),
             ("broker_migrations", "Slot migrations that are running or waiting", count(moving)),
             (
                 "broker_epoch",

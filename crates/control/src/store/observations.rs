@@ -1,6 +1,6 @@
 //! What coordinators have told lately. In memory, with the time at which it came by this process's clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,33 @@ use model::{Address, ClusterName};
 
 /// What was said longer ago than this is not shown: its coordinator says it every second.
 const KEPT: Duration = Duration::from_secs(3);
+/// A broker that has begun waits so long before it says that no coordinator speaks: they look for it meanwhile.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// How many coordinators are listened to at a time.
 const COORDINATORS_MAX: usize = 64;
 
 /// What each coordinator said last.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ObservationBoard {
     said: Mutex<BTreeMap<(String, u64), (Instant, Observations)>>,
+    silence: Mutex<Silence>,
+}
+
+/// Since when no coordinator has spoken.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    since: Instant,
+    /// Longer than that is too long.
+    allowed: Duration,
+}
+
+impl Default for ObservationBoard {
+    fn default() -> Self {
+        Self {
+            said: Mutex::default(),
+            silence: Mutex::new(Silence { since: Instant::now(), allowed: BEGINNING }),
+        }
+    }
 }
 
 impl ObservationBoard {
@@ -29,6 +49,8 @@ impl ObservationBoard {
             return false;
         }
         said.insert(key, (now, seen));
+        let silence = Silence { since: now, allowed: KEPT };
+        *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = silence;
         true
     }
 
@@ -42,7 +64,9 @@ impl ObservationBoard {
     #[must_use]
     pub fn now(&self) -> Seen {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut seen = Seen::default();
+        let silence = *self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        let silent = Some(silence.since.elapsed()).filter(|silent| *silent > silence.allowed);
+        let mut seen = Seen { silent, ..Seen::default() };
         for ((coordinator, _), (_, told)) in said.iter().filter(|(_, (at, _))| at.elapsed() <= KEPT) {
             *seen.processes.entry(coordinator.clone()).or_default() += 1;
             for shard in &told.unserved {
@@ -50,7 +74,7 @@ impl ObservationBoard {
                 why.insert(coordinator.clone(), shard.why.clone());
             }
             for proxy in &told.unaskable {
-                seen.unaskable.entry(proxy.clone()).or_default().push(coordinator.clone());
+                seen.unaskable.entry(proxy.clone()).or_default().insert(coordinator.clone());
             }
             for shard in &told.busy {
                 let for_ms = seen.busy.entry((shard.cluster.clone(), shard.primary.clone())).or_default();
@@ -67,20 +91,54 @@ pub struct Seen {
     /// Shards that nobody serves: why, as each coordinator has it that sees so.
     unserved: BTreeMap<(ClusterName, Address), BTreeMap<String, String>>,
     /// Proxies that coordinators cannot ask.
-    unaskable: BTreeMap<Address, Vec<String>>,
+    unaskable: BTreeMap<Address, BTreeSet<String>>,
     /// Shards whose primary is busy: for how long, in milliseconds, as the coordinator has it that sees it longest.
     busy: BTreeMap<(ClusterName, Address), u64>,
     /// How many processes have each name.
     processes: BTreeMap<String, usize>,
+    /// For how long no coordinator has spoken, if that is too long.
+    silent: Option<Duration>,
 }
 
 impl Seen {
-    /// Why a shard is not served, where every coordinator that speaks sees so: one that does not may hear more.
+    /// Why a shard is not served, where every coordinator sees so that can ask the primary's proxy: one that does not may hear
+    /// more. One that cannot ask sees nothing.
     #[must_use]
-    pub fn unserved(&self, cluster: &ClusterName, primary: &Address) -> Option<&str> {
+    pub fn unserved(&self, cluster: &ClusterName, primary: &Address, proxy: &Address) -> Option<&str> {
         let why = self.unserved.get(&(cluster.clone(), primary.clone()))?;
-        let agree = why.len() == self.processes.len();
+        let agree = self.witnesses(proxy).all(|coordinator| why.contains_key(coordinator));
         why.values().next().filter(|_| agree).map(String::as_str)
+    }
+
+    /// Why nobody knows how a proxy and its nodes are, if that is so.
+    #[must_use]
+    pub fn unknown(&self, proxy: &Address) -> Option<String> {
+        let nobody_may = !self.processes.is_empty() && self.witnesses(proxy).next().is_none();
+        self.silence().or_else(|| nobody_may.then(|| format!("no coordinator can ask its proxy {proxy}")))
+    }
+
+    /// That no coordinator speaks, if that is so.
+    #[must_use]
+    pub fn silence(&self) -> Option<String> {
+        self.silent.map(|silent| {
+            let seconds = silent.as_secs();
+            format!(
+                "no coordinator has spoken to this broker for {seconds} s: what is shown is what is stored, and nobody is \
+                 failed over"
+            )
+        })
+    }
+
+    /// How many coordinators speak.
+    #[must_use]
+    pub fn coordinators(&self) -> usize {
+        self.processes.values().sum()
+    }
+
+    /// The coordinators that speak and can ask a proxy.
+    fn witnesses<'a>(&'a self, proxy: &Address) -> impl Iterator<Item = &'a String> {
+        let blind = self.unaskable.get(proxy);
+        self.processes.keys().filter(move |name| blind.is_none_or(|blind| !blind.contains(*name)))
     }
 
     /// For how long the primary of a shard has been busy, in milliseconds, where any coordinator sees it so.
@@ -102,7 +160,7 @@ impl Seen {
             format!("{count} coordinators call themselves {name}: they count as one; set reporter_id at each")
         });
         let unaskable = self.unaskable.iter().map(|(proxy, coordinators)| {
-            let who = coordinators.join(", ");
+            let who = coordinators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             format!(
                 "coordinator {who} cannot ask proxy {proxy} how it is; look at proxy_password and its network"
             )
@@ -131,7 +189,8 @@ mod tests {
     fn a_shard_is_down_where_all_say_so() {
         let board = ObservationBoard::default();
         let why = |board: &ObservationBoard| {
-            board.now().unserved(&"db".parse().unwrap(), &"a:1".parse().unwrap()).map(str::to_owned)
+            let (cluster, proxy) = ("db".parse().unwrap(), "p:1".parse().unwrap());
+            board.now().unserved(&cluster, &"a:1".parse().unwrap(), &proxy).map(str::to_owned)
         };
         assert_eq!(why(&board), None);
         assert!(!board.is_spoken_to());
@@ -145,6 +204,45 @@ mod tests {
         assert!(board.now().problems().is_empty());
         assert!(board.note(seen("y", 3, &[])));
         assert_eq!(board.now().problems().len(), 1, "two processes of one name");
+    }
+
+    #[test]
+    fn who_cannot_ask_has_no_voice() {
+        let board = ObservationBoard::default();
+        let (cluster, primary): (ClusterName, Address) = ("db".parse().unwrap(), "a:1".parse().unwrap());
+        let proxy: Address = "p:1".parse().unwrap();
+        let is_down = |board: &ObservationBoard| board.now().unserved(&cluster, &primary, &proxy).is_some();
+        assert_eq!(board.now().unknown(&proxy), None, "it has only begun");
+        assert!(board.note(seen("x", 1, &["a:1"])));
+        let blind = |coordinator: &str, process| Observations {
+            unaskable: vec![proxy.clone()],
+            ..seen(coordinator, process, &[])
+        };
+        assert!(board.note(blind("y", 2)));
+        assert!(is_down(&board), "the one that can ask says so");
+        assert_eq!(board.now().unknown(&proxy), None);
+        assert!(board.note(seen("z", 3, &[])));
+        assert!(!is_down(&board), "another hears it");
+        assert!(board.note(blind("x", 1)) && board.note(blind("z", 3)));
+        assert!(!is_down(&board));
+        assert_eq!(board.now().unknown(&proxy).as_deref(), Some("no coordinator can ask its proxy p:1"));
+        assert_eq!(board.now().unknown(&primary), None, "others can be asked");
+    }
+
+    #[test]
+    fn silence_of_all_is_told() {
+        let since = Instant::now().checked_sub(2 * KEPT).unwrap();
+        let after = |allowed| {
+            let silence = Mutex::new(Silence { since, allowed });
+            ObservationBoard { silence, ..ObservationBoard::default() }
+        };
+        assert_eq!(after(BEGINNING).now().silence(), None, "they look for it");
+        let board = after(KEPT);
+        let silence = board.now().silence().unwrap();
+        assert!(silence.contains("for 6 s"), "{silence}");
+        assert_eq!(board.now().unknown(&"p:1".parse().unwrap()), Some(silence));
+        assert!(board.note(seen("x", 1, &[])));
+        assert_eq!((board.now().silence(), board.now().coordinators()), (None, 1));
     }
 
     #[test]

@@ -14,7 +14,7 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
 /// Show how everything is: what is wrong, each cluster, each host and whether it may fail
 ///
-/// Exits with 1 when some slots are without service.
+/// Exits with 1 when some slots are without service, or nobody knows whether they are served.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Show it again whenever it has changed, until Ctrl-C
@@ -30,6 +30,10 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
             Level::Down => {
                 Err(CtlError::failed("some slots are without service", "look at the problems above"))
             }
+            Level::Unknown => Err(CtlError::failed(
+                "nobody knows whether some slots are served",
+                "look at the problems above",
+            )),
             Level::Well | Level::Degraded => Ok(()),
         };
     }
@@ -98,6 +102,7 @@ const fn word(level: Level) -> &'static str {
     match level {
         Level::Well => "well",
         Level::Degraded => "degraded",
+        Level::Unknown => "unknown",
         Level::Down => "down",
     }
 }

@@ -25,14 +25,19 @@ struct Clusters(Vec<ClusterLine>);
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     // What coordinators see, which is not in the metadata.
     let overview = context.client.overview().await?;
-    let is_down = |name: &ClusterName| {
-        let mut down = overview.clusters.iter().filter(|cluster| cluster.level == Level::Down);
-        !arguments.watch && down.any(|cluster| cluster.name == *name)
+    let seen = |name: &ClusterName| {
+        let cluster = overview.clusters.iter().find(|cluster| cluster.name == *name);
+        match cluster.filter(|_| !arguments.watch)?.level {
+            Level::Down => Some(Condition::Down),
+            Level::Unknown => Some(Condition::Unknown),
+            Level::Degraded | Level::Well => None,
+        }
     };
     let look = |state: &State| {
         let line = |(name, cluster)| {
             let line = cluster_line(state, name, cluster);
-            if is_down(name) { ClusterLine { state: Condition::Down, ..line } } else { line }
+            let state = seen(name).unwrap_or(line.state);
+            ClusterLine { state, ..line }
         };
         Ok(Clusters(state.clusters.iter().map(line).collect()))
     };

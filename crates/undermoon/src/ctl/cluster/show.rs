@@ -68,8 +68,10 @@ fn look(state: &State, name: &ClusterName) -> Result<Details, CtlError> {
 impl Details {
     /// Adds what the proxies have said.
     fn add(&mut self, health: ClusterHealth) {
-        if health.level == Level::Down {
-            self.line.state = Condition::Down;
+        match health.level {
+            Level::Down => self.line.state = Condition::Down,
+            Level::Unknown => self.line.state = Condition::Unknown,
+            Level::Degraded | Level::Well => {}
         }
         for shard in health.shards {
             let number = shard.shard;

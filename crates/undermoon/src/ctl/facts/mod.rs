@@ -45,6 +45,8 @@ pub(super) enum Condition {
     InReview,
     /// A shard has neither a proxy for its primary nor a replica that could take over.
     Down,
+    /// Nobody knows whether all shards are served: no coordinator speaks, or none can ask.
+    Unknown,
     /// A proxy of it counts as failed.
     Degraded,
     /// A primary is being taken out of service.
@@ -62,6 +64,7 @@ impl Condition {
         match self {
             Self::InReview => "in review",
             Self::Down => "down",
+            Self::Unknown => "unknown",
             Self::Degraded => "degraded",
             Self::FailingOver => "failing over",
             Self::Scaling => "scaling",
