@@ -271,6 +271,13 @@ pub enum Command {
         /// Whether it has the data.
         sync: SyncState,
     },
+    /// The primary of a shard was seen to live for the first time: from now on there may be data.
+    BeginShard {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The node that is the primary.
+        primary: Address,
+    },
     /// Raises all epochs to a number.
     RaiseEpoch {
         /// The number.
@@ -388,6 +395,7 @@ impl Command {
             | Self::DecideComeback { .. }
             | Self::EndComeback { .. }
             | Self::SetReplicaSync { .. }
+            | Self::BeginShard { .. }
             | Self::RaiseEpoch { .. }
             | Self::AnnounceProxy { .. }
             | Self::RecoverEpoch { .. }

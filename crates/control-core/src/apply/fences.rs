@@ -82,10 +82,18 @@ pub(super) fn set_sync(
     if shard.fence.is_some() && sync == SyncState::InSync && shard.replica == SyncState::OutOfSync {
         return Err(ApplyError::Retry("the primary is being taken out of service"));
     }
-    shard.replica = sync;
+    (shard.replica, shard.is_unbegun) = (sync, false);
     if sync == SyncState::InSync {
         shard.former = None;
     }
+    Ok(Reply::Done)
+}
+
+/// There may be data of the shard from now on.
+pub(super) fn begin(state: &mut State, name: &ClusterName, primary: &Address) -> Result<Reply, ApplyError> {
+    let cluster = state.cluster_mut(name)?;
+    let id = cluster.shard_of_primary(primary).ok_or_else(|| ApplyError::ProxyNotFound(primary.clone()))?;
+    cluster.shard_mut(id).is_unbegun = false;
     Ok(Reply::Done)
 }
 

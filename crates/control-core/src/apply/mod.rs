@@ -79,6 +79,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::SetReplicaSync { cluster, replica, sync } => {
             fences::set_sync(state, &cluster, &replica, sync)
         }
+        Command::BeginShard { cluster, primary } => fences::begin(state, &cluster, &primary),
         Command::RaiseEpoch { epoch } => epochs::raise(state, epoch),
         Command::RecoverEpoch { highest } => epochs::recover(state, highest),
         Command::Restore(dump) => epochs::restore(state, *dump),

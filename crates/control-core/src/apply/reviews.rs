@@ -70,6 +70,7 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::DecideComeback { cluster: name, .. }
         | Command::EndComeback { cluster: name, .. }
         | Command::FailOverShard { cluster: name, .. }
+        | Command::BeginShard { cluster: name, .. }
         | Command::SetReplicaSync { cluster: name, .. } => cluster(name),
         Command::ProxyCleaned { proxy: address, .. }
         | Command::NoteDirty { proxy: address, .. }

@@ -168,12 +168,18 @@ impl Place<'_> {
         lives && self.chunk.shard(shard).replica == SyncState::InSync
     }
 
-    /// Whether the primary was dead on arrival: nobody has seen its replica in sync or it serve without, and this
-    /// coordinator has never had an answer from its proxy. Then there are no data that the replica could lack.
+    /// Whether the primary was dead on arrival: no coordinator has seen it live since it got its place, which the metadata
+    /// tells, nor does this one now, and nobody has seen its replica in sync. Then there are no data that the replica could
+    /// lack.
     fn was_never_served(&self, shard: Half) -> bool {
-        let proxy = self.chunk.primary_proxy(shard);
-        self.chunk.shard(shard).replica == SyncState::Fresh
-            && self.watch.observed.proxies.get(proxy).is_some_and(|seen| seen.health.is_none())
+        let held = self.chunk.shard(shard);
+        let is_dead = || {
+            matches!(
+                self.watch.primary(self.chunk, shard),
+                NodeCondition::Unreachable | NodeCondition::Dead | NodeCondition::Unknown
+            )
+        };
+        held.is_unbegun && held.replica == SyncState::Fresh && is_dead()
     }
 
     /// Whether the replica is known not to have the data. One that is only not heard for a moment may have it, and

@@ -16,10 +16,25 @@ pub(super) fn follow(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (name, cluster) in watch.trusted() {
         for chunk in &cluster.chunks {
             for shard in Half::BOTH {
+                actions.extend(begun(watch, name, chunk, shard).map(Action::Apply));
                 actions.extend(changed(watch, (name, cluster), chunk, shard).map(Action::Apply));
             }
         }
     }
+}
+
+/// That the primary of a shard lives, for the first time: by an answer that was asked for when it had its place already. The
+/// node may have died in the moment in which it got that.
+fn begun(watch: &Watch<'_>, name: &ClusterName, chunk: &Chunk, shard: Half) -> Option<Command> {
+    let held = chunk.shard(shard);
+    let noted = watch.observed.replicas.get(chunk.replica(shard))?.since;
+    let is_silent = matches!(
+        watch.primary(chunk, shard),
+        NodeCondition::Unknown | NodeCondition::Unreachable | NodeCondition::Dead
+    );
+    let lives = !is_silent && watch.is_newer(chunk.primary_proxy(shard), noted);
+    let (cluster, primary) = (name.clone(), chunk.primary(shard).clone());
+    (held.is_unbegun && lives).then_some(Command::BeginShard { cluster, primary })
 }
 
 fn changed(
@@ -38,9 +53,7 @@ fn changed(
         return None;
     }
     // There is nothing yet that it could lack.
-    let has_begun =
-        || node_health(watch.observed, chunk.primary_proxy(shard), chunk.primary(shard)).is_some();
-    if held.replica == SyncState::Fresh && seen == SyncState::OutOfSync && !has_begun() {
+    if held.is_unbegun && seen == SyncState::OutOfSync {
         return None;
     }
     let noted = watch.observed.replicas.get(chunk.replica(shard))?.since;

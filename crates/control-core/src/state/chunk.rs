@@ -95,6 +95,9 @@ pub struct Shard {
     /// Until then that node may hold the only copy besides the primary's, and is not emptied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<Address>,
+    /// No coordinator has seen its primary live since it got this place: there are no data yet that a replica could lack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unbegun: bool,
 }
 
 impl Shard {
@@ -213,6 +216,7 @@ impl Shard {
             comeback: None,
             comeback_process: None,
             former: None,
+            is_unbegun: true,
         }
     }
 }

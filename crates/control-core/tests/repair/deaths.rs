@@ -1,6 +1,8 @@
 //! Processes and hosts that die, and nodes that come back with or without what they had.
 
-use control_core::{Command, Half};
+use std::collections::BTreeMap;
+
+use control_core::{Command, Half, Proxy};
 use model::Address;
 
 use crate::faults::{FAILOVER_MS_MAX, HEAL_MS_MAX, check_fault, check_slow_fault, primary, slot};
@@ -181,6 +183,52 @@ fn a_primary_that_has_served_alone_is_waited_for() {
     assert!(!world.written[&slot(&world, 0, Half::First)].is_empty(), "it has served");
     world.kill_node(&node);
     world.kill_proxy(&world.proxy_of(&node).clone());
+    world.start_node(&replica, false);
+    world.run(5_000);
+    assert_eq!(primary(&world, 0, Half::First), node, "its replica has nothing");
+}
+
+/// A cluster of proxies that coordinators have known for long, in the pool.
+fn of_known_proxies() -> World {
+    let mut world = World::new(3, 2, 2, 2);
+    world.apply(Command::DeleteCluster { cluster: cluster() }).unwrap();
+    world.run_until(HEAL_MS_MAX, |world| world.state.proxies.values().all(Proxy::is_free));
+    let (node_number, config, now) = (8, BTreeMap::new(), world.now);
+    world.apply(Command::CreateCluster { cluster: cluster(), node_number, config, now }).unwrap();
+    world
+}
+
+#[test]
+fn what_dies_in_the_moment_in_which_it_gets_its_place_is_replaced() {
+    for node_alone in [false, true] {
+        let mut world = of_known_proxies();
+        let node = primary(&world, 0, Half::First);
+        let dead = world.proxy_of(&node);
+        world.kill_node(&node);
+        if !node_alone {
+            world.kill_proxy(&dead);
+        }
+        world.run_until(2 * FAILOVER_MS_MAX, World::is_served);
+        assert_ne!(primary(&world, 0, Half::First), node);
+        if !node_alone {
+            world.run_until(HEAL_MS_MAX, World::is_healed);
+            assert!(world.state.clusters[&cluster()].place_of(&dead).is_none(), "it has its place still");
+        }
+    }
+}
+
+#[test]
+fn a_coordinator_that_starts_later_knows_that_a_primary_has_served() {
+    let mut world = World::unwatched(3, 2, 1, 1);
+    let node = primary(&world, 0, Half::First);
+    let replica = world.state.clusters[&cluster()].chunks[0].replica(Half::First).clone();
+    world.kill_node(&replica);
+    let slot = slot(&world, 0, Half::First);
+    world.run_until(FAILOVER_MS_MAX, |world| world.written.contains_key(&slot));
+    // Before anybody could say more of the replica than that it is new.
+    world.kill_node(&node);
+    world.kill_proxy(&world.proxy_of(&node).clone());
+    world.forget_everything(0);
     world.start_node(&replica, false);
     world.run(5_000);
     assert_eq!(primary(&world, 0, Half::First), node, "its replica has nothing");

@@ -9,6 +9,9 @@ use crate::world::{STEP_MS, World, cluster};
 fn replica_that_nobody_has_seen_in_sync_is_not_promoted() {
     let mut world = World::unwatched(3, 2, 2, 1);
     let node = primary(&world, 0, Half::First);
+    let shard = |world: &World| world.state.clusters[&cluster()].chunks[0].shard(Half::First).clone();
+    world.run_until(FAILOVER_MS_MAX, |world| !shard(world).is_unbegun);
+    assert_eq!(shard(&world).replica, SyncState::Fresh);
     world.kill_node(&node);
     world.run(5_000);
     assert_eq!(primary(&world, 0, Half::First), node);

@@ -136,6 +136,15 @@ impl World {
         reply
     }
 
+    /// A coordinator is started anew: it knows what the metadata say, and nothing else.
+    pub(crate) fn forget_everything(&mut self, number: usize) {
+        let coordinator = &mut self.coordinators[number];
+        let own = coordinator.clock(self.now);
+        coordinator.observed =
+            Observed::new(ReporterId(format!("coordinator-{number}")), Timing::default(), own);
+        coordinator.sent.clear();
+    }
+
     /// Lets time pass.
     pub(crate) fn run(&mut self, for_ms: u64) {
         for _ in 0..for_ms / STEP_MS {

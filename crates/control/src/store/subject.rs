@@ -59,6 +59,7 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
         Command::SetReplicaSync { cluster, replica, .. } => {
             about("SetReplicaSync", Some(cluster), Some(replica))
         }
+        Command::BeginShard { cluster, primary } => about("BeginShard", Some(cluster), Some(primary)),
         Command::RaiseEpoch { .. } => about("RaiseEpoch", None, None),
         Command::RecoverEpoch { .. } => about("RecoverEpoch", None, None),
         Command::Restore(_) => about("Restore", None, None),

@@ -41,7 +41,10 @@ impl Scene {
         let observed = Observed::new(ReporterId("me".to_owned()), Timing::default(), now);
         let mut scene = Self { state, observed, now };
         for place in 0..3 {
-            Half::BOTH.into_iter().for_each(|shard| scene.shard(place, shard).replica = SyncState::InSync);
+            for shard in Half::BOTH.map(|shard| (place, shard)) {
+                let held = scene.shard(shard.0, shard.1);
+                (held.replica, held.is_unbegun) = (SyncState::InSync, false);
+            }
         }
         scene.hear_all();
         assert_eq!(scene.actions(), []);
