@@ -104,6 +104,10 @@ impl<M: MetadataSource> Admin<M> {
                 Ok(RequestStep::Request { len }) => (words(&buffer[used..], parser), len),
             };
             used += length;
+            // A web page made a browser send this: what follows is not to reach a command, as in Redis.
+            if is_http(&words) {
+                break false;
+            }
             if !words.is_empty() && !self.answer(&words, (&mut *is_operator, &mut *reply)) {
                 break false;
             }
@@ -178,6 +182,12 @@ impl<M: MetadataSource> Admin<M> {
             }
         }
     }
+}
+
+/// The first words of a request in HTTP.
+fn is_http(words: &[Vec<u8>]) -> bool {
+    let first = words.first().map_or(&[][..], Vec::as_slice);
+    first.eq_ignore_ascii_case(b"POST") || first.eq_ignore_ascii_case(b"Host:")
 }
 
 /// Whether a connection comes from this host: over the loopback, or from the address that it came to.

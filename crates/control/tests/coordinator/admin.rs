@@ -61,3 +61,22 @@ fn who_has_not_given_the_password_sets_nothing() {
     check("PING", "+PONG\r\n");
     check("CONFIG GET brokers", "*2\r\n");
 }
+
+/// A browser sends what any web page tells it to, to any address.
+#[test]
+fn a_web_page_is_hung_up_on() {
+    let fixture = Fixture::start(2, 0);
+    let address = fixture.config.address;
+    wait(LIMIT, "it listens", || TcpStream::connect(address).is_ok());
+    for head in ["POST / HTTP/1.1\r\n", "Host: 127.0.0.1:7799\r\n", "post /x HTTP/1.0\r\n"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(LIMIT)).unwrap();
+        let body = "Content-Type: text/plain\r\n\r\nCONFIG SET brokers evil.example:80\r\n";
+        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+        let mut reply = String::new();
+        // It may be reset, because nobody reads what came after that.
+        let _ = stream.read_to_string(&mut reply);
+        assert_eq!(reply, "", "{head}");
+    }
+    check(&fixture, "CONFIG GET brokers", "*2\r\n$7\r\nbrokers\r\n$14\r\n127.0.0.1:7799\r\n");
+}
