@@ -68,8 +68,13 @@ pub(super) fn returned(
     if let Some(record) = state.proxies.get_mut(proxy).filter(|_| had_report || is_reported || is_failed) {
         record.failed_since = None;
         record.comebacks = record.comebacks.next();
-        // Who had it fail does not hear it and says so again; that must not have it fail again.
-        record.vouched = (is_reported || is_failed).then_some(Vouch { by: reporter, at: now });
+        // Who had it fail does not hear it and says so again; that must not have it fail again. What another has vouched
+        // for stands, too: the line of this one may break again in a moment.
+        if is_reported || is_failed {
+            record.vouched = Some(Vouch { by: reporter, at: now });
+        } else {
+            record.vouched.take_if(|vouch| vouch.by == reporter);
+        }
     }
     if is_failed {
         empty_anew(state, proxy);

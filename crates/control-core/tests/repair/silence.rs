@@ -191,3 +191,20 @@ fn an_earlier_dispute_does_not_delay_a_failover() {
     world.run_until(FAILOVER_MS_MAX, |world| !world.is_served());
     world.run_until(FAILOVER_MS_MAX, World::is_served);
 }
+
+/// One coordinator of two has a bad line to one proxy; the other hears it all the time.
+#[test]
+fn a_line_that_comes_and_goes_fences_once_at_most() {
+    let mut world = World::new(3, 2, 1, 2);
+    let proxy = world.proxy_of(&primary(&world, 0, Half::First));
+    let before = world.commands.len();
+    for _ in 0..20 {
+        world.deaf.insert((1, proxy.clone()));
+        world.run(1_000);
+        world.deaf.remove(&(1, proxy.clone()));
+        world.run(1_000);
+    }
+    let is_fence = |command: &&Command| matches!(command, Command::FenceShard { .. });
+    let fences = world.commands[before..].iter().filter(is_fence).count();
+    assert!(fences <= 1, "{fences} in 40 s");
+}
