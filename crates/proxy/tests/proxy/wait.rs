@@ -198,7 +198,7 @@ fn a_replica_that_the_metadata_does_not_name_does_not_count() {
         let of = format!("REPLICAOF 127.0.0.1 {}", node.address().port());
         assert_eq!(ask(&mut named.connect().unwrap(), &of), "OK");
         assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}");
-        assert_eq!(ask(&mut client, "WAIT 2 100"), ":1", "{binary:?}: one is named");
+        assert_eq!(ask(&mut client, "WAIT 2 2000"), ":1", "{binary:?}: one is named");
         assert_eq!(ask(&mut client, &names(3, &replica)), "OK");
         assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}");
     }
