@@ -135,7 +135,6 @@ pub(super) fn note_use(state: &mut State, chunks: &[Chunk], name: &ClusterName) 
             (record.cluster, record.is_new) = (Some(name.clone()), false);
         }
     }
-    chunks.iter().flat_map(|chunk| &chunk.proxies).for_each(|proxy| state.forget_former(proxy));
 }
 
 /// Gives a proxy back to the pool, at the epoch that was taken last. Its nodes hold what they held.

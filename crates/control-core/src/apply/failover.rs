@@ -121,13 +121,12 @@ fn replace(
     if let Some(record) = state.proxies.get_mut(new) {
         (record.cluster, record.is_new) = (Some(name.clone()), false);
     }
-    state.forget_former(new);
     let chunk = &mut state.cluster_mut(name)?.chunks[place];
     chunk.proxies[half.index()] = new.clone();
     chunk.nodes[half.index()] = nodes;
     for shard in &mut chunk.shards {
         // One that was replaced before, and not caught up with since, is what has the data.
-        shard.former.get_or_insert_with(|| failed.clone());
+        shard.former = shard.former.take().filter(|former| former != new).or_else(|| Some(failed.clone()));
     }
     Ok(())
 }

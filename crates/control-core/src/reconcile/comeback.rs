@@ -128,7 +128,7 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (Ke
     let Some(own) = keys.primary else { return Verdict::Waits };
     match (watch.replica(chunk, shard), keys.replica) {
         (NodeCondition::Unknown | NodeCondition::Busy, _) => Verdict::Unknown,
-        _ if own == 0 && chunk.shard(shard).former.is_some() => Verdict::Waits,
+        _ if own == 0 && watch.state.former(chunk.shard(shard)).is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
         (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,
         (_, Some(0)) => Verdict::Serves,

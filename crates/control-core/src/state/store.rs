@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 
+use super::chunk::Shard;
 use super::cluster::Cluster;
 use super::names::{HostName, ReporterId};
 use super::proxy::Proxy;
@@ -78,18 +79,18 @@ impl State {
         self.proxies.get(address).ok_or_else(|| ApplyError::ProxyNotFound(address.clone()))
     }
 
-    /// The proxies whose nodes may hold the only copy of a shard besides its primary's.
+    /// The proxies of the pool whose nodes may hold the only copy of a shard besides its primary's.
     pub(crate) fn formers(&self) -> BTreeSet<&Address> {
         let chunks = self.clusters.values().flat_map(|cluster| &cluster.chunks);
-        chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.former.as_ref()).collect()
+        chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| self.former(shard)).collect()
     }
 
-    /// What the nodes of a proxy held before is not waited for any more: it is put to use.
-    pub(crate) fn forget_former(&mut self, proxy: &Address) {
-        let chunks = self.clusters.values_mut().flat_map(|cluster| &mut cluster.chunks);
-        for shard in chunks.flat_map(|chunk| &mut chunk.shards) {
-            shard.former.take_if(|former| former == proxy);
-        }
+    /// The proxy that was replaced while a node behind it had the shard's data, unless it has been put to use since: what
+    /// it held is emptied then.
+    pub(crate) fn former<'a>(&self, shard: &'a Shard) -> Option<&'a Address> {
+        let is_used =
+            |proxy: &&Address| self.proxies.get(*proxy).is_some_and(|record| record.cluster.is_some());
+        shard.former.as_ref().filter(|proxy| !is_used(proxy))
     }
 
     /// The host of a registered proxy.

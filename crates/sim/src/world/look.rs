@@ -34,7 +34,9 @@ impl World {
         let former = held.former.as_ref().filter(|_| held.comeback == Some(Comeback::Waits))?;
         // It has the place behind its proxy that the replica has behind the proxy that took its place.
         let place = self.node_place(chunk.replica(half))? % 2;
-        Some(2 * self.place_of(former)? + place)
+        let kept = 2 * self.place_of(former)? + place;
+        let count = |place: usize| self.nodes[place].log.iter().flatten().count();
+        (count(self.node_place(chunk.primary(half))?) < count(kept)).then_some(kept)
     }
 
     /// Whether the primary of a shard, by the metadata, takes writes now.

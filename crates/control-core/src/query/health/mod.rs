@@ -124,7 +124,7 @@ impl Findings<'_> {
             return self.add(Level::Down, format!("primary {primary} waits until {deposed} has stopped"));
         }
         if chunk.shard(id.shard).comeback == Some(Comeback::Waits) {
-            let text = match &chunk.shard(id.shard).former {
+            let text = match self.state.former(chunk.shard(id.shard)) {
                 Some(former) => format!(
                     "primary {primary} started anew and may lack what the nodes of proxy {former}, which was replaced, still have: \
                      copy that, then have the primary serve (`undermoon ctl cluster serve`)"
