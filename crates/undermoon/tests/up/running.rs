@@ -198,8 +198,8 @@ pub(crate) fn signal(name: &str, pid: u32) {
 pub(crate) fn base_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("an address").port();
-    // `up` takes no base above 60000.
-    20_000 + port % 40_000
+    // Below the ports of outgoing connections, and those that the testkit gives out.
+    10_000 + port % 9_000
 }
 
 pub(crate) fn command_line(pid: u32) -> String {
