@@ -10,8 +10,9 @@ use control_core::{
     Action, Command, Half, HostName, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
     desired_view, lease_epoch, reconcile,
 };
-use model::{Address, ClusterName, Epoch, SetCluster, SetRepl, Slot};
+use model::{Address, ClusterName, Epoch, Slot};
 
+use crate::coordinator::{Coordinator, Sent};
 use crate::process::{SimNode, SimProxy, Source};
 
 /// The time between two steps of the world, in milliseconds.
@@ -34,41 +35,6 @@ pub(crate) struct World {
     /// Every write that was acknowledged, by shard.
     pub(crate) written: BTreeMap<Slot, Vec<u64>>,
     next_write: u64,
-}
-
-pub(crate) struct Coordinator {
-    pub(crate) is_running: bool,
-    /// It is stopped in the middle of what it does: what it was about to send goes out when it goes on.
-    pub(crate) is_frozen: bool,
-    observed: Observed,
-    /// How far its clock is ahead.
-    ahead_ms: u64,
-    /// How long its actions take to arrive.
-    pub(crate) delay_ms: u64,
-    /// How much longer its pushes take.
-    pub(crate) push_delay_ms: u64,
-    /// What it has sent and has not arrived.
-    sent: Vec<(TimeMs, Sent)>,
-}
-
-impl Coordinator {
-    /// Sets its clock, before it has looked at anything.
-    pub(crate) fn set_ahead(&mut self, ahead_ms: u64) {
-        self.ahead_ms = ahead_ms;
-        let Observed { coordinator, timing, last_turn, .. } = self.observed.clone();
-        self.observed = Observed::new(coordinator, timing, TimeMs(last_turn.0 + ahead_ms));
-    }
-
-    /// What its clock shows.
-    fn clock(&self, now: TimeMs) -> TimeMs {
-        TimeMs(now.0 + self.ahead_ms)
-    }
-}
-
-enum Sent {
-    Action(Action),
-    Push { proxy: Address, roles: SetRepl, view: SetCluster },
-    Lease { proxy: Address, token: u64, until: TimeMs },
 }
 
 impl World {

@@ -14,6 +14,8 @@
 //! A store that has gone back in time ends all that was known: see `going_back`.
 
 mod going_back;
+mod reading;
+mod request;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,10 +24,12 @@ use api::v4::Event;
 use control_core::{ApplyError, Command, FenceClock, Reply, TimeMs, apply, explain};
 use model::{Epoch, Moment};
 use rand::RngExt as _;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
+use self::request::{Answer, Confirmation};
+pub(super) use self::request::{Change, Request};
 use super::change_error::ChangeError;
 use super::document::{Document, WriterId};
 use super::event_log::{EVENTS_MAX, EventLog, bounded};
@@ -51,32 +55,6 @@ const WRITE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// Who waits for a change.
-type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
-/// Who waits for the store's word that what is known is all.
-type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError>>;
-
-/// A change, and who asks for it: none for the broker itself.
-#[derive(Debug)]
-pub(super) struct Change {
-    pub(super) command: Command,
-    pub(super) by: Option<String>,
-}
-
-/// What somebody waits for.
-#[derive(Debug)]
-pub(super) enum Request {
-    /// A change.
-    Change {
-        /// What to do, and for whom.
-        change: Change,
-        /// Where to tell what came of it.
-        answer: Answer,
-    },
-    /// A reading of the store that begins after this was asked for.
-    Confirm(Confirmation),
-}
 
 /// What came of applying a batch.
 struct Applied {
@@ -372,67 +350,6 @@ impl<S: Store> Ledger<S> {
             events: applied.events.clone(),
             events_from: applied.next.next_event.saturating_sub(EVENTS_MAX),
         }
-    }
-
-    /// Reads what others have changed, trying again while the store is away; says whether there was anything.
-    /// `lost` is what was said of a commit whose outcome is not known, if that is why.
-    async fn catch_up(&mut self, lost: Option<&str>) -> Result<bool, ChangeError> {
-        let deadline = Instant::now() + STORE_PATIENCE;
-        let mut pause = PAUSE_FIRST;
-        loop {
-            match self.read_newer().await {
-                Ok(changed) => return Ok(changed),
-                Err(error) if Instant::now() + pause >= deadline => {
-                    return Err(refusal(lost.map(str::to_owned), &error));
-                }
-                Err(_) => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSE_MAX);
-                }
-            }
-        }
-    }
-
-    /// Follows the changes of others. A store that is away is found again by the next hint or change.
-    async fn follow(&mut self) {
-        if let Err(error) = self.read_newer().await {
-            warn!(%error, "cannot read what others changed");
-        }
-    }
-
-    async fn read_newer(&mut self) -> Result<bool, StoreError> {
-        let newer = self.take_newer().await;
-        self.read_problem = newer.as_ref().err().map(ToString::to_string);
-        self.note_problem();
-        newer
-    }
-
-    /// Takes over what is newer, or everything where the store has gone back.
-    async fn take_newer(&mut self) -> Result<bool, StoreError> {
-        if self.went_back.is_some() {
-            return self.begin_again().await;
-        }
-        let loaded = match self.store.newer(self.base).await {
-            Ok(loaded) => loaded,
-            Err(StoreError::WentBack(reason)) => {
-                self.note_going_back(&reason);
-                return self.begin_again().await;
-            }
-            Err(error) => return Err(error),
-        };
-        if loaded.base.head == self.base.head {
-            self.base = loaded.base;
-            return Ok(false);
-        }
-        let mut next = self.document.clone();
-        next.absorb(&loaded.parts)?;
-        if !next.comes_after(&self.document) {
-            self.note_going_back("its last change does not build on the one that was read before");
-            return self.begin_again().await;
-        }
-        self.base = loaded.base;
-        self.publish(next, loaded.events);
-        Ok(true)
     }
 
     fn publish(&mut self, next: Document, events: Vec<Event>) {

@@ -1,12 +1,17 @@
 //! Every change that the metadata can undergo, and what it answers.
 
+mod parts;
+mod reply;
+
 use std::collections::BTreeMap;
 
 use model::{Address, ClusterName, Epoch, MigrationMeta, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
+pub use self::parts::{KeysSeen, NewProxy, Stopped};
+pub use self::reply::{FailedOver, Reply};
 use crate::serving::Serving;
-use crate::state::{Comeback, Comebacks, FenceReason, HostName, ReporterId, Settings, State, SyncState};
+use crate::state::{Comeback, Comebacks, FenceReason, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -334,30 +339,6 @@ pub enum Command {
     },
 }
 
-/// How it is known that a primary behind a fence has stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Stopped {
-    /// Its proxy says that it has a view without its slots.
-    Heard {
-        /// The epoch of that view.
-        epoch: Epoch,
-    },
-    /// Nothing was heard; its last lease has run out, and the replica has let go for as long.
-    LeaseOver {
-        /// How long leases last, in milliseconds.
-        lease_ms: u64,
-    },
-}
-
-/// How many keys the two nodes of a shard have; none where that is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeysSeen {
-    /// The primary.
-    pub primary: Option<u64>,
-    /// The replica.
-    pub replica: Option<u64>,
-}
-
 impl Command {
     /// Puts the time of the broker that makes the change into a command: the clocks of callers do not count.
     pub fn stamp(&mut self, time: TimeMs) {
@@ -410,48 +391,4 @@ impl Command {
     pub const fn ends_an_outage(&self) -> bool {
         matches!(self, Self::FailOverShard { .. } | Self::LiftFence { .. })
     }
-}
-
-/// A proxy to be registered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NewProxy {
-    /// Where it listens.
-    #[serde(rename = "proxy_address")]
-    pub address: Address,
-    /// The nodes that it fronts; two.
-    pub nodes: Vec<Address>,
-    /// Its failure domain; the host of its address unless given.
-    #[serde(default)]
-    pub host: Option<HostName>,
-    /// Its place in the order, where proxies are ordered.
-    #[serde(default)]
-    pub index: Option<u64>,
-}
-
-/// What a command answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Reply {
-    /// It is done.
-    Done,
-    /// The proxy was registered already; its failure, if any, is cleared. `/api/v3` answers ALREADY_EXISTED.
-    AlreadyExisted,
-    /// What became of a failed proxy.
-    FailedOver(FailedOver),
-    /// The global epoch, after it was raised.
-    Epoch(Epoch),
-}
-
-/// What became of a failed proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FailedOver {
-    /// The cluster that it was in; none if it was in the pool.
-    pub cluster: Option<ClusterName>,
-    /// The nodes that became primaries.
-    pub promoted: Vec<Address>,
-    /// The primaries behind it whose replicas could not be promoted: their slots stay without service.
-    pub stuck: Vec<Address>,
-    /// What has its place now: the proxy itself where proxies are ordered; none if the pool had nothing
-    /// that fits, where `/api/v3` answers NO_AVAILABLE_RESOURCE.
-    pub replacement: Option<Address>,
 }

@@ -1,0 +1,35 @@
+//! What the ledger is asked for.
+
+use std::sync::Arc;
+
+use control_core::{Command, Reply};
+use tokio::sync::oneshot;
+
+use super::super::change_error::ChangeError;
+use super::super::snapshot::Snapshot;
+
+/// Who waits for a change.
+pub(super) type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
+/// Who waits for the store's word that what is known is all.
+pub(super) type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError>>;
+
+/// A change, and who asks for it: none for the broker itself.
+#[derive(Debug)]
+pub(in crate::store) struct Change {
+    pub(in crate::store) command: Command,
+    pub(in crate::store) by: Option<String>,
+}
+
+/// What somebody waits for.
+#[derive(Debug)]
+pub(in crate::store) enum Request {
+    /// A change.
+    Change {
+        /// What to do, and for whom.
+        change: Change,
+        /// Where to tell what came of it.
+        answer: Answer,
+    },
+    /// A reading of the store that begins after this was asked for.
+    Confirm(Confirmation),
+}
