@@ -138,6 +138,9 @@ pub enum ApplyError {
     /// What a cluster is said to be served by cannot be taken over.
     #[error("it cannot be taken over as it is served: {0}")]
     NotAdoptable(String),
+    /// There is nothing to decide.
+    #[error("{0} is not under review")]
+    NotUnderReview(String),
     /// The replica is not known to have the data.
     #[error("the replica {0} is not in sync; promoting it would lose writes")]
     ReplicaNotInSync(Address),
@@ -176,6 +179,7 @@ impl ApplyError {
             Self::ProxyResourceOutOfOrder { .. } => ("PROXY_RESOURCE_OUT_OF_ORDER", 409),
             Self::UnderReview(_) => ("UNDER_REVIEW", 409),
             Self::NotAdoptable(_) => ("NOT_ADOPTABLE", 409),
+            Self::NotUnderReview(_) => ("NOT_UNDER_REVIEW", 409),
             Self::ReplicaNotInSync(_) => ("PROXY_NOT_SYNC", 500),
         }
     }

@@ -63,6 +63,7 @@ const TABLE: &[(&str, &str)] = &[
     ),
     ("UNDER_REVIEW", "see what differs with `undermoon ctl review`, and say there what is right"),
     ("NOT_ADOPTABLE", "`undermoon ctl review` shows why; mend that, or go by the metadata"),
+    ("NOT_UNDER_REVIEW", "nothing is to be decided: `undermoon ctl review` shows what is"),
     ("MISSING_SERVER_PROXY_INDEX", "this broker orders its proxies: give --index"),
 ];
 

@@ -41,6 +41,8 @@ fn refusals_say_what_to_do() {
     check(&["cluster", "scale", "mydb", "--release"], 1, &["FREE_NODE_NOT_FOUND"]);
     check(&["cluster", "failover", "mydb", "--shard", "7"], 1, &["SHARD_NOT_FOUND", "ctl cluster show"]);
     check(&["cluster", "failover", "mydb", "--proxy", "10.0.0.9:5299"], 1, &["PROXY_NOT_FOUND"]);
+    let decide = ["review", "--cluster", "mydb", "--by", "metadata", "--yes"];
+    check(&decide, 1, &["NOT_UNDER_REVIEW", "ctl review"]);
     check(&["pool", "remove", "10.0.0.1:5299", "10.0.0.2:5299", "10.0.0.3:5299"], 1, &["IN_USE"]);
 
     // What cannot be undone is not done without being asked for.

@@ -47,15 +47,19 @@ pub(crate) async fn review(State(broker): Shared) -> Json<Review> {
 /// is emptied.
 #[utoipa::path(post, path = "/api/v4/review", tag = "review", request_body = ReviewDecision,
     responses((status = 200), (status = 400, body = ErrorBody),
-        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, PROXY_NOT_FOUND: it is not under review"),
-        (status = 409, body = ErrorBody, description = "NOT_ADOPTABLE: it cannot be told how it is served; RETRY")))]
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, PROXY_NOT_FOUND"),
+        (status = 409, body = ErrorBody,
+            description = "NOT_UNDER_REVIEW: nothing is to be decided; NOT_ADOPTABLE: it cannot be told how it is served; RETRY")))]
 pub(crate) async fn decide(State(broker): Shared, Body(decision): Body<ReviewDecision>) -> Done {
     let state = &broker.metadata.snapshot().state;
     let found = look(state, broker.proxy_password.as_ref()).await;
     let command = match decision {
         ReviewDecision { cluster: Some(name), by: Some(by), proxy: None } => {
-            let cluster =
-                found.clusters.get(&name).ok_or_else(|| ApplyError::ClusterNotFound(name.clone()))?;
+            state.cluster(&name)?;
+            let cluster = found
+                .clusters
+                .get(&name)
+                .ok_or_else(|| ApplyError::NotUnderReview(format!("cluster {name}")))?;
             let command = match by {
                 ReviewedBy::Proxies => found.adopt(&name, TimeMs::default()),
                 ReviewedBy::Metadata => found.trust(&name, TimeMs::default()),
@@ -63,8 +67,11 @@ pub(crate) async fn decide(State(broker): Shared, Body(decision): Body<ReviewDec
             command.ok_or_else(|| ApplyError::NotAdoptable(cluster.obstacles.join("; ")))?
         }
         ReviewDecision { cluster: None, by: None, proxy: Some(proxy) } => {
-            if !found.proxies.contains_key(&proxy) {
+            if !state.proxies.contains_key(&proxy) {
                 return Err(ApplyError::ProxyNotFound(proxy).into());
+            }
+            if !found.proxies.contains_key(&proxy) {
+                return Err(ApplyError::NotUnderReview(format!("proxy {proxy}")).into());
             }
             let command = found.settle(&proxy);
             command.ok_or_else(|| ApplyError::NotAdoptable(format!("proxy {proxy} does not answer")))?
