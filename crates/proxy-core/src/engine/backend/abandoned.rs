@@ -12,12 +12,9 @@
 use std::net::SocketAddr;
 
 use crate::engine::contexts::Connections;
+use crate::engine::state::abandoned::AbandonedId;
 use crate::engine::state::backend::{Backend, Own, Phase};
 use crate::engine::state::ids::BackendId;
-use crate::engine::state::nodes::Abandoned;
-
-/// Connections to one node that are remembered after they were given up; beyond those the oldest is forgotten.
-const ABANDONED_MAX: usize = 64;
 
 impl Connections<'_> {
     /// A connection is about to be given up, and its node may still have requests of it.
@@ -26,11 +23,7 @@ impl Connections<'_> {
         let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
         let Some(end) = backend.end.filter(|_| is_waited_for) else { return };
         let node = backend.purpose.node;
-        let abandoned = &mut self.nodes.nodes[node].abandoned;
-        if abandoned.len() == ABANDONED_MAX {
-            abandoned.pop_front();
-        }
-        abandoned.push_back(Abandoned { end, since_us: self.now.us });
+        let abandoned = self.nodes.nodes[node].abandoned.add(end);
         let is_told = |backend: &Backend| {
             let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
             backend.purpose.node == node && stands && !backend.retired && backend.script.is_none()
@@ -38,25 +31,22 @@ impl Connections<'_> {
         for other in self.backends.keys(is_told) {
             // In the middle of a large request nothing can be said; such a connection is not used again.
             if other != id && !self.is_uploading(other) {
-                self.order_kill(other, end, self.now.us);
+                self.order_kill(other, abandoned, end);
             }
         }
     }
 
-    fn order_kill(&mut self, over: BackendId, end: SocketAddr, since_us: u64) {
-        self.backends[over].owe_own(Own::Kill { since_us }, self.now.us as u32);
+    fn order_kill(&mut self, over: BackendId, abandoned: AbandonedId, end: SocketAddr) {
+        self.backends[over].owe_own(Own::Kill(abandoned), self.now.us as u32);
         let mut frame = self.pool.buffer();
         kill(&mut frame, end);
         self.sending().send(over, &frame, None);
         self.pool.recycle(frame);
     }
 
-    /// A node has answered the order to close a connection that was given up at this time.
-    pub(in crate::engine) fn kill_answered(&mut self, over: BackendId, since_us: u64) {
-        let abandoned = &mut self.nodes.nodes[self.backends[over].purpose.node].abandoned;
-        if let Some(place) = abandoned.iter().position(|one| one.since_us == since_us) {
-            abandoned.remove(place);
-        }
+    /// A node has answered the order to close a connection.
+    pub(in crate::engine) fn kill_answered(&mut self, over: BackendId, abandoned: AbandonedId) {
+        self.nodes.nodes[self.backends[over].purpose.node].abandoned.closed(abandoned);
     }
 }
 

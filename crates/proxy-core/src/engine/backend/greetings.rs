@@ -47,8 +47,10 @@ impl Engine {
         }
         backend.end = end;
         backend.kills = 0;
-        for abandoned in &self.nodes.nodes[backend.purpose.node].abandoned {
-            kill(&mut greeting, abandoned.end);
+        let abandoned = &self.nodes.nodes[backend.purpose.node].abandoned;
+        backend.told_before = abandoned.next();
+        for end in abandoned.ends() {
+            kill(&mut greeting, end);
             backend.kills += 1;
         }
         due += backend.kills;
@@ -142,11 +144,11 @@ impl Connections<'_> {
         backend.failures = 0;
         backend.must_prove = false;
         backend.refusal = None;
-        let connected_us = backend.connected_us;
+        let told_before = backend.told_before;
         let node = &mut self.nodes.nodes[backend.purpose.node];
         node.doubted = false;
         // What it was told of when the connection was made, it has closed.
-        node.abandoned.retain(|abandoned| abandoned.since_us >= connected_us);
+        node.abandoned.closed_before(told_before);
         self.sending().mark_backend(id);
     }
 }

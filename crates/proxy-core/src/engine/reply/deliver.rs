@@ -154,7 +154,7 @@ impl Engine {
         match backend.own.pop_front() {
             Some(Own::Process) => self.process_told(from, reply),
             // What it answers is the same to us.
-            Some(Own::Kill { since_us }) => self.connections().kill_answered(from, since_us),
+            Some(Own::Kill(abandoned)) => self.connections().kill_answered(from, abandoned),
             None => {}
         }
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use resp::{Protocol, ReplyScanner};
 
+use super::abandoned::AbandonedId;
 use super::batches::Batches;
 use super::buffers::OutQueue;
 use super::ids::{NodeKey, SessionId};
@@ -89,8 +90,8 @@ pub(crate) struct Kept {
 pub(crate) enum Own {
     /// Which process it is.
     Process,
-    /// To close a connection that was given up at this time (worker clock, µs).
-    Kill { since_us: u64 },
+    /// To close a connection that was given up.
+    Kill(AbandonedId),
 }
 
 /// What is known of the process at the other end of a connection, which SCAN's cursors name.
@@ -161,6 +162,8 @@ pub(crate) struct Backend {
     pub(crate) process: ProcessSeen,
     /// When the connection was made (worker clock, µs).
     pub(crate) connected_us: u64,
+    /// Its greeting told the node to close all that had been given up before this one.
+    pub(crate) told_before: AbandonedId,
     /// No new requests: closes once nothing is owed any more.
     pub(crate) retired: bool,
     pub(crate) dirty: bool,
@@ -215,6 +218,7 @@ impl Backend {
             refusal: None,
             process: ProcessSeen::Unknown,
             connected_us: 0,
+            told_before: AbandonedId::default(),
             retired: false,
             dirty: false,
             blocked: false,

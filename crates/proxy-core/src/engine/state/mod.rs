@@ -5,6 +5,7 @@ pub mod memory;
 pub mod policy;
 pub mod stream;
 
+pub(in crate::engine) mod abandoned;
 pub(in crate::engine) mod agenda;
 pub(in crate::engine) mod backend;
 pub(in crate::engine) mod batches;

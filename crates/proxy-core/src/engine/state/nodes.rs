@@ -1,11 +1,9 @@
 //! The nodes beside this proxy, the proxies that it forwards to, and this worker's connections to them.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-
 use model::Address;
 use resp::Protocol;
 
+use super::abandoned::Abandoned;
 use super::ids::{BackendId, NodeKey, SessionId};
 use super::reached::Reached;
 use super::slab::Slab;
@@ -41,15 +39,6 @@ pub(in crate::engine) struct Way {
     pub(in crate::engine) hops: Option<u8>,
 }
 
-/// A connection that was given up while its node may still have requests of it.
-#[derive(Debug)]
-pub(in crate::engine) struct Abandoned {
-    /// Our end of it, by which the node knows it.
-    pub(in crate::engine) end: SocketAddr,
-    /// When it was given up (worker clock, µs).
-    pub(in crate::engine) since_us: u64,
-}
-
 #[derive(Debug)]
 pub(in crate::engine) struct Node {
     pub(in crate::engine) address: Address,
@@ -64,8 +53,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) apart: [Option<BackendId>; 2],
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
-    /// Connections that were given up while it may still have requests of them, oldest first.
-    pub(in crate::engine) abandoned: VecDeque<Abandoned>,
+    /// Connections that were given up while it may still have requests of them.
+    pub(in crate::engine) abandoned: Abandoned,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
     /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
@@ -171,7 +160,7 @@ impl Nodes {
             others: Vec::new(),
             apart: [None; 2],
             idle: Vec::new(),
-            abandoned: VecDeque::new(),
+            abandoned: Abandoned::default(),
             current: true,
             doubted: false,
             greeted_us: 0,
