@@ -160,6 +160,8 @@ fn another_process_at_once_in_the_middle_of_a_scan() {
     fill(&proxy);
     for round in 0..ROUNDS {
         let mut scan = Scan::begin(&proxy);
+        // It may be with another worker than the one before, which has its own connection to find again.
+        ask_until(&mut scan.client, "SCAN 0 COUNT 1", |reply| !reply.starts_with('-'));
         scan.steps(100 + 20 * round);
         // It has its keys when it answers, and nobody waits until the proxy has looked at it.
         node.restart().unwrap();

@@ -55,11 +55,11 @@ pub(crate) async fn decide(State(broker): Shared, Body(decision): Body<ReviewDec
     let found = look(state, broker.proxy_password.as_ref()).await;
     let command = match decision {
         ReviewDecision { cluster: Some(name), by: Some(by), proxy: None } => {
-            state.cluster(&name)?;
-            let cluster = found
-                .clusters
-                .get(&name)
-                .ok_or_else(|| ApplyError::NotUnderReview(format!("cluster {name}")))?;
+            // It may be one that is served, and that the metadata does not have.
+            let Some(cluster) = found.clusters.get(&name) else {
+                state.cluster(&name)?;
+                return Err(ApplyError::NotUnderReview(format!("cluster {name}")).into());
+            };
             let command = match by {
                 ReviewedBy::Proxies => found.adopt(&name, TimeMs::default()),
                 ReviewedBy::Metadata => found.trust(&name, TimeMs::default()),
