@@ -116,8 +116,14 @@ fn a_broken_link_is_named_and_a_replica_that_lags_is_not_promoted() {
     cluster.hosts[shard.primary.host].nodes[shard.primary.node].restart().unwrap();
     line.mend();
     cluster.wait_whole(CLUSTER).unwrap();
-    assert_eq!(find(&cluster, shard.id).primary, shard.primary);
+    assert_eq!(find(&cluster, shard.id).primary, shard.primary, "{}", told(&cluster));
     check_data(&cluster, &shard, &keys);
+}
+
+/// What has happened lately, in words.
+fn told(cluster: &ManagedCluster) -> String {
+    let page = cluster.block_on(cluster.client().events(0, 1_000)).unwrap();
+    page.events.iter().flat_map(|event| event.words.clone()).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
