@@ -39,6 +39,8 @@ pub struct BrokerClient {
     token: Option<Arc<str>>,
     /// How long one broker may take, where that is not what the options say.
     limit: Option<Duration>,
+    /// Of the preferred broker and those after it, how many are asked last.
+    passed_over: usize,
 }
 
 /// The answer of the broker that answered.
@@ -71,6 +73,7 @@ impl BrokerClient {
             preferred: Arc::new(AtomicUsize::new(0)),
             token: options.token.as_deref().map(Arc::from),
             limit: None,
+            passed_over: 0,
         })
     }
 
@@ -84,6 +87,12 @@ impl BrokerClient {
     #[must_use]
     pub fn within(&self, limit: Duration) -> Self {
         Self { limit: Some(limit), ..self.clone() }
+    }
+
+    /// The same client, which asks the broker last that this one asks first.
+    #[must_use]
+    pub fn from_the_next(&self) -> Self {
+        Self { passed_over: self.passed_over + 1, ..self.clone() }
     }
 
     /// Makes one call and reads its JSON answer. `path` begins with a slash.
@@ -134,7 +143,7 @@ impl BrokerClient {
         path: &str,
         body: Option<&[u8]>,
     ) -> Result<Delivered, ClientError> {
-        let first = self.preferred.load(Ordering::Relaxed);
+        let first = self.preferred.load(Ordering::Relaxed) + self.passed_over;
         let is_repeatable = *method == Method::GET || *method == Method::PUT;
         let mut tried = Vec::new();
         for step in 0..self.endpoints.len() {

@@ -14,11 +14,12 @@ use super::metadata::{MetadataError, MetadataSource, Reading};
 
 /// How long one broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one of several may take over a reading before another is asked: one that hangs must not keep leases from
-/// being renewed. When none has answered in time, each is asked again and given all the time.
+/// How long one of several may take over a reading before another is asked beside it: one that hangs must not keep
+/// leases from being renewed, and one that is only slow is not asked in vain.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Or that many times as long as the last reading took, where that is longer: much metadata take their time.
-const PATIENCE_READINGS: u32 = 4;
+/// Or that many times as long as the last reading took, where that is longer: much metadata takes its time, and must not
+/// be read twice each time.
+const PATIENCE_READINGS: u32 = 2;
 /// How long one of several may take to do something. When it is not known whether it was done, that is read anew.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
@@ -102,9 +103,18 @@ impl RemoteBroker {
         }
         let last_took = Duration::from_millis(self.shared.last_took_ms.load(Ordering::Relaxed));
         let patience = PATIENCE.max(last_took * PATIENCE_READINGS).min(TIMEOUT);
-        let answer = match client.within(wait + patience).state_timed(known, wait).await {
-            Err(ClientError::Unreachable { .. }) => client.state_timed(known, wait).await,
-            answer => answer,
+        let next = client.from_the_next();
+        tokio::pin! {
+            let first = client.state_timed(known, wait);
+            let second = next.state_timed(known, wait);
+        }
+        // Each asks all brokers, so the one that failed has nothing to add.
+        let answer = tokio::select! {
+            answer = &mut first => answer,
+            () = tokio::time::sleep(wait + patience) => tokio::select! {
+                answer = &mut first => if answer.is_ok() { answer } else { second.await },
+                answer = &mut second => if answer.is_ok() { answer } else { first.await },
+            },
         };
         if let Some((_, at)) = answer.as_ref().ok().filter(|_| wait.is_zero()) {
             self.shared.last_took_ms.store(whole_ms(at.elapsed()), Ordering::Relaxed);
@@ -169,4 +179,46 @@ fn unreachable(error: ClientError) -> MetadataError {
 /// Whether the broker understood, and could not use its store, or had too much to do.
 fn is_of_the_store(error: &ClientError) -> bool {
     matches!(error.code(), Some("EXTERNAL" | "EXTERNAL_TIMEOUT" | "BUSY"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Json;
+    use axum::routing::get;
+    use serde_json::json;
+
+    use super::*;
+
+    /// How long the broker that is not hanging takes: longer than another is waited for.
+    const SLOW: Duration = Duration::from_millis(200);
+    /// Well below the time after which one that hangs is given up.
+    const LIMIT: Duration = Duration::from_secs(1);
+
+    /// A broker that answers after so long, or never.
+    async fn broker(delay: Option<Duration>) -> String {
+        let answer = move || async move {
+            match delay {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => std::future::pending().await,
+            }
+            Json(json!({ "history": "h", "change": 1, "state": State::default() }))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = axum::Router::new().fallback(get(answer));
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        address.to_string()
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_does_not_hold_up_a_reading_of_one_that_is_slow() {
+        let brokers = vec![broker(None).await, broker(Some(SLOW)).await];
+        let remote = RemoteBroker::new(brokers, None, "test").unwrap();
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let reading = remote.read().await.unwrap();
+            assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+            assert!(reading.at >= begun, "a reading is as old as the question that was answered");
+        }
+    }
 }
