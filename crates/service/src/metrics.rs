@@ -32,7 +32,7 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let build = Info::new(vec![("version", BUILD.version), ("commit", BUILD.commit)]);
-        registry.register("build", "The build that is running", build);
+        registry.register("build", "Version and commit of the running build", build);
         registry.register_collector(Box::new(ProcessCollector));
         Metrics { registry }
     }
@@ -67,15 +67,15 @@ impl Collector for ProcessCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         if let Some(seconds) = cpu_seconds() {
             let metric = ConstCounter::new(seconds);
-            let help = "CPU time used by the process, user and system, in seconds";
+            let help = "CPU time that the process used, user and system, in seconds";
             let descriptor =
                 encoder.encode_descriptor("process_cpu_seconds", help, None, metric.metric_type())?;
             metric.encode(descriptor)?;
         }
         let gauges = [
-            ("process_resident_memory_bytes", "Resident memory in bytes", resident_bytes()),
-            ("process_threads", "Threads", status_number("Threads:")),
-            ("process_open_fds", "Open file descriptors", open_files()),
+            ("process_resident_memory_bytes", "Resident memory of the process, in bytes", resident_bytes()),
+            ("process_threads", "Threads of the process", status_number("Threads:")),
+            ("process_open_fds", "Open file descriptors of the process", open_files()),
         ];
         for (name, help, value) in gauges {
             let Some(value) = value else { continue };

@@ -1,4 +1,4 @@
-//! What Prometheus is told of the metadata, read when it asks.
+//! The broker's metrics for Prometheus, read from the metadata at each scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -53,32 +53,36 @@ impl Collector for BrokerCollector {
                 "Registered proxies that can be allocated to a cluster",
                 proxies(control_core::Proxy::is_free),
             ),
-            ("broker_proxies_failed", "Proxies that count as failed", proxies(|p| p.failed_since.is_some())),
+            (
+                "broker_proxies_failed",
+                "Registered proxies that count as failed",
+                proxies(|p| p.failed_since.is_some()),
+            ),
             (
                 "broker_proxies_reported",
-                "Proxies that at least one coordinator reports as failed",
+                "Registered proxies that at least one coordinator reports as failed",
                 count(state.failures.len()),
             ),
             (
                 "broker_reviews",
-                "Clusters and proxies of the pool whose metadata may be older than what is served: see ctl review",
+                "Clusters and pool proxies under review: their metadata may be older than what is served; see ctl review",
                 count(state.clusters.values().filter(|cluster| cluster.review).count())
                     .saturating_add(proxies(|proxy| proxy.review)),
             ),
             (
                 "broker_shards_busy",
-                "Shards whose primary answers nobody for now and whose process works, as coordinators see it",
+                "Shards whose primary is busy: it answers nobody, but coordinators see that its process works",
                 count(self.metadata.board().now().busy_count()),
             ),
             (
                 "broker_coordinators",
-                "Coordinators that have spoken to this broker in the last three seconds; without one nobody is failed over",
+                "Coordinators that this broker heard in the last 3 seconds; at 0 no failover happens",
                 count(self.metadata.board().now().coordinators()),
             ),
-            ("broker_migrations", "Slot migrations that are running or waiting", count(moving)),
+            ("broker_migrations", "Slot migrations that run or wait", count(moving)),
             (
                 "broker_epoch",
-                "The highest epoch that was ever given out",
+                "Highest epoch that the brokers have given out",
                 i64::try_from(state.global_epoch.0).unwrap_or(i64::MAX),
             ),
         ];
@@ -87,16 +91,16 @@ impl Collector for BrokerCollector {
             metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
         }
         let changes = ConstCounter::new(snapshot.change);
-        let help = "Changes of the metadata, made by all brokers";
+        let help = "Changes of the metadata by all brokers";
         changes.encode(encoder.encode_descriptor("broker_changes", help, None, changes.metric_type())?)?;
         let denied = ConstCounter::new(self.denied.count());
         let help =
-            "Commands of coordinators that were refused because the token for changes was missing or wrong";
+            "Commands of coordinators that this broker refused because write_token was missing or wrong";
         let name = "broker_commands_denied";
         denied.encode(encoder.encode_descriptor(name, help, None, denied.metric_type())?)?;
         let mut family = encoder.encode_descriptor(
             "broker_requests",
-            "HTTP requests, by their outcome",
+            "HTTP requests that this broker answered, by outcome",
             None,
             MetricType::Counter,
         )?;

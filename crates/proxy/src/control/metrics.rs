@@ -1,4 +1,4 @@
-//! The proxy's metrics for Prometheus: the workers' counters and the control thread's picture, read when asked.
+//! The proxy's metrics for Prometheus: the workers' counters and the control thread's picture, read at each scrape.
 //!
 //! Names begin with `undermoon_proxy_`. Nothing here costs anything while a request is served.
 
@@ -35,7 +35,7 @@ const TOTALS: &[Row<Totals>] = &[
     }),
     (
         "proxy_sessions_dropped",
-        "Client connections closed because they held the most when memory was short",
+        "Client connections closed because they held the most memory while memory_max was exceeded",
         COUNTER,
         |t| t.sessions_dropped,
     ),
@@ -51,8 +51,8 @@ const TOTALS: &[Row<Totals>] = &[
     ("proxy_client_bytes_in", "Bytes read from clients", COUNTER, |t| t.bytes_in),
     ("proxy_client_bytes_out", "Bytes written to clients", COUNTER, |t| t.bytes_out),
     ("proxy_requests", "Requests taken from clients", COUNTER, |t| t.requests),
-    ("proxy_turns", "Turns of the workers' event loops", COUNTER, |t| t.turns),
-    ("proxy_batches", "Batches of requests written to nodes; each is one system call", COUNTER, |t| {
+    ("proxy_turns", "Turns of the workers' event loops that had work", COUNTER, |t| t.turns),
+    ("proxy_batches", "Batches of requests written to nodes; one batch is one system call", COUNTER, |t| {
         t.batches
     }),
     ("proxy_batched_requests", "Requests written to nodes in batches", COUNTER, |t| t.batched_requests),
@@ -82,9 +82,12 @@ const BACKENDS: &[Row<BackendTotals>] = &[
         COUNTER,
         |b| b.timeouts,
     ),
-    ("proxy_backend_reconnects", "Connections to the node made after its first one", COUNTER, |b| {
-        b.reconnects
-    }),
+    (
+        "proxy_backend_reconnects",
+        "Reconnections to the node: connections made after the first",
+        COUNTER,
+        |b| b.reconnects,
+    ),
     ("proxy_backend_connect_failures", "Attempts to connect to the node that failed", COUNTER, |b| {
         b.connect_failures
     }),
@@ -94,23 +97,30 @@ const BACKENDS: &[Row<BackendTotals>] = &[
 ];
 
 const PICTURE: &[Row<Picture>] = &[
-    ("proxy_epoch", "The epoch of the view that is in force", GAUGE, |p| p.epoch.0),
-    ("proxy_roles_epoch", "The epoch of the replication roles that are in force", GAUGE, |p| p.roles_epoch.0),
-    ("proxy_ready", "1 while clients of a cluster are served", GAUGE, |p| u64::from(p.is_ready())),
+    ("proxy_epoch", "Epoch of the view in force", GAUGE, |p| p.epoch.0),
+    ("proxy_roles_epoch", "Epoch of the replication roles in force", GAUGE, |p| p.roles_epoch.0),
+    ("proxy_ready", "1 while the proxy serves clients of a cluster, else 0", GAUGE, |p| {
+        u64::from(p.is_ready())
+    }),
 ];
 
 const NODES: &[Row<NodeStatus>] = &[
-    ("proxy_node_loading", "1 while the node loads its data", GAUGE, |n| u64::from(n.loading)),
+    ("proxy_node_loading", "1 while the node loads its data, else 0", GAUGE, |n| u64::from(n.loading)),
     ("proxy_node_primary", "1 if the node is a primary, 0 if it is a replica", GAUGE, |n| {
         u64::from(n.role == NodeRole::Primary)
     }),
-    ("proxy_node_link_up", "1 if the node is a primary, or a replica whose link is up", GAUGE, |n| {
-        u64::from(!matches!(
-            n.role,
-            NodeRole::Replica { link: NodeLink::Syncing | NodeLink::Down { .. }, .. }
-        ))
-    }),
-    ("proxy_node_offset", "The node's offset in its replication stream", GAUGE, |n| n.offset),
+    (
+        "proxy_node_link_up",
+        "1 if the node is a primary or a replica whose link to its primary is up, else 0",
+        GAUGE,
+        |n| {
+            u64::from(!matches!(
+                n.role,
+                NodeRole::Replica { link: NodeLink::Syncing | NodeLink::Down { .. }, .. }
+            ))
+        },
+    ),
+    ("proxy_node_offset", "Offset of the node in its replication stream, in bytes", GAUGE, |n| n.offset),
     ("proxy_node_replicas", "Replicas connected to the node", GAUGE, |n| u64::from(n.replicas)),
 ];
 
@@ -159,12 +169,13 @@ fn number(metric: &mut MetricEncoder<'_>, kind: MetricType, value: u64) -> fmt::
 
 fn nodes(encoder: &mut DescriptorEncoder<'_>, picture: &Picture) -> fmt::Result {
     let named: Vec<_> = picture.nodes.iter().map(|(address, shown)| (address.to_string(), shown)).collect();
-    let mut up = encoder.encode_descriptor("proxy_node_up", "1 while the node answers", None, GAUGE)?;
+    let mut up =
+        encoder.encode_descriptor("proxy_node_up", "1 while the node answers, else 0", None, GAUGE)?;
     for (node, shown) in &named {
         let labels = [("node", node.as_str())];
         up.encode_family(&labels)?.encode_gauge(&i64::from(shown.health.status().is_some()))?;
     }
-    let help = "1 while the node does not answer, or says that it is busy, and its process works";
+    let help = "1 while the node is busy, else 0: it answers nobody or replies BUSY, and its process works";
     let mut busy = encoder.encode_descriptor("proxy_node_busy", help, None, GAUGE)?;
     for (node, shown) in &named {
         let labels = [("node", node.as_str())];
@@ -189,7 +200,7 @@ fn commands(encoder: &mut DescriptorEncoder<'_>, snapshot: &Snapshot, picture: &
     let used: Vec<_> =
         snapshot.commands.iter().map(|(id, totals)| ([("command", name(*id))], totals)).collect();
     families(encoder, COMMANDS, &used)?;
-    let help = "Time from reading a request to having its reply, in seconds";
+    let help = "Seconds from reading a request to having its reply";
     let name = "proxy_command_duration_seconds";
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
     for (labels, totals) in used.iter().filter(|(_, totals)| totals.timed > 0) {
