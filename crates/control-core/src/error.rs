@@ -136,7 +136,7 @@ pub enum ApplyError {
     )]
     UnderReview(String),
     /// What a cluster is said to be served by cannot be taken over.
-    #[error("it cannot be taken over as it is served: {0}")]
+    #[error("what the proxies serve cannot be taken over: {0}")]
     NotAdoptable(String),
     /// There is nothing to decide.
     #[error("{0} is not under review")]

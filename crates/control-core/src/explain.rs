@@ -42,7 +42,10 @@ pub fn explain(before: &State, after: &State) -> Vec<String> {
                 }
                 match (&old.vouched, &new.vouched) {
                     (None, Some(vouch)) => {
-                        words.push(format!("proxy {address} is heard by {}, and not given up", vouch.by));
+                        words.push(format!(
+                            "proxy {address} is heard by {}, and does not count as failed",
+                            vouch.by
+                        ));
                     }
                     (Some(before), Some(vouch)) if before.by != vouch.by => {
                         words.push(format!("proxy {address} is heard by {}, too", vouch.by));
@@ -91,7 +94,7 @@ fn explain_settings(before: &State, after: &State) -> Vec<String> {
         changes.map(|(name, was, is)| format!("{name} changes from {was} to {is}")).collect();
     if before.replica_addresses != after.replica_addresses {
         words.push(match after.replica_addresses.as_slice() {
-            [] => "no other broker is given a copy any more".to_owned(),
+            [] => "no other broker gets a copy".to_owned(),
             brokers => format!("copies go to {}", brokers.join(", ")),
         });
     }
@@ -199,18 +202,18 @@ fn explain_chunk(old: &Chunk, new: &Chunk, words: &mut Vec<String>) {
                 words.push(format!("{} is taken out of service ({:?})", new.primary(home), fence.reason));
             }
             (Some(_), None) if was.primary == is.primary => {
-                let how = if was.deposed.is_some() { "is served now" } else { "goes on serving after all" };
+                let how = if was.deposed.is_some() { "is served now" } else { "goes on serving" };
                 words.push(format!("{} {how}", new.primary(home)));
             }
             _ => {}
         }
         match (was.comeback, is.comeback) {
             (before, Some(Comeback::Waits)) if before != is.comeback => words.push(format!(
-                "{} started anew and waits: its replica may have what it lacks",
+                "{} restarted and waits: its replica may have what it lacks",
                 new.primary(home)
             )),
             (before, Some(Comeback::Serves)) if before != is.comeback => {
-                words.push(format!("{} started anew and is to serve with what it has", new.primary(home)));
+                words.push(format!("{} restarted and is to serve with what it has", new.primary(home)));
             }
             (Some(_), None) if was.primary == is.primary => {
                 words.push(format!("{} serves with what it has", new.primary(home)));

@@ -26,7 +26,7 @@ service::choice! {
 }
 
 service::choice! {
-    /// What becomes of a primary that came back with less than its replica may have.
+    /// What happens to a primary that came back with less than its replica may have.
     pub enum RestartedPrimaryPolicy {
         /// An operator decides, unless the primary has nothing and the replica is seen to have data.
         Wait = "wait",
@@ -111,64 +111,68 @@ service::settings! {
         pub store: StoreKind = StoreKind::Embedded,
         /// The file of the embedded store.
         pub meta_filename: Text = Text("undermoon-metadata.redb".to_owned()),
-        /// The servers of etcd.
+        /// The etcd servers.
         pub etcd_endpoints: Vec<BrokerAddress> = Vec::new(),
-        /// What all keys in etcd begin with; brokers that share their metadata have the same.
+        /// What all keys in etcd begin with. Brokers that share their metadata need the same prefix.
         pub etcd_prefix: Text = Text("/undermoon/".to_owned()),
-        /// The user name for etcd; none when not set.
+        /// The user name for etcd. When not set, the broker gives etcd no user name.
         pub etcd_user: Option<Text> = None,
         /// The password for etcd.
         pub etcd_password: Option<Secret> = None,
-        /// A file with the certificate, in PEM, of the authority that signed those of etcd's servers, where these
-        /// are named with https; the system's authorities when not set.
+        /// A PEM file with the certificate of the authority that signed the etcd servers' certificates, for https
+        /// endpoints. When not set, the system's authorities are trusted.
         pub etcd_authority: Option<Text> = None,
-        /// A file with this broker's own certificate for etcd in PEM, where etcd asks its clients for one.
+        /// A PEM file with this broker's own certificate for etcd, where etcd asks its clients for one.
         pub etcd_certificate: Option<Text> = None,
-        /// A file with the private key of `etcd_certificate` in PEM.
+        /// A PEM file with the private key of `etcd_certificate`.
         pub etcd_key: Option<Text> = None,
-        /// How long a failure report counts, in seconds; what the metadata have when not set, at first 60.
+        /// How long a failure report counts, in seconds. When not set, the metadata's value stays, at first 60.
         pub failure_ttl: Option<Count<1, 86_400>> = None,
-        /// How many reporters make a failure; what the metadata have when not set, at first 1.
+        /// How many reporters make a failure. When not set, the metadata's value stays, at first 1.
         pub failure_quorum: Option<Count<1, 1000>> = None,
-        /// How many migrations one proxy takes part in at a time, 0 is no limit; what the metadata have when not set, at first 2.
+        /// How many migrations one proxy takes part in at a time; 0 is no limit. When not set, the metadata's value
+        /// stays, at first 2.
         pub migration_limit: Option<Count<0, 1000>> = None,
-        /// What becomes of a primary that restarted and has fewer keys than its replica may have: wait lets a replica that
-        /// has data take over from one that is empty, and else asks an operator; serve has it serve with what it has. What the metadata
-        /// have when not set, at first wait.
+        /// What happens to a primary that restarted and has fewer keys than its replica may have. With wait, a replica
+        /// that has data takes over from a primary that is empty, and in all other cases an operator decides. With
+        /// serve, the primary serves with what it has. When not set, the metadata's value stays, at first wait.
         pub restarted_primary: Option<RestartedPrimaryPolicy> = None,
-        /// Chunks by the index of their proxies, failover that only changes roles, and one cluster: for a
-        /// Kubernetes StatefulSet. What the metadata have when not set, at first false.
+        /// For a Kubernetes StatefulSet: proxies form chunks by their index, failover only changes roles, and there is
+        /// one cluster. When not set, the metadata's value stays, at first false.
         pub enable_ordered_proxy: Option<bool> = None,
-        /// Other brokers, each with a store of its own, that are given a copy of the metadata after each change;
-        /// when empty, what was last set with PUT /api/v3/config stays.
+        /// Other brokers, each with a store of its own, which get a copy of the metadata after each change. When empty,
+        /// the list that was last set with PUT /api/v3/config stays.
         pub replica_addresses: Vec<BrokerAddress> = Vec::new(),
-        /// The bearer token that callers must give for changes; when not set, whoever can connect can change
+        /// The bearer token that callers must give for changes. When not set, anybody who can connect can change
         /// everything.
         pub write_token: Option<Secret> = None,
-        /// The bearer token that is given to the brokers of `replica_addresses`: their `write_token`. When not set, those of
-        /// this file are given `write_token`, and those that were set with PUT /api/v3/config none.
+        /// The bearer token for the brokers of `replica_addresses`: their `write_token`. When not set, brokers named in
+        /// these settings get `write_token`, and brokers set with PUT /api/v3/config get no token.
         pub replica_token: Option<Secret> = None,
-        /// The bearer token that callers must give for reading, unless they give `write_token`; reading is open
-        /// when not set.
+        /// The bearer token that callers must give for reading, unless they give `write_token`. When not set, reading
+        /// is open.
         pub read_token: Option<Secret> = None,
-        /// A file with the certificate chain in PEM, for HTTPS; HTTP when not set.
+        /// A PEM file with the certificate chain for HTTPS. When not set, the broker speaks HTTP.
         pub tls_certificate: Option<Text> = None,
-        /// A file with the certificate's private key in PEM.
+        /// A PEM file with the private key of `tls_certificate`.
         pub tls_key: Option<Text> = None,
-        /// What follows when the metadata may be older than what the proxies know (a restore, an old file): adopt takes over
-        /// what is served where nothing speaks against it, ask waits for an operator.
+        /// What happens when the metadata may be older than what the proxies know (a restore, an old file). With adopt,
+        /// the broker takes over what the proxies serve, where nothing speaks against it. With ask, it waits for an
+        /// operator.
         pub review_policy: ReviewPolicy = ReviewPolicy::Adopt,
-        /// The password of the proxies, for asking them what they have; none when not set.
+        /// The `password` of the proxies, with which the broker asks them what they have. When not set, it asks without
+        /// a password.
         pub proxy_password: Option<Secret> = None,
         /// The largest body of a request.
         pub body_bytes_max: Bytes<1024, 1_073_741_824> = Bytes::of(67_108_864),
-        /// How many requests are answered at a time, beside as many that wait for a change; more are refused with BUSY.
+        /// How many requests the broker answers at a time. As many more may wait for a change; the broker refuses
+        /// further ones with BUSY.
         pub requests_max: Count<1, 100_000> = Count::of(1024),
         /// How long a request may take.
         pub request_timeout_ms: Milliseconds<1, DAY_MS> = Milliseconds::of(35_000),
-        /// How long requests that are under way may take to finish when the broker is told to stop.
+        /// How long requests in flight may take to finish after the broker is told to stop.
         pub shutdown_timeout_ms: Milliseconds<0, DAY_MS> = Milliseconds::of(5000),
-        /// What is logged: a level, or levels for some modules, as info,control=debug.
+        /// The log level, or levels for some modules, as info,control=debug.
         pub log_level: LogLevel = LogLevel::info(),
         /// The form of log lines: human for people, json for programs.
         pub log_format: LogFormat = LogFormat::Human,

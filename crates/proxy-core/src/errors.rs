@@ -105,8 +105,8 @@ pub const WAIT_AT_REPLICA: &str = "ERR WAIT cannot be used with replica instance
 /// A command was forwarded from proxy to proxy too often.
 pub const TOO_MANY_REDIRECTIONS: &str =
     "ERR_TOO_MANY_REDIRECTIONS the command was forwarded more than max_redirections times";
-/// A command would need one more connection to another proxy or node, and all that there may be are in use.
-pub const TOO_MANY_WAYS: &str = "TRYAGAIN too many connections to its owner are in use, for other databases, protocols or \
+/// A command would need one more connection to another proxy or node, and all permitted connections are in use.
+pub const TOO_MANY_WAYS: &str = "TRYAGAIN too many connections to the slot's owner are in use, for other databases, protocols or \
                                  hops; the command was not executed";
 
 // ---- UMCTL ----
@@ -117,7 +117,7 @@ pub const WRONG_CONTROL_PASSWORD: &str = "WRONGPASS this is not the control pass
 pub const CONTROL_PASSWORD_NOT_SET: &str =
     "OK, but this proxy has no control_password: only this proxy's own host may give it orders";
 
-/// Something that only operators may do, asked for by somebody else.
+/// A session that is not an operator's asks for `what`, which is for operators.
 pub fn not_an_operator(what: &str, lack: Lack) -> String {
     format!("NOPERM {what} is for operators: {lack}")
 }

@@ -40,11 +40,11 @@ service::choice! {
 }
 
 service::choice! {
-    /// Whether requests to one backend are gathered into batches.
+    /// Whether a worker lets requests gather under load.
     pub enum Batching {
-        /// While replies to a batch are due, what follows waits for them; bounded in bytes and in time.
+        /// Under load a worker naps between two turns, so that batches are larger; each nap has a limit.
         On = "on",
-        /// What a turn of the event loop has gathered is written at its end, whatever is due.
+        /// No nap: every turn of the event loop follows the one before.
         Off = "off",
     }
 }
@@ -52,9 +52,9 @@ service::choice! {
 service::choice! {
     /// Which keys scripts may use.
     pub enum ScriptKeys {
-        /// Those that they declare, which nobody checks.
+        /// The keys that scripts declare; nobody checks this.
         Trusted = "trusted",
-        /// Those that they declare, which the node checks.
+        /// The keys that scripts declare; the node checks this.
         Strict = "strict",
     }
 }
@@ -90,76 +90,78 @@ impl Setting for HostPort {
 service::settings! {
     /// Everything that can be set for a server proxy.
     pub struct ProxyConfig {
-        /// The IP address and port on which the proxy serves clients. Port 0 is any free one, for a proxy that is
-        /// reached through something with a fixed address: `announce_address` is needed then.
+        /// The IP address and port on which the proxy serves clients. Port 0 takes any free port, for a proxy that
+        /// clients reach through something with a fixed address; `announce_address` is needed then.
         pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
-        /// The address by which clients and other proxies reach this proxy, as it stands in MOVED and CLUSTER
-        /// replies; `address` when not set. Needed when `address` is a wildcard such as 0.0.0.0.
+        /// The address by which clients and other proxies reach this proxy; MOVED and CLUSTER replies show it. When not
+        /// set, it is `address`. It is needed when `address` is a wildcard such as 0.0.0.0.
         pub announce_address: Option<HostPort> = None,
-        /// How far above its port the proxy listens a second time, for reads of the replicas behind it: its replica face,
-        /// which CLUSTER replies show as a replica. Clients reach it at the announced port plus this. 0 is nowhere, and
-        /// replicas are not shown. Must be the same for all proxies of a cluster, and lead to no port in use.
+        /// Port offset of the replica face: at its port plus this offset the proxy serves reads from the replicas
+        /// behind it. CLUSTER replies show this address as a replica, at the announced port plus this offset. 0
+        /// switches the replica face off, and CLUSTER replies show no replicas. All proxies of a cluster need the same
+        /// offset, and the port that results must be free.
         pub replica_port_offset: Count<0, 65_534> = Count::of(0),
-        /// Where HTTP answers: metrics, health, and the calls of /openapi.json; nowhere when not set.
+        /// The address of the HTTP server: metrics, health, and the calls of /openapi.json. When not set, there is no
+        /// HTTP server.
         pub admin_address: Option<SocketAddr> = None,
-        /// Where operators and coordinators are answered in Redis's protocol, apart from clients: UMCTL there never
-        /// waits for what clients do. When not set, only the address of clients answers UMCTL.
+        /// The address of the control port, where the proxy answers operators and coordinators in Redis's protocol:
+        /// UMCTL there never waits for clients. When not set, only the clients' address answers UMCTL.
         pub control_address: Option<SocketAddr> = None,
-        /// The password for UMCTL's commands that change something, CONFIG SET, and HTTP beyond metrics and health: not
-        /// that of clients. When not set, they are taken from this proxy's own host only.
+        /// The operators' password: for UMCTL commands that change something, CONFIG SET, and HTTP beyond metrics and
+        /// health. It must differ from `password`. When not set, the proxy takes these from its own host only.
         pub control_password: Option<Secret> = None,
-        /// The Redis servers that this proxy fronts, where they are known before the first view arrives.
+        /// The Redis servers that this proxy fronts, so that it knows them before the first view arrives.
         pub node_addresses: Vec<HostPort> = Vec::new(),
         /// Worker threads, each with its own event loop, sessions and backends.
         pub thread_number: Count<1, 1024> = Count::of(2),
-        /// Connections from each worker to each node. One is best as a rule, because the requests of all clients then
-        /// share larger batches.
+        /// Connections from each worker to each node. 1 is usually best, because the requests of all clients then share
+        /// larger batches.
         pub backend_conn_num: Count<1, BACKEND_CONN_NUM_MAX> = Count::of(1),
-        /// How long a request may wait for a node before the client gets an error, and how long connecting to a
-        /// node may take. A node on this machine whose process is seen to work, as in a long script, is waited for,
-        /// and so is another proxy that answers a new connection.
+        /// How long a request may wait for a node before the client gets an error, and how long connecting to a node
+        /// may take. The proxy waits longer for a node on this machine whose process is seen to work (a long script),
+        /// and for another proxy that answers a new connection.
         pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
-        /// How long a session may be idle before it is closed; 0 is for ever.
+        /// How long a session may be idle before the proxy closes it; 0 is no limit.
         pub session_timeout: Milliseconds<0, YEAR_MS> = Milliseconds::of(0),
-        /// How long requests in flight may take to finish when the proxy is told to stop.
+        /// How long requests in flight may take to finish after the proxy is told to stop.
         pub shutdown_timeout_ms: Milliseconds<0, DAY_MS> = Milliseconds::of(10_000),
-        /// The password that clients must give with AUTH or HELLO; none when not set.
+        /// The password that clients must give with AUTH or HELLO. When not set, clients need no password.
         pub password: Option<Secret> = None,
-        /// The password that the proxy gives to the nodes with AUTH, and replicas to their primaries; none when not
-        /// set.
+        /// The password that the proxy gives to the nodes with AUTH, and that replicas give to their primaries. When
+        /// not set, nodes are asked without a password.
         pub backend_password: Option<Secret> = None,
         /// How many clients may be connected at a time.
         pub maxclients: Count<1, 10_000_000> = Count::of(10_000),
-        /// How many databases SELECT accepts; no more than the nodes have.
+        /// How many databases SELECT accepts; at most as many as the nodes have.
         pub databases: Count<1, 65_536> = Count::of(16),
         /// The largest single argument of a request.
         pub bulk_bytes_max: Bytes<1024, 536_870_912> = Bytes::of(536_870_912),
-        /// The memory that all sessions may hold together, for requests that are not answered and replies that are not
-        /// read: a quarter of the machine's, at most 4 GiB, when not set. When it does not last, the session that holds
-        /// most is closed.
+        /// Memory budget of all sessions together, for requests that are not answered and replies that are not read.
+        /// When not set, it is a quarter of the machine's memory, at most 4 GiB. When the budget is exceeded, the proxy
+        /// closes the session that holds most.
         pub memory_max: Option<Bytes<16_777_216, 1_099_511_627_776>> = None,
         /// Whether a worker lets events gather for some microseconds under load, so that batches are larger.
         pub batching: Batching = Batching::On,
-        /// Whether the nodes check that scripts use no keys but those that they declare. With strict each script runs as a
-        /// user of its own on a connection of its own, so it costs two more round trips to its node.
+        /// Whether the nodes check that a script uses only the keys that it declares. With strict, each script runs as
+        /// a user of its own on a connection of its own, which costs two more round trips to its node.
         pub script_keys: ScriptKeys = ScriptKeys::Trusted,
-        /// Whether a request for a slot of another proxy is forwarded there instead of answered MOVED, for clients
+        /// Whether the proxy forwards a request for a slot of another proxy instead of answering MOVED, for clients
         /// that know nothing of clusters.
         pub active_redirection: bool = false,
         /// How many times one request may be forwarded from proxy to proxy.
         pub max_redirections: Count<1, 64> = Count::of(4),
-        /// Where clients are sent with MOVED while this proxy has no cluster; when not set they get an error.
+        /// Where MOVED sends clients while this proxy has no cluster. When not set, they get an error.
         pub default_redirection_address: Option<HostPort> = None,
-        /// The form of node ids and addresses in CLUSTER NODES: v2 is Redis's, 40 hex digits and ip:port@cport; v1 is
-        /// Undermoon's older one, the cluster's name in the id and ip:port.
+        /// The form of node ids and addresses in CLUSTER NODES. v2 is Redis's form: 40 hex digits and ip:port@cport. v1
+        /// is Undermoon's older form: the cluster's name in the id, and ip:port.
         pub cluster_nodes_version: NodesVersion = NodesVersion::V2,
         /// How many entries the slow log keeps.
         pub slowlog_len: Count<0, 1_000_000> = Count::of(1024),
-        /// A request that takes longer than this is put into the slow log; 0 is every request, -1 none.
+        /// A request that takes longer than this is put into the slow log; 0 logs every request, -1 logs no request.
         pub slowlog_log_slower_than: Microseconds<-1, HOUR_US> = Microseconds::of(20_000),
-        /// Of the requests that are slow, one of this many is put into the slow log. Every request is timed.
+        /// One in this many slow requests is put into the slow log. Every request is timed.
         pub slowlog_sample_rate: Count<1, 1_000_000> = Count::of(1),
-        /// What is logged: a level, or levels for some modules, as info,proxy=debug.
+        /// The log level, or levels for some modules, as info,proxy=debug.
         pub log_level: LogLevel = LogLevel::info(),
         /// The form of log lines: human for people, json for programs.
         pub log_format: LogFormat = LogFormat::Human,

@@ -17,8 +17,8 @@ Examples:
   UNDERMOON_STORE=etcd UNDERMOON_ETCD_ENDPOINTS=http://127.0.0.1:2379 undermoon broker
                                                      one of several brokers on etcd
 
-  curl http://127.0.0.1:7799/api/v4/health           how it is
-  curl http://127.0.0.1:7799/api/openapi.json        all its calls
+  curl http://127.0.0.1:7799/api/v4/health           the broker's health
+  curl http://127.0.0.1:7799/api/openapi.json        every call of the broker
 
 `undermoon broker --help` lists every setting.";
 
@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
 pub(crate) fn long_help() -> String {
-    // Who reads this has asked for it.
+    // The reader of this text has already typed that command.
     let examples = EXAMPLES.replace("\n\n`undermoon broker --help` lists every setting.", "");
     settings_help::text::<BrokerConfig>(&examples)
 }

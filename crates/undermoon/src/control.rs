@@ -19,8 +19,9 @@ Examples:
   undermoon control broker.toml coordinator.toml     with the settings of files
   undermoon control broker.toml coordinator.toml --check
 
-The environment (UNDERMOON_<SETTING>) wins over both files; `UNDERMOON_ADDRESS` alone is not read here, because
-both have an address. `undermoon broker --help` and `undermoon coordinator --help` list the settings.";
+The environment (UNDERMOON_<SETTING>) wins over both files. This command does not read `UNDERMOON_ADDRESS`, because
+broker and coordinator each have an address. `undermoon broker --help` and `undermoon coordinator --help` list the
+settings.";
 
 /// The one variable that would mean two things.
 const AMBIGUOUS: &str = "UNDERMOON_ADDRESS";
@@ -39,13 +40,13 @@ pub(crate) struct Arguments {
     /// A TOML file with settings of the coordinator
     #[arg(value_name = "COORDINATOR.TOML")]
     coordinator: Option<PathBuf>,
-    /// Where the broker answers, whatever the settings say
+    /// The broker's address; wins over the settings
     #[arg(long, value_name = "IP:PORT")]
     broker_address: Option<std::net::SocketAddr>,
-    /// Where the coordinator answers, whatever the settings say
+    /// The coordinator's address; wins over the settings
     #[arg(long, value_name = "IP:PORT")]
     coordinator_address: Option<std::net::SocketAddr>,
-    /// Check the configuration, print the settings that hold with their origin, and exit
+    /// Check the configuration, print each setting with its value and origin, and exit
     #[arg(long)]
     check: bool,
 }

@@ -11,10 +11,10 @@ use crate::settings_help;
 
 const EXAMPLES: &str = "\
 Examples:
-  undermoon coordinator                              for the broker on 127.0.0.1:7799
+  undermoon coordinator                              work for the broker on 127.0.0.1:7799
   undermoon coordinator coordinator.toml             with the settings of a file
   undermoon coordinator coordinator.toml --check     check file and environment, then exit
-  redis-cli -p 6699 CONFIG GET brokers               ask it for its brokers
+  redis-cli -p 6699 CONFIG GET brokers               ask a running coordinator for its brokers
 
 Any number of coordinators may run, each with its own `address` or `reporter_id`.";
 

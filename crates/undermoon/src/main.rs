@@ -31,15 +31,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What `--help` says after everything else.
 const AFTER_HELP: &str = "\
 Exit codes:
-  0   done, or stopped because it was told to
+  0   done, or stopped on request
   1   failed while running
   2   wrong command line
   78  bad configuration
 
-`undermoon ctl --help` has a few more, for what brokers answer.
+`undermoon ctl --help` lists more exit codes, for what brokers answer.
 `undermoon <command> --help` explains each command with examples.";
 
-/// Plain Redis servers, turned into one sharded Redis.
+/// Undermoon turns plain Redis servers into one sharded Redis.
 #[derive(Debug, Parser)]
 #[command(name = "undermoon", version = BUILD_TEXT, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The examples, and every setting with its environment variable, default, accepted values and meaning.
 pub(crate) fn long_help() -> String {
-    // Who reads this has asked for it.
+    // The reader of this text has already typed that command.
     let examples = EXAMPLES.replace("\n\n`undermoon proxy --help` lists every setting.", "");
     settings_help::text::<ProxyConfig>(&examples)
 }

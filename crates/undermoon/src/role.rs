@@ -14,13 +14,13 @@ pub(crate) struct RoleArguments {
     /// A TOML file with settings; the environment (UNDERMOON_<SETTING>) wins over it
     #[arg(value_name = "CONFIG.TOML")]
     config: Option<PathBuf>,
-    /// Check the configuration, print the settings that hold with their origin, and exit
+    /// Check the configuration, print each setting with its value and origin, and exit
     #[arg(long)]
     check: bool,
 }
 
 impl RoleArguments {
-    /// The settings; none where they were only to be checked, which is done then.
+    /// The settings; `None` with `--check`, after this call has printed them.
     pub(crate) fn settings<C: Configuration>(&self) -> Result<Option<Loaded<C>>, Failure> {
         let loaded: Loaded<C> = load(self.config.as_deref(), std::env::vars_os())?;
         if self.check {

@@ -6,7 +6,9 @@ use service::config::{Settings, environment_name};
 
 /// The introduction, and every setting with its environment variable, default, accepted values and meaning.
 pub(crate) fn text<S: Settings>(introduction: &str) -> String {
-    let mut text = format!("{introduction}\n\nSettings (the name is the key in the file):\n");
+    let mut text = format!(
+        "{introduction}\n\nSettings (each name is the key in the TOML file, the variable in brackets wins over it):\n"
+    );
     let defaults = S::default();
     for field in S::FIELDS {
         let default =

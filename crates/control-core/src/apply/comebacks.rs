@@ -44,7 +44,7 @@ pub(super) fn end(
     let id = shard_of(state, name, primary)?;
     let shard = state.cluster_mut(name)?.shard_mut(id);
     if process.zip(shard.comeback_process.as_ref()).is_some_and(|(seen, decided)| seen != decided) {
-        return Err(ApplyError::Retry("that was seen before the primary started anew"));
+        return Err(ApplyError::Retry("that was seen before the primary restarted"));
     }
     (shard.comeback, shard.comeback_process) = (None, None);
     Ok(Reply::Done)

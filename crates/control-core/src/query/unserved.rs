@@ -35,7 +35,7 @@ pub fn unserved(state: &State, observed: &Observed, now: TimeMs) -> Vec<Unserved
                         "it is another process than before, and may lack data".to_owned()
                     }
                     NodeCondition::Following | NodeCondition::Syncing | NodeCondition::LinkBroken { .. } => {
-                        "it is a replica still".to_owned()
+                        "it is still a replica".to_owned()
                     }
                     NodeCondition::Primary if has_no_view(observed, proxy) => {
                         format!("its proxy {proxy} has no view")

@@ -52,5 +52,5 @@ fn obstacle(
             Some(keys) => Some(format!("node {node} has {keys} keys")),
         })
         .collect();
-    (!held.is_empty()).then(|| format!("{}; taken for free, it would be emptied", held.join(", ")))
+    (!held.is_empty()).then(|| format!("{}; as a free proxy it would be emptied", held.join(", ")))
 }

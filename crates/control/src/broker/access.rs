@@ -58,7 +58,7 @@ impl DeniedCommands {
         last.filter(|last| last.elapsed() <= DENIAL_KEPT).map(|last| {
             let ago = last.elapsed().as_secs();
             format!(
-                "a coordinator was refused a change {ago} s ago because it lacks the write token: it fails nobody over; \
+                "a coordinator was refused a change {ago} s ago because it lacks the write token: it can do no failover; \
                  set its broker_token"
             )
         })

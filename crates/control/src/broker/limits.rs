@@ -56,7 +56,7 @@ pub(super) async fn hold(State(limits): State<Arc<Limits>>, request: Request, ne
         Ok(_permit) => match timeout(limits.time, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
-                let text = "it took too long; what was asked for may still be done";
+                let text = "the request took too long; the broker may still carry it out";
                 ApiError::new(StatusCode::GATEWAY_TIMEOUT, "EXTERNAL_TIMEOUT", text).into_response()
             }
         },

@@ -157,7 +157,7 @@ impl<M: MetadataSource> Admin<M> {
     fn authenticate(&self, given: &[u8], (is_operator, reply): (&mut bool, &mut Vec<u8>)) {
         let is_right = |password: &Secret| bool::from(password.expose().as_bytes().ct_eq(given));
         match &self.password {
-            None => encode::error(reply, "ERR AUTH was said, and there is no admin_password"),
+            None => encode::error(reply, "ERR AUTH was given, but no admin_password is set"),
             Some(password) if is_right(password) => {
                 *is_operator = true;
                 encode::simple(reply, "OK");
@@ -177,7 +177,7 @@ impl<M: MetadataSource> Admin<M> {
                 if self.metadata.set_brokers(brokers.into_iter().map(|broker| broker.0).collect()) {
                     encode::simple(reply, "OK");
                 } else {
-                    encode::error(reply, "ERR the broker is in the same process: there is none to set");
+                    encode::error(reply, "ERR the broker is in this process: brokers cannot be set");
                 }
             }
         }

@@ -80,51 +80,54 @@ service::settings! {
     pub struct CoordinatorConfig {
         /// Where the coordinator answers PING and CONFIG, in Redis's protocol.
         pub address: SocketAddr = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), DEFAULT_PORT),
-        /// What an operator says with AUTH at `address` before CONFIG SET. When not set, CONFIG SET is taken from this host only.
+        /// The password that an operator gives with AUTH at `address` before CONFIG SET. When not set, CONFIG SET is
+        /// taken from this host only.
         pub admin_password: Option<Secret> = None,
-        /// The brokers; when one does not answer, the next is asked.
+        /// The brokers. When one does not answer, the coordinator asks the next.
         pub broker_address: Vec<BrokerAddress> = vec![BrokerAddress("127.0.0.1:7799".to_owned())],
-        /// The token that brokers want for writes; none when not set.
+        /// The bearer token for changes: the `write_token` of the brokers. When not set, the coordinator gives no
+        /// token.
         pub broker_token: Option<Secret> = None,
-        /// What this coordinator calls itself in failure reports: different for each. Its host's name and its address
-        /// when not set.
+        /// This coordinator's name in failure reports; each coordinator needs its own. When not set, it is the host's
+        /// name and `address`.
         pub reporter_id: Option<ReporterName> = None,
-        /// Threads.
+        /// Worker threads of the coordinator.
         pub thread_number: Count<1, 64> = Count::of(2),
-        /// The password of the proxies; none when not set.
+        /// The `password` of the proxies. When not set, the coordinator asks them without a password.
         pub proxy_password: Option<Secret> = None,
         /// The `control_password` of the proxies, with which they take orders. When not set, proxies take orders from
-        /// their own hosts only, and at a control port of its own `proxy_password` is given.
+        /// their own hosts only, and the coordinator gives `proxy_password` at a separate control port.
         pub proxy_control_password: Option<Secret> = None,
-        /// How far above its own port each proxy has its control port (the port of `control_address`); 0 where there is
-        /// none, and orders go to the port for clients.
+        /// How far each proxy's control port (`control_address`) is above its port for clients. 0 is for proxies
+        /// without a control port: orders go to the port for clients.
         pub proxy_control_port_offset: Count<0, 65_534> = Count::of(0),
-        /// How often each proxy is probed. With very many proxies the pause grows, and with it all times below.
+        /// How often each proxy is probed. With very many proxies the interval grows, and `proxy_timeout` and `lease_ms`
+        /// grow by twice as much.
         pub probe_interval_ms: Milliseconds<10, 60_000> = Milliseconds::of(50),
         /// How long a proxy may be silent before it is reported as failed.
         pub proxy_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
         /// How long a proxy may fail to reach its node before the node counts as dead.
         pub node_timeout: Milliseconds<50, HOUR_MS> = Milliseconds::of(300),
-        /// How long a node may answer nobody before it counts as dead, where its proxy cannot look at its process: on
-        /// another host, or in another container. A proxy gives up waiting for one answer after a second.
+        /// How long a node may answer nobody before it counts as dead, where its proxy cannot look at its process (on
+        /// another host, or in another container). A proxy gives up waiting for one answer after a second.
         pub unseen_is_dead_ms: Milliseconds<50, HOUR_MS> = Milliseconds::of(1_000),
-        /// How long a node may be busy before it counts as dead although its process works: with a long script, with
-        /// FLUSHALL of much data. 0 is for ever.
+        /// How long a node may be busy before it counts as dead although its process works, for example with a long
+        /// script or FLUSHALL of much data. 0 is no limit.
         pub busy_is_dead_ms: Milliseconds<0, HOUR_MS> = Milliseconds::of(0),
-        /// How long a primary that has no replica attached serves writes after its proxy last heard of a
-        /// coordinator. Must be the same for all coordinators: it is waited out before a replica is promoted.
+        /// How long a primary that has no replica attached serves writes after its proxy last heard from a coordinator.
+        /// All coordinators need the same value: they wait for it before they promote a replica.
         pub lease_ms: Milliseconds<ATTACHED_MS, HOUR_MS> = Milliseconds::of(400),
-        /// A node that has been dead that long behind a living proxy is replaced, with its proxy.
+        /// How long a node may be dead behind a living proxy before it is replaced, together with its proxy.
         pub node_replace_ms: Milliseconds<1_000, HOUR_MS> = Milliseconds::of(30_000),
-        /// After roles have changed, primaries are brought home when nothing happened for that long.
+        /// How long nothing may happen after roles have changed before primaries are brought home.
         pub balance_quiet_ms: Milliseconds<0, HOUR_MS> = Milliseconds::of(5_000),
         /// How long a proxy may take to accept a view.
         pub push_timeout_ms: Milliseconds<100, HOUR_MS> = Milliseconds::of(3_000),
-        /// Whether views are sent compressed.
+        /// Whether the coordinator compresses the views that it sends.
         pub enable_compression: bool = false,
         /// Whether this coordinator only pushes views, and takes no primary out of service.
         pub disable_failover: bool = false,
-        /// What is logged: a level, or levels for some modules, as info,control=debug.
+        /// The log level, or levels for some modules, as info,control=debug.
         pub log_level: LogLevel = LogLevel::info(),
         /// The form of log lines: human for people, json for programs.
         pub log_format: LogFormat = LogFormat::Human,

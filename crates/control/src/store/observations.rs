@@ -123,8 +123,8 @@ impl Seen {
         self.silent.map(|silent| {
             let seconds = silent.as_secs();
             format!(
-                "no coordinator has spoken to this broker for {seconds} s: what is shown is what is stored, and nobody is \
-                 failed over"
+                "no coordinator has spoken to this broker for {seconds} s: this shows what is stored, and no failover \
+                 happens"
             )
         })
     }

@@ -86,11 +86,11 @@ pub(super) fn remarks(command: &Command, reply: &Reply) -> Vec<String> {
     }
     if let Command::BeginReview { proxy, seen } = command {
         words.push(format!(
-            "proxy {proxy} has epoch {seen}, which these metadata have not given it: they are old"
+            "proxy {proxy} has epoch {seen}, which this metadata has not given it: the metadata is old"
         ));
     }
     if let Command::TrustMetadata { .. } = command {
-        words.push("an operator says that the metadata are right, whatever its proxies know".to_owned());
+        words.push("an operator says that the metadata is right, whatever its proxies know".to_owned());
     }
     match command {
         Command::DecideComeback { keys, by_operator, .. } => {

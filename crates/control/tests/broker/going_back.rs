@@ -120,7 +120,7 @@ async fn a_store_that_has_lost_everything_is_for_an_operator_to_decide() {
         let (_, health) = broker.call("GET", "/api/v4/health", Value::Null).await;
         health["problem"]
             .as_str()
-            .filter(|problem| problem.contains("holds nothing any more"))
+            .filter(|problem| problem.contains("it is empty; put its data back"))
             .map(str::to_owned)
     };
     eventually("it says so", problem).await;

@@ -45,7 +45,7 @@ fn answers_to_operators() {
     check("CONFIG SET brokers 10.0.0.1:7799,10.0.0.2:7799", "+OK\r\n");
     check("CONFIG SET brokers nowhere", "-ERR brokers: a list of host:port");
     check("CONFIG SET reporter_id x", "-ERR 'reporter_id' cannot be set");
-    check("AUTH x", "-ERR AUTH was said");
+    check("AUTH x", "-ERR AUTH was given");
     check("GET a", "-ERR unknown command 'get'");
 }
 

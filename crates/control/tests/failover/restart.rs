@@ -201,7 +201,7 @@ fn an_empty_primary_whose_replica_is_gone_waits_for_an_operator() {
     cluster.hosts[shard.primary.host].nodes[shard.primary.node].restart().unwrap();
     let waits = || {
         let told = events(&cluster);
-        ensure!(told.contains("started anew and waits: its replica may have what it lacks"), "{told}");
+        ensure!(told.contains("restarted and waits: its replica may have what it lacks"), "{told}");
         let problems = problems(&cluster, shard.id);
         ensure!(problems.iter().any(|problem| problem.contains("ctl cluster serve")), "{problems:?}");
         Ok(())

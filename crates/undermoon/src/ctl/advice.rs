@@ -1,6 +1,6 @@
 //! What to do next, for each code with which something is refused. One table, so that it can be read as a whole.
 
-/// What a person can do about a code; none where the message says it all.
+/// What a person can do about a code; `None` where the message says it all.
 pub(super) fn of(code: &str) -> Option<&'static str> {
     TABLE.iter().find(|(known, _)| *known == code).map(|(_, advice)| *advice)
 }
@@ -11,13 +11,16 @@ const TABLE: &[(&str, &str)] = &[
         "name the brokers with --broker or UNDERMOON_BROKER; is one running there? A certificate that this machine \
          does not know is given with --ca",
     ),
-    ("OUTCOME_UNKNOWN", "look with `undermoon ctl events` before you try it again"),
-    ("EXTERNAL_TIMEOUT", "look with `undermoon ctl events` before you try it again"),
+    ("OUTCOME_UNKNOWN", "before you try again, see with `undermoon ctl events` whether the change was made"),
+    ("EXTERNAL_TIMEOUT", "before you try again, see with `undermoon ctl events` whether the change was made"),
     ("BAD_ANSWER", "is that address a broker, of this version, and http or https as it should be?"),
     ("UNAUTHORIZED", "give the broker's token in UNDERMOON_TOKEN, or a file that has it with --token-file"),
     ("FORBIDDEN", "this token may only read: use the broker's `write_token`"),
-    ("BUSY", "the broker has more to do than it takes at a time: try again in a moment"),
-    ("EXTERNAL", "the broker cannot use its store; its log says why. Nothing was changed: try again then"),
+    ("BUSY", "the broker has as many requests as it takes at a time: try again in a moment"),
+    (
+        "EXTERNAL",
+        "the broker cannot use its store; its log says why. Nothing was changed: try again when it can",
+    ),
     ("RETRY", "something changed at the same moment: try again"),
     ("CLUSTER_NOT_FOUND", "`undermoon ctl cluster list` shows the clusters"),
     ("SHARD_NOT_FOUND", "`undermoon ctl cluster show` shows the shards with their numbers"),
@@ -34,7 +37,10 @@ const TABLE: &[(&str, &str)] = &[
         "add proxies on other hosts with `undermoon ctl pool add`: the halves of a chunk are on two hosts",
     ),
     ("INVALID_NODE_NUMBER", "a chunk has 4 nodes: say --chunks, or --nodes with a multiple of 4"),
-    ("SLOTS_ALREADY_EVEN", "there is nothing to do; `undermoon ctl cluster show` shows who has what"),
+    (
+        "SLOTS_ALREADY_EVEN",
+        "there is nothing to do; `undermoon ctl cluster show` shows which shard has which slots",
+    ),
     ("FREE_NODE_NOT_FOUND", "every chunk has slots: there is nothing to give back"),
     (
         "FREE_NODE_FOUND",
@@ -61,9 +67,9 @@ const TABLE: &[(&str, &str)] = &[
         "wait until `undermoon ctl cluster show` has the replica in sync; --force promotes it as it is and loses \
          what it lacks",
     ),
-    ("UNDER_REVIEW", "see what differs with `undermoon ctl review`, and say there what is right"),
-    ("NOT_ADOPTABLE", "`undermoon ctl review` shows why; mend that, or go by the metadata"),
-    ("NOT_UNDER_REVIEW", "nothing is to be decided: `undermoon ctl review` shows what is"),
+    ("UNDER_REVIEW", "see what differs with `undermoon ctl review`, then decide with its options"),
+    ("NOT_ADOPTABLE", "`undermoon ctl review` shows why: repair that, or decide `--by metadata`"),
+    ("NOT_UNDER_REVIEW", "there is nothing to decide; `undermoon ctl review` shows what is under review"),
     ("MISSING_SERVER_PROXY_INDEX", "this broker orders its proxies: give --index"),
 ];
 

@@ -14,7 +14,7 @@ use super::output::{Done, print, put};
 /// What stands for standard input or output.
 const STANDARD: &str = "-";
 
-/// Write the whole of the metadata to a file
+/// Write all metadata to a file
 #[derive(Debug, clap::Args)]
 pub(super) struct Dump {
     /// The file, which must not exist; standard output when not given
@@ -22,7 +22,7 @@ pub(super) struct Dump {
     file: PathBuf,
 }
 
-/// Replace the whole of the metadata by what `dump` has written
+/// Replace all metadata with a file that `dump` wrote
 #[derive(Debug, clap::Args)]
 pub(super) struct Restore {
     /// The file; - for standard input
@@ -72,7 +72,7 @@ pub(super) async fn restore(context: &Context, arguments: &Restore) -> Result<()
     print(
         context.format,
         &Done::complete(format!(
-            "the metadata is that of {file} now; `undermoon ctl review` shows what differs from what is served"
+            "the metadata is restored from {file}; `undermoon ctl review` shows where it differs from what is served"
         )),
     )
 }

@@ -20,9 +20,11 @@ impl Confirmation {
         }
         let input = std::io::stdin();
         if !input.is_terminal() {
-            return Err(CtlError::Usage(format!("{what} Say --yes to have it done without being asked.")));
+            return Err(CtlError::Usage(format!(
+                "{what} There is no terminal to ask at: confirm with --yes."
+            )));
         }
-        eprint!("{what}\nType {word} to go on: ");
+        eprint!("{what}\nType {word} to confirm: ");
         std::io::stderr().flush()?;
         let mut answer = String::new();
         input.lock().read_line(&mut answer)?;

@@ -21,7 +21,7 @@ pub(super) const LOOK_WAIT: Duration = Duration::from_secs(5);
 /// Which brokers, and how to be let in
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
-    /// A broker: host:port, http://host:port or https://host:port; several separated by commas or by repeating
+    /// A broker: host:port, http://host:port or https://host:port; for several, use commas or repeat the option
     #[arg(
         long,
         global = true,
@@ -31,7 +31,7 @@ pub(super) struct Options {
         default_value = "127.0.0.1:7799"
     )]
     broker: Vec<String>,
-    /// A file with the broker's token; or give the token itself in UNDERMOON_TOKEN
+    /// A file with the broker's token; UNDERMOON_TOKEN gives the token itself
     #[arg(long, global = true, env = "UNDERMOON_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// A certificate authority in PEM that signs the brokers' certificates, beside those of the system
@@ -70,7 +70,7 @@ impl Options {
     }
 }
 
-/// Who sits here, for the record of the changes: the user and the machine.
+/// The user and the machine, for the record of who made a change.
 fn actor() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_default();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -109,6 +109,6 @@ impl<'a> Follower<'a> {
 
 /// The metadata now.
 pub(super) async fn state(client: &BrokerClient) -> Result<State, CtlError> {
-    // Who knows nothing yet is always given it.
+    // A follower that has seen nothing yet always gets the metadata.
     Ok(Follower::new(client).newer(Duration::ZERO).await?.unwrap_or_default())
 }

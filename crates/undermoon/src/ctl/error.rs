@@ -39,14 +39,14 @@ pub(crate) enum CtlError {
         code: &'static str,
     },
     /// A dry run has shown that the change would be refused. The answer itself has been printed.
-    #[error("it would be refused with {code}")]
+    #[error("the change would be refused with {code}")]
     Foreseen {
         /// The code.
         code: String,
         /// What to do next.
         advice: Option<String>,
     },
-    /// Whoever reads standard output has seen enough. Not an error to a person.
+    /// The reader of standard output has closed it. A person is not told of this.
     #[error("nobody reads the output any more")]
     ReaderGone,
     /// Something of this machine: a file, the terminal.

@@ -20,16 +20,16 @@ const FOLLOW_PAUSE: Duration = Duration::from_millis(500);
 /// Show what has changed, oldest first
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Only those of a cluster
+    /// Only the events of this cluster
     #[arg(long)]
     cluster: Option<ClusterName>,
-    /// Only those after this number
+    /// Only the events after this number
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     after: u64,
     /// Only the last COUNT events
     #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 50)]
     last: usize,
-    /// Go on with new ones as they come, until Ctrl-C
+    /// Go on with new events as they come, until Ctrl-C
     #[arg(short, long, visible_alias = "follow")]
     watch: bool,
 }

@@ -1,4 +1,4 @@
-//! `undermoon ctl health`: how everything is, in short.
+//! `undermoon ctl health`: the health of the broker, every cluster and every host, in short.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use super::output::{Format, Show, print, put, table};
 /// The pause between two looks.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
-/// Show how everything is: what is wrong, each cluster, each host and whether it may fail
+/// Show the health in short: problems, each cluster, each host and whether it may fail
 ///
-/// Exits with 1 when some slots are without service, or nobody knows whether they are served.
+/// The exit code is 1 when some slots are without service, or nobody knows whether they are served.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Show it again whenever it has changed, until Ctrl-C
+    /// Show the health again after each change, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
 }

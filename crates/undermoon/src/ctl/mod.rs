@@ -33,19 +33,19 @@ const EXAMPLES: &str = "\
 Examples:
   undermoon ctl pool add 10.0.0.1:5299 10.0.0.1:6379 10.0.0.1:6380
   undermoon ctl cluster create mydb --chunks 2       eight nodes on four proxies of the pool
-  undermoon ctl cluster show mydb --watch            and again with each change
+  undermoon ctl cluster show mydb --watch            show it again after each change
   undermoon ctl plan scale mydb --chunks 4           what would move where
   undermoon ctl cluster scale mydb --chunks 4
-  undermoon ctl events -o json                       for programs
+  undermoon ctl events -o json                       print JSON for programs
 
 Exit codes:
   0   done
   1   refused, or failed
   2   wrong command line
   69  no broker can be reached; nothing was changed
-  74  a call was lost on its way: it may have been carried out
-  75  not done yet: it goes on, or can be tried again
-  77  the token is missing, wrong or may not do that";
+  74  no answer to a call: the change may have been made
+  75  not done yet: the change goes on, or you can try again
+  77  the token is missing or wrong, or may not do that";
 
 /// Operate clusters: the pool, clusters, events, dry runs, backups
 #[derive(Debug, clap::Args)]
@@ -53,7 +53,7 @@ Exit codes:
 pub(crate) struct Arguments {
     #[command(flatten)]
     connection: connection::Options,
-    /// For people or for programs
+    /// The form of the output
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(subcommand)]
@@ -62,15 +62,15 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The registered proxies
+    /// Register, remove and list proxies
     #[command(subcommand)]
     Pool(pool::Command),
-    /// Clusters
+    /// Create, show, change and delete clusters
     #[command(subcommand)]
     Cluster(cluster::Command),
     Health(health::Arguments),
     Events(events::Arguments),
-    /// Dry runs: what a change would do now, in words
+    /// Dry runs: show what a change would do now
     #[command(subcommand)]
     Plan(plan::Command),
     Dump(backup::Dump),

@@ -22,7 +22,7 @@ const CLEAR: &str = "\x1b[2J\x1b[H";
 pub(super) enum Format {
     /// Tables and sentences, for people.
     Table,
-    /// JSON, for programs; with --watch one document a line.
+    /// JSON, for programs; with --watch one document per line.
     Json,
 }
 
@@ -64,7 +64,7 @@ pub(super) fn print(format: Format, value: &impl Show) -> Result<(), CtlError> {
     put(&rendered(format, value, false)?)
 }
 
-/// Prints what `look` finds in the metadata; with `again`, anew whenever that changes, until Ctrl-C.
+/// Prints what `look` finds in the metadata; with `again`, prints it once more after each change, until Ctrl-C.
 pub(super) async fn print_state<T: Show>(
     client: &BrokerClient,
     format: Format,

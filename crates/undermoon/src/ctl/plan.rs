@@ -11,14 +11,14 @@ use super::{advice, pool};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a cluster
+    /// Create a cluster
     Create {
         /// Its name
         name: ClusterName,
         #[command(flatten)]
         size: Size,
     },
-    /// End a cluster
+    /// Delete a cluster
     Delete {
         /// The cluster
         name: ClusterName,
@@ -92,7 +92,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlEr
 impl Show for Plan {
     fn text(&self) -> String {
         if !self.accepted {
-            return format!("It would be refused: {}\n", self.words.join("; "));
+            return format!("The change would be refused: {}\n", self.words.join("; "));
         }
         if self.words.is_empty() {
             return "Nothing would change.\n".to_owned();

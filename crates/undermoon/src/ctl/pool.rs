@@ -25,7 +25,7 @@ pub(super) struct Add {
     /// Its two Redis servers
     #[arg(num_args = 2, required = true, value_name = "NODE")]
     nodes: Vec<Address>,
-    /// Its failure domain; the host of its address unless given
+    /// Its failure domain; when not given, the host of its address
     #[arg(long)]
     host: Option<String>,
     /// Its place, where the broker orders its proxies (a Kubernetes StatefulSet)
@@ -44,13 +44,13 @@ pub(super) struct Remove {
 /// Show the registered proxies
 #[derive(Debug, clap::Args)]
 pub(super) struct List {
-    /// Only those that can be given to a cluster
+    /// Only proxies that can be given to a cluster
     #[arg(long, conflicts_with = "failed")]
     free: bool,
-    /// Only those that count as failed
+    /// Only proxies that count as failed
     #[arg(long)]
     failed: bool,
-    /// Show them again whenever something changes, until Ctrl-C
+    /// Show the proxies again after each change, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
 }
@@ -85,7 +85,7 @@ async fn add(context: &Context, arguments: &Add) -> Result<(), CtlError> {
     let message = match context.client.add_proxy(&arguments.proxy()).await {
         Ok(()) => format!("proxy {proxy} is in the pool"),
         Err(error) if error.code() == Some("ALREADY_EXISTED") => {
-            format!("proxy {proxy} was registered already; if it counted as failed, it does no more")
+            format!("proxy {proxy} was registered already; its failure, if there was one, is cleared")
         }
         Err(error) => return Err(error.into()),
     };

@@ -11,15 +11,16 @@ use super::context::Context;
 use super::error::CtlError;
 use super::output::{Done, Show, print};
 
-/// Show what is under review since a restore, or since the store was found to be old; or say what is right
+/// Show what is under review since a restore, or since the store was found to be old; or decide it
 ///
-/// Without options it asks the proxies and shows what differs. Nothing is promoted, emptied or given a view meanwhile.
+/// Without options this command asks the proxies and shows what differs. What is under review is not promoted, emptied
+/// or given a view.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The cluster that is decided on
     #[arg(long, requires = "by")]
     cluster: Option<ClusterName>,
-    /// Who is right about the cluster
+    /// Which picture of the cluster is right
     #[arg(long, value_enum, requires = "cluster")]
     by: Option<By>,
     /// A proxy of the pool that serves nobody: its nodes are emptied
@@ -34,7 +35,7 @@ pub(super) struct Arguments {
 enum By {
     /// The cluster is as its proxies serve it
     Proxies,
-    /// The cluster is as the metadata have it; nodes that become replicas lose what they have
+    /// The cluster is as the metadata has it; nodes that become replicas lose what they have
     Metadata,
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         (Some(cluster), Some(by), _) => {
             let (what, by) = match by {
                 By::Proxies => ("as its proxies serve it", ReviewedBy::Proxies),
-                By::Metadata => ("as the metadata have it", ReviewedBy::Metadata),
+                By::Metadata => ("as the metadata has it", ReviewedBy::Metadata),
             };
             let decision =
                 ReviewDecision { cluster: Some(cluster.clone()), by: Some(by), ..ReviewDecision::default() };
@@ -53,7 +54,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
         }
         (_, _, Some(proxy)) => {
             let decision = ReviewDecision { proxy: Some(proxy.clone()), ..ReviewDecision::default() };
-            let done = format!("proxy {proxy} is one of the pool");
+            let done = format!("proxy {proxy} returns to the pool");
             (format!("{}The nodes of proxy {proxy} are emptied.", found.text()), done, decision)
         }
         _ => return print(context.format, &found),
@@ -71,24 +72,24 @@ impl Show for Review {
         let mut text = String::new();
         for cluster in &self.clusters {
             let epoch = |epoch: Option<model::Epoch>| {
-                epoch.map_or_else(|| "none".to_owned(), |epoch| epoch.to_string())
+                epoch.map_or_else(|| "nothing".to_owned(), |epoch| format!("epoch {epoch}"))
             };
             // Writing into a String cannot fail.
             let _ = writeln!(
                 text,
-                "cluster {}: epoch {} in the metadata, {} at its proxies",
+                "cluster {}: {} in the metadata, {} at its proxies",
                 cluster.cluster,
                 epoch(cluster.stored_epoch),
                 epoch(cluster.served_epoch)
             );
             list(&mut text, "why an operator is asked", &cluster.obstacles);
-            let none = || vec!["it cannot be told how it is served".to_owned()];
+            let none = || vec!["not possible: nobody can tell how the cluster is served".to_owned()];
             list(&mut text, "--by proxies", &cluster.by_proxies.clone().unwrap_or_else(none));
             list(&mut text, "--by metadata", cluster.by_metadata.as_deref().unwrap_or_default());
         }
         for proxy in &self.proxies {
             let why =
-                proxy.obstacle.as_deref().unwrap_or("it holds nothing, and is one of the pool in a moment");
+                proxy.obstacle.as_deref().unwrap_or("it holds nothing, and returns to the pool in a moment");
             let _ = writeln!(text, "proxy {} of the pool: {why}", proxy.proxy);
         }
         text

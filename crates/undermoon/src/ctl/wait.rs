@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::connection::Follower;
 use super::error::CtlError;
 
-/// How long one look waits for a change: as often the time left is drawn anew.
+/// How long one look waits for a change, and so how often the time left is redrawn.
 const LOOK_WAIT: Duration = Duration::from_secs(1);
 
 /// The pause before brokers are asked again that could not be reached.
@@ -22,10 +22,10 @@ const LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Whether to wait, and how long
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Patience {
-    /// Do not wait until it is done
+    /// Do not wait until the change is done
     #[arg(long, conflicts_with = "timeout")]
     pub no_wait: bool,
-    /// Wait no longer when nothing has progressed for so long
+    /// Give up waiting when nothing has progressed for this long
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
@@ -42,7 +42,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// So much of so much.
+    /// `done` of `total`.
     pub(super) const fn of(done: usize, total: usize) -> Self {
         Self { done, total, is_complete: done >= total }
     }
@@ -86,7 +86,7 @@ pub(super) async fn until_done(
                 None
             }
             Ok(None) => None,
-            // The change is made. Whoever carries it out does not need this broker to be well all the time.
+            // The broker has accepted the change, and the coordinators can go on without this broker.
             Err(CtlError::Call(
                 error @ (ClientError::Unreachable { .. } | ClientError::BadAnswer { .. }),
             )) => {
@@ -118,7 +118,7 @@ fn stuck(task: Task<'_>, patience: Patience, last: Option<&Progress>, problem: O
 /// Draws progress on a terminal, or writes a line now and then where there is none.
 struct Meter<'a> {
     task: Task<'a>,
-    /// What is drawn; none before there is something to draw.
+    /// What is drawn; `None` before there is something to draw.
     bar: Option<ProgressBar>,
     started: Instant,
     /// How much was done at the first look: that is not this wait's doing.

@@ -17,14 +17,14 @@ const LAYOUT_FILE: &str = "undermoon-up.toml";
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Removes the directory when this process ends; none when it stays.
+    /// Removes the directory when this process ends; `None` when the directory stays.
     sweeper: Option<Child>,
     /// Whether it is meant to be used again by a later start.
     lasting: bool,
 }
 
 impl Directory {
-    /// Makes or opens the directory: a new temporary one when `given` is none.
+    /// Makes or opens the directory: a new temporary one when `given` is `None`.
     pub(crate) fn open(given: Option<&Path>, keep: bool) -> Result<Self, Failure> {
         if let Some(path) = given {
             check(path)?;
@@ -38,7 +38,7 @@ impl Directory {
         Ok(Directory { path, sweeper, lasting: false })
     }
 
-    /// What an earlier start left here; none where there was none.
+    /// The layout that an earlier start left here, if there was one.
     pub(crate) fn layout(&self) -> Result<Option<Layout>, Failure> {
         let file = self.path.join(LAYOUT_FILE);
         let Ok(text) = std::fs::read_to_string(&file) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What a person is told once a cluster serves: who is who, how to connect, and how to see it heal.
+//! The text that a person sees once a cluster serves: the processes, how to connect, and how to see the cluster heal.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -84,13 +84,13 @@ impl Introduction<'_> {
             let offset = self.layout.replica_port_offset;
             let _ = writeln!(
                 text,
-                "\nReplicas answer reads {offset} above the proxies' ports: switch that on in your client."
+                "\nReplicas answer reads {offset} above the proxies' ports: switch on reading from replicas in your client."
             );
         }
         let broker = self.layout.broker_port;
         let broker =
             if broker == BROKER_PORT { String::new() } else { format!(" --broker {}", local(broker)) };
-        let _ = writeln!(text, "\nLook at it, and at what changes, from another terminal:");
+        let _ = writeln!(text, "\nLook at the cluster and its changes from another terminal:");
         let token = if self.has_read_token { "UNDERMOON_TOKEN=\"$UNDERMOON_READ_TOKEN\" " } else { "" };
         let program = this_program();
         let _ = writeln!(text, "\n  {token}{program} ctl{broker} cluster show {} --watch", cluster.name);
@@ -98,7 +98,7 @@ impl Introduction<'_> {
         let id = victim.and_then(|node| self.supervisor.id(&node_name(&node.address)));
         if let (Some(victim), Some(id)) = (victim, id) {
             let what = described(cluster, victim);
-            let _ = writeln!(text, "\nKill something, and watch it heal; whatever dies is restarted:");
+            let _ = writeln!(text, "\nKill a process, and watch the cluster heal; `up` restarts what dies:");
             let _ = writeln!(text, "\n  kill -9 {id}        # the Redis server {what}\n");
         }
     }

@@ -48,7 +48,7 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// How many proxies that takes; none when it is more than one machine should carry.
+    /// How many proxies that takes; `None` when it is more than one machine should carry.
     pub(crate) fn proxies(self) -> Option<usize> {
         let used = usize::from(self.clusters) * usize::from(self.chunks) * 2;
         let all = used + usize::from(self.spare);
@@ -89,7 +89,7 @@ pub(crate) struct ProxyPlan {
 }
 
 impl Layout {
-    /// A new one on ports that are free now, from `base` up; none when there are not enough.
+    /// A new layout on ports that are free now, from `base` up; `None` when there are not enough.
     pub(crate) fn new(shape: Shape, base: u16) -> Option<Self> {
         let count = shape.proxies()?;
         let mut ports = FreePorts::default();

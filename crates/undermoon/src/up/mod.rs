@@ -1,8 +1,8 @@
 //! `undermoon up`: a whole self-managing cluster on this machine, until Ctrl-C.
 //!
-//! It starts Redis servers, proxies, and broker and coordinator as children, has the broker make the clusters, and
-//! keeps its children alive. Everything else is the coordinator's doing. However this process ends, its children end
-//! with it ([`crate::child`]) and its temporary directory is removed ([`crate::sweep`]).
+//! This process starts Redis servers, proxies, and broker and coordinator as children, has the broker create the
+//! clusters, and restarts children that die. The coordinator does everything else. However this process ends, its
+//! children end with it ([`crate::child`]) and its temporary directory is removed ([`crate::sweep`]).
 
 mod connection;
 mod directory;
@@ -33,7 +33,7 @@ use self::recipes::Programs;
 use self::supervisor::{Part, Supervisor};
 use crate::failure::Failure;
 
-/// How many chunks a cluster has unless it is said.
+/// How many chunks a cluster has without `--chunks`.
 const CHUNKS_DEFAULT: u16 = 2;
 
 /// The pause between two looks at the children.
@@ -41,11 +41,11 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(20);
 
 const EXAMPLES: &str = "\
 Examples:
-  undermoon up                           four proxies on as many pretended hosts, with eight Redis servers
+  undermoon up                           four proxies on four pretended hosts, with eight Redis servers
   undermoon up --chunks 3 --spare 2      six proxies in the cluster and two in the pool
   undermoon up --dir ./data              keep everything, and find it again at the next start
 
-While it runs, `undermoon ctl` shows and changes it. Its parts take their settings from the environment as usual:
+While the cluster runs, `undermoon ctl` shows and changes it. Its processes read their settings from the environment:
 UNDERMOON_PASSWORD, UNDERMOON_LOG_LEVEL and so on.";
 
 /// Run a whole self-managing cluster on this machine, until Ctrl-C
@@ -59,22 +59,22 @@ pub(crate) struct Arguments {
     /// How many clusters [default: 1]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     clusters: Option<u16>,
-    /// How many proxies there are beyond that, for the pool [default: 0]
+    /// How many spare proxies there are for the pool [default: 0]
     #[arg(long)]
     spare: Option<u16>,
     /// Worker threads of each proxy
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     proxy_workers: u16,
-    /// Where the ports begin; ones that are taken are passed over [default: 5299]
+    /// The first port of the proxies; ports in use are passed over [default: 5299]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1024..=i64::from(BASE_PORT_MAX)))]
     port: Option<u16>,
-    /// Keep data and logs in this directory, and use what an earlier start left there, on the same ports
+    /// Keep data and logs in this directory, and start the cluster that an earlier start left there, on the same ports
     #[arg(long, value_name = "DIRECTORY", conflicts_with = "keep")]
     dir: Option<PathBuf>,
     /// Do not remove the temporary directory at the end
     #[arg(long)]
     keep: bool,
-    /// The Redis server's program; otherwise redis-server or valkey-server from the search path
+    /// The Redis server's program; when not given, redis-server or valkey-server from the search path
     #[arg(long, value_name = "PROGRAM")]
     redis_server: Option<OsString>,
     /// Gone: a chunk has two shards
@@ -177,7 +177,7 @@ fn serve(
     Ok(())
 }
 
-/// The layout that an earlier start left, if it is the one that is asked for; or a new one.
+/// The layout that an earlier start left, if it fits the arguments; or a new one.
 fn agreed(arguments: &Arguments, found: Option<Layout>, directory: &Path) -> Result<Layout, Failure> {
     let wanted = Shape {
         clusters: arguments.clusters.unwrap_or(1),
@@ -227,7 +227,7 @@ fn without_addresses(
     environment.filter(|(name, _)| !name.to_string_lossy().ends_with("_ADDRESS"))
 }
 
-/// Of the environment what says how to be let in at the broker.
+/// The variables of the environment that hold the broker's tokens.
 fn only_tokens(
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> impl Iterator<Item = (OsString, OsString)> {

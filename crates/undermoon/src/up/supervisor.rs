@@ -1,7 +1,7 @@
 //! Keeping the processes of `up` alive: what dies is restarted.
 //!
-//! It restarts and nothing else. That a cluster goes on without what has died, and takes it back, is the
-//! coordinator's doing.
+//! The supervisor restarts processes and does nothing else. The coordinator keeps the cluster going without the dead
+//! process, and takes it back.
 
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ struct Ward {
     process: Process,
     started: Instant,
     pause: Pause,
-    /// When it is restarted; none while it runs.
+    /// When the process is restarted; `None` while it runs.
     due: Option<Instant>,
 }
 

@@ -26,7 +26,7 @@ fn settings_of_a_cluster() {
     assert_eq!(changed, "cluster mydb: compression_strategy = disabled, migration_max_blocking_time = 500\n");
     assert_eq!(config()["migration_max_blocking_time"], "500");
     let deleted = broker.ctl(&["cluster", "delete", "mydb", "--yes", "--no-wait"]).good();
-    assert!(deleted.contains("is no more"), "{deleted}");
+    assert!(deleted.contains("is deleted"), "{deleted}");
 }
 
 #[test]

@@ -48,7 +48,11 @@ fn refusals_say_what_to_do() {
     // What cannot be undone is not done without being asked for.
     check(&["cluster", "delete", "mydb"], 2, &["all keys", "--yes"]);
     check(&["cluster", "failover", "mydb", "--shard", "0", "--force"], 2, &["is lost", "--yes"]);
-    check(&["plan", "create", "mydb", "--chunks", "1"], 1, &["it would be refused with ALREADY_EXISTED"]);
+    check(
+        &["plan", "create", "mydb", "--chunks", "1"],
+        1,
+        &["the change would be refused with ALREADY_EXISTED"],
+    );
     assert!(broker.ctl(&["cluster", "list"]).good().contains("mydb"));
 }
 

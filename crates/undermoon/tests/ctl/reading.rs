@@ -87,8 +87,8 @@ fn plans_in_words() {
     - proxy 10.0.0.4:5299 on host 10.0.0.4 joins the pool
     Nothing was changed.
     ");
-    assert_snapshot!(broker.ctl(&["plan", "remove", "10.0.0.1:5299"]).stdout, @"It would be refused: proxy 10.0.0.1:5299 is in use");
-    assert_snapshot!(broker.ctl(&["plan", "create", "other", "--chunks", "1"]).stdout, @"It would be refused: 2 proxies are needed and 1 are free");
+    assert_snapshot!(broker.ctl(&["plan", "remove", "10.0.0.1:5299"]).stdout, @"The change would be refused: proxy 10.0.0.1:5299 is in use");
+    assert_snapshot!(broker.ctl(&["plan", "create", "other", "--chunks", "1"]).stdout, @"The change would be refused: 2 proxies are needed and 1 are free");
     assert_snapshot!(broker.ctl(&["plan", "failover", "10.0.0.1:5299"]).good(), @r"
     This would happen:
     - cluster mydb: 10.0.0.3:5299 takes the place of 10.0.0.1:5299
@@ -112,9 +112,9 @@ fn plans_in_words() {
     Nothing was changed.
     ");
     let beyond = broker.ctl(&["plan", "handover", "mydb", "--shard", "7"]).stdout;
-    assert_snapshot!(beyond, @"It would be refused: there is no shard 7: the cluster has 2, numbered from 0");
+    assert_snapshot!(beyond, @"The change would be refused: there is no shard 7: the cluster has 2, numbered from 0");
     let unknown = broker.ctl(&["plan", "handover", "nobody", "--shard", "0"]).stdout;
-    assert_snapshot!(unknown, @"It would be refused: there is no cluster nobody");
+    assert_snapshot!(unknown, @"The change would be refused: there is no cluster nobody");
     broker.ctl(&["pool", "add", "10.0.0.4:5299", "10.0.0.4:6379", "10.0.0.4:6380"]).good();
     assert_snapshot!(broker.ctl(&["plan", "scale", "mydb", "--chunks", "2"]).good(), @r"
     This would happen:

@@ -77,7 +77,7 @@ fn create_until_ready_and_delete_until_cleaned() {
         broker.until("the cluster is made", |state| state.clusters.contains_key(&name()));
         broker.sync_all("mydb");
     });
-    assert!(created.good().starts_with("cluster mydb is made with 4 nodes, and ready after "));
+    assert!(created.good().starts_with("cluster mydb is created with 4 nodes, and ready after "));
     let deleted = meanwhile(&broker, &["cluster", "delete", "mydb", "--yes", "-o", "json"], |broker| {
         let state = broker.until("it is deleted", |state| state.clusters.is_empty());
         for (proxy, record) in &state.proxies {

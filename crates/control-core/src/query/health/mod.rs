@@ -126,12 +126,13 @@ impl Findings<'_> {
         if chunk.shard(id.shard).comeback == Some(Comeback::Waits) {
             let text = match self.state.former(chunk.shard(id.shard)) {
                 Some(former) => format!(
-                    "primary {primary} started anew and may lack what the nodes of proxy {former}, which was replaced, still have: \
-                     copy that, then have the primary serve (`undermoon ctl cluster serve`)"
+                    "primary {primary} restarted and may lack what the nodes of proxy {former}, which was replaced, still have: \
+                     copy that, then let the primary serve (`undermoon ctl cluster serve`)"
                 ),
                 None => format!(
-                    "primary {primary} started anew, and replica {replica} may have what it lacks: promote that by force, or \
-                     have the primary serve with what it has (`undermoon ctl cluster serve`)"
+                    "primary {primary} restarted, and replica {replica} may have what it lacks: promote the replica by force \
+                     (`undermoon ctl cluster failover --force`), or let the primary serve with what it has (`undermoon ctl \
+                     cluster serve`)"
                 ),
             };
             self.add(Level::Down, text);
@@ -182,7 +183,7 @@ impl Findings<'_> {
                 format!("has not answered its proxy for {for_ms} ms")
             }
             NodeState::Loading => "is reading its data from disk".to_owned(),
-            NodeState::Up if health.restarted => "started anew and waits for its role".to_owned(),
+            NodeState::Up if health.restarted => "restarted and waits for its role".to_owned(),
             NodeState::Up => return Some(health.clone()),
         };
         self.add(side.loss(), format!("{} {node} {what}", side.word()));
@@ -205,7 +206,7 @@ impl Findings<'_> {
                 "does not replicate the primary".to_owned()
             }
             Some(LinkState::Up) => return,
-            Some(LinkState::Syncing) => "is being given everything anew".to_owned(),
+            Some(LinkState::Syncing) => "is copying all data from its primary".to_owned(),
             Some(LinkState::Down { for_ms }) => format!("has been without its primary for {for_ms} ms"),
             None => "has no link to its primary".to_owned(),
         };

@@ -150,9 +150,9 @@ fn by_what_proxies_answer() {
     with(|asked| node(asked, 1).state = NodeState::Unseen { for_ms: 5 }, Level::Down, &["for 5 ms"]);
     with(|asked| node(asked, 1).state = NodeState::Busy { for_ms: 5 }, Level::Degraded, &["is busy"]);
     with(|asked| node(asked, 1).state = NodeState::Loading, Level::Down, &["from disk"]);
-    with(|asked| node(asked, 1).restarted = true, Level::Down, &["started anew"]);
+    with(|asked| node(asked, 1).restarted = true, Level::Down, &["restarted"]);
     with(|asked| node(asked, 1).role = Role::Replica, Level::Down, &["still a replica"]);
-    with(|asked| node(asked, 2).link = Some(LinkState::Syncing), Level::Degraded, &["everything anew"]);
+    with(|asked| node(asked, 2).link = Some(LinkState::Syncing), Level::Degraded, &["copying all data"]);
     with(|asked| node(asked, 2).link = Some(LinkState::Down { for_ms: 9 }), Level::Degraded, &["for 9 ms"]);
     with(|asked| node(asked, 2).primary = None, Level::Degraded, &["does not replicate the primary"]);
     with(

@@ -157,7 +157,7 @@ fn chosen(cluster: &Cluster, wanted: &FailoverRequest) -> Result<Vec<ShardId>, A
             Ok(vec![shard.ok_or_else(|| shapes::no_such_shard(number, cluster))?])
         }
         _ => {
-            let text = "exactly one of `node`, `proxy` and `shard` says what is meant";
+            let text = "give exactly one of `node`, `proxy` and `shard`";
             Err(ApiError::bad_input("INVALID_REQUEST", "node", text))
         }
     }

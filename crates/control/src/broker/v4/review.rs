@@ -49,7 +49,7 @@ pub(crate) async fn review(State(broker): Shared) -> Json<Review> {
     responses((status = 200), (status = 400, body = ErrorBody),
         (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, PROXY_NOT_FOUND"),
         (status = 409, body = ErrorBody,
-            description = "NOT_UNDER_REVIEW: nothing is to be decided; NOT_ADOPTABLE: it cannot be told how it is served; RETRY")))]
+            description = "NOT_UNDER_REVIEW: there is nothing to decide; NOT_ADOPTABLE: nobody can tell how it is served; RETRY")))]
 pub(crate) async fn decide(State(broker): Shared, Body(decision): Body<ReviewDecision>) -> Done {
     let state = &broker.metadata.snapshot().state;
     let found = look(state, broker.proxy_password.as_ref()).await;

@@ -327,7 +327,7 @@ impl<M: MetadataSource> Turns<M> {
 fn note_denial(progress: &mut Progress, denied: Option<&str>) {
     match denied {
         Some(reason) => {
-            error!(reason, "this coordinator may change nothing, so it promotes nobody and reports nobody");
+            error!(reason, "brokers refuse this coordinator's changes, so it promotes and reports nothing");
             progress.denied_until = Some(Instant::now() + DENIED_PAUSE);
         }
         None if progress.denied_until.take().is_some() => info!("this coordinator may change things again"),

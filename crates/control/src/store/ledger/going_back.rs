@@ -37,7 +37,7 @@ impl<S: Store> Ledger<S> {
             let loaded = self.store.load().await?;
             if loaded.base.head == HeadMark::default() {
                 return Err(StoreError::WentBack(
-                    "it holds nothing any more; put its data back, or save what this broker remembers with `undermoon \
+                    "it is empty; put its data back, or save what this broker remembers with `undermoon \
                      ctl dump`, restart the broker, and restore that"
                         .to_owned(),
                 ));
@@ -80,7 +80,7 @@ impl<S: Store> Ledger<S> {
         (self.base, self.went_back) = (base, None);
         self.events.lock().unwrap_or_else(PoisonError::into_inner).replace(loaded.events);
         self.publish(next, events);
-        warn!(change, epoch = %epoch, remembered = %highest, "the metadata are what the store holds, and under review");
+        warn!(change, epoch = %epoch, remembered = %highest, "the metadata is what the store holds, and under review");
         Ok(())
     }
 }

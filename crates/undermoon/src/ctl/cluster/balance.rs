@@ -10,7 +10,7 @@ use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
 use super::words::find;
 
-/// Bring primaries back to where they are at home, where no failure stands; nothing is lost by it
+/// Bring primaries back home without loss, where no failure stands in the way
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
     /// The cluster
@@ -29,7 +29,7 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
         return print(context.format, &Done::complete(message));
     }
     if arguments.patience.no_wait {
-        let message = format!("cluster {name}: {} told to go home", count(away_before.len(), "primary"));
+        let message = format!("cluster {name}: {} on the way home", count(away_before.len(), "primary"));
         return print(context.format, &Done::accepted(message.replace("primarys", "primaries")));
     }
     let task = Task {
@@ -52,8 +52,8 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     }
     Err(CtlError::NotYet {
         what: format!("cluster {name}: {} of {total} primaries stayed away: {}", left.len(), left.join("; ")),
-        advice: "try again when `undermoon ctl cluster show` has every replica in sync; a coordinator does the same by \
-                 itself when all has been quiet for a while"
+        advice: "try again when `undermoon ctl cluster show` has every replica in sync; a coordinator also brings them \
+                 home when nothing has changed for a while"
             .to_owned(),
     })
 }

@@ -17,7 +17,7 @@ use super::words::{find, setting};
 pub(in crate::ctl) struct Arguments {
     /// The cluster
     name: ClusterName,
-    /// What to change; without any, the settings are shown
+    /// The settings to change; without one, the command shows all settings
     #[arg(value_name = "FIELD=VALUE", value_parser = setting)]
     changes: Vec<(String, String)>,
 }

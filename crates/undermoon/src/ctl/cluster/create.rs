@@ -12,7 +12,7 @@ use super::super::wait::{Patience, Progress, Task, spoken, until_done};
 use super::size::Size;
 use super::words::setting;
 
-/// Make a cluster of proxies of the pool, with all the slots, and wait until every shard has a replica in sync
+/// Create a cluster with all slots from proxies of the pool, and wait until every shard has a replica in sync
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
     /// Its name: 1 to 30 of A-Z, a-z, 0-9, '@', '_' and '-'
@@ -37,7 +37,7 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
         let create = Command::CreateCluster { cluster, node_number, config, now };
         context.client.command::<Reply>(&create).await?;
     }
-    let made = format!("cluster {name} is made with {}", count(node_number, "node"));
+    let made = format!("cluster {name} is created with {}", count(node_number, "node"));
     if arguments.patience.no_wait {
         let message = format!("{made}; `undermoon ctl cluster show {name} --watch` shows it become ready");
         return print(context.format, &Done::accepted(message));

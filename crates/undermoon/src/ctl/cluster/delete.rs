@@ -11,7 +11,7 @@ use super::super::output::{Done, count, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
 use super::words::find;
 
-/// End a cluster, delete all its keys, and wait until its proxies can be used again
+/// Delete a cluster and all its keys, and wait until its proxies can be used again
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
     /// The cluster
@@ -28,11 +28,11 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     let proxies: Vec<Address> =
         find(&state, name)?.chunks.iter().flat_map(|chunk| chunk.proxies.clone()).collect();
     let what =
-        format!("Cluster {name} ends, and all keys on its {} are deleted.", count(proxies.len() * 2, "node"));
+        format!("Cluster {name} and all keys on its {} are deleted.", count(proxies.len() * 2, "node"));
     arguments.confirmation.ask(&what, name.as_str())?;
     context.client.delete_cluster(name).await?;
     if arguments.patience.no_wait {
-        let message = format!("cluster {name} is no more; its nodes are being emptied");
+        let message = format!("cluster {name} is deleted; its nodes are being emptied");
         return print(context.format, &Done::accepted(message));
     }
     let task = Task {
@@ -43,7 +43,7 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     };
     let measure = |state: &State| Ok(emptied(state, name, &proxies));
     let took = until_done(&context.client, arguments.patience, task, measure).await?;
-    let message = format!("cluster {name} is no more, and its proxies are free again after {}", spoken(took));
+    let message = format!("cluster {name} is deleted, and its proxies are free again after {}", spoken(took));
     print(context.format, &Done::complete(message))
 }
 

@@ -1,4 +1,4 @@
-//! `undermoon ctl cluster failover`: a replica takes over from its primary because somebody wants it so.
+//! `undermoon ctl cluster failover`: a replica takes over from its primary because an operator asks for it.
 
 use api::v4::{FailoverRequest, ShardFailover};
 use control_core::{Cluster, State};
@@ -13,8 +13,8 @@ use super::words::find;
 
 /// Have replicas take over from their primaries, without loss
 ///
-/// The primary stops, its replica catches up to the last byte, and takes over; clients see no error. With --force the
-/// replica takes over at once, with what it has: for a primary that is lost.
+/// The primary stops, its replica catches up to the last byte and takes over; clients see no error. With --force the
+/// replica takes over at once, with what it has: use it for a primary that is lost.
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
     /// The cluster
@@ -56,13 +56,13 @@ impl Which {
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
     if arguments.force {
-        let what = "By force the replica takes over at once. What it has not received is lost.";
+        let what = "With --force the replica takes over at once. What it has not received is lost.";
         arguments.confirmation.ask(what, name.as_str())?;
     }
     let wanted = arguments.which.clone().request(arguments.force);
     let shards = context.client.fail_over(name, &wanted).await?.shards;
     if shards.is_empty() {
-        let message = format!("cluster {name}: there is no primary, nothing had to be done");
+        let message = format!("cluster {name}: there is no primary to move, nothing was changed");
         return print(context.format, &Done::complete(message));
     }
     let told: Vec<String> =
@@ -92,7 +92,7 @@ fn progress(cluster: &Cluster, shards: &[ShardFailover]) -> Result<Progress, Ctl
         !has_taken_over(shard) && fence.map(|fence| fence.epoch) != shard.fence
     };
     if let Some(ShardFailover { from, to, .. }) = shards.iter().find(goes_on) {
-        let what = format!("{from} serves on: its replica {to} did not catch up in time");
+        let what = format!("{from} goes on serving: its replica {to} did not catch up in time");
         let advice = "nothing was lost; try again when there are fewer writes or the link is better";
         return Err(CtlError::NotYet { what, advice: advice.to_owned() });
     }

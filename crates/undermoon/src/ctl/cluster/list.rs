@@ -10,10 +10,10 @@ use super::super::error::CtlError;
 use super::super::facts::{ClusterLine, Condition, cluster_line};
 use super::super::output::{Show, print_state, table};
 
-/// Show all clusters, one a line
+/// Show all clusters, one per line
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
-    /// Show them again whenever something changes, until Ctrl-C
+    /// Show the clusters again after each change, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
 }

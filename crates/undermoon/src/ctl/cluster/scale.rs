@@ -30,19 +30,19 @@ pub(in crate::ctl) struct Arguments {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// How many chunks shall have slots
+    /// How many chunks are to have slots
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     chunks: Option<u16>,
-    /// How many nodes shall have slots: a multiple of four
+    /// How many nodes are to have slots: a multiple of four
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     nodes: Option<u16>,
-    /// Stop the moves of an earlier scaling until they are resumed
+    /// Pause the moves of an earlier scaling
     #[arg(long)]
     pause: bool,
-    /// Let them go on
+    /// Resume the moves of an earlier scaling
     #[arg(long)]
     resume: bool,
-    /// Call off what has not been done of an earlier scaling
+    /// Cancel what is not done of an earlier scaling
     #[arg(long)]
     cancel: bool,
     /// Give the chunks without slots back to the pool
@@ -81,7 +81,7 @@ impl What {
             "slots may move again".to_owned()
         } else if self.cancel {
             client.cancel_jobs(name).await?;
-            "what had not moved stays where it is".to_owned()
+            "slots that had not moved stay where they are".to_owned()
         } else if self.release {
             let before = chunks_without_slots(find(&connection::state(client).await?, name)?);
             client.remove_free_nodes(name).await?;

@@ -8,7 +8,7 @@ use super::super::context::Context;
 use super::super::error::CtlError;
 use super::super::output::{Done, print};
 
-/// Have a primary serve with what it has that came back with less than its replica may have
+/// Let a primary serve with what it has, when it came back with less than its replica may have
 ///
 /// What only the replica has is lost. To have the replica serve instead, see `cluster failover --force`.
 #[derive(Debug, clap::Args)]

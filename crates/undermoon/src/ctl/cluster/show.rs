@@ -23,10 +23,10 @@ use super::words::find;
 pub(in crate::ctl) struct Arguments {
     /// The cluster
     name: ClusterName,
-    /// Show it again whenever something changes, until Ctrl-C
+    /// Show the cluster again after each change, until Ctrl-C
     #[arg(short, long)]
     watch: bool,
-    /// Have the broker ask the proxies, too: how far each replica is behind, and what is wrong
+    /// Have the broker also ask the proxies: how far each replica is behind, and what is wrong
     #[arg(long, conflicts_with = "watch")]
     live: bool,
 }
