@@ -33,7 +33,7 @@ pub struct Settings {
     pub backend_timeout_ms: u64,
     /// A session idle for longer is closed; 0 is never. CONFIG calls it `timeout`, in seconds.
     pub session_timeout_ms: u64,
-    /// The password that clients must give; none lets everybody in. CONFIG calls it `requirepass`.
+    /// The password that clients must give; `None` lets everybody in. CONFIG calls it `requirepass`.
     pub password: Option<Secret>,
     /// Sessions at one time.
     pub maxclients: u32,
@@ -48,7 +48,7 @@ pub struct Settings {
     pub slowlog_len: u64,
     /// A command that took longer is put in the slow log; 0 is every command, below 0 none. Microseconds.
     pub slowlog_log_slower_than_us: i64,
-    /// One request of so many is timed.
+    /// One in this many slow requests is put in the slow log.
     pub slowlog_sample_rate: u32,
     /// Scripts may use no keys but those that they declare. CONFIG calls it `script-keys`.
     pub strict_scripts: bool,

@@ -42,7 +42,7 @@ pub struct WorkerStats {
     pub batches: Counter,
     /// Requests in those batches.
     pub batched_requests: Counter,
-    /// Requests put in the slow log.
+    /// Requests that took longer than `slowlog_log_slower_than`, whether or not the slow log sampled them.
     pub slow_requests: Counter,
     /// Error replies sent to clients, by code.
     errors: ErrorCounts,
@@ -61,11 +61,11 @@ pub struct CommandStats {
     pub rejected: Counter,
     /// Requests whose reply was an error.
     pub failed: Counter,
-    /// Sum of the times from reading the request to having its reply, of those that were timed.
+    /// Sum of the times from reading a timed request to having its reply, in µs.
     pub us: Counter,
     /// Requests that were timed.
     pub timed: Counter,
-    /// Those times.
+    /// The times of these requests, in µs.
     pub latency: Histogram,
 }
 
@@ -143,7 +143,7 @@ impl WorkerStats {
         self.errors.count(reply);
     }
 
-    /// Error replies sent to clients, by code; only codes that there were.
+    /// Error replies sent to clients, by code; only codes that were sent.
     pub fn errors(&self) -> impl Iterator<Item = (Cow<'static, str>, u64)> {
         self.errors.counted()
     }

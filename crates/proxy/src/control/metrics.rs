@@ -56,7 +56,9 @@ const TOTALS: &[Row<Totals>] = &[
         t.batches
     }),
     ("proxy_batched_requests", "Requests written to nodes in batches", COUNTER, |t| t.batched_requests),
-    ("proxy_slow_requests", "Requests added to the slow log", COUNTER, |t| t.slow_requests),
+    ("proxy_slow_requests", "Requests that took longer than slowlog_log_slower_than", COUNTER, |t| {
+        t.slow_requests
+    }),
 ];
 
 const COMMANDS: &[Row<CommandTotals>] = &[
