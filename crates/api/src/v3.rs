@@ -59,7 +59,7 @@ pub struct Node {
     /// Its cluster.
     #[schema(value_type = String)]
     pub cluster_name: ClusterName,
-    /// The slots that it owns or imports; none for a replica.
+    /// The slots that it owns or imports; empty for a replica.
     #[schema(value_type = Vec<SlotAssignmentSchema>)]
     pub slots: Vec<SlotAssignment>,
     /// Its part in replication.

@@ -35,7 +35,7 @@ pub enum NodeCondition {
     Primary,
     /// It lives and follows its primary.
     Following,
-    /// It lives and is being given everything anew.
+    /// It lives and is copying all data from its primary.
     Syncing,
     /// It lives and has lost its primary.
     LinkBroken {

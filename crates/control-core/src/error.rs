@@ -129,7 +129,7 @@ pub enum ApplyError {
         /// The first index that is missing.
         expected: u64,
     },
-    /// Nobody knows yet whether the metadata are as old as what is served.
+    /// Nobody knows yet whether the metadata is as old as what is served.
     #[error(
         "{0} is under review: the metadata may be older than what its proxies know; see GET /api/v4/review, and say there \
          what is right"

@@ -96,7 +96,7 @@ fn why_these_proxies(before: &State, after: &State, old: Option<&Cluster>, new: 
     Some(format!("{order}: {pairs}; of {} free proxies {} are left", free(before), free(after)))
 }
 
-/// Why so many slots move.
+/// Why this number of slots moves.
 fn why_these_moves(old: &Cluster, new: &Cluster) -> Option<String> {
     if new.migrations.is_empty() || !old.migrations.is_empty() {
         return None;

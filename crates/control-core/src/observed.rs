@@ -11,7 +11,7 @@ use crate::time::TimeMs;
 /// where it died with the proxy, the proxy is given up after this.
 pub(crate) const VOUCHED_MS: u64 = 5_000;
 
-/// All that one coordinator has seen. It is memory only: a coordinator that starts anew knows nothing, and
+/// All that one coordinator has seen. It is memory only: a coordinator that restarts knows nothing, and
 /// does nothing about a proxy until it has watched it long enough.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -48,7 +48,7 @@ pub struct FenceSeen {
     pub detached: Option<TimeMs>,
 }
 
-/// What the metadata say of who hears a proxy.
+/// What the metadata says of who hears a proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportsSeen {
     /// Who reports it as failed.
@@ -67,13 +67,13 @@ pub struct DatedSeen {
 }
 
 impl DatedSeen {
-    /// The same if it has the same date, else seen now for the first time.
+    /// `before` if it has this date, else a value seen now for the first time.
     fn follow(before: Option<Self>, at: TimeMs, now: TimeMs) -> Self {
         before.filter(|seen| seen.at == at).unwrap_or(Self { at, since: now })
     }
 }
 
-/// What the metadata say of a replica.
+/// What the metadata says of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplicaSeen {
     /// When the roles of its shard were last changed.
@@ -95,7 +95,7 @@ pub struct Timing {
     pub node_dead_ms: u64,
     /// A node that has answered nobody for that long is dead, where its process cannot be looked at.
     pub unseen_dead_ms: u64,
-    /// A node that is busy for that long is dead, although its process works; none for ever.
+    /// A node that is busy for that long is dead, although its process works; `None` means no limit.
     pub busy_dead_ms: Option<u64>,
     /// A replica that has been without its living primary for that long has lost it.
     pub link_broken_ms: u64,
@@ -140,7 +140,7 @@ pub struct ProxyObservation {
     pub answered: Option<TimeMs>,
     /// The last answer.
     pub health: Option<ProxyHealth>,
-    /// When it was first seen in the metadata that it has failed; none if it has not.
+    /// When it was first seen in the metadata that it has failed; `None` if it has not.
     pub failed_seen: Option<TimeMs>,
     /// This coordinator could not ask it when it last tried: it was not let in, or its own network failed it. That says
     /// nothing about the proxy.

@@ -10,7 +10,7 @@ use crate::state::{Chunk, Cluster, FenceReason, Half, Proxy, ShardId, State};
 /// The name under which a proxy of the pool is given its empty view; no cluster is meant by it.
 pub const POOL_CLUSTER: &str = "@pool";
 
-/// What a proxy should have: the roles of its nodes, to be sent first, and its view. None for a proxy that
+/// What a proxy should have: the roles of its nodes, to be sent first, and its view. `None` for a proxy that
 /// is not registered.
 ///
 /// A proxy of the pool, or one whose nodes may still hold another cluster's keys, is given an empty view,
@@ -82,7 +82,7 @@ fn node_order(chunk: &Chunk, half: Half) -> [(&Address, Half); 2] {
 }
 
 /// A node's role as its proxy is told: a replica whose primary is fenced as dead lets go of it. That one stays its
-/// peer: a node that replicates anybody else then has started anew, and is not fit to take over.
+/// peer: a node that replicates anybody else then has restarted, and is not fit to take over.
 fn pushed_role(name: &ClusterName, chunk: &Chunk, node: &Address, shard: Half) -> NodeRole {
     let role = node_role(name, chunk, node, shard);
     let held = chunk.shard(shard);

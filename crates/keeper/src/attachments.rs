@@ -5,7 +5,7 @@
 //! as a backup, does not count: nobody tells it to let go. Nor does any count before this process of the proxy was granted
 //! a lease, because its view may be from long ago:
 //! ```text
-//!   proxy: stopped in a handover ─ starts anew ─ given the view from before ─ replica attached ─ serves?   no
+//!   proxy: stopped in a handover ─ restarts ──── given the view from before ─ replica attached ─ serves?   no
 //!   coordinators:                  stopped is seen ─ promotion committed ─────────── replica told, serves
 //! ```
 //! A proxy that was never granted a lease, nor given a view that says that it needs one, has no coordinator, and nobody who
@@ -31,7 +31,7 @@ impl Attachments {
         *last = asked.max(*last);
     }
 
-    /// Until when this primary takes writes; none for ever.
+    /// Until when this primary takes writes; `None` means without an end.
     pub(crate) fn until(&self, primary: &Address, lease_until: Option<Moment>) -> Option<Moment> {
         let lease_until = lease_until?;
         let attached = self.0.get(primary).map(|asked| asked.plus(ATTACHED_FOR));

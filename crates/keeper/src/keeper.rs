@@ -115,7 +115,7 @@ impl Keeper {
         }
     }
 
-    /// When [`Event::Tick`] is wanted, if nothing happens before; none if nothing is due.
+    /// When [`Event::Tick`] is wanted, if nothing happens before; `None` if nothing is due.
     #[must_use]
     pub fn wakes_at(&self) -> Option<Moment> {
         let wakes = [self.settling.wakes_at(), self.heartbeats.wakes_at(), self.nodes.wakes_at()];
@@ -133,7 +133,7 @@ impl Keeper {
         self.nodes.seen().map(|(address, seen)| (address, seen.health))
     }
 
-    /// Until when clients wait for slots that have no owner; none where there never were any.
+    /// Until when clients wait for slots that have no owner; `None` where there never were any.
     #[must_use]
     pub fn hold_until(&self) -> Option<Moment> {
         self.hold_until

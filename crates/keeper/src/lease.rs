@@ -62,7 +62,7 @@ impl Lease {
         (process == self.process).then(|| self.started.plus(since))
     }
 
-    /// Until when it lasts, a moment in the past before the first; none if none is needed.
+    /// Until when it lasts, a moment in the past before the first; `None` if no lease is needed.
     pub(crate) fn limit(&self) -> Option<Moment> {
         self.is_needed.then_some(self.until)
     }

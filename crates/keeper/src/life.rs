@@ -49,7 +49,7 @@ impl ProcessSeen {
 #[derive(Debug, Default)]
 pub(crate) struct Life {
     process: Option<NodeProcess>,
-    /// What the last look showed; none where the process was not there, or nobody has looked.
+    /// What the last look showed; `None` where the process was not there, or nobody has looked.
     last: Option<ProcessSeen>,
     looked: Option<Moment>,
     /// Until when it is taken to live.
@@ -72,7 +72,7 @@ impl Life {
         self.last.is_some()
     }
 
-    /// When its process is to be looked at next; none where it is not known.
+    /// When its process is to be looked at next; `None` where it is not known.
     pub(crate) fn next_look(&self, answered: Moment) -> Option<Moment> {
         self.process.as_ref()?;
         let soonest = answered.plus(LOOKED_AT_AFTER);

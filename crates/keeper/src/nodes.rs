@@ -235,8 +235,8 @@ impl Nodes {
         !self.nodes.values().any(is_due)
     }
 
-    /// Whether each has been looked at, and all that answer are what they were told to be, but for those that started
-    /// anew and stay out of service.
+    /// Whether each has been looked at, and all that answer are what they were told to be, except those that
+    /// restarted and stay out of service.
     pub(crate) fn all_in_role(&self) -> bool {
         self.nodes.values().all(|node| match (&node.health, &node.wanted.order) {
             (Health::Up(status), Some(order)) => {

@@ -95,7 +95,7 @@ pub enum Event {
     Process {
         /// The node.
         node: Address,
-        /// What was seen of its process; none where it is not there.
+        /// What was seen of its process; `None` where it is not there.
         seen: Option<ProcessSeen>,
     },
     /// Time has passed.
@@ -169,7 +169,7 @@ pub enum Action {
         /// The nodes.
         nodes: Arc<[Address]>,
     },
-    /// The workers may use each of these primaries until then, and no other; for ever where there is no time.
+    /// The workers may use each of these primaries until then, and no other; without an end where there is no time.
     Fence(Vec<(Address, Option<Moment>)>),
     /// Look at the process of a node that is silent: [`Event::Process`].
     LookAtProcess {

@@ -7,7 +7,7 @@ use model::{Address, LinkState, Moment, NodeHealth, NodeState, Role};
 use crate::nodes::{Health, Seen};
 use crate::status::{NodeLink, NodeRole, NodeStatus};
 
-/// A link on which nothing came for so long is told as broken: the proxy of a primary for which a coordinator cares
+/// A link on which nothing came for this long is told as broken: the proxy of a primary for which a coordinator cares
 /// makes it send something ten times a second, while Redis takes a line that swallows packets for a good one for a
 /// minute.
 const LINK_SILENT_S: u64 = 2;

@@ -36,11 +36,11 @@ pub struct Order {
     pub role: DesiredRole,
     /// For which cluster.
     pub cluster: ClusterName,
-    /// The other node of its shard; none outside of clusters.
+    /// The other node of its shard; `None` outside of clusters.
     pub peer: Option<Address>,
-    /// How many times SETREPL has come with FORCE: one more lets a node that started anew be a primary.
+    /// How many times SETREPL has come with FORCE: one more lets a node that restarted be a primary.
     pub forced: u64,
-    /// The processes that the last of these is about; none for any.
+    /// The processes that the last of these is about; empty means any process.
     pub processes: Vec<RunId>,
 }
 
@@ -64,7 +64,7 @@ impl GivenProcess {
     /// made a replica, is given to another cluster, or an order with FORCE lets it be a primary with what it has.
     ///
     /// This proxy itself may be new and know nothing of what was before. Then a node that is to be a primary, and
-    /// replicates one that is not of its shard, is a process that started anew: nodes are started as replicas of
+    /// replicates one that is not of its shard, is a process that restarted: nodes are started as replicas of
     /// nobody, and only a proxy makes them anything else.
     pub(crate) fn restarted(&mut self, status: &NodeStatus, order: Option<&Order>) -> bool {
         let Some(order) = order else {

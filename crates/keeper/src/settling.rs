@@ -24,7 +24,7 @@ use crate::turn::Turn;
 const DRAIN_MAX: Duration = Duration::from_millis(50);
 /// Between two looks at what is in flight.
 const DRAIN_LOOK_INTERVAL: Duration = Duration::from_millis(1);
-/// How long whoever sent metadata waits for its effect on the nodes.
+/// How long the sender of metadata waits for its effect on the nodes.
 const SETTLE_MAX: Duration = Duration::from_millis(300);
 
 /// How far the stopping of some primaries is.

@@ -22,7 +22,7 @@ pub enum NodeRole {
 pub enum NodeLink {
     /// It follows.
     Up,
-    /// It is being given everything anew, or has not reached that primary yet.
+    /// The replica is copying all data from its primary, or has not reached that primary yet.
     Syncing,
     /// It has lost its primary.
     Down {
@@ -45,7 +45,7 @@ pub struct NodeProcess {
 pub struct NodeStatus {
     /// Its role.
     pub role: NodeRole,
-    /// Names the process: a node that starts anew has another.
+    /// Names the process: a node that restarts has another.
     pub run_id: String,
     /// The process, by what it says of itself.
     pub process: Option<NodeProcess>,

@@ -1,14 +1,15 @@
 //! Who may give orders. Pure.
 //!
-//! With a `control_password` whoever has given it (UMCTL AUTH, AUTH at `control_address`, or a bearer token over HTTP).
-//! Without one everybody on this machine, and nobody else. A client's own password is never enough.
+//! With a `control_password`, callers that have given it may (UMCTL AUTH, AUTH at `control_address`, or a bearer
+//! token over HTTP). Without one, everybody on this machine may, and nobody else. A client's own password is never
+//! enough.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::profile::Profile;
 use crate::settings::Secret;
 
-/// What somebody lacks who may not give orders. `Display` goes on from "… is for operators: ".
+/// Why a caller may not give orders. `Display` goes on from "… is for operators: ".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Lack {
     /// `control_password` is set, and was not given.

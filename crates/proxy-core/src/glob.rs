@@ -162,7 +162,7 @@ fn read_class(class: &[u8], case: Case) -> (usize, ByteSet) {
 struct ByteSet([u128; 2]);
 
 impl ByteSet {
-    /// Adds a range; none where its ends are in the wrong order.
+    /// Adds a range; `None` where its ends are in the wrong order.
     fn add(&mut self, low: u8, high: u8) {
         /// The bytes of one half up to `last`, or none of them.
         fn up_to(last: Option<u8>, half: u8) -> u128 {

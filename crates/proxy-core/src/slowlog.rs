@@ -30,7 +30,7 @@ pub struct SlowEntry {
 /// A request for the slow log, its arguments understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlowlogRequest {
-    /// The newest entries, so many; all if none is said.
+    /// The newest entries, at most this many; `None` means all.
     Get(Option<usize>),
     /// How many there are.
     Len,

@@ -1,7 +1,7 @@
 //! What the limit of open files leaves for clients, so that a proxy never runs out of descriptors by them.
 //!
 //! The kernel gives out the lowest descriptor that is free. So a connection whose descriptor is below a line has not taken
-//! what is above it, whoever uses the others and for what: no count of them is needed, and none can be wrong.
+//! what is above it, whatever the other descriptors are for: no count of them is needed, and no count can be wrong.
 //!
 //! ```text
 //!  0                                          line                  limit

@@ -57,7 +57,7 @@ impl BrokerClient {
         self.read::<Names>(format!("{V3}/clusters/names")).await.map(|answer| answer.names)
     }
 
-    /// A cluster with its nodes; none if there is none of that name.
+    /// A cluster with its nodes; `None` if there is no cluster of that name.
     pub async fn cluster(&self, cluster: &ClusterName) -> Answer<Option<Cluster>> {
         let answer = self.read::<ClusterAnswer>(format!("{V3}/clusters/meta/{cluster}")).await;
         answer.map(|answer| answer.cluster)
@@ -136,7 +136,7 @@ impl BrokerClient {
         self.read::<Addresses>(format!("{V3}/proxies/failed/addresses")).await.map(|answer| answer.addresses)
     }
 
-    /// A proxy with what it should know; none if it is not registered.
+    /// A proxy with what it should know; `None` if it is not registered.
     pub async fn proxy(&self, address: &Address) -> Answer<Option<Proxy>> {
         self.read::<ProxyAnswer>(format!("{V3}/proxies/meta/{address}")).await.map(|answer| answer.proxy)
     }

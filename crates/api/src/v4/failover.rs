@@ -40,7 +40,7 @@ pub struct ServeRequest {
 /// Answer of POST `clusters/{cluster}/failover`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailoverAnswer {
-    /// The shards; none when the proxy has no primary.
+    /// The shards; empty when the proxy has no primary.
     pub shards: Vec<ShardFailover>,
 }
 

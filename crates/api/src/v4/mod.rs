@@ -37,7 +37,7 @@ pub struct Event {
     #[schema(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
-    /// Who asked for it: what the caller calls itself, and its address. None for the broker itself.
+    /// Who asked for it: the caller's own name, and its address; left out for the broker itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// What changed, one sentence each.
@@ -120,9 +120,9 @@ pub struct JobProgress {
     pub slots_committed: usize,
     /// Whether an operator has stopped them.
     pub is_paused: bool,
-    /// How many slots a minute have been committed since this broker first saw these migrations; none until one is.
+    /// How many slots a minute have been committed since this broker first saw these migrations; null until one is.
     pub slots_per_minute: Option<u64>,
-    /// How long the rest takes at that rate; none while it is not known or the migrations are paused.
+    /// How long the rest takes at that rate; null while it is not known or the migrations are paused.
     pub seconds_left: Option<u64>,
 }
 

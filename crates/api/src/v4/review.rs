@@ -24,7 +24,7 @@ pub struct ClusterReview {
     /// The cluster.
     #[schema(value_type = String)]
     pub cluster: ClusterName,
-    /// The epoch that the metadata have for it; none where they do not have it.
+    /// The epoch that the metadata has for it; null where the metadata does not have it.
     #[schema(value_type = Option<u64>)]
     pub stored_epoch: Option<Epoch>,
     /// The epoch of the newest view that any of its proxies has.
@@ -32,9 +32,9 @@ pub struct ClusterReview {
     pub served_epoch: Option<Epoch>,
     /// Why an operator is asked, one sentence each; empty where nobody needs to be.
     pub obstacles: Vec<String>,
-    /// What `"by":"proxies"` would change in the metadata; none where it cannot be told how the cluster is served.
+    /// What `"by":"proxies"` would change in the metadata; null where nobody can tell how the cluster is served.
     pub by_proxies: Option<Vec<String>>,
-    /// What `"by":"metadata"` would make of the nodes; none where the metadata do not have the cluster.
+    /// What `"by":"metadata"` would make of the nodes; null where the metadata does not have the cluster.
     pub by_metadata: Option<Vec<String>>,
 }
 
@@ -44,10 +44,10 @@ pub struct ProxyReview {
     /// The proxy.
     #[schema(value_type = String)]
     pub proxy: Address,
-    /// The epoch of its view; none where it does not answer.
+    /// The epoch of its view; null where it does not answer.
     #[schema(value_type = Option<u64>)]
     pub epoch: Option<Epoch>,
-    /// Why an operator is asked; none where nobody needs to be.
+    /// Why an operator is asked; null where no operator is needed.
     pub obstacle: Option<String>,
 }
 
@@ -74,6 +74,6 @@ pub struct ReviewDecision {
 pub enum ReviewedBy {
     /// The cluster is as its proxies serve it.
     Proxies,
-    /// The cluster is as the metadata have it: proxies are given that, and nodes that become replicas lose what they have.
+    /// The cluster is as the metadata has it: proxies are given that, and nodes that become replicas lose what they have.
     Metadata,
 }

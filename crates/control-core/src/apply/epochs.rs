@@ -19,7 +19,7 @@ pub(super) fn raise(state: &mut State, epoch: Epoch) -> Result<Reply, ApplyError
 }
 
 /// Raises all epochs past the highest that any proxy has. Views that proxies have are older from then on,
-/// whoever gave them out.
+/// whichever broker gave them out.
 pub(super) fn recover(state: &mut State, highest: Epoch) -> Result<Reply, ApplyError> {
     if highest > EPOCH_GIVEN_MAX {
         return Err(ApplyError::EpochTooLarge(highest));

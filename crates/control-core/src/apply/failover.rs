@@ -24,8 +24,8 @@ pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.changed = now;
 }
 
-/// The same for a primary of which nobody has made sure that it has stopped: the new one is fenced, and so not served,
-/// until a coordinator has. `(proxy, epoch)`: the old primary's proxy, and a name for the fence.
+/// Promotes the replica of a primary that nobody has seen stop: the new primary is fenced, and so not served, until a
+/// coordinator has seen the old one stop. `(proxy, epoch)`: the old primary's proxy, and a name for the fence.
 fn depose(shard: &mut Shard, (proxy, epoch): (Address, Epoch), now: TimeMs) {
     let (deposed, fence) = (shard.deposed.clone(), shard.fence);
     promote(shard, SyncState::OutOfSync, now);
@@ -36,9 +36,9 @@ fn depose(shard: &mut Shard, (proxy, epoch): (Address, Epoch), now: TimeMs) {
     shard.deposed = Some(deposed.unwrap_or(proxy));
 }
 
-/// Takes a failed proxy out of service. Whoever says that it has failed may be wrong, or late: what takes over is not
-/// served before it has stopped. `(decided_after, force)`: after which comeback this was decided, if not by an
-/// operator, and whether to promote whatever is known of the replicas.
+/// Takes a failed proxy out of service. The caller that says that it has failed may be wrong, or late: what takes
+/// over is not served before it has stopped. `(decided_after, force)`: after which comeback this was decided, if not
+/// by an operator, and whether to promote whatever is known of the replicas.
 pub(super) fn proxy(
     state: &mut State,
     failed: &Address,
@@ -69,7 +69,7 @@ pub(super) fn proxy(
     let chunk = &mut cluster.chunks[place];
     for home in Half::BOTH {
         if chunk.shard(home).primary != half {
-            // Its replica is behind the failed proxy, and whoever takes over there begins with nothing.
+            // Its replica is behind the failed proxy, and the node that takes over there begins with nothing.
             chunk.shard_mut(home).replica = SyncState::OutOfSync;
             continue;
         }

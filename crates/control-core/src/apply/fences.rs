@@ -110,7 +110,7 @@ pub(super) fn balance(state: &mut State, name: &ClusterName, now: TimeMs) -> Res
         is_astray && is_quiet && shard.replica == SyncState::InSync
     };
     let strays = cluster.shard_ids().filter(can_move).collect::<Vec<_>>();
-    // Those that cannot move now are brought home later, whoever had put them where they are.
+    // Primaries that cannot move now are brought home later, also where an operator had moved them.
     let shards = state.cluster_mut(name)?.chunks.iter_mut().flat_map(|chunk| &mut chunk.shards);
     shards.for_each(|shard| (shard.stays, shard.losses) = (false, Losses::default()));
     for id in strays {

@@ -86,7 +86,7 @@ pub(super) fn commit(
     Ok(Reply::Done)
 }
 
-/// Starts an attempt anew.
+/// Restarts an attempt.
 pub(super) fn restart(state: &mut State, name: &ClusterName, attempt: Epoch) -> Result<Reply, ApplyError> {
     let cluster = state.cluster_mut(name)?;
     let running = cluster.migrations.iter_mut().find(|migration| migration.attempt == Some(attempt));
@@ -114,7 +114,7 @@ pub(super) fn set_paused(state: &mut State, name: &ClusterName, paused: bool) ->
     Ok(Reply::Done)
 }
 
-/// Starts anew what runs from or to these shards: the primary of one has changed.
+/// Restarts what runs from or to these shards: the primary of one has changed.
 pub(super) fn restart_touching(cluster: &mut Cluster, shards: &[ShardId]) {
     for migration in &mut cluster.migrations {
         if shards.contains(&migration.source) || shards.contains(&migration.target) {

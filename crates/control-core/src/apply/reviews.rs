@@ -205,8 +205,8 @@ fn shard(
     shard
 }
 
-/// Ends the review of a cluster: it is as the metadata say. Where somebody else may serve, a primary is not served before
-/// that proxy has stopped: `deposed`, by the primary.
+/// Ends the review of a cluster: it is as the metadata says. Where somebody else may serve, a primary is not served
+/// before that proxy has stopped: `deposed`, by the primary.
 pub(super) fn trust(
     state: &mut State,
     name: &ClusterName,

@@ -97,14 +97,14 @@ pub enum Command {
         /// The attempt.
         meta: MigrationMeta,
     },
-    /// Starts a migration anew; a late commit of the old attempt fails.
+    /// Restarts a migration; a late commit of the old attempt fails.
     RestartMigration {
         /// The cluster.
         cluster: ClusterName,
         /// The attempt that failed.
         attempt: Epoch,
     },
-    /// Stops the migrations of a cluster until they are resumed: attempts that run are given up, and begin anew.
+    /// Stops the migrations of a cluster until they are resumed: attempts that run are given up, and begin again.
     PauseMigrations {
         /// The cluster.
         cluster: ClusterName,
@@ -156,7 +156,7 @@ pub enum Command {
         /// The epoch of the empty view that it had meanwhile.
         epoch: Epoch,
     },
-    /// The nodes of a proxy of the pool may hold something again: they started anew, do not answer, or have keys. One of
+    /// The nodes of a proxy of the pool may hold something again: they restarted, do not answer, or have keys. One of
     /// which it was never seen that it is idle is put under review, as also where it has a view from elsewhere.
     NoteDirty {
         /// The proxy.
@@ -190,7 +190,7 @@ pub enum Command {
         proxy: Address,
         /// Promote replicas even if they are not known to have the data.
         force: bool,
-        /// After which comeback of the proxy this was decided: refused if it has come back since. None when an operator
+        /// After which comeback of the proxy this was decided: refused if it has come back since. `None` when an operator
         /// says so.
         #[serde(default)]
         decided_after: Option<Comebacks>,
@@ -226,7 +226,7 @@ pub enum Command {
         cluster: ClusterName,
         /// The node that is the primary until now.
         primary: Address,
-        /// The fence behind which the primary has stopped; none when an operator takes the risk.
+        /// The fence behind which the primary has stopped; `None` when an operator takes the risk.
         fence: Option<Epoch>,
         /// Promote even if the replica is not known to have the data.
         force: bool,
@@ -249,7 +249,7 @@ pub enum Command {
         primary: Address,
         /// What becomes of it.
         comeback: Comeback,
-        /// Which process of it; none for whichever it is.
+        /// Which process of it; `None` means any process.
         #[serde(default)]
         process: Option<RunId>,
         /// How many keys both nodes have; for the record.
@@ -303,11 +303,11 @@ pub enum Command {
         /// The epoch of its view.
         seen: Epoch,
     },
-    /// Takes over how a cluster is served, and ends its review. One that the metadata do not have is added.
+    /// Takes over how a cluster is served, and ends its review. One that the metadata does not have is added.
     Adopt {
         /// The cluster.
         cluster: ClusterName,
-        /// Its epoch when this was decided; none if it was not there.
+        /// Its epoch when this was decided; `None` if it was not there.
         read: Option<Epoch>,
         /// How it is served.
         serving: Box<Serving>,
@@ -316,7 +316,8 @@ pub enum Command {
         /// When.
         now: TimeMs,
     },
-    /// Ends the review of a cluster by the word of an operator that it is as the metadata say, whatever its proxies have.
+    /// Ends the review of a cluster by the word of an operator that it is as the metadata says, whatever its proxies
+    /// have.
     TrustMetadata {
         /// The cluster.
         cluster: ClusterName,

@@ -37,7 +37,7 @@ pub enum Stopped {
     },
 }
 
-/// How many keys the two nodes of a shard have; none where that is not known.
+/// How many keys the two nodes of a shard have; `None` where that is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeysSeen {
     /// The primary.

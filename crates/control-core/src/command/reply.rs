@@ -19,13 +19,13 @@ pub enum Reply {
 /// What became of a failed proxy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedOver {
-    /// The cluster that it was in; none if it was in the pool.
+    /// The cluster that it was in; `None` if it was in the pool.
     pub cluster: Option<ClusterName>,
     /// The nodes that became primaries.
     pub promoted: Vec<Address>,
     /// The primaries behind it whose replicas could not be promoted: their slots stay without service.
     pub stuck: Vec<Address>,
-    /// What has its place now: the proxy itself where proxies are ordered; none if the pool had nothing
+    /// What has its place now: the proxy itself where proxies are ordered; `None` if the pool had nothing
     /// that fits, where `/api/v3` answers NO_AVAILABLE_RESOURCE.
     pub replacement: Option<Address>,
 }

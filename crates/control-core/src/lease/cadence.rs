@@ -1,4 +1,4 @@
-//! How soon the metadata are read again, so that leases go on.
+//! How soon the metadata is read again, so that leases go on.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Granting leases: which proxies may have one, by which of their tokens, and when it is due. No clock and no IO: a shell
 //! says when something happened.
 //!
-//! A lease ends at most its length after the metadata were read that allowed it, however long the granting
+//! A lease ends at most its length after the metadata was read that allowed it, however long the granting
 //! coordinator then slept. So it counts from when the proxy issued the token that the grant carries back, and the
 //! reading must have begun after that token came.
 //!

@@ -30,7 +30,7 @@ pub struct LeaseTerms {
     pub(super) read_at: Moment,
     /// How long a lease lasts, in milliseconds.
     pub(super) lease_ms: u64,
-    /// The highest epoch that these metadata have given out.
+    /// The highest epoch that this metadata has given out.
     pub(super) newest: Epoch,
     /// Who may have one, with the epoch that its view must have.
     proxies: Arc<HashMap<Address, Epoch>>,
@@ -58,13 +58,13 @@ impl LeaseTerms {
         Self { read_at, lease_ms, newest: state.global_epoch, proxies: Arc::new(proxies) }
     }
 
-    /// The same, read again and found unchanged.
+    /// These terms, read again and found unchanged.
     #[must_use]
     pub fn again(&self, lease_ms: u64, read_at: Moment) -> Self {
         Self { read_at, lease_ms, newest: self.newest, proxies: self.proxies.clone() }
     }
 
-    /// The epoch that the view of a proxy must have; none if it may not have a lease.
+    /// The epoch that the view of a proxy must have; `None` if it may not have a lease.
     #[must_use]
     pub fn epoch_for(&self, proxy: &Address) -> Option<Epoch> {
         self.proxies.get(proxy).copied()

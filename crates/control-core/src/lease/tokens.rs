@@ -56,7 +56,7 @@ impl Tokens {
     }
 
     /// The lease that a probe which is sent now is to grant: by the newest token that came before the reading began,
-    /// from a view that is new enough. None where there is no such token.
+    /// from a view that is new enough. `None` where there is no such token.
     #[must_use = "the proxy has to be told"]
     pub fn grant(&mut self, terms: &LeaseTerms, now: Moment) -> Option<Grant> {
         self.sent_until = None;
@@ -107,7 +107,7 @@ impl Tokens {
     /// The place of the newest token by which these terms let grant.
     fn grantable(&self, terms: &LeaseTerms) -> Option<usize> {
         let wanted = terms.epoch_for(&self.proxy)?;
-        // A view that these metadata cannot have given out: they are old, and whoever has a newer one may serve instead.
+        // This metadata cannot have given out the view: it is old, and a proxy with a newer view may serve instead.
         let is_fit = |epoch: Epoch| (wanted..=terms.newest).contains(&epoch);
         self.held.iter().rposition(|held| held.came <= terms.read_at && is_fit(held.view_epoch))
     }

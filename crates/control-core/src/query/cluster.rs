@@ -56,7 +56,7 @@ pub struct ClusterInfo {
     pub is_migrating: bool,
 }
 
-/// A cluster with all its nodes; none if there is no such cluster.
+/// A cluster with all its nodes; `None` if there is no such cluster.
 #[must_use]
 pub fn cluster_meta(state: &State, name: &ClusterName) -> Option<ClusterMeta> {
     let cluster = state.clusters.get(name)?;
@@ -67,7 +67,7 @@ pub fn cluster_meta(state: &State, name: &ClusterName) -> Option<ClusterMeta> {
     Some(ClusterMeta { name: name.clone(), epoch: cluster.epoch, nodes, config: cluster.config.clone() })
 }
 
-/// A cluster in numbers; none if there is no such cluster.
+/// A cluster in numbers; `None` if there is no such cluster.
 #[must_use]
 pub fn cluster_info(state: &State, name: &ClusterName) -> Option<ClusterInfo> {
     let cluster = state.clusters.get(name)?;

@@ -10,7 +10,7 @@ use crate::time::TimeMs;
 pub struct Page {
     /// How many to leave out.
     pub offset: usize,
-    /// How many at most; none is all the rest.
+    /// How many at most; `None` is all the rest.
     pub limit: Option<usize>,
 }
 

@@ -37,7 +37,7 @@ pub struct PeerMeta {
     pub slots: Vec<SlotAssignment>,
 }
 
-/// A proxy with what it should know; none if it is not registered.
+/// A proxy with what it should know; `None` if it is not registered.
 #[must_use]
 pub fn proxy_meta(state: &State, address: &Address) -> Option<ProxyMeta> {
     let record = state.proxies.get(address)?;

@@ -10,8 +10,8 @@ pub enum Action {
     /// Send the command to the broker.
     Apply(Command),
     /// Give the proxy its roles and, when it has accepted them, its view: those of [`crate::desired_view`], by the
-    /// state that was looked at. With FORCE in the roles, nodes that started anew are to take their roles with what
-    /// they have; without, a primary that started anew stays out of service.
+    /// state that was looked at. With FORCE in the roles, nodes that restarted are to take their roles with what
+    /// they have; without, a primary that restarted stays out of service.
     Push {
         /// The proxy.
         proxy: Address,

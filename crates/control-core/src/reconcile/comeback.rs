@@ -3,11 +3,12 @@
 //! ```text
 //!   keys of primary, replica                    what becomes of it
 //!   any, and the replica has none               it serves with what it has
-//!   none, and the replica is seen to have some  the replica is promoted: nobody has more
+//!   none, and the replica kept running and is   the replica is promoted: no node has more
+//!   seen to have some
 //!   as many or more, and it keeps a log of all  it serves: the replica was seen to lack writes before
 //!   changes on disk
-//!   as many or more, and the replica started    it serves: both have what was on their disks
-//!   anew, too
+//!   as many or more, and the replica            it serves: both have what was on their disks
+//!   restarted, too
 //!   some, otherwise                             it waits for an operator: numbers of keys do not tell who has newer
 //!                                               ones, and what the primary has read from disk may be old
 //!   none, and the replica is not heard          it waits for an operator
@@ -134,7 +135,7 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (Ke
         (_, Some(0)) => Verdict::Serves,
         (NodeCondition::Restarted, Some(others)) if own >= others => Verdict::Serves,
         (_, Some(others)) if own >= others && keeps_log => Verdict::Serves,
-        // One that started anew, too, has what it had saved: nobody knows how old that is.
+        // One that restarted, too, has what it had saved: nobody knows how old that is.
         (condition, Some(_)) if own == 0 && condition != NodeCondition::Restarted => Verdict::Promote,
         _ => Verdict::Waits,
     }

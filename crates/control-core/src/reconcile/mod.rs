@@ -1,6 +1,6 @@
 //! What a coordinator has to do, from what the metadata says and what it has seen.
 //!
-//! Called again and again with fresh arguments. Each call looks at everything anew and returns only what is
+//! Called again and again with fresh arguments. Each call looks at everything and returns only what is
 //! to be done now; nothing is remembered between calls but what is in [`Observed`]. An action that fails,
 //! or that another coordinator did first, is simply not wanted any more at the next call.
 //!
@@ -28,7 +28,7 @@ use watch::{Ahead, Watch};
 pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action> {
     let (ahead, proxies) = Ahead::find(state, observed);
     let watch = Watch { state, observed, now, ahead };
-    // That these metadata are only some milliseconds old is for the broker to see, which has the newest.
+    // The broker, which has the newest metadata, checks that this metadata is only some milliseconds old.
     let begin = |(proxy, seen)| Action::Apply(Command::BeginReview { proxy, seen });
     let mut actions: Vec<Action> = proxies.into_iter().map(begin).collect();
     detection::detect(&watch, &mut actions);

@@ -4,7 +4,7 @@
 //!            leaves a cluster, or its nodes may hold something         emptied
 //!   free ───────────────────────────────────────────────────▶ dirty ───────────▶ free
 //! ```
-//! A node that starts anew reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
+//! A node that restarts reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
 //! are not the processes that were emptied is dirty again, as is one whose nodes have keys, wherever these came from.
 
 use model::{Address, Epoch, NodeState};
@@ -45,7 +45,7 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     }
 }
 
-/// Whether a proxy that nobody has seen idle has a view that these metadata have not given it. Epochs of two histories say
+/// Whether a proxy that nobody has seen idle has a view that this metadata has not given it. Epochs of two histories say
 /// nothing of each other; but it was told nothing by these before they registered it.
 pub(super) fn has_foreign_view(watch: &Watch<'_>, proxy: &Address) -> bool {
     let Some(record) = watch.state.proxies.get(proxy).filter(|record| record.is_new) else { return false };

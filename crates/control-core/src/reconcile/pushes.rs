@@ -8,7 +8,7 @@ use super::watch::Watch;
 use crate::diagnose::{NodeCondition, node_health, proxy_health};
 use crate::state::{Chunk, Cluster, Comeback, Half, MigrationOutcome, ShardId, SyncState};
 
-/// After a change of roles, whoever takes over is told first; not for longer than this, because it may not listen.
+/// After a change of roles, the node that takes over is told first; not for longer than this, because it may not listen.
 const TAKER_FIRST_MS: u64 = 300;
 /// A proxy that has not heard for that long that it has taken over a shard is served like others: the time also covers
 /// that the control plane died right after it had decided so, and came back.
@@ -28,7 +28,7 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         let has_empty_view = record.cluster.is_none() || record.dirty;
         let is_told = has_empty_view && !has_foreign_view(watch, proxy);
         let Some(has) = held_epoch(watch, proxy).filter(|_| is_told) else { continue };
-        // To be emptied a node that started anew has to take its role; nobody copies what it lacks.
+        // To be emptied a node that restarted has to take its role; nobody copies what it lacks.
         let makes_do = (record.dirty && has_restarted_node(watch, proxy)).then(Vec::new);
         if has < record.epoch || (makes_do.is_some() && has == record.epoch) {
             late.push(Late { rank: Rank::Other, proxy, makes_do });
@@ -131,7 +131,7 @@ fn must_wait(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, half: Half) ->
     is_taker(half.other()) && !is_taker(half)
 }
 
-/// Which processes behind the proxy are primaries that started anew and have to serve with what they have, as was decided of
+/// Which processes behind the proxy are primaries that restarted and have to serve with what they have, as was decided of
 /// them; none where there is none. Its shards must all be of that kind: the order is to the proxy as a whole. Where a proxy
 /// does not tell which processes they are, the order is about any.
 fn makes_do(watch: &Watch<'_>, chunk: &Chunk, half: Half) -> Option<Vec<RunId>> {

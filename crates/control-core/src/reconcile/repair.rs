@@ -136,8 +136,9 @@ impl Place<'_> {
         }
     }
 
-    /// Whether a primary that is well was still so, or again, after it had been fenced. Whoever fenced it may have heard
-    /// of its death first, and its replica, which has let go, would be made to follow a dead node and be of no use.
+    /// Whether a primary that is well was still so, or again, after it had been fenced. The coordinator that fenced
+    /// it may have heard of its death first, and its replica, which has let go, would be made to follow a dead node
+    /// and be of no use.
     fn is_well_since(&self, shard: Half, fence: Fence) -> bool {
         let fenced = self.watch.observed.fences.get(&fence.epoch);
         fenced.is_some_and(|seen| self.watch.is_newer(self.chunk.primary_proxy(shard), seen.since))
@@ -307,8 +308,8 @@ impl Place<'_> {
         (is_news || has_spare()).then(|| fail_over(self.watch, proxy))
     }
 
-    /// Whether a primary of the other half is gone, and its replica here had all of it: whoever took this half's place would
-    /// begin with nothing, and so would the shard.
+    /// Whether a primary of the other half is gone, and its replica here had all of it: a node that took this half's
+    /// place would begin with nothing, and so would the shard.
     fn holds_the_only_data(&self, half: Half) -> bool {
         self.chunk.primaries_in(half.other()).any(|shard| {
             self.chunk.shard(shard).replica == SyncState::InSync && self.primary(shard) == Primary::Gone

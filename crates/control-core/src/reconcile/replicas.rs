@@ -70,7 +70,7 @@ fn is_known_to_primary(watch: &Watch<'_>, cluster: &Cluster, proxy: &Address) ->
     proxy_health(watch.observed, proxy).is_some_and(|health| health.roles_epoch >= cluster.epoch)
 }
 
-/// What can be said of the replica; none where what is known of it stands.
+/// What can be said of the replica; `None` where what is known of it stands.
 fn sync_state(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> Option<SyncState> {
     match watch.replica(chunk, shard) {
         NodeCondition::Following if follows(watch, chunk, shard, chunk.primary(shard)) => {

@@ -1,4 +1,4 @@
-//! One cluster: what its proxies have against what the metadata say, in words.
+//! One cluster: what its proxies have against what the metadata says, in words.
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Address, ClusterName, Epoch, NodeHealth, NodeState, ProxyHealth, Role, SlotRanges, View};
 
-/// What each proxy that was asked answered; none for one that did not.
+/// What each proxy that was asked answered; `None` for one that did not.
 pub type AskedProxies = BTreeMap<Address, Option<Found>>;
 
 /// What a proxy has.
@@ -12,7 +12,7 @@ pub type AskedProxies = BTreeMap<Address, Option<Found>>;
 pub struct Found {
     /// How it and its nodes are.
     pub health: ProxyHealth,
-    /// Its view; none before the first.
+    /// Its view; `None` before the first.
     pub view: Option<View>,
     /// What its nodes hold, as far as they answer.
     pub contents: BTreeMap<Address, NodeContents>,
@@ -34,13 +34,13 @@ impl Found {
         self.health.view_epoch.max(self.health.roles_epoch)
     }
 
-    /// The view of the cluster that it serves; none where it has no part in any.
+    /// The view of the cluster that it serves; `None` where it has no part in any.
     pub(super) fn serving_view(&self) -> Option<&View> {
         self.view.as_ref().filter(|view| !view.is_empty())
     }
 
-    /// Whether it serves nobody, and these nodes of its hold nothing; none where it cannot tell, because it was not given
-    /// them yet.
+    /// Whether it serves nobody, and these nodes of its hold nothing; `None` where it cannot tell, because it was not
+    /// given them yet.
     #[must_use]
     pub fn is_idle(&self, nodes: &[Address]) -> Option<bool> {
         let has_keys = |node: &Address| self.keys(node).is_some_and(|keys| keys > 0);
@@ -73,7 +73,7 @@ impl Found {
         })
     }
 
-    /// How many keys a node has; none where that is not known.
+    /// How many keys a node has; `None` where that is not known.
     pub(super) fn keys(&self, node: &Address) -> Option<u64> {
         self.contents.get(node).map(|contents| contents.keys)
     }

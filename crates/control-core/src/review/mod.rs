@@ -38,7 +38,7 @@ pub fn review(state: &State, asked: &AskedProxies) -> Review {
     let highest = answers().map(|(_, found)| found.epoch()).max().unwrap_or_default();
     let mut names: BTreeSet<ClusterName> =
         state.clusters.iter().filter(|(_, cluster)| cluster.review).map(|(name, _)| name.clone()).collect();
-    // Clusters that were made since. A proxy that is not under review is told what it should have as ever.
+    // Clusters that were created since. A proxy that is not under review gets its views in the usual way.
     let unknown = answers()
         .filter(|(address, _)| state.is_proxy_under_review(address))
         .filter_map(|(_, found)| found.cluster())
@@ -75,7 +75,7 @@ impl Review {
         proxies.filter_map(|(proxy, _)| self.settle(proxy)).collect()
     }
 
-    /// Takes a cluster over as it is served; none where it cannot be told how it is.
+    /// Takes a cluster over as it is served; `None` where it cannot be told how it is.
     #[must_use]
     pub fn adopt(&self, cluster: &ClusterName, now: TimeMs) -> Option<Command> {
         let found = self.clusters.get(cluster)?;
@@ -83,7 +83,7 @@ impl Review {
         Some(Command::Adopt { cluster: cluster.clone(), read, serving, highest: self.highest, now })
     }
 
-    /// Goes by the metadata; none where they do not have the cluster.
+    /// Takes a cluster as the metadata has it; `None` where the metadata does not have the cluster.
     #[must_use]
     pub fn trust(&self, cluster: &ClusterName, now: TimeMs) -> Option<Command> {
         let found = self.clusters.get(cluster)?;
@@ -92,7 +92,7 @@ impl Review {
         Some(Command::TrustMetadata { cluster: cluster.clone(), highest: self.highest, deposed, now })
     }
 
-    /// Takes a proxy for one of the pool, which is to be emptied; none where it does not answer.
+    /// Takes a proxy for one of the pool, which is to be emptied; `None` where it does not answer.
     #[must_use]
     pub fn settle(&self, proxy: &Address) -> Option<Command> {
         let seen = self.proxies.get(proxy)?.seen?;

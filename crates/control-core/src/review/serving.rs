@@ -37,7 +37,7 @@ pub(super) struct Newest<'a> {
 }
 
 impl<'a> Newest<'a> {
-    /// Finds the newest view of a cluster; none where no proxy has one.
+    /// Finds the newest view of a cluster; `None` where no proxy has one.
     pub(super) fn find(state: &'a State, name: &'a ClusterName, asked: &'a AskedProxies) -> Option<Self> {
         let views = || {
             asked.iter().filter_map(|(address, found)| {
@@ -150,13 +150,13 @@ impl<'a> Newest<'a> {
             let replica = chunk.proxies[primary.other().index()].clone();
             let shard = &mut chunk.shards[home.index()];
             shard.in_sync = in_sync;
-            // Whoever else may serve these slots has to stop first.
+            // Another node that may serve these slots has to stop first.
             shard.deposed = (!is_served && !shard.slots.is_empty()).then_some(replica);
         }
         Ok(chunk)
     }
 
-    /// Which half a proxy is: as the metadata have it, where they know either of the two.
+    /// Which half a proxy is: as the metadata has it, where it knows either of the two.
     fn half_of(&self, proxy: &Address, partner: &Address) -> Half {
         let chunks = || self.state.clusters.get(self.name).into_iter().flat_map(|cluster| &cluster.chunks);
         let own = chunks().find_map(|chunk| chunk.half_of(proxy));

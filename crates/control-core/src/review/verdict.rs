@@ -9,15 +9,15 @@ use crate::serving::Serving;
 /// What was found about a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterReview {
-    /// The epoch that the metadata have for it; none where they do not have it.
+    /// The epoch that the metadata has for it; `None` where the metadata does not have it.
     pub stored: Option<Epoch>,
-    /// The epoch of the newest view of it that any proxy has; none where nobody has one.
+    /// The epoch of the newest view of it that any proxy has; `None` where nobody has one.
     pub served: Option<Epoch>,
-    /// How it is served; none where that cannot be told.
+    /// How it is served; `None` where that cannot be told.
     pub serving: Option<Serving>,
     /// What keeps it from being taken over as it is served without an operator, one sentence each.
     pub obstacles: Vec<String>,
-    /// What taking it over as it is served would change in the metadata, one sentence each; none where both agree.
+    /// What taking it over as it is served would change in the metadata, one sentence each; empty where both agree.
     pub by_proxies: Vec<String>,
     /// Primaries by the metadata that do not serve by the newest view, each with the proxy that may serve in its place.
     pub deposed: BTreeMap<Address, Address>,
@@ -28,8 +28,9 @@ pub struct ClusterReview {
 /// What was found about a proxy of the pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyReview {
-    /// The epoch of its view; none where it does not answer.
+    /// The epoch of its view; `None` where it does not answer.
     pub seen: Option<Epoch>,
-    /// What keeps it from being taken for a free one without an operator; none where it holds nothing and serves nobody.
+    /// What keeps it from being taken for a free one without an operator; `None` where it holds nothing and serves
+    /// nobody.
     pub obstacle: Option<String>,
 }

@@ -101,14 +101,14 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Whether what was decided of a primary that started anew was decided of this process.
+    /// Whether what was decided of a primary that restarted was decided of this process.
     #[must_use]
     pub fn is_comeback_of(&self, process: Option<&RunId>) -> bool {
         self.comeback_process.is_none() || self.comeback_process.as_ref() == process
     }
 }
 
-/// What becomes of a primary that started anew while its replica is not known to have everything.
+/// What becomes of a primary that restarted while its replica is not known to have everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Comeback {
     /// Its replica may have more than it has: nobody serves the shard until an operator decides, or more is known.

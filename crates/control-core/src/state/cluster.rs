@@ -30,7 +30,7 @@ pub struct Cluster {
     /// Nodes were added, and slots will move to them as soon as their proxies know of it.
     pub scaling: Option<ScaleJob>,
     /// What is stored of it may be older than what its proxies know: nobody is promoted, emptied or given a view until the
-    /// proxies have been asked ([`crate::review`]) or an operator says that the metadata are right.
+    /// proxies have been asked ([`crate::review`]) or an operator says that the metadata is right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub review: bool,
 }
@@ -53,7 +53,7 @@ pub struct Migration {
     pub source: ShardId,
     /// Where they go.
     pub target: ShardId,
-    /// The number of the running attempt; none while it waits for its turn.
+    /// The number of the running attempt; `None` while it waits for its turn.
     pub attempt: Option<Epoch>,
 }
 

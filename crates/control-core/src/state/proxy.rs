@@ -15,7 +15,7 @@ pub struct Proxy {
     pub host: HostName,
     /// Its place in the StatefulSet, where proxies are ordered.
     pub index: Option<u64>,
-    /// The cluster that it serves; none while it is in the pool.
+    /// The cluster that it serves; `None` while it is in the pool.
     pub cluster: Option<ClusterName>,
     /// When it was last registered, released or cleaned: the epoch of the empty view that says so.
     pub epoch: Epoch,

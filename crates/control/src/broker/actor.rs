@@ -30,7 +30,7 @@ pub(super) async fn note(request: Request, next: Next) -> Response {
     CALLER.scope(caller, next.run(request)).await
 }
 
-/// Who asks for what this task does; none outside of a request.
+/// Who asks for what this task does; `None` outside of a request.
 pub(super) fn current() -> Option<String> {
     CALLER.try_with(Clone::clone).ok()
 }

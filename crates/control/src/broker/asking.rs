@@ -12,7 +12,7 @@ use crate::coordinator::health;
 /// How long one proxy may take; what is slower counts as silent.
 const PROXY_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// What each of these proxies answers; none for one that does not.
+/// What each of these proxies answers; `None` for one that does not.
 pub(super) async fn ask(proxies: Vec<Address>, password: Option<&Secret>) -> Asked {
     let answers = crowd::each(proxies, password, PROXY_TIMEOUT, async |mut link, deadline| {
         link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await

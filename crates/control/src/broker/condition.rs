@@ -52,7 +52,7 @@ fn shard(
     let chunk = &cluster.chunks[id.chunk];
     let held = chunk.shard(id.shard);
     let mut condition = shard_condition(state, cluster, id, asked, now);
-    // The metadata say nothing of what nobody can do anything about.
+    // The metadata says nothing of what nobody can do anything about.
     if let Some(why) = seen.unserved(name, chunk.primary(id.shard), chunk.primary_proxy(id.shard)) {
         condition.level = query::Level::Down;
         condition.problems.push(format!("nobody serves it: of primary {}: {why}", chunk.primary(id.shard)));

@@ -25,7 +25,7 @@ impl ApiError {
         }
     }
 
-    /// The same, naming what is wrong.
+    /// This refusal, with the name of the field that is wrong.
     pub(super) fn of_field(mut self, field: impl Into<String>) -> Self {
         self.body.field = Some(field.into());
         self

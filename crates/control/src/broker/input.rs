@@ -74,7 +74,7 @@ pub(super) fn unknown_field(field: String) -> ApiError {
     ApiError::bad_input(code_of(&field), field, text)
 }
 
-/// The same, and the path of a field that is not known, if there is one.
+/// Reads a value from JSON, and the path of an unknown field, if there is one.
 fn parse_with_unknown<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, Option<String>), ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let mut track = serde_path_to_error::Track::new();
@@ -142,7 +142,7 @@ pub(super) fn reporter(text: String) -> Result<control_core::ReporterId, ApiErro
     Ok(control_core::ReporterId(text))
 }
 
-/// A number among the parameters; none if it is not there.
+/// A number among the parameters; `None` if it is not there.
 pub(super) fn parameter<T: FromStr>(parameters: &Parameters, name: &str) -> Result<Option<T>, ApiError> {
     let Some(text) = parameters.get(name) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {

@@ -20,7 +20,7 @@ use crate::coordinator::{Link, LinkError, health};
 
 /// How long one proxy may take; what is slower counts as silent.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(1);
-/// What each of these proxies has; none for one that does not answer.
+/// What each of these proxies has; `None` for one that does not answer.
 pub(super) async fn inspect(proxies: Vec<Address>, password: Option<&Secret>) -> AskedProxies {
     let answers = crowd::each(proxies, password, PROXY_TIMEOUT, found_at).await;
     let known = answers.into_iter().map(|(proxy, answer)| match answer {

@@ -16,7 +16,7 @@ use crate::store::{Embedded, Etcd, EtcdOptions, Metadata, StoreError};
 const ETCD_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Between two attempts.
 const ETCD_RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// An attempt that takes so long had no answer: a refusal comes sooner.
+/// An attempt that takes this long had no answer: a refusal comes sooner.
 const ETCD_HANGS: Duration = Duration::from_secs(2);
 
 /// Opens the store and gives it the settings of this broker.

@@ -54,7 +54,7 @@ impl Pace {
         }
     }
 
-    /// How fast the slots of a cluster move; none until some have.
+    /// How fast the slots of a cluster move; `None` until some have.
     pub(super) fn estimate(&self, cluster: &ClusterName, now: Instant) -> Option<Estimate> {
         let Seen { since, total, left } = *self.clusters.get(cluster)?;
         let moved = u64::try_from(total - left).ok().filter(|moved| *moved > 0)?;

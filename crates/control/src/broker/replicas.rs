@@ -38,7 +38,7 @@ impl Tokens {
         }
     }
 
-    /// The token for a broker; none where it is given none.
+    /// The token for a broker; `None` where it gets no token.
     fn token_for(&self, address: &str) -> Option<&Secret> {
         let is_configured = self.configured.iter().any(|configured| configured == address);
         self.replica.as_ref().or(self.write.as_ref().filter(|_| is_configured))

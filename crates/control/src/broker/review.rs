@@ -31,7 +31,7 @@ fn concerned(state: &State) -> Vec<Address> {
     concerned.map(|(address, _)| address.clone()).collect()
 }
 
-/// Whether a proxy that is to be registered serves nobody, and its nodes hold nothing; none where it does not say.
+/// Whether a proxy that is to be registered serves nobody, and its nodes hold nothing; `None` where it does not say.
 pub(super) async fn is_idle(new: &NewProxy, password: Option<&Secret>) -> Option<bool> {
     let asked = inspect(vec![new.address.clone()], password).await;
     asked.get(&new.address)?.as_ref()?.is_idle(&new.nodes)

@@ -129,7 +129,7 @@ impl Link {
         Self::connect_to(access, &found.map_err(|_| LinkError::TimedOut)??, deadline).await
     }
 
-    /// The same, at addresses that were found before.
+    /// Connects as a coordinator, at addresses that were found before.
     pub(crate) async fn connect_to(
         access: &ProxyAccess,
         found: &[SocketAddr],

@@ -29,7 +29,7 @@ pub enum MetadataError {
 pub struct Reading {
     /// The metadata; the same `Arc` for as long as nothing changes.
     pub state: Arc<State>,
-    /// When the store was asked: the metadata are not older.
+    /// When the store was asked: the metadata is not older.
     pub at: Instant,
 }
 

@@ -9,7 +9,7 @@
 //!                                             ▲                                       │
 //!                                             └────────────── readings ◀──────────────┘
 //! ```
-//! It is stateless: what it knows it has seen itself, and one that starts anew watches first. Any number may run.
+//! It is stateless: what it knows it has seen itself, and one that restarts watches first. Any number may run.
 //! It decides nothing here: what is to be done is [`control_core::reconcile`]'s to say.
 
 mod admin;

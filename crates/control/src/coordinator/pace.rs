@@ -1,4 +1,4 @@
-//! How often proxies are probed, and what follows for how long their silence is borne.
+//! How often proxies are probed, and how long their silence is tolerated at that pace.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::clock::whole_ms;
 /// With more proxies than this for each second of the probe interval, the interval grows. A probe costs the
 /// coordinator some twenty-five microseconds of a core, most of it in the kernel.
 const PROBES_PER_SECOND_MAX: u64 = 20_000;
-/// What goes by how fresh answers are waits for that many intervals more, by as much as each is longer: a probe may
-/// come right before a fault, and the next one may fail for another reason.
+/// Times that depend on fresh answers grow by this many times as much as the interval: a probe may come right before a
+/// fault, and the next one may fail for another reason.
 const INTERVALS_LONGER: u64 = 2;
 
-/// So often one that does not answer is tried again before the pauses grow.
+/// How often a silent proxy is tried again before the pauses grow.
 const RETRIES_SOON: u32 = 4;
 /// The longest of these pauses is that many configured intervals, or the interval where that is longer.
 const RETRY_GROWTH_MAX: u32 = 8;
@@ -48,8 +48,8 @@ impl Pace {
         Self { interval: Duration::from_millis(interval_ms), retry: interval, timing }
     }
 
-    /// How long to wait before one that does not answer is tried again, after so many attempts in a row that failed:
-    /// soon at first, because it may just have been started anew, then less often: it may have too much to do.
+    /// How long to wait before a silent proxy is tried again, after `failed` attempts in a row that failed:
+    /// soon at first, because it may just have been restarted, then less often: it may have too much to do.
     pub(crate) fn retry_after(&self, failed: u32) -> Duration {
         let longest = self.interval.max(self.retry * RETRY_GROWTH_MAX);
         let growth = 1 << failed.saturating_sub(RETRIES_SOON).min(RETRY_GROWTH_MAX);

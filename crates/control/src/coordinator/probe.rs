@@ -16,7 +16,7 @@ use super::pace::Pace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
 const INTERVALS_MAX: u32 = 4;
-/// But it is given at least this time: a proxy that is busy for a moment should not be connected to anew.
+/// But it is given at least this time: a proxy that is busy for a moment should not be connected to again.
 const PROBE_LIMIT_MIN: Duration = Duration::from_millis(200);
 
 /// What came of a probe.
@@ -61,7 +61,7 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// Probes for ever, the first time after `phase`; ends by being aborted.
+    /// Probes until the task is aborted; the first probe comes after `phase`.
     pub(crate) async fn run(mut self, phase: Duration) {
         tokio::time::sleep(phase).await;
         let mut failed = 0;

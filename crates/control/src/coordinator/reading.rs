@@ -13,7 +13,7 @@ use super::pace::Pace;
 
 /// Between two questions for a change.
 const CHANGE_PAUSE: Duration = Duration::from_millis(5);
-/// The same when no broker answers.
+/// Between two questions for a change when no broker answers.
 const CHANGE_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// The task's equipment.
@@ -31,7 +31,7 @@ pub(crate) struct Reader<M> {
 }
 
 impl<M: MetadataSource> Reader<M> {
-    /// Reads for ever; ends by being aborted.
+    /// Reads until the task is aborted.
     pub(crate) async fn run(self) {
         let mut is_cut_off = false;
         loop {
@@ -59,7 +59,7 @@ impl<M: MetadataSource> Reader<M> {
         }
     }
 
-    /// Has the metadata read at once when it has changed, for ever; ends by being aborted.
+    /// Has the metadata read at once when it has changed, until the task is aborted.
     pub(crate) async fn follow_changes(metadata: M, now: Arc<Notify>) {
         loop {
             match metadata.changed().await {

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Or that many times as long as the last reading took, where that is longer: much metadata takes its time, and must not
 /// be read twice each time.
 const PATIENCE_READINGS: u32 = 2;
-/// How long one of several may take to do something. When it is not known whether it was done, that is read anew.
+/// How long one of several may take to do something. When it is not known whether it was done, that is read again.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
 const CHANGE_WAIT: Duration = Duration::from_secs(1);

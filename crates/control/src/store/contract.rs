@@ -114,7 +114,7 @@ pub trait Store: Send + 'static {
     fn check_writing(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Asks a shared store for the last change, beside whatever is being committed: by that it is told
-    /// whether what is known is all. None where that is known without asking, or only by reading.
+    /// whether what is known is all. `None` where that is known without asking, or only by reading.
     fn head_reader(&self) -> Option<HeadReader>;
 
     /// Tells, with ever new values, when somebody else may have changed something.

@@ -2,7 +2,7 @@
 //!
 //! Numbers of changes only grow within one history. A new one begins with an empty store, with a restored dump and
 //! with a recovery of epochs; the embedded store, whose file may have been put back from a copy, begins one with
-//! each start. So whoever knows `(history, change)` is never told that nothing is new when everything is.
+//! each start. So a reader that knows `(history, change)` is never told that nothing is new when everything is.
 
 use std::fmt;
 use std::str::FromStr;

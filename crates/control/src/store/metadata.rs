@@ -99,7 +99,7 @@ impl Metadata {
         answered.await.unwrap_or_else(closed)
     }
 
-    /// The metadata once it holds what is not known at `mark`; none if that takes longer than `wait`.
+    /// The metadata once it holds what is not known at `mark`; `None` if that takes longer than `wait`.
     pub async fn newer_than(&self, mark: Mark, wait: Duration) -> Option<Arc<Snapshot>> {
         let mut snapshots = self.snapshots.clone();
         let newer = snapshots.wait_for(|snapshot| snapshot.is_news(mark));
@@ -117,7 +117,7 @@ impl Metadata {
         self.change_by(command, None).await
     }
 
-    /// The same for somebody, who is named in the event.
+    /// Makes a change for a caller whom the event names.
     ///
     /// # Errors
     /// As [`ChangeError`] says.

@@ -1,4 +1,4 @@
-//! What coordinators have told lately. In memory, with the time at which it came by this process's clock.
+//! What coordinators have told lately, in memory, each with the time of its arrival by this process's clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use model::{Address, ClusterName};
 
 /// What was said longer ago than this is not shown: its coordinator says it every second.
 const KEPT: Duration = Duration::from_secs(3);
-/// A broker that has begun waits so long before it says that no coordinator speaks: they look for it meanwhile.
+/// How long a new broker waits before it says that no coordinator speaks: coordinators look for it meanwhile.
 const BEGINNING: Duration = Duration::from_secs(10);
 /// How many coordinators are listened to at a time.
 const COORDINATORS_MAX: usize = 64;
@@ -25,7 +25,7 @@ pub struct ObservationBoard {
 #[derive(Clone, Copy, Debug)]
 struct Silence {
     since: Instant,
-    /// Longer than that is too long.
+    /// A longer silence is too long.
     allowed: Duration,
 }
 

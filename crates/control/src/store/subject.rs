@@ -14,7 +14,7 @@ pub(super) struct Subject {
     pub(super) address: Option<Address>,
 }
 
-/// What a command is about; none if it is too frequent to be recorded.
+/// What a command is about; `None` if it is too frequent to be recorded.
 pub(super) fn subject(command: &Command) -> Option<Subject> {
     let about = |kind, cluster: Option<&ClusterName>, address: Option<&Address>| {
         Some(Subject { kind, cluster: cluster.cloned(), address: address.cloned() })

@@ -41,7 +41,7 @@ struct InForce {
 #[derive(Debug)]
 pub struct Metadata {
     announced: Address,
-    /// The view that was accepted last; none if it was empty, or there never was any.
+    /// The view that was accepted last; `None` if it was empty, or there never was any.
     view: Option<Arc<View>>,
     epoch: Epoch,
     roles: Option<Arc<SetRepl>>,
@@ -193,7 +193,7 @@ impl Metadata {
         served.chain(replicated).cloned().collect()
     }
 
-    /// What SETREPL said of a node; none where it did not say anything.
+    /// What SETREPL said of a node; `None` where it did not say anything.
     #[must_use]
     pub fn desired_role(&self, node: &Address) -> Option<DesiredRole> {
         let role = self.roles()?.roles.iter().find(|role| role.node == *node)?;
@@ -204,7 +204,7 @@ impl Metadata {
         }
     }
 
-    /// What a node is told to be; none where SETREPL did not say anything.
+    /// What a node is told to be; `None` where SETREPL did not say anything.
     pub(crate) fn order(&self, node: &Address) -> Option<Order> {
         let role = self.desired_role(node)?;
         let told = self.roles()?.roles.iter().find(|role| role.node == *node)?;

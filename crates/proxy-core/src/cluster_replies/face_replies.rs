@@ -113,7 +113,7 @@ impl FaceReplies {
         self.topology.me().replicas().iter().map(|replica| &self.topology.members[*replica].address)
     }
 
-    /// CLUSTER REPLICAS, or the error. The same in both protocols.
+    /// CLUSTER REPLICAS, or the error. Both protocols have the same reply.
     pub fn write_replicas(&self, node_id: &[u8], out: &mut Vec<u8>) {
         let Some(place) = self.topology.by_id(node_id) else {
             return errors::unknown_node(out, node_id);

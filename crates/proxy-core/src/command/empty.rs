@@ -1,4 +1,4 @@
-//! What is said of the data of a node that has none: a primary without slots, as Redis answers for an empty server.
+//! What a primary without slots answers about its data: as Redis answers for an empty server.
 
 use resp::{Protocol, encode};
 

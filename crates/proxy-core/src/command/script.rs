@@ -13,7 +13,7 @@ use super::catalog::{Command, Flags};
 
 /// How a script that declares its flags begins.
 const SHEBANG: &[u8] = b"#!";
-/// The same with the only engine that there is.
+/// How it begins when it names the only engine that there is.
 const ENGINE: &[u8] = b"#!lua";
 /// The flag of a script that only reads.
 const NO_WRITES: &[u8] = b"no-writes";

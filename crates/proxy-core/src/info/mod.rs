@@ -37,7 +37,7 @@ const SECTIONS: &[Section] = &[
     ("backends", "Backends", false, statistics::backends),
 ];
 
-/// Appends the reply to INFO with these sections, in lower case; none means the default ones.
+/// Appends the reply to INFO with these sections, in lower case; no section means the default ones.
 pub fn reply(context: &InfoContext<'_>, wanted: &[String], protocol: Protocol, out: &mut Vec<u8>) {
     encode::verbatim(out, protocol, "txt", text(context, wanted).as_bytes());
 }

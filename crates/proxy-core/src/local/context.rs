@@ -9,7 +9,7 @@ use crate::settings::Settings;
 pub struct Context<'a> {
     /// The proxy's settings, now.
     pub settings: &'a Settings,
-    /// The cluster as the face of the session sees it; none without one.
+    /// The cluster as the face of the session sees it; `None` without one.
     pub cluster: Option<&'a FaceReplies>,
     /// The version of the nodes, which clients take for that of the proxy.
     pub server_version: &'a str,

@@ -74,13 +74,13 @@ impl Default for Written {
 /// Who must have the client's writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitGoal {
-    /// WAIT: so many replicas have received them. As in Redis, this may be negative.
+    /// WAIT: this many replicas have received them. As in Redis, this may be negative.
     Replicas(i64),
     /// WAITAOF: they are synced to append-only files.
     Aof {
-        /// Of the primary itself: 0 or 1.
+        /// The number of files of the primary itself: 0 or 1.
         local: i64,
-        /// Of so many replicas.
+        /// The number of replicas.
         replicas: i64,
     },
 }

@@ -47,7 +47,7 @@ pub(super) fn answer(
     }
     match &context.settings.control_password {
         _ if args.len() != 3 => errors::unknown_subcommand(out, "UMCTL", args.get(1)),
-        // Not an error: whoever has a password for all proxies may meet one that wants none.
+        // Not an error: a caller with one password for all proxies may meet a proxy without one.
         None => encode::simple(out, errors::CONTROL_PASSWORD_NOT_SET),
         Some(password) if password.is(args.get(2)) => {
             profile.operator = true;

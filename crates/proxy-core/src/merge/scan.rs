@@ -92,7 +92,7 @@ impl ScanProcess {
 }
 
 impl ScanShards {
-    /// So many shards of a layout with this hash.
+    /// `count` shards of a layout with this hash.
     #[must_use]
     pub fn new(layout: u64, count: usize) -> ScanShards {
         ScanShards { layout: layout % (1 << LAYOUT_BITS), count }
@@ -250,7 +250,7 @@ mod tests {
         ScanProcess::new("node:1", run_id)
     }
 
-    /// The client's cursor after so many shards have been scanned.
+    /// The client's cursor after `shard` shards have been scanned.
     fn beginning(known: &ScanShards, shard: usize) -> u64 {
         (0..shard).fold(0, |cursor, _| known.step(cursor).next(0, process("a")).expect("within bounds"))
     }

@@ -1,6 +1,6 @@
 //! What a change of a setting concerns.
 
-/// What a successful CONFIG SET touched; whoever owns the thing acts on it.
+/// What a successful CONFIG SET touched; the owner of the thing acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// `requirepass`: holds for the next AUTH; who is authenticated stays so.

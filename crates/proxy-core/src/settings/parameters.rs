@@ -15,7 +15,7 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     /// The value as CONFIG GET shows it.
     pub(super) read: fn(&Settings) -> String,
-    /// Sets the value, or says why not; none if it cannot change at run time.
+    /// Sets the value, or says why not; `None` if it cannot change at run time.
     pub(super) write: Option<Write>,
     /// Whether only those who are to know the value may see it.
     pub(super) is_secret: bool,

@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Secret(Box<[u8]>);
 
 impl Secret {
-    /// Wraps `text`; none if it is empty, which is how a password is removed.
+    /// Wraps `text`; `None` if it is empty, which is how a password is removed.
     pub fn new(text: &[u8]) -> Option<Secret> {
         (!text.is_empty()).then(|| Secret(text.into()))
     }

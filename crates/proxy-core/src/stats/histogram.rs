@@ -53,7 +53,7 @@ impl LatencyCounts {
     }
 
     /// An upper bound of the latency in µs of the fastest `fraction` (0 to 1) of the observations, or
-    /// the last bucket's lowest value where there is no bound; none if there are no observations.
+    /// the last bucket's lowest value where there is no bound; `None` if there are no observations.
     pub fn percentile_us(&self, fraction: f64) -> Option<u64> {
         let total = self.total();
         // A count of observations beyond 2^52 would lose its last digit here, which matters to nobody.

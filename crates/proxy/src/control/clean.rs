@@ -38,7 +38,7 @@ async fn empty(node: &Address, password: Option<&Secret>, limit: Duration) -> Re
     empty_file(node, &mut client, limit).await
 }
 
-/// Writes an empty file over the one that the node would read when it starts anew. FLUSHALL does so only where the node is
+/// Writes an empty file over the one that the node would read when it restarts. FLUSHALL does so only where the node is
 /// set to save by itself; but replication leaves a file with any node. A node that refuses counts as empty all the same:
 /// coordinators have it emptied again when it comes back with keys.
 async fn empty_file(node: &Address, client: &mut NodeClient, limit: Duration) -> Result<(), NodeError> {

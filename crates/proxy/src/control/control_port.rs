@@ -28,7 +28,7 @@ use super::texts;
 /// Connections of operators at a time; one more is refused.
 const OPERATORS_MAX: usize = 256;
 /// Connections at a time that have not given the password yet; one more takes the place of the oldest. They have places
-/// of their own, so that whoever does not know it takes none of an operator's.
+/// of their own, so that a client without the password takes no place of an operator's.
 const STRANGERS_MAX: usize = 64;
 /// A connection must give the password within this time.
 const LOGIN_LIMIT: Duration = Duration::from_secs(3);

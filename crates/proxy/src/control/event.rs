@@ -19,9 +19,9 @@ pub(super) enum Event {
 /// What is seen of a node.
 #[derive(Debug)]
 pub(super) enum NodeReport {
-    /// The end of a visit: what it says of itself, or why it does not.
+    /// The end of a visit: what the node says of itself, or why it says nothing.
     Visited(Ticket, Result<Box<(NodeStatus, NodeInfo)>, VisitFault>),
-    /// So many databases it has.
+    /// How many databases it has.
     Databases(u32),
     /// Its reply to COMMAND.
     Commands(NodeReply),

@@ -11,8 +11,8 @@ use proxy_core::engine::WriteFences;
 
 use crate::clock::micros;
 
-/// By so much earlier than they must the workers stop: what they do between a look at the clock and the system call after
-/// it takes time, too.
+/// Safety margin: the workers stop this long before the deadline. It covers what they do between a look at the clock
+/// and the system call after it.
 const DELIVERY_MARGIN: Duration = Duration::from_millis(10);
 
 /// Until when each primary that has slots may be used.
@@ -20,7 +20,7 @@ const DELIVERY_MARGIN: Duration = Duration::from_millis(10);
 pub(super) struct Fences(BTreeMap<Address, Arc<AtomicU64>>);
 
 impl Fences {
-    /// These times and no others; for ever where there is none.
+    /// Sets these times and no others; a node without a time takes writes without an end.
     pub(super) fn set(&mut self, fences: Vec<(Address, Option<Moment>)>) {
         self.0.retain(|primary, _| fences.iter().any(|(fenced, _)| fenced == primary));
         for (primary, until) in fences {

@@ -112,7 +112,7 @@ impl NodeClient {
         self.call_waiting(args, Duration::ZERO).await
     }
 
-    /// As [`NodeClient::call`], for a request that the node may answer so much later than others.
+    /// As [`NodeClient::call`], for a request that the node may answer later than others, by this much.
     ///
     /// # Errors
     /// As [`NodeClient::call`].

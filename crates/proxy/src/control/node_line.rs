@@ -20,7 +20,7 @@ use super::node_status::NodeInfo;
 const SECTIONS: [&[u8]; 5] = [b"server", b"memory", b"persistence", b"replication", b"keyspace"];
 /// How the error begins of a node that runs a script for long.
 const BUSY: &str = "BUSY ";
-/// A connection that has nothing else to do for so long is used to ask what is asked once.
+/// A connection that is idle for this long is used to ask what is asked once.
 const IDLE: Duration = Duration::from_millis(2);
 
 /// What a line is told.
@@ -97,7 +97,7 @@ impl NodeLine {
     ) -> Result<Box<(NodeStatus, NodeInfo)>, NodeError> {
         let connection = match (held, &role) {
             (Some(connection), _) => connection,
-            // Whoever answers over another connection may be another process.
+            // The process that answers over another connection may be another one.
             (None, Some(_)) => return Err(NodeError::Closed),
             (held @ None, None) => held.insert(self.connect().await?),
         };

@@ -1,5 +1,5 @@
 //! Orders to the control thread from others than sessions: from the control port, from HTTP, and from the questions'
-//! thread. Whoever sends one has made sure of the sender's authority.
+//! thread. The caller has checked the sender's authority.
 
 use proxy_core::local::Assignment;
 use tokio::sync::mpsc::{Receiver, Sender, channel};

@@ -1,5 +1,5 @@
 //! Places for connections, of which there is a limited number. Where all are taken, a new connection gets the place of the
-//! one that has been idle for longest: whoever says nothing, or half of something, keeps nobody out. Pure but for the
+//! one that has been idle for longest: a client that sends nothing, or half a request, keeps nobody out. Pure but for the
 //! waiting.
 
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ pub(super) struct Place {
 }
 
 impl Places {
-    /// So many.
+    /// This many places.
     pub(super) fn new(places: usize) -> Places {
         Places { free: Arc::new(Semaphore::new(places)), idle: Idle::default() }
     }

@@ -1,4 +1,4 @@
-//! Where the answer to a question goes. Whoever asked may be gone by then.
+//! Where the answer to a question goes. The asker may be gone by then.
 
 use std::sync::Arc;
 

@@ -338,7 +338,7 @@ impl Control {
 }
 
 impl Lanes {
-    /// The next question; waits for ever where there is none.
+    /// The next question; waits without a limit where there is none.
     async fn next(&mut self) -> Option<SessionAsk> {
         match self.operators.pop().or_else(|| self.others.pop()) {
             Some(asked) => Some(asked),
@@ -347,7 +347,7 @@ impl Lanes {
     }
 }
 
-/// Waits for so long, or for ever.
+/// Waits for this long, or without a limit.
 async fn rest(rests: Option<Duration>) {
     match rests {
         Some(rests) => tokio::time::sleep(rests).await,

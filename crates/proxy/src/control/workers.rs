@@ -17,7 +17,7 @@ use crate::worker::{
     WorkerMessage, WorkerStart,
 };
 
-/// A worker that has not answered for so long is taken for stuck, and its part of an answer is left out.
+/// A worker that has not answered for this long is taken for stuck, and its part of an answer is left out.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// The running workers.

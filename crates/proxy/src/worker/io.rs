@@ -9,7 +9,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg
 
 /// How reading from a socket went.
 pub(super) enum Read {
-    /// So many bytes were read.
+    /// How many bytes were read.
     Bytes(usize),
     /// There is nothing now.
     Nothing,
@@ -21,9 +21,9 @@ pub(super) enum Read {
 
 /// How writing to a socket went.
 pub(super) enum Written {
-    /// So many bytes were taken, at least one.
+    /// How many bytes the socket took, at least one.
     Bytes(usize),
-    /// It takes nothing now; the event loop is told when it does.
+    /// The socket takes nothing now; the event loop is told when it does.
     Nothing,
     /// The connection is broken.
     Broken,

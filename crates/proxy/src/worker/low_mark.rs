@@ -6,7 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Has the kernel call a socket readable when so many bytes are there, the peer has sent its last, or its window is full.
+/// Has the kernel call a socket readable when `bytes` bytes are there, the peer has sent its last, or its window is full.
 ///
 /// # Errors
 /// Of `setsockopt`: none that a TCP socket gives on Linux.

@@ -1,7 +1,7 @@
 //! Messages between the control side and a worker.
 //!
 //! To a worker: orders and errands, each in a channel of their own, and an eventfd that wakes its event loop. All
-//! orders are taken at the beginning of a turn; of errands, which clients cause, only so many as their limit allows.
+//! orders are taken at the beginning of a turn; of errands, which clients cause, at most their limit.
 //! From a worker: UMCTL goes to the control thread, everything else that clients ask to the questions' thread, so that
 //! neither waits for the other. These channels are bounded by what each session may have asked
 //! ([`proxy_core::engine::QUESTIONS_PENDING_MAX`]).

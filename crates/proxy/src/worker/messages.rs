@@ -20,8 +20,8 @@ const SESSION_LOOK_BYTES: usize = 512;
 const ERRAND_BYTES_MIN: usize = 256;
 
 impl EventLoop {
-    /// Answers at the end of a turn who has asked in it: what was read from nodes is written to the clients then, as
-    /// far as they take it. Whoever reads 0 may have another take over.
+    /// Answers, at the end of a turn, the questions that came in it: what was read from nodes is written to the clients
+    /// then, as far as they take it. An asker that reads 0 may let another node take over.
     pub(super) fn answer_owed(&mut self) {
         for ask in self.owed_asks.drain(..) {
             // Who asked may have ended.

@@ -78,7 +78,7 @@ impl Listeners {
     }
 }
 
-/// What a worker needs of the system before its thread starts, so that a failure is told to whoever starts it.
+/// What a worker needs of the system before its thread starts, so that the starter of the thread learns of a failure.
 pub(super) struct Bound {
     pub(super) epoll: OwnedFd,
     pub(super) listeners: Listeners,

@@ -22,7 +22,7 @@ struct Rhythm {
     probe_interval: u64,
     /// From one process to the other.
     probe_latency: u64,
-    /// From the beginning of a reading until the metadata are there.
+    /// From the beginning of a reading until the metadata is there.
     read_latency: u64,
     /// How long the first reading waits after the first probe.
     phase: u64,
@@ -97,7 +97,7 @@ struct World {
     is_fenced: bool,
     terms: LeaseTerms,
     tokens: Tokens,
-    /// When the next probe is due; none while one is under way.
+    /// When the next probe is due; `None` while one is under way.
     next_probe: Option<(u64, u64)>,
     has_granted: bool,
     lease_until: Option<u64>,

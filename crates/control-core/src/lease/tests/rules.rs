@@ -77,7 +77,7 @@ fn the_newest_token_from_before_the_reading() {
         // One that still has an older view might serve what is another's by now.
         (vec![(10, older)], 20, None),
         (vec![(10, older), (60, epoch)], 59, None),
-        // One that has a newer view than these metadata have given out: the next reading has it, or the store was put back.
+        // One that has a newer view than this metadata has given out: the next reading has it, or the store was put back.
         (vec![(10, Epoch(epoch.0 + 1))], 20, None),
         (vec![(10, epoch), (60, Epoch(epoch.0 + 1))], 100, Some(10)),
     ] {

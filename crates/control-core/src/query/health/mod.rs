@@ -28,7 +28,7 @@ pub struct ShardCondition {
     pub problems: Vec<String>,
 }
 
-/// What proxies have just answered when they were asked; none for one that did not answer. One that was not asked
+/// What proxies have just answered when they were asked; `None` for one that did not answer. One that was not asked
 /// is not in it.
 pub type Asked = BTreeMap<Address, Option<ProxyHealth>>;
 

@@ -6,7 +6,7 @@ use super::*;
 #[derive(Clone, Copy, Debug)]
 enum Other {
     Up(u64),
-    /// The same, and the primary keeps a log on its disk.
+    /// Up, and the primary keeps a log on its disk.
     BesideLog(u64),
     /// As it was before it was given this place.
     Earlier(u64),
@@ -16,7 +16,7 @@ enum Other {
     Unheard,
 }
 
-/// What is done about a primary that came back with so many keys while its replica is not in sync.
+/// What is done about a primary that came back with `own` keys while its replica is not in sync.
 fn comeback(
     sync: SyncState,
     own: Option<u64>,
@@ -28,7 +28,7 @@ fn comeback(
     comeback_in(scene, sync, own, other)
 }
 
-/// The same, as the metadata are.
+/// What is done about such a primary in a scene that was made before.
 fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other) -> String {
     scene.shard(1, Half::First).replica = sync;
     scene.hear_all();
@@ -95,7 +95,7 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         // Its proxy is of a version that does not tell.
         (SyncState::OutOfSync, None, Other::Up(1000), Waits, "Waits"),
         (SyncState::OutOfSync, None, Other::Up(0), Waits, "Waits"),
-        // It takes over as ever; an operator may decide otherwise.
+        // The replica takes over; an operator may decide otherwise.
         (SyncState::InSync, Some(0), Other::Dead, Waits, "Waits"),
         (SyncState::InSync, Some(0), Other::Up(1000), Waits, ""),
         // What it has may be an old state with as many keys.
@@ -165,7 +165,7 @@ fn a_primary_that_starts_anew_again_is_decided_on_again() {
         (0, Some(vec!["first".parse().unwrap()])),
         "it is about that process"
     );
-    // Before it is told so it starts anew again, with less.
+    // It restarts once more before it is told so, with less.
     let (decided, forced) = comes_back(&mut scene, "second", 5);
     assert_eq!(forced, None, "that was not about this one");
     let [decision @ Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }] = &decided[..]

@@ -1,4 +1,4 @@
-//! An operator says that the metadata are right, whatever the proxies know.
+//! An operator says that the metadata is right, whatever the proxies know.
 
 use super::*;
 use crate::state::{Chunk, Shard};
@@ -83,7 +83,7 @@ fn an_old_view_is_no_proof_that_its_proxy_serves() {
     let state = trusted(&dump, &asked);
     assert!(is_held_back(chunk(&state).shard(Half::First)));
     assert_eq!(chunk(&state).shard(Half::First).deposed, Some(second));
-    // Nobody has a view: whoever had one may come back with it.
+    // No proxy has a view: a proxy that had one may come back with it.
     let none = truth.proxies.keys().map(|proxy| (proxy.clone(), None)).collect();
     let state = trusted(&dump, &none);
     assert!(chunk(&state).shards.iter().all(is_held_back));

@@ -39,7 +39,7 @@ fn pool(hosts: usize) -> State {
     state
 }
 
-/// A cluster on the first four of so many hosts, with every replica in sync.
+/// A cluster on the first four of this many hosts, with every replica in sync.
 fn state(hosts: usize) -> State {
     let mut state = pool(hosts);
     done(

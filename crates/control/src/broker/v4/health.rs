@@ -1,4 +1,4 @@
-//! How the broker, the clusters and everything together are.
+//! The health of the broker, of each cluster, and of everything together.
 
 use api::ErrorBody;
 use api::v4::{ClusterHealth, Health, Overview};

@@ -1,4 +1,4 @@
-//! What is long: slots that move, nodes that are being added.
+//! Jobs that take long: slots that move, nodes that are being added.
 
 use std::sync::PoisonError;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is under review, and an operator's word on it.
+//! What is under review, and an operator's decision about it.
 
 use api::ErrorBody;
 use api::v4::{ClusterReview, ProxyReview, Review, ReviewDecision, ReviewedBy};
@@ -43,7 +43,7 @@ pub(crate) async fn review(State(broker): Shared) -> Json<Review> {
     })
 }
 
-/// Ends a review: a cluster is as its proxies serve it, or as the metadata have it; a proxy of the pool serves nobody, and
+/// Ends a review: a cluster is as its proxies serve it, or as the metadata has it; a proxy of the pool serves nobody, and
 /// is emptied.
 #[utoipa::path(post, path = "/api/v4/review", tag = "review", request_body = ReviewDecision,
     responses((status = 200), (status = 400, body = ErrorBody),

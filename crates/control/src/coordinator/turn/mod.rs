@@ -24,7 +24,7 @@ use super::push::Pusher;
 pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);
 /// Between two turns however much happens.
 const TURN_INTERVAL_MIN: Duration = Duration::from_millis(2);
-/// Turns take at most one in so many parts of the time.
+/// The pause after a turn, as a multiple of the turn's length: with 3, turns take at most a quarter of the time.
 const TURN_SHARE: u32 = 3;
 /// Between two words to the brokers on what is seen.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
@@ -97,7 +97,7 @@ struct Progress {
 }
 
 impl<M: MetadataSource> Turns<M> {
-    /// Runs for ever; ends by being dropped.
+    /// Runs until it is dropped.
     pub(crate) async fn run(mut self) {
         let (finished, mut ends) = mpsc::unbounded_channel();
         let permits = || Arc::new(Semaphore::new(PUSHES_MAX));

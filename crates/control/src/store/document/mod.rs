@@ -216,7 +216,7 @@ impl Document {
         }
     }
 
-    /// Whether a writer's batch is in this; none when the writer has been forgotten among too many others.
+    /// Whether a writer's batch is in this; `None` when the writer has been forgotten among too many others.
     pub(super) fn holds(&self, writer: WriterId, batch: u64) -> Option<bool> {
         match self.writers.get(&writer) {
             Some(written) => Some(written.batch >= batch),

@@ -25,7 +25,7 @@ pub(super) fn event_key(prefix: &str, first: u64) -> String {
 /// etcd may be put back from a copy behind this process's back, and others may write to it since. Then what they wrote
 /// may have revisions below `base.read`, and nothing of what was read can be built on. That is noticed by the head: it is
 /// the one that is known, or was written after everything that is known. Revisions of etcd alone prove nothing, because
-/// whoever writes raises them, if only to see whether etcd takes writes. (That a head which was written later belongs to
+/// each writer raises them, if only to see whether etcd takes writes. (That a head which was written later belongs to
 /// the history that is known is for the ledger to see, which understands it.)
 ///
 /// Answers the head's own document, too.

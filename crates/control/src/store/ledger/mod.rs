@@ -98,7 +98,7 @@ impl<S: Store> Ledger<S> {
         let mut document = Document::default();
         document.absorb(&loaded.parts)?;
         if !S::IS_SHARED {
-            // Whoever has the file to himself may have put an older one in its place.
+            // The owner of the file may have put an older one in its place.
             document.history = HistoryId::random();
         }
         events.lock().unwrap_or_else(PoisonError::into_inner).extend(loaded.events);
@@ -201,7 +201,7 @@ impl<S: Store> Ledger<S> {
             Err(error) => Err(ChangeError::Unavailable(error.to_string())),
         };
         for confirmation in confirmations {
-            // Whoever asked may have given up.
+            // The caller may have given up.
             let _ = confirmation.send(said.clone());
         }
     }
@@ -213,7 +213,7 @@ impl<S: Store> Ledger<S> {
         match self.commit(&changes, now).await {
             Ok(replies) => {
                 for (answer, reply) in answers.into_iter().zip(replies) {
-                    // Whoever asked may have given up; the change is made all the same.
+                    // The caller may have given up; the change is made all the same.
                     let _ = answer.send(reply.map_err(ChangeError::Refused));
                 }
             }

@@ -13,7 +13,7 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
 /// Who waits for the store's word that what is known is all.
 pub(super) type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError>>;
 
-/// A change, and who asks for it: none for the broker itself.
+/// A change, and who asks for it: `None` for the broker itself.
 #[derive(Debug)]
 pub(in crate::store) struct Change {
     pub(in crate::store) command: Command,

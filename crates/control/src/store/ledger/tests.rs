@@ -1,5 +1,5 @@
 //! Two ledgers on one store that loses requests, loses answers, delivers late and fails: whatever it does, each
-//! change is made once, and whoever is told that it was made finds it.
+//! change is made once, and a caller that is told that it was made finds it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -79,10 +79,10 @@ const FIRST: &str = "v2 1 NOFLAGS mydb 127.0.0.1:6379 1 0-8000 PEER 127.0.0.1:70
 /// Both proxies of a chunk: each owns half and has a replica of the other half.
 const CHUNK: &str = "v2 7 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 REPLICA 1 8192-16383 \
                      PEER 127.0.0.1:7000 1 8192-16383 127.0.0.1:7000 REPLICA 1 0-8191";
-/// The same after a failover: the other proxy owns all, this one only has replicas.
+/// The chunk after a failover: the other proxy owns all, this one only has replicas.
 const FAILED_OVER: &str = "v2 8 NOFLAGS mydb 127.0.0.1:6379 REPLICA 1 0-8191 127.0.0.1:6380 REPLICA 1 8192-16383 \
                            PEER 127.0.0.1:7000 2 0-8191 8192-16383";
-/// The same as the other proxy has it.
+/// The chunk after this failover, as the other proxy has it.
 const TOOK_OVER: &str = "v2 8 NOFLAGS mydb 127.0.0.1:6379 1 0-8191 127.0.0.1:6380 1 8192-16383 \
                          PEER 127.0.0.1:7000 REPLICA 1 0-16383";
 /// Copies of two owners' slots, more of the other proxy's.

@@ -16,7 +16,7 @@ use crate::route::{Target, TargetIndex, WorkerView};
 
 /// Connections of one worker to one node that sessions share, besides those for database 0 of a local one.
 const WAYS_MAX: usize = 64;
-/// A connection to another proxy over which nothing was asked for so long is closed, µs.
+/// A connection to another proxy that was idle for this long is closed, µs.
 const WAY_IDLE_US_MAX: u64 = 60_000_000;
 /// Unused connections kept for each node, for sessions that need one of their own.
 const IDLE_MAX: usize = 8;
@@ -94,7 +94,7 @@ impl Engine {
         self.backends.get(id).is_some_and(|backend| matches!(backend.phase, Phase::Connecting { .. }))
     }
 
-    /// Whether this worker reaches the node at `address`; none if it is not in the view.
+    /// Whether this worker reaches the node at `address`; `None` if it is not in the view.
     #[must_use]
     pub fn node_state(&self, address: &Address) -> Option<NodeState> {
         let is_it = |node: &Node| node.current && node.address == *address;
@@ -211,7 +211,7 @@ impl Connections<'_> {
         is_unused
     }
 
-    /// A connection that `owner` has to itself until it is given back; none where the node cannot be reached.
+    /// A connection that `owner` has to itself until it is given back; `None` where the node cannot be reached.
     pub(in crate::engine) fn dedicated_backend(
         &mut self,
         owner: SessionId,

@@ -99,7 +99,7 @@ impl Engine {
         }
     }
 
-    /// So many of them were written.
+    /// The driver has written `bytes` of this output.
     #[inline]
     pub fn backend_sent(&mut self, id: BackendId, bytes: usize) {
         let Some(backend) = self.backends.get_mut(id) else { return };

@@ -39,7 +39,7 @@ pub(in crate::engine) struct Connections<'a> {
 }
 
 impl Connections<'_> {
-    /// The same, for a call that is rare.
+    /// A second borrow of this context, for a rare call.
     #[inline]
     pub(in crate::engine) fn cold(&mut self) -> Connections<'_> {
         Connections {

@@ -28,7 +28,7 @@ pub(in crate::engine) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// The same, for a call that is rare.
+    /// A second borrow of this context, for a rare call.
     #[inline]
     pub(in crate::engine) fn cold(&mut self) -> Sending<'_> {
         Sending {

@@ -331,7 +331,7 @@ impl Connections<'_> {
         }
     }
 
-    /// Reports a slow request, one of so many.
+    /// Counts a slow request, and puts one in `slowlog_sample_rate` of them in the slow log.
     #[cold]
     fn note_slow(&mut self, from: Option<BackendId>, owed: &Owed, took: u32) {
         self.stats.slow_requests.increment();

@@ -12,8 +12,8 @@
 //! ```
 //!
 //! Until all that A is owed has come, none of its further requests is taken (barrier). Its next one over the connection that
-//! all share says that the session begins anew. Ruled out: GET k of A executed there before its SET k 1, in whatever order
-//! hold, replies and requests pass each other.
+//! all share says that the session begins again. Ruled out: GET k of A executed there before its SET k 1, in whatever
+//! order hold, replies and requests pass each other.
 //!
 //! `UMFORWARD SESSIONS token` agrees on this when a connection is made, and `hops/session` or `hops/session!` takes the
 //! place of `hops`. The token is in the answer, so that no reply of a node can be taken for it. A proxy of an older version
@@ -46,7 +46,7 @@ pub(in crate::engine) fn held_reply(token: &[u8]) -> Box<[u8]> {
     [b"+UMHELD ", token, b"\r\n"].concat().into()
 }
 
-/// A session of another proxy, and whether it begins anew here.
+/// A session of another proxy, and whether it begins again here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stranger {
     number: u64,

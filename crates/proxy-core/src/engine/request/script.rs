@@ -106,7 +106,7 @@ impl Connections<'_> {
     }
 }
 
-/// The keys that a script declares; none where the node will say that the declaration is wrong.
+/// The keys that a script declares; empty where the node will say that the declaration is wrong.
 fn declared_keys<'a>(command: &Command, args: Args<'a>) -> Vec<&'a [u8]> {
     let mut positions = Vec::new();
     match key_positions(command, args, &mut positions) {

@@ -21,7 +21,7 @@ use model::Slot;
 
 impl Engine {
     /// A large bulk of a request has begun. Begins to stream the request if its route is known already, or has the
-    /// session wait until it can. Returns how many of `rest`'s bytes were taken; none if the request has to be
+    /// session wait until it can. Returns how many of `rest`'s bytes were taken; `None` if the request has to be
     /// gathered like any other.
     pub(in crate::engine) fn begin_stream(
         &mut self,

@@ -77,7 +77,7 @@ impl Engine {
         }
     }
 
-    /// So many of them were written. Of what is left is told with [`Engine::session_blocked`] or
+    /// The driver has written `bytes` of this output. It tells of what is left with [`Engine::session_blocked`] or
     /// [`Engine::session_unfinished`].
     #[inline]
     pub fn session_sent(&mut self, id: SessionId, bytes: usize) {

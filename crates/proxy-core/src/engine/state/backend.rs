@@ -123,7 +123,7 @@ pub(crate) struct Purpose {
 pub(crate) enum Phase {
     /// Waits for the driver to connect, until the deadline (worker clock, µs).
     Connecting { deadline_us: u64 },
-    /// Connected; so many handshake replies are still due before requests may be sent.
+    /// Connected; `due` handshake replies are still to come before requests may be sent.
     Handshake { due: u8 },
     /// Takes requests.
     Ready,

@@ -87,7 +87,7 @@ impl Batches {
         }
     }
 
-    /// The oldest request's arguments, cut for the slow log; none if its bytes are gone.
+    /// The oldest request's arguments, cut for the slow log; `None` if its bytes are gone.
     pub(crate) fn oldest_args(&mut self) -> Option<Vec<Box<[u8]>>> {
         let Batch { bytes, answered, found, .. } = self.written.front_mut()?;
         let mut parser = RequestParser::new();

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Address;
 
-/// Until when each node beside this proxy takes writes: `Moment::us`, `u64::MAX` for ever. Whoever sets a time
-/// knows until when nobody else can have been made the primary. It is looked at in each turn, so that a process
-/// that was stopped for a while sees that its time is over before it sends or delivers anything.
+/// Until when each node beside this proxy takes writes, as `Moment::us`; `u64::MAX` is without an end. The setter of
+/// a time knows until when no other node can have been made the primary. The workers look at it in each turn, so that
+/// a process that was stopped for a while sees that its time is over before it sends or delivers anything.
 #[derive(Debug, Clone, Default)]
 pub struct WriteFences(Arc<[(Address, Arc<AtomicU64>)]>);
 
 impl WriteFences {
-    /// The times of these nodes; a node that is not among them takes writes for ever.
+    /// The times of these nodes; a node that is not among them takes writes without an end.
     #[must_use]
     pub fn new(nodes: Vec<(Address, Arc<AtomicU64>)>) -> Self {
         Self(nodes.into())

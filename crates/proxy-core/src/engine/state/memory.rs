@@ -29,7 +29,7 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of so many bytes for so many workers.
+    /// A budget of `max_bytes` for this many workers.
     #[must_use]
     pub fn new(max_bytes: u64, workers: usize) -> Self {
         MemoryBudget {
@@ -136,7 +136,7 @@ impl MemoryShare {
         &self.budget.workers[self.worker]
     }
 
-    /// The largest session of this worker holds so much: whether none of another worker is known to hold more.
+    /// Notes that this worker's largest session holds `largest` bytes; true if no other worker's is known to hold more.
     pub(in crate::engine) fn holds_most(&self, largest: usize) -> bool {
         self.figures().largest.store(largest as u64, Ordering::Relaxed);
         self.budget.workers.iter().all(|worker| worker.largest.load(Ordering::Relaxed) <= largest as u64)

@@ -38,7 +38,7 @@ pub(crate) struct Parked {
 }
 
 impl Parked {
-    /// The place that is so many replies behind the head.
+    /// The place that is `ahead` replies behind the head.
     pub(crate) fn slot(&mut self, ahead: usize) -> &mut ReplySlot {
         while self.slots.len() <= ahead {
             self.slots.push_back(ReplySlot::Waiting);

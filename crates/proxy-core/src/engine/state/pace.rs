@@ -5,7 +5,7 @@
 //! small writes. A nap of a few tens of microseconds then turns many wake-ups into one.
 //!
 //! Right after requests were sent on to a node, its replies are the next thing that clients wait for, and they come
-//! together: no nap is taken then, but after the turn that passes them on. Where sessions are so many that each waits
+//! together: no nap is taken then, but after the turn that passes them on. Where there are enough sessions that each waits
 //! in queues for much longer than a nap, or send many requests at once, batches matter more than a nap's time, and
 //! one follows each turn.
 //!
@@ -46,20 +46,20 @@ pub(in crate::engine) struct Pace {
 }
 
 impl Pace {
-    /// A session was read from again after so many µs.
+    /// A session was read from again after `gap_us`.
     #[inline]
     pub(in crate::engine) fn read(&mut self, gap_us: u32) {
         self.reads += 1;
         self.gap_us += (gap_us.min(GAP_US_MAX) as f32 - self.gap_us) * GAP_WEIGHT;
     }
 
-    /// A read held so many requests.
+    /// A read held `count` requests.
     #[inline]
     pub(in crate::engine) fn requests(&mut self, count: u32) {
         self.depth += (count.min(DEPTH_MAX) as f32 - self.depth) * GAP_WEIGHT;
     }
 
-    /// A turn that answers so many sessions ends at `now_us`.
+    /// A turn that answers `answered` sessions ends at `now_us`.
     #[inline]
     pub(in crate::engine) fn turn(&mut self, now_us: u64, answered: usize) {
         let passed = now_us.saturating_sub(self.last_us) as f32;

@@ -12,8 +12,8 @@ pub struct Policy {
     /// The longest nap where reads come at `busy_reads_per_us`, µs. With 500 clients that wait for each answer, batches
     /// of Redis are then twice as large, and proxy and Redis together cost a sixth less.
     pub nap_us_busy_max: u64,
-    /// Such a nap is at most this fraction of the average time between two reads from one session: with 50 clients
-    /// it is no longer than `nap_us_max`.
+    /// Cap on a busy worker's nap, as a fraction of the average time between two reads from one session: with 50 clients
+    /// such a nap is no longer than `nap_us_max`.
     pub nap_busy_fraction: f32,
     /// Reads from sessions per µs from which on a worker counts as busy: at a lower load a longer nap would only cost
     /// latency.
@@ -22,23 +22,24 @@ pub struct Policy {
     /// on average, µs. With 50 clients that saves a twentieth of p99 and more of the CPU; with 500 it would
     /// make batches smaller and cost a sixth of the throughput.
     pub answers_first_us_max: f32,
-    /// Where a read holds several requests, a nap may be so many times longer, or up to this many times.
+    /// Cap on how far pipelining may lengthen a nap, as a factor: a nap may be longer by the number of requests in a
+    /// read.
     pub nap_depth_max: f32,
-    /// A nap is at most this fraction of the average time between two reads from one session.
+    /// Cap on a nap, as a fraction of the average time between two reads from one session.
     pub nap_fraction: f32,
-    /// A nap is taken only where so many reads from sessions are expected in a nap.
+    /// The least number of reads from sessions that a worker must expect in a nap to take one.
     pub nap_reads_min: f32,
     /// A reply must come within this time, µs; also the limit for connecting.
     pub backend_timeout_us: u64,
     /// Connections of one worker to one node, for database 0.
     pub connections_per_node: u32,
-    /// Connections of one worker that sessions have to themselves for large requests, or had; where there are so many, a
+    /// Cap on the connections of one worker that sessions have to themselves for large requests, or had. At the cap a
     /// large request is gathered like any other.
     pub uploads_max: u32,
     /// Replies that a session may be owed before no more of its requests are taken. What others ask of the same node
     /// comes after them.
     pub outstanding_max: u32,
-    /// The same for a session whose client is far behind with reading: its replies are large.
+    /// Replies that a session may be owed whose client is far behind with reading: its replies are large.
     pub outstanding_behind_max: u32,
     /// With this much unwritten output a client is far behind, bytes.
     pub behind_bytes: usize,

@@ -65,8 +65,8 @@ pub(crate) struct Unusual {
 pub(crate) struct Link {
     /// What is answered in place of holding a request.
     pub(crate) held_reply: Box<[u8]>,
-    /// The other's sessions of which a request was to be held: nothing more of them is executed here until they begin
-    /// anew, or it would run before that request.
+    /// The other proxy's sessions with a request that was to be held: no later request of them is executed here until
+    /// they begin again, because it would run before that request.
     pub(crate) refused: HashSet<u64>,
 }
 

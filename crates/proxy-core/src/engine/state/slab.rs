@@ -21,7 +21,7 @@ impl Place {
         self.index as usize
     }
 
-    /// Both in one number of 63 bits: for whoever has room for nothing else.
+    /// Index and generation in one number of 63 bits, for callers that have room for nothing else.
     #[inline]
     pub(in crate::engine) fn number(self) -> u64 {
         u64::from(self.generation.get()) << 32 | u64::from(self.index)
@@ -56,7 +56,7 @@ pub(in crate::engine) struct Slab<K, T> {
 const GENERATION_MAX: u32 = u32::MAX >> 1;
 
 impl<K: Key, T> Slab<K, T> {
-    /// No things, and room for so many without moving them.
+    /// An empty slab, with room for this many things without moving them.
     pub(in crate::engine) fn with_capacity(places: usize) -> Self {
         Slab {
             places: Vec::with_capacity(places),

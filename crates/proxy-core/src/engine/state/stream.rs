@@ -19,7 +19,7 @@ const HEADER_BYTES_MAX: usize = 32;
 /// What is left of the request, and where it goes.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    /// The backend that takes it; none once there is nobody to take it, and the rest is thrown away.
+    /// The backend that takes it; `None` once there is nobody to take it, and the rest is thrown away.
     pub(crate) backend: Option<BackendId>,
     /// Why nobody here takes the request, where that is told when all of it was sent: Redis answers no half of a request.
     pub(in crate::engine) refusal: Option<(Slot, Misplaced)>,

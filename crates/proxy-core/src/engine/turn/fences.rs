@@ -1,10 +1,10 @@
 //! Primaries that must not be written to any more: their time has run out, or they were taken out of service.
 //!
-//! Whoever was made the primary in the place of one of these may take writes already. So from that moment on
-//! nothing is sent to it for clients of its slots, and what was sent and is not answered yet is answered with an
-//! error that says that it may have been executed: an OK that comes later could be for a write that the new
-//! primary never heard of, by a process that was stopped in between. A reply that is here already and not with its
-//! client yet cannot be told from others any more: such a client is disconnected.
+//! The node that was made the primary in the place of one of these may take writes already. So from that moment on the
+//! worker sends nothing to the old primary for clients of its slots. Requests that were sent and are not answered yet get
+//! an error that says that they may have been executed: an OK that comes later could be for a write that the new primary
+//! never heard of, by a process that was stopped in between. A reply that is here already and not with its client yet
+//! cannot be told from others any more: such a client is disconnected.
 //!
 //! A process can be stopped anywhere. So the clock is read at the beginning of a turn, which covers what the turn
 //! reads and sends to nodes, and again before each write to a client. What was ruled out:
@@ -118,7 +118,7 @@ impl Engine {
         is_held
     }
 
-    /// The same for a request of which only the one key is known.
+    /// Holds a request of which only the one key is known, if its slot is held.
     pub(in crate::engine) fn hold_slot_for_owner(&mut self, id: SessionId, slot: Slot) -> bool {
         let is_held = self.is_holding() && self.is_held(slot);
         if is_held {

@@ -13,11 +13,11 @@ pub struct ClientFilter {
     pub address: Option<String>,
     /// Our address of the connection, `ip:port`.
     pub local_address: Option<String>,
-    /// What it does.
+    /// The type of the client.
     pub client_type: Option<ClientType>,
-    /// Whom it authenticated as.
+    /// The user that it authenticated as.
     pub user: Option<Box<[u8]>>,
-    /// At least so old.
+    /// The least age of the connection.
     pub age_s_min: Option<u64>,
     /// Not this client.
     pub skip: Option<u64>,

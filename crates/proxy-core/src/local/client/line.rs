@@ -25,7 +25,7 @@ pub struct SessionUse {
     pub patterns: usize,
     /// Sharded channels subscribed to.
     pub shard_channels: usize,
-    /// Commands queued by MULTI; none outside of it.
+    /// Commands queued by MULTI; `None` outside of it.
     pub queued: Option<usize>,
     /// Whether it waits in a blocking command.
     pub blocked: bool,

@@ -16,7 +16,7 @@ impl Counts {
         self.meter.observe(now_ms, [totals.requests, totals.bytes_in, totals.bytes_out]);
     }
 
-    /// CONFIG RESETSTAT: counting begins anew from here.
+    /// CONFIG RESETSTAT: counting begins again from here.
     pub(super) fn reset(&mut self, snapshot: Snapshot) {
         self.baseline = snapshot;
     }

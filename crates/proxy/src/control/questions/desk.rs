@@ -40,7 +40,7 @@ pub(in crate::control) enum DeskCall {
     Slowlog(SlowlogRequest, ReplyTo),
     /// UMCTL STATS.
     Stats(ReplyTo),
-    /// The newest entries of the slow log, so many, with their numbers.
+    /// The newest entries of the slow log, at most this many, with their numbers.
     SlowEntries(usize, oneshot::Sender<Vec<(u64, SlowEntry)>>),
 }
 

@@ -47,7 +47,7 @@ const WAIT_MAX: Duration = Duration::from_secs(60 * 60);
 const LEFT_MAX: Duration = Duration::from_millis(500);
 /// A node is asked to wait for no longer than this at a time, so that one that hangs is noticed.
 const PIECE_MAX: Duration = Duration::from_secs(10);
-/// The shortest time that WAIT can state; 0 would be for ever.
+/// The shortest time that WAIT can state; 0 would be no limit.
 const PIECE_MIN: Duration = Duration::from_millis(1);
 /// A channel without subscribers. Sharded, because no pattern sees it.
 const CHANNEL: &[u8] = b"__undermoon:wait";
@@ -159,7 +159,7 @@ enum WaitError {
 struct Waiter {
     node: Address,
     client: NodeClient,
-    /// Whom the metadata names; none where all replicas count.
+    /// Whom the metadata names; `None` where all replicas count.
     named: Option<Named>,
 }
 

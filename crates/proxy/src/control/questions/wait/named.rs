@@ -61,7 +61,8 @@ impl Named {
         Ok(Named { replicas: resolved, offset })
     }
 
-    /// Has the primary wait until these replicas have reached the goal, for so long at most; what they have reached then.
+    /// Has the primary wait until these replicas have reached the goal, at most for this long; what they have reached
+    /// then.
     ///
     /// # Errors
     /// [`NodeError`], when the primary does not answer as it should.

@@ -12,7 +12,7 @@ use super::super::super::node_client::{NodeClient, NodeError};
 pub(super) struct Reached {
     /// Its own append-only file: 0 or 1; of no meaning for WAIT.
     pub(super) local: i64,
-    /// So many replicas.
+    /// This many replicas.
     pub(super) replicas: i64,
 }
 
@@ -63,7 +63,7 @@ impl Reached {
     }
 }
 
-/// Has a node wait for so long.
+/// Has a node wait for this long.
 ///
 /// # Errors
 /// [`NodeError`], when the node does not answer as it should.
