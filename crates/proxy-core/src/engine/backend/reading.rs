@@ -1,10 +1,12 @@
-//! When a node's reply is left in its socket for a while: where one client takes a large value more slowly than its node
-//! sends it, and nobody else waits.
+//! How much of a node's reply is read at once, and when it is left in its socket for a while: where one client takes a
+//! large value more slowly than its node sends it, and nobody else waits.
 //!
 //! It saves the memory of a second copy of the value and costs nobody anything: as soon as anything else is asked over
 //! that connection, or the client sends anything, reading goes on, and what the client has not taken is set aside.
 
 use crate::engine::contexts::Sending;
+use crate::engine::state::backend::Backend;
+use crate::engine::state::buffers::{LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::{Action, Engine};
@@ -18,6 +20,25 @@ impl Engine {
     pub fn wants_backend_read(&mut self, id: BackendId) -> bool {
         let Some(backend) = self.backends.get(id) else { return false };
         !backend.streaming || !self.sending().leave_unread(id)
+    }
+
+    /// How many bytes of this backend are worth waking up for: one, but more while a large value passes through, and
+    /// never more than are still to come of it.
+    #[inline]
+    pub fn worth_reading(&self, id: BackendId) -> usize {
+        if self.reads_large(id) {
+            self.backends[id].scanner.bulk_remaining().min(READ_BYTES_LARGE)
+        } else {
+            1
+        }
+    }
+
+    /// How much to read at once from this backend: more while a large reply passes through.
+    #[inline]
+    pub fn reads_large(&self, id: BackendId) -> bool {
+        let streams =
+            |backend: &Backend| backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN;
+        self.backends.get(id).is_some_and(streams)
     }
 }
 

@@ -9,8 +9,8 @@ use resp::{ReplyStep, reply_length};
 
 use crate::engine::contexts::Clients;
 use crate::engine::contexts::Connections;
-use crate::engine::state::backend::{Backend, Owed, Own, Part, Phase};
-use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, READ_BYTES_LARGE};
+use crate::engine::state::backend::{Owed, Own, Part, Phase};
+use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::{Action, Engine};
@@ -286,25 +286,6 @@ impl Engine {
         if last {
             self.clients().delivered(id);
         }
-    }
-
-    /// How many bytes of this backend are worth waking up for: one, but more while a large value passes through, and
-    /// never more than are still to come of it.
-    #[inline]
-    pub fn worth_reading(&self, id: BackendId) -> usize {
-        if self.reads_large(id) {
-            self.backends[id].scanner.bulk_remaining().min(READ_BYTES_LARGE)
-        } else {
-            1
-        }
-    }
-
-    /// How much to read at once from this backend: more while a large reply passes through.
-    #[inline]
-    pub fn reads_large(&self, id: BackendId) -> bool {
-        let streams =
-            |backend: &Backend| backend.streaming && backend.scanner.bulk_remaining() > LARGE_BYTES_MIN;
-        self.backends.get(id).is_some_and(streams)
     }
 }
 
