@@ -15,6 +15,14 @@ pub fn write(out: &mut Vec<u8>, text: &str) {
     resp::encode::error(out, text);
 }
 
+/// `text` as an error reply, by itself.
+#[must_use]
+pub fn line(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(&mut out, text);
+    out
+}
+
 // ---- Authentication and handshake ----
 
 /// Any command but AUTH, HELLO, QUIT and RESET before the client has authenticated.
@@ -137,6 +145,8 @@ pub const MAX_CLIENTS: &str = "ERR max number of clients reached";
 pub const REQUEST_TOO_LARGE: &str = "ERR the request is larger than half of this proxy's memory_max";
 /// The replies of several nodes were to be put together, and there is no memory for that.
 pub const GATHERED_TOO_LARGE: &str = "ERR the replies of all nodes together are larger than this proxy's memory_max allows; the command was executed";
+/// A reply to another proxy's client came before its turn, and there is no memory to keep it.
+pub const REPLY_TOO_LARGE: &str = "ERR the reply is too large to wait for earlier ones: the owner's memory_max does not allow it; the command was executed";
 /// WAIT or WAITAOF while as many clients wait as may.
 pub const TOO_MANY_WAITS: &str = "ERR too many clients of this proxy are waiting for replicas";
 /// The proxy is going down and takes no new work.

@@ -147,7 +147,9 @@ impl Engine {
                 Some(ReplySlot::Gather(gather)) => {
                     assert_eq!((plain, parts), (0, gather.missing()), "{id:?}: parts are lost or due twice");
                 }
-                Some(ReplySlot::Partial(_)) => assert_eq!((plain, parts), (1, 0), "{id:?}: half of a reply"),
+                Some(ReplySlot::Partial(_) | ReplySlot::Refused) => {
+                    assert_eq!((plain, parts), (1, 0), "{id:?}: half of a reply");
+                }
                 Some(ReplySlot::Waiting) | None => {
                     assert!(plain <= 1 && parts == 0, "{id:?}: a reply is due twice");
                     asked += 1 - plain;

@@ -71,7 +71,8 @@ impl Allowed {
                     b"-ERR backend",
                     b"-CLUSTERDOWN backend",
                 ]))
-            || (self.little_memory && any(&[b"-ERR the request is larger than half"]))
+            || (self.little_memory
+                && any(&[b"-ERR the request is larger than half", b"-ERR the reply is too"]))
     }
 }
 

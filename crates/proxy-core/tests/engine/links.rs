@@ -1,8 +1,11 @@
 //! The connections to other proxies: how many there are, for how long, and what they may make a proxy keep.
 
+use proxy_core::engine::buffers::READ_BYTES_LARGE;
 use proxy_core::engine::{Pause, Policy};
+use proxy_core::errors::REPLY_TOO_LARGE;
 
-use crate::views::{BOTH, Owner, PEER, tag};
+use crate::client::Allowed;
+use crate::views::{BOTH, NODES, ONE, Owner, PEER, tag};
 use crate::world::World;
 
 /// More than a proxy has to another in one worker.
@@ -95,4 +98,139 @@ fn what_another_proxy_may_have_kept_is_small_and_counted() {
     let seen = world.says(client, requests.as_bytes());
     assert_eq!(seen.matches("+UMHELD 0123456789abcdef\r\n").count(), 2_000);
     assert!(held(&world) >= before + 2_000 * size_of::<u64>(), "{} B, {before} B before", held(&world));
+}
+
+const MEMORY_MAX: u64 = 3_000_000;
+/// What is held besides the budget: what was read in the last turn, and what sessions have sent.
+const MEMORY_SLACK: u64 = 4 * READ_BYTES_LARGE as u64;
+const LARGE_BYTES: usize = 12_000_000;
+
+/// A proxy with little memory, and a connection of another proxy to it, which takes only so much.
+fn with_a_peer(view: &str) -> (World, usize) {
+    let mut world = World::with_settings(Some(view), Policy::default(), |settings| {
+        settings.memory_max_bytes = MEMORY_MAX;
+    });
+    let peer = world.accept();
+    assert_eq!(world.says(peer, b"umforward sessions 0123456789abcdef\r\n"), "+OK\r\n");
+    world.clients[peer].log = None;
+    world.clients[peer].window = 0;
+    (world, peer)
+}
+
+/// A client of the other proxy asks for a value of so many bytes.
+fn asks_for_a_value(world: &mut World, peer: usize, len: usize, tag: &str) {
+    let client = &mut world.clients[peer];
+    let key = client.made_key(len, tag);
+    let mut reply = Vec::new();
+    resp::encode::bulk(&mut reply, &crate::node::made_value(0, &key));
+    client.ask(&[b"UMFORWARD", b"1/7", b"GET", &key], reply, true);
+}
+
+/// One turn as the event loop has it: each connection is read from once, and the peer takes `bytes`.
+fn turn(world: &mut World, peer: usize, bytes: usize) {
+    for client in 0..world.clients.len() {
+        world.client_sends(client, usize::MAX);
+    }
+    for link in world.links() {
+        world.connects(link);
+        world.node_takes(link);
+        world.node_sends(link, READ_BYTES_LARGE);
+    }
+    world.end_turn();
+    world.client_takes(peer, bytes);
+    let held = world.memory.held_bytes();
+    assert!(held <= MEMORY_MAX + MEMORY_SLACK, "{held} bytes are held");
+    world.pass(100);
+}
+
+#[test]
+fn a_large_value_for_another_proxy_is_sent_as_that_takes_it() {
+    let (mut world, peer) = with_a_peer(ONE);
+    let here = world.accept();
+    asks_for_a_value(&mut world, peer, LARGE_BYTES, "a");
+    for _ in 0..50 {
+        turn(&mut world, peer, 0);
+    }
+    for _ in 0..800 {
+        // Of other clients of that proxy, and of clients of this one.
+        asks_for_a_value(&mut world, peer, 10, "a");
+        turn(&mut world, peer, 20_000);
+        world.clients[here].incr("a");
+        (0..3).for_each(|_| turn(&mut world, peer, 0));
+        assert!(world.clients[here].has_everything(), "nobody here waits for the other proxy");
+    }
+    world.finish();
+    assert!(world.dropped.is_empty() && !world.clients[peer].closed);
+}
+
+#[test]
+fn who_has_asked_behind_a_large_value_for_another_proxy_waits_a_limited_time() {
+    let (mut world, peer) = with_a_peer(ONE);
+    let here = world.accept();
+    world.node(NODES[0]).is_stopped = true;
+    asks_for_a_value(&mut world, peer, LARGE_BYTES, "a");
+    turn(&mut world, peer, 0);
+    world.node(NODES[0]).is_stopped = false;
+    world.clients[here].incr("a");
+    for _ in 0..200 {
+        turn(&mut world, peer, 0);
+    }
+    assert!(!world.clients[here].has_everything() && !world.clients[peer].closed);
+    // The other proxy takes nothing any more.
+    for _ in 0..40 {
+        world.pass(100_000);
+        turn(&mut world, peer, 0);
+    }
+    for _ in 0..200 {
+        turn(&mut world, peer, 0);
+    }
+    assert!(world.clients[here].has_everything());
+    assert!(world.clients[peer].closed, "it is gone as far as anybody can see");
+}
+
+#[test]
+fn a_large_value_that_waits_for_another_reply_is_given_up_before_the_connection_is() {
+    let (mut world, peer) = with_a_peer(BOTH);
+    let (first, second) = (tag(Owner::First, 0), tag(Owner::Second, 0));
+    world.node(NODES[0]).is_stopped = true;
+    asks_for_a_value(&mut world, peer, 10, &first);
+    for _ in 0..4 {
+        asks_for_a_value(&mut world, peer, 1_000_000, &second);
+    }
+    asks_for_a_value(&mut world, peer, LARGE_BYTES, &second);
+    asks_for_a_value(&mut world, peer, 10, &second);
+    for _ in 0..100 {
+        turn(&mut world, peer, 0);
+    }
+    assert!(world.dropped.is_empty() && !world.clients[peer].closed);
+    world.allowed = Allowed { little_memory: true, ..Allowed::default() };
+    world.node(NODES[0]).is_stopped = false;
+    asks_for_a_value(&mut world, peer, 10, &first);
+    world.finish();
+    assert!(!world.clients[peer].closed);
+    let excused = world.clients[peer].excused;
+    assert!((1..=5).contains(&excused), "{excused} are answered {REPLY_TOO_LARGE}");
+}
+
+#[test]
+fn a_node_that_fails_in_the_middle_of_a_value_costs_those_that_wait_for_earlier_replies_only_that() {
+    let (mut world, peer) = with_a_peer(BOTH);
+    let (first, second) = (tag(Owner::First, 0), tag(Owner::Second, 0));
+    world.clients[peer].window = usize::MAX;
+    world.node(NODES[0]).is_stopped = true;
+    asks_for_a_value(&mut world, peer, 10, &first);
+    asks_for_a_value(&mut world, peer, LARGE_BYTES, &second);
+    for _ in 0..6 {
+        turn(&mut world, peer, 0);
+    }
+    let links = world.links();
+    let cut = links.into_iter().find(|&link| world.is_link_to(link, NODES[1])).unwrap();
+    assert!(world.links[cut].as_ref().unwrap().read > 0, "half of it is here");
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    world.fails(cut);
+    world.node(NODES[0]).is_stopped = false;
+    asks_for_a_value(&mut world, peer, 10, &first);
+    world.finish();
+    assert!(!world.clients[peer].closed);
+    assert_eq!((world.clients[peer].replies, world.clients[peer].excused), (3, 1));
 }

@@ -121,7 +121,7 @@ impl Connections<'_> {
 
     /// Nothing new goes to this connection; it closes when nothing is owed any more. Whoever is owed something here
     /// waits for it before going another way.
-    fn retire(&mut self, id: BackendId) {
+    pub(in crate::engine) fn retire(&mut self, id: BackendId) {
         let backend = &mut self.backends[id];
         backend.retired = true;
         self.nodes.unlist(backend.purpose.node, id);

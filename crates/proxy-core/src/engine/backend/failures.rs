@@ -69,7 +69,7 @@ impl Connections<'_> {
     }
 
     /// Whether this connection is one of those that sessions share, and is tried again when it fails.
-    fn is_shared(&self, id: BackendId) -> bool {
+    pub(super) fn is_shared(&self, id: BackendId) -> bool {
         let node = self.backends[id].purpose.node;
         self.nodes.nodes[node].shared().any(|entry| entry == id)
     }
@@ -157,9 +157,8 @@ impl Connections<'_> {
         let waiters = std::mem::take(&mut backend.waiters);
         self.agenda.actions.push(Action::CloseBackend(id));
         for (index, owed) in owed.into_iter().enumerate() {
-            // Of a part nothing has been received.
-            if std::mem::take(&mut cut_short) && owed.part.is_none() {
-                self.close_session_of(&owed); // it has received half of a reply
+            if std::mem::take(&mut cut_short) && self.is_half_sent(&owed) {
+                self.close_session_of(&owed);
             } else {
                 match &refusal {
                     Some(refusal) => self.fail_with(&owed, refusal),
@@ -170,6 +169,15 @@ impl Connections<'_> {
         waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         self.sending().recount_backend(id);
         self.after_failure(id);
+    }
+
+    /// Whether the client may have been sent the beginning of a reply that was passing through. What waited for its turn is
+    /// thrown away.
+    fn is_half_sent(&mut self, owed: &Owed) -> bool {
+        let Some(session) = owed.session.and_then(|session| self.sessions.get_mut(session)) else {
+            return false;
+        };
+        owed.part.is_none() && !session.is_refused(owed.sequence) && !session.refuse_partial(owed.sequence)
     }
 
     fn fail_owed(&mut self, owed: &Owed, in_flight: bool, address: &Address, why: &str) {
@@ -226,7 +234,10 @@ impl Connections<'_> {
         let Some(first) = backend.owed.front() else { return };
         // Of a large request the rest may be still to come; what is here waits for the node.
         let waits_for_client = backend.out.is_empty() && self.is_uploading(id);
-        if backend.left_unread_for.is_some() || waits_for_client {
+        if let Some(reader) = backend.left_unread_for {
+            return self.look_at_reader_again(id, reader);
+        }
+        if waits_for_client {
             return;
         }
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));

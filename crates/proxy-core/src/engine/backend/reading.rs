@@ -3,9 +3,15 @@
 //!
 //! It saves the memory of a second copy of the value and costs nobody anything: as soon as anything else is asked over
 //! that connection, or the client sends anything, reading goes on, and what the client has not taken is set aside.
+//!
+//! Another proxy is one reader for many clients, whose replies come in their order anyway. So for it a value is left unread,
+//! too, while others are owed something behind it there, if those are its own; and, for a limited time, whoever they are,
+//! where memory is short: else its connection would be the one that holds most, and all of its clients would lose their
+//! replies with it. What others ask from then on goes over another connection.
 
+use crate::engine::contexts::Connections;
 use crate::engine::contexts::Sending;
-use crate::engine::state::backend::Backend;
+use crate::engine::state::backend::{Backend, Owed};
 use crate::engine::state::buffers::{LARGE_BYTES_MIN, READ_BYTES_LARGE};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
@@ -19,7 +25,7 @@ impl Engine {
     #[inline]
     pub fn wants_backend_read(&mut self, id: BackendId) -> bool {
         let Some(backend) = self.backends.get(id) else { return false };
-        !backend.streaming || !self.sending().leave_unread(id)
+        !backend.streaming || !self.connections().leave_unread(id)
     }
 
     /// How many bytes of this backend are worth waking up for: one, but more while a large value passes through, and
@@ -42,22 +48,47 @@ impl Engine {
     }
 }
 
-impl Sending<'_> {
+impl Connections<'_> {
     #[cold]
     fn leave_unread(&mut self, id: BackendId) -> bool {
-        let backend = &mut self.backends[id];
-        let [owed] = backend.owed.make_contiguous() else { return false };
-        let Some(reader) = owed.session else { return false };
+        let backend = &self.backends[id];
+        let Some(&Owed { session: Some(reader), sequence, part: None, .. }) = backend.owed.front() else {
+            return false;
+        };
+        let is_alone = backend.owed.iter().all(|owed| owed.session == Some(reader));
         let Some(session) = self.sessions.get_mut(reader) else { return false };
-        let is_behind = session.blocked && session.out.len() >= BEHIND_BYTES;
-        if !is_behind || session.outstanding() > 1 || session.is_ending() {
+        if !session.blocked || session.out.len() < BEHIND_BYTES || session.is_ending() {
             return false;
         }
-        backend.left_unread_for = Some(reader);
-        session.unread_backend = Some(id);
-        true
+        let (is_head, is_only) = (session.head == sequence, session.outstanding() <= 1);
+        let leaves = match session.link() {
+            None => is_alone && is_only,
+            Some(link) => {
+                let waits_us = self.now.us.saturating_sub(link.behind_since_us(sequence, self.now.us));
+                let may_wait = waits_us < self.policy.backend_timeout_us && self.memory.is_pressed();
+                is_head && (is_alone || may_wait)
+            }
+        };
+        if leaves {
+            session.unread_backend = Some(id);
+            let is_link = session.link().is_some();
+            self.backends[id].left_unread_for = Some(reader);
+            if is_link && self.is_shared(id) {
+                self.retire(id);
+            }
+        }
+        leaves
     }
 
+    /// The value of a client that is behind was left unread until now: another proxy has only so much time.
+    pub(super) fn look_at_reader_again(&mut self, id: BackendId, reader: SessionId) {
+        if self.sessions.get_mut(reader).is_some_and(|session| session.link().is_some()) {
+            self.sending().read_on(id);
+        }
+    }
+}
+
+impl Sending<'_> {
     /// The client reads again, sends something or is gone: what was left unread for it is read.
     #[inline]
     pub(in crate::engine) fn read_what_was_left(&mut self, id: SessionId) {

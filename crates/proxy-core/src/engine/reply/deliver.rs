@@ -14,6 +14,7 @@ use crate::engine::state::buffers::Chunk;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::{Action, Engine};
+use crate::errors;
 use crate::slowlog::SlowEntry;
 
 /// A reply whose known length is at least this passes through as it comes.
@@ -274,6 +275,12 @@ impl Engine {
             return;
         }
         let Some(session) = self.sessions.get_mut(id) else { return };
+        if session.is_refused(owed.sequence) {
+            if last {
+                self.clients().deliver_to(id, &owed, &errors::line(errors::REPLY_TOO_LARGE));
+            }
+            return;
+        }
         if session.head == owed.sequence {
             session.out.refer(chunk, start, end, &mut self.pool);
             if last {

@@ -158,7 +158,7 @@ impl Engine {
     }
 
     fn link(&mut self, id: SessionId) -> Option<&mut Link> {
-        self.sessions[id].unusual.as_mut()?.link.as_mut()
+        self.sessions[id].link()
     }
 }
 

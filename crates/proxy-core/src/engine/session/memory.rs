@@ -8,6 +8,7 @@ use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::memory::DROPPED_BYTES_MIN;
 use crate::engine::{Action, DroppedSession};
+use crate::errors;
 
 impl Clients<'_> {
     /// Counts what a session holds now.
@@ -45,8 +46,11 @@ impl Connections<'_> {
             if !self.memory.holds_most(held) {
                 return; // another worker has the one that holds most
             }
-            if self.refuse_gathers(id, arriving_for(id)) {
+            if self.refuse_gathers(id, arriving_for(id)) || self.refuse_parked(id) {
                 continue;
+            }
+            if self.has_patience_with(id) {
+                return; // what is due to it is not read meanwhile
             }
             self.stats.sessions_dropped.increment();
             let all_bytes = self.memory.all_bytes();
@@ -77,6 +81,29 @@ impl Connections<'_> {
         }
         self.clients().recount(id);
         true
+    }
+
+    /// Gives up the large replies that wait for earlier ones of another proxy's connection; whether there were any. Each is
+    /// one client's there, and the connection is many clients'.
+    fn refuse_parked(&mut self, id: SessionId) -> bool {
+        let session = &mut self.sessions[id];
+        if session.link().is_none() {
+            return false;
+        }
+        let Some(parked) = session.parked.as_deref_mut() else { return false };
+        let error = errors::line(errors::REPLY_TOO_LARGE);
+        let any = parked.refuse_large(DROPPED_BYTES_MIN, &error, self.pool);
+        self.clients().recount(id);
+        any
+    }
+
+    /// Whether another proxy's connection is given time to take the reply that it is behind with.
+    fn has_patience_with(&mut self, id: SessionId) -> bool {
+        let session = &mut self.sessions[id];
+        let head = session.head;
+        let Some(link) = session.link() else { return false };
+        let behind_us = self.now.us.saturating_sub(link.behind_since_us(head, self.now.us));
+        behind_us < self.policy.backend_timeout_us
     }
 }
 

@@ -119,6 +119,12 @@ impl MemoryShare {
         self.budget.held_bytes() > self.budget.max_bytes()
     }
 
+    /// Whether more than half of what may be held is held: time to keep that from growing where it costs little.
+    pub(in crate::engine) fn is_pressed(&self) -> bool {
+        let held = self.budget.held_bytes() + self.held as u64 - self.told as u64;
+        held > self.budget.max_bytes() / 2
+    }
+
     /// The usual case: next to nothing is held here, so that nothing here could be closed.
     #[inline]
     fn worker_is_alone_small(&self) -> bool {

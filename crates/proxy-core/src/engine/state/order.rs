@@ -16,12 +16,14 @@ pub(crate) enum ReplySlot {
     Ready(Box<OutQueue>),
     /// It is put together from several backends' replies.
     Gather(Box<Gather>),
+    /// There was no memory for it: what is still to come of it is passed over, and then an error takes its place.
+    Refused,
 }
 
 impl ReplySlot {
     fn held(&self) -> usize {
         match self {
-            ReplySlot::Waiting => 0,
+            ReplySlot::Waiting | ReplySlot::Refused => 0,
             ReplySlot::Partial(queue) | ReplySlot::Ready(queue) => queue.held(),
             ReplySlot::Gather(gather) => gather.held(),
         }
@@ -52,7 +54,9 @@ impl Parked {
         let before = slot.held();
         let mut queue = match std::mem::replace(slot, ReplySlot::Waiting) {
             ReplySlot::Partial(queue) => queue,
-            ReplySlot::Waiting | ReplySlot::Ready(_) | ReplySlot::Gather(_) => Box::default(),
+            ReplySlot::Waiting | ReplySlot::Ready(_) | ReplySlot::Gather(_) | ReplySlot::Refused => {
+                Box::default()
+            }
         };
         write(&mut queue);
         *slot = if last { ReplySlot::Ready(queue) } else { ReplySlot::Partial(queue) };
@@ -84,15 +88,49 @@ impl Parked {
         }
     }
 
+    /// Gives up the replies that wait and hold at least so much; whether there were any. `error` takes the place of those
+    /// that are whole.
+    pub(crate) fn refuse_large(&mut self, bytes_min: usize, error: &[u8], pool: &mut BufferPool) -> bool {
+        let mut any = false;
+        for slot in &mut self.slots {
+            let held = slot.held();
+            let in_place = match slot {
+                ReplySlot::Ready(_) if held >= bytes_min => {
+                    let mut queue = Box::<OutQueue>::default();
+                    queue.copy(error, pool);
+                    ReplySlot::Ready(queue)
+                }
+                ReplySlot::Partial(_) if held >= bytes_min => ReplySlot::Refused,
+                _ => continue,
+            };
+            any = true;
+            self.held = self.held - held + in_place.held();
+            *slot = in_place;
+        }
+        any
+    }
+
+    /// Gives up the beginning of a reply that waits so many places behind the head, if there is one; whether there was.
+    pub(crate) fn refuse_partial(&mut self, ahead: usize) -> bool {
+        let Some(slot @ ReplySlot::Partial(_)) = self.slots.get_mut(ahead) else { return false };
+        self.held -= slot.held();
+        *slot = ReplySlot::Refused;
+        true
+    }
+
     /// The memory that replies in the making take, bytes.
     pub(crate) fn gathered(&self) -> usize {
         let gathered = |slot: &ReplySlot| if matches!(slot, ReplySlot::Gather(_)) { slot.held() } else { 0 };
         self.slots.iter().map(gathered).sum()
     }
 
-    /// Whether the reply so many places behind the head is put together, and was given up.
+    /// Whether the reply so many places behind the head was given up.
     pub(crate) fn is_refused(&self, ahead: usize) -> bool {
-        matches!(self.slots.get(ahead), Some(ReplySlot::Gather(gather)) if gather.is_refused())
+        match self.slots.get(ahead) {
+            Some(ReplySlot::Gather(gather)) => gather.is_refused(),
+            Some(ReplySlot::Refused) => true,
+            Some(ReplySlot::Waiting | ReplySlot::Partial(_) | ReplySlot::Ready(_)) | None => false,
+        }
     }
 
     /// The reply at the head was delivered past its place.
@@ -119,7 +157,7 @@ impl Parked {
                     *front = ReplySlot::Waiting;
                     break;
                 }
-                ReplySlot::Waiting | ReplySlot::Gather(_) => break,
+                ReplySlot::Waiting | ReplySlot::Gather(_) | ReplySlot::Refused => break,
             }
         }
         released

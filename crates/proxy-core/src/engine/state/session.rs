@@ -68,11 +68,28 @@ pub(crate) struct Link {
     /// The other proxy's sessions with a request that was to be held: no later request of them is executed here until
     /// they begin again, because it would run before that request.
     pub(crate) refused: HashSet<u64>,
+    /// The reply that the other proxy was last found to be behind with.
+    pub(crate) behind: Option<Behind>,
+}
+
+/// A reply that waits for another proxy to take it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Behind {
+    /// Its sequence number.
+    sequence: u32,
+    /// Since when it is known to wait (worker clock, µs).
+    since_us: u64,
 }
 
 impl Link {
     /// Memory that one number in a set takes, bytes: itself, its mark, and the places that are left free.
     const REFUSED_BYTES: usize = 16;
+
+    /// The other proxy is behind with the reply that has this number: since when, worker clock, µs.
+    pub(crate) fn behind_since_us(&mut self, sequence: u32, now_us: u64) -> u64 {
+        let known = self.behind.filter(|behind| behind.sequence == sequence);
+        self.behind.insert(known.unwrap_or(Behind { sequence, since_us: now_us })).since_us
+    }
 
     /// The memory that it takes, bytes.
     fn held(&self) -> usize {
@@ -197,10 +214,16 @@ impl Session {
         self.input.capacity() + self.out.held() + parked + unusual
     }
 
-    /// Whether the reply with this number was given up while it was put together.
+    /// Whether the reply with this number was given up before its turn.
     pub(crate) fn is_refused(&self, sequence: u32) -> bool {
         let ahead = sequence.wrapping_sub(self.head) as usize;
         self.parked.as_deref().is_some_and(|parked| parked.is_refused(ahead))
+    }
+
+    /// Gives up the beginning of the reply with this number, if it waits for its turn; whether it did.
+    pub(crate) fn refuse_partial(&mut self, sequence: u32) -> bool {
+        let ahead = sequence.wrapping_sub(self.head) as usize;
+        self.parked.as_deref_mut().is_some_and(|parked| parked.refuse_partial(ahead))
     }
 
     /// The place of a reply that is not (or not only) to be copied to the client as it comes.
@@ -233,6 +256,11 @@ impl Session {
         if parked.is_empty() {
             self.parked = None;
         }
+    }
+
+    /// What it has agreed on with another proxy, where it is one's connection.
+    pub(crate) fn link(&mut self) -> Option<&mut Link> {
+        self.unusual.as_mut()?.link.as_mut()
     }
 
     /// The stream passing through, where there is one.
