@@ -142,7 +142,7 @@ fn nothing_is_held_for_a_client_that_has_left() {
     world.says(client, &[b"get b\r\n".as_slice(), &many].concat());
     assert!(world.clients[client].sent < world.clients[client].outgoing.len());
     assert!(!world.clients[client].closed);
-    world.engine.session_leaves(world.clients[client].id);
+    world.engine.session_leaves(world.clients[client].id, 0);
     world.end_turn();
     assert!(world.clients[client].closed);
     world.engine.pause(None);

@@ -99,6 +99,35 @@ fn a_connection_is_closed_with_its_upload() {
 }
 
 #[test]
+fn who_leaves_an_upload_that_the_node_does_not_take_is_gone() {
+    for (missing, is_gone) in [(0, false), (1, true), (100_000, true)] {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        world.clients[client].set(8_000_000, "a");
+        world.client_sends(client, READ_BYTES);
+        (0..4).for_each(|_| world.flow_nodes());
+        world.node_window = 0;
+        // A script keeps the node busy: nobody gives it up.
+        let until_us = world.now.us + 3_600_000_000;
+        world.lives.set(&NODES[0].parse().unwrap(), until_us);
+        for _ in 0..200 {
+            world.client_sends(client, usize::MAX);
+            for link in world.links() {
+                world.node_takes(link);
+            }
+            world.end_turn();
+            world.pass(50_000);
+        }
+        let unread = world.clients[client].outgoing.len() - world.clients[client].sent;
+        world.engine.session_leaves(world.clients[client].id, unread - missing);
+        world.end_turn();
+        assert_eq!(world.clients[client].closed, is_gone, "{missing} bytes are missing");
+        assert_eq!(world.links().len(), if is_gone { 1 } else { 2 });
+        world.finish();
+    }
+}
+
+#[test]
 fn a_node_that_fails_during_an_upload_costs_one_request() {
     let mut world = World::new(BOTH, Policy::default());
     world.allowed = Allowed { failures: true, ..Allowed::default() };

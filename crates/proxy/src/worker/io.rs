@@ -43,6 +43,12 @@ pub(super) fn read(socket: &OwnedFd, space: &mut [u8]) -> Read {
     }
 }
 
+/// How many bytes of what the peer has sent are still to be read: all that ever come of a peer that has sent its last.
+pub(super) fn unread_bytes(socket: &OwnedFd) -> usize {
+    rustix::io::ioctl_fionread(socket)
+        .map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
 /// Writes once: all of a small queue, or the first pieces of a long one.
 #[inline]
 pub(super) fn write(socket: &OwnedFd, queue: &OutQueue) -> Written {

@@ -22,7 +22,7 @@ impl EventLoop {
         if !self.engine.wants_read(id) {
             session.unread = true;
             if session.ended {
-                self.engine.session_leaves(id);
+                self.engine.session_leaves(id, io::unread_bytes(&session.socket));
             }
             return;
         }

@@ -34,11 +34,16 @@ impl Engine {
         self.connections().close_if_done(id);
     }
 
-    /// The client has sent its last byte, though not all before it may have been read. Nothing is held for a client that
-    /// has left, as in Redis: what it asked for would be executed long after it has given up.
-    pub fn session_leaves(&mut self, id: SessionId) {
-        let is_held = |session: &&mut Session| session.phase == Phase::Waiting(WaitFor::Held);
-        if let Some(session) = self.sessions.get_mut(id).filter(is_held) {
+    /// The client has sent its last byte, of which so many are still to be read. Nothing is held for a client that has left,
+    /// as in Redis: what it asked for would be executed long after it has given up. And a large request whose rest never
+    /// comes is given up at once, however long its node takes nothing more.
+    pub fn session_leaves(&mut self, id: SessionId, unread_bytes: usize) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let is_cut = session.stream().is_some_and(|stream| stream.bytes_left_min() > unread_bytes);
+        let is_held = session.phase == Phase::Waiting(WaitFor::Held);
+        if is_cut {
+            self.session_ended(id);
+        } else if is_held {
             session.input_ended = true;
             self.clients().close_after_replies(id);
             self.connections().close_if_done(id);

@@ -41,6 +41,12 @@ impl Stream {
         self.bulk == 0 && self.bulks == 0
     }
 
+    /// At least so many bytes of the request are still to come.
+    pub(crate) fn bytes_left_min(&self) -> usize {
+        const BULK_BYTES_MIN: usize = b"$0\r\n\r\n".len();
+        self.bulk + (self.bulks * BULK_BYTES_MIN).saturating_sub(self.header.len())
+    }
+
     /// How many of `data`'s first bytes belong to the request; the rest begins the next one.
     ///
     /// # Errors
