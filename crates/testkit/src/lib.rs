@@ -17,6 +17,7 @@ pub mod managed;
 pub mod oracle;
 pub mod port;
 pub mod process;
+pub mod proof;
 pub mod proxy;
 pub mod redis_server;
 pub mod relay;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use testkit::stalls::unless_stalled;
 
 use crate::fixture::{CLUSTER, four_of, from_environment, wait_attached};
-use crate::load::{Load, check_nothing_failed};
+use testkit::proof::load::{Load, check_nothing_failed};
 
 #[test]
 fn nothing_fails_without_a_control_plane() {

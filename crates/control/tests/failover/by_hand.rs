@@ -8,7 +8,7 @@ use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
 
 use crate::fixture::{CLUSTER, first_write, four_of, shard_on};
-use crate::writers::Writers;
+use testkit::proof::writers::Writers;
 
 /// Clients that keep writing to the old primary's proxy.
 const WRITERS: usize = 4;
@@ -53,7 +53,7 @@ fn check(order: Order, hosts: usize) {
     let [old, new] = [shard.primary, shard.replica].map(|node| cluster.hosts[node.host].proxy.address());
     let keys = (0..WRITERS).map(|number| shard.key("by-hand", number).unwrap());
     let writers = Writers::start(old, keys);
-    writers.wait_taken(WRITES_BEFORE);
+    writers.wait_taken(WRITES_BEFORE).unwrap();
     let ordered = Instant::now();
     order.give(&cluster, &shard);
     let took = first_write(new, &shard.key("by-hand", WRITERS).unwrap(), ordered);

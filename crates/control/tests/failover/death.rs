@@ -6,7 +6,7 @@ use testkit::managed::shard::ShardPlace;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
 use crate::fixture::{CLUSTER, first_write, from_environment, reply, shard_on};
-use crate::times::Times;
+use testkit::proof::times::Times;
 
 /// What happens to the first host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,9 +17,6 @@ pub(crate) const CLUSTER: &str = "failover";
 /// How long a cluster may take to heal.
 pub(crate) const HEAL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Between two attempts to write where it is not possible yet.
-const ATTEMPT_INTERVAL: Duration = Duration::from_millis(2);
-
 /// A number from the environment, for a test's long form.
 pub(crate) fn from_environment(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
@@ -102,28 +99,5 @@ pub(crate) fn wait_replicated(connection: &mut Connection) {
 
 /// Writes a key at that proxy until it is taken; how long after `since`.
 pub(crate) fn first_write(proxy: SocketAddr, key: &str, since: Instant) -> Duration {
-    let mut connection: Option<Connection> = None;
-    let mut last = String::new();
-    while since.elapsed() < HEAL_LIMIT {
-        let outcome = match connection.take() {
-            Some(open) => Ok(open),
-            None => Connection::open(proxy),
-        };
-        let outcome = outcome.and_then(|mut open| {
-            open.set_reply_limit(Duration::from_millis(500))?;
-            let reply = open.call(&[b"SET", key.as_bytes(), b"first"])?;
-            connection = Some(open);
-            Ok(reply)
-        });
-        match outcome {
-            Ok(reply) if reply.bytes() == b"+OK\r\n" => return since.elapsed(),
-            Ok(reply) => last = format!("{reply:?}"),
-            Err(error) => {
-                connection = None;
-                last = error.to_string();
-            }
-        }
-        std::thread::sleep(ATTEMPT_INTERVAL);
-    }
-    panic!("{proxy} took no write of {key} within {HEAL_LIMIT:?}; last: {last}");
+    testkit::proof::first_write(proxy, key, since, HEAL_LIMIT).unwrap()
 }

@@ -11,8 +11,8 @@ use testkit::stalls::{StallWatch, unless_stalled};
 use crate::fixture::{
     CLUSTER, HEAL_LIMIT, find, four_of, from_environment, node_at, reply, shard_on, start_backup,
 };
-use crate::load::{Load, Written, check_nothing_failed, longest_gap};
-use crate::times::Times;
+use testkit::proof::load::{Load, Written, check_nothing_failed, longest_gap};
+use testkit::proof::times::Times;
 
 /// How long writes may stop, which is asked for in the long form; of programs that are not optimised, on a machine that
 /// does other things, some longer.

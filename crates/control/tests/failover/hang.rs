@@ -8,8 +8,8 @@ use testkit::managed::{Brokers, ManagedCluster, ManagedOptions};
 use testkit::stalls::{StallWatch, unless_stalled};
 
 use crate::fixture::{CLUSTER, HEAL_LIMIT, find, first_write, from_environment, reply, shard_on, staying};
-use crate::load::{Load, check_nothing_failed};
 use crate::several::start_load;
+use testkit::proof::load::{Load, check_nothing_failed};
 
 /// How long brokers hang: until a call has just been given up, or two of them, or while one is on its way.
 const HANGING: [Duration; 3] =

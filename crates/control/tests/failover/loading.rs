@@ -13,7 +13,7 @@ use crate::fixture::{
     CLUSTER, HEAL_LIMIT, find, first_write, four_of, from_environment, problems, reply, shard_on,
     wait_replicated,
 };
-use crate::times::Times;
+use testkit::proof::times::Times;
 
 /// Keys that are on disk, and how long each takes to be read: together longer than the test lets it last.
 const KEYS: usize = 2_000;

@@ -8,9 +8,6 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot go on ends the test")]
 
 mod fixture;
-mod load;
-mod times;
-mod writers;
 
 mod alone;
 mod busy;

@@ -6,7 +6,7 @@ use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
 
 use crate::fixture::{CLUSTER, first_write, from_environment, node_at, start_backup, staying};
-use crate::writers::{Taken, Writers};
+use testkit::proof::writers::{Taken, Writers};
 
 /// Clients that keep writing to the old primary's proxy.
 const WRITERS: usize = 4;
@@ -66,7 +66,7 @@ fn check(partition: Partition) {
         let has_backup = matches!(partition, Partition::CoordinatorsWithBackup);
         let backup = has_backup.then(|| start_backup(node_at(&cluster, shard.primary)));
         let writers = Writers::start(old, keys);
-        writers.wait_taken(WRITES_BEFORE);
+        writers.wait_taken(WRITES_BEFORE).unwrap();
         partition.begin(&mut cluster, &shard);
         let took = first_write(new, &shard.key("p", run * 100 + 99).unwrap(), Instant::now());
         let replaced = Instant::now();

@@ -11,7 +11,7 @@ use testkit::managed::{Brokers, ManagedCluster, ManagedOptions};
 use testkit::stalls::{StallWatch, unless_stalled};
 
 use crate::fixture::{CLUSTER, HEAL_LIMIT, find, first_write, shard_on, staying, wait_attached};
-use crate::load::{Load, check_nothing_failed};
+use testkit::proof::load::{Load, check_nothing_failed};
 
 /// How long clients write around a death.
 const AROUND: Duration = Duration::from_millis(1_200);

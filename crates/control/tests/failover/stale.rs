@@ -7,7 +7,7 @@ use testkit::managed::service::Service;
 use testkit::managed::{ManagedCluster, ManagedOptions};
 
 use crate::fixture::{CLUSTER, first_write, shard_on, staying};
-use crate::writers::Writers;
+use testkit::proof::writers::Writers;
 
 /// How long the old primary is looked at with each of the two coordinators: longer than any lease.
 const LOOKED_AT: Duration = Duration::from_millis(600);

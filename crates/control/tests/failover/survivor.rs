@@ -8,7 +8,7 @@ use testkit::managed::{Brokers, ManagedCluster, ManagedOptions};
 use testkit::stalls::{StallWatch, unless_stalled};
 
 use crate::fixture::{CLUSTER, first_write, from_environment, staying};
-use crate::load::{Load, check_nothing_failed};
+use testkit::proof::load::{Load, check_nothing_failed};
 
 /// How long the survivor is written to in the short form. Probing and reading keep their phase for longer than this once
 /// they are in step.

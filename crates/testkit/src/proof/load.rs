@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::connection::Connection;
+use crate::frame::Frame;
 use anyhow::ensure;
-use testkit::connection::Connection;
 
 /// How many redirections one request follows.
 const REDIRECTIONS_MAX: usize = 16;
@@ -18,22 +19,26 @@ const REPLY_LIMIT: Duration = Duration::from_secs(5);
 
 /// One request as the client saw it.
 #[derive(Clone, Debug)]
-pub(crate) struct Written {
-    pub(crate) value: u64,
-    pub(crate) returned: Instant,
+pub struct Written {
+    /// What was written, one more each time.
+    pub value: u64,
+    /// When the client had the answer.
+    pub returned: Instant,
     /// The error, if it was not OK.
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Writers under way, one for each key.
-pub(crate) struct Load {
+#[derive(Debug)]
+pub struct Load {
     is_over: Arc<AtomicBool>,
     writers: Vec<JoinHandle<(String, Vec<Written>)>>,
 }
 
 impl Load {
     /// Starts a writer for each key; each begins at the first proxy.
-    pub(crate) fn start(proxies: &[SocketAddr], keys: Vec<String>) -> Self {
+    #[must_use]
+    pub fn start(proxies: &[SocketAddr], keys: Vec<String>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let start = |key: String| {
             let (proxies, is_over) = (proxies.to_vec(), is_over.clone());
@@ -54,14 +59,21 @@ impl Load {
     }
 
     /// Stops them; what each did.
-    pub(crate) fn stop(self) -> BTreeMap<String, Vec<Written>> {
+    ///
+    /// # Panics
+    /// When a writer has.
+    #[must_use]
+    pub fn stop(self) -> BTreeMap<String, Vec<Written>> {
         self.is_over.store(true, Ordering::Relaxed);
-        self.writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        self.writers.into_iter().map(|writer| writer.join().expect("a writer does not panic")).collect()
     }
 }
 
 /// That something was written to each key, and nothing failed.
-pub(crate) fn check_nothing_failed(load: &BTreeMap<String, Vec<Written>>, what: &str) -> anyhow::Result<()> {
+///
+/// # Errors
+/// The first request that failed, and how many did.
+pub fn check_nothing_failed(load: &BTreeMap<String, Vec<Written>>, what: &str) -> anyhow::Result<()> {
     for (key, written) in load {
         let failed: Vec<_> = written.iter().filter(|write| write.error.is_some()).collect();
         let (failures, all) = (failed.len(), written.len());
@@ -72,7 +84,8 @@ pub(crate) fn check_nothing_failed(load: &BTreeMap<String, Vec<Written>>, what: 
 }
 
 /// The longest time between two successful writes of a key, of those that returned after `since`.
-pub(crate) fn longest_gap(written: &[Written], since: Instant) -> Duration {
+#[must_use]
+pub fn longest_gap(written: &[Written], since: Instant) -> Duration {
     let good: Vec<Instant> = written.iter().filter(|w| w.error.is_none()).map(|w| w.returned).collect();
     let gaps = good.windows(2).filter(|pair| pair[1] >= since).map(|pair| pair[1] - pair[0]);
     gaps.max().unwrap_or(Duration::MAX)
@@ -116,7 +129,7 @@ impl Client {
         Err(last)
     }
 
-    fn ask(&mut self, proxy: SocketAddr, words: &[&[u8]]) -> Result<testkit::frame::Frame, String> {
+    fn ask(&mut self, proxy: SocketAddr, words: &[&[u8]]) -> Result<Frame, String> {
         let connection = match self.open.entry(proxy) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {

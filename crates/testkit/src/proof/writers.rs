@@ -6,21 +6,26 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use testkit::connection::Connection;
-use testkit::wait::{Deadline, wait_until};
+use anyhow::Result;
 
-use crate::fixture::HEAL_LIMIT;
+use crate::connection::Connection;
+use crate::wait::{Deadline, wait_until};
+
+/// How long it may take until writes are taken.
+const TAKEN_LIMIT: Duration = Duration::from_secs(30);
 
 /// A write that a proxy answered with OK.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
-    #[expect(dead_code, reason = "a failing test shows it")]
-    called: Instant,
-    pub(crate) returned: Instant,
+pub struct Taken {
+    /// When it was sent.
+    pub called: Instant,
+    /// When the client had the OK.
+    pub returned: Instant,
 }
 
 /// Writers under way, one for each key.
-pub(crate) struct Writers {
+#[derive(Debug)]
+pub struct Writers {
     course: Arc<Course>,
     threads: Vec<JoinHandle<Vec<Taken>>>,
 }
@@ -32,7 +37,9 @@ struct Course {
 }
 
 impl Writers {
-    pub(crate) fn start(proxy: SocketAddr, keys: impl IntoIterator<Item = String>) -> Self {
+    /// Starts a writer for each key, all at the same proxy.
+    #[must_use]
+    pub fn start(proxy: SocketAddr, keys: impl IntoIterator<Item = String>) -> Self {
         let course = Arc::<Course>::default();
         let start = |key: String| {
             let course = Arc::clone(&course);
@@ -43,16 +50,23 @@ impl Writers {
     }
 
     /// Waits until that many more writes have been taken.
-    pub(crate) fn wait_taken(&self, more: usize) {
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub fn wait_taken(&self, more: usize) -> Result<()> {
         let taken = || self.course.taken.load(Ordering::Relaxed);
         let goal = taken() + more;
-        wait_until(Deadline::within(HEAL_LIMIT), "writes are taken", || taken() >= goal).unwrap();
+        wait_until(Deadline::within(TAKEN_LIMIT), "writes are taken", || taken() >= goal)
     }
 
     /// Stops them; all that were taken.
-    pub(crate) fn stop(self) -> Vec<Taken> {
+    ///
+    /// # Panics
+    /// When a writer has.
+    #[must_use]
+    pub fn stop(self) -> Vec<Taken> {
         self.course.is_over.store(true, Ordering::Relaxed);
-        self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        self.threads.into_iter().flat_map(|thread| thread.join().expect("a writer does not panic")).collect()
     }
 }
 

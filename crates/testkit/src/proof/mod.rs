@@ -1,0 +1,10 @@
+//! What failover promises, measured on real processes: clients that write while something dies, and what they saw.
+//!
+//! Nothing here decides whether a machine was fast enough to measure on; see [`stalls`](crate::stalls).
+
+mod first_write;
+pub mod load;
+pub mod times;
+pub mod writers;
+
+pub use first_write::first_write;
