@@ -23,6 +23,7 @@ pub mod redis_server;
 pub mod relay;
 pub mod schema;
 pub mod stalls;
+pub mod stranger;
 pub mod stress;
 pub mod tagged;
 pub mod wait;

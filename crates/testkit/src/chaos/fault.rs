@@ -12,11 +12,11 @@ use super::network::{Direction, Network};
 use super::orders::{give_back, grow, hand_over};
 use super::restore::restore;
 use super::services::{Ground, ServiceName, each};
-use super::stranger::copy;
 use super::target::{Target, resolve};
 use super::trouble::Trouble;
 use crate::managed::service::Service;
 use crate::managed::shard::ShardPlace;
+use crate::stranger;
 
 /// How many nodes a chunk has.
 const CHUNK_NODES: usize = control_core::CHUNK_NODES;
@@ -93,7 +93,8 @@ pub fn begin(fault: &Fault, ground: &mut Ground<'_>, shards: &[ShardPlace]) -> R
         Harm::Cut(direction) => cut(ground, &target, direction, ground.sites.count())?,
         Harm::CutFromCluster => cut(ground, &target, Direction::Both, ground.sites.clients)?,
         Harm::Copied { by_hanging } => {
-            let mut stranger = copy(ground, shards[fault.choice % shards.len()].primary)?;
+            let primary = shards[fault.choice % shards.len()].primary;
+            let mut stranger = stranger::copy(ground.cluster, primary, &ground.beside_clients())?;
             if by_hanging {
                 stranger.process().freeze()?;
             }

@@ -17,7 +17,6 @@ pub mod report;
 mod restore;
 pub mod run;
 pub mod services;
-mod stranger;
 mod target;
 pub mod trouble;
 pub mod watch;

@@ -7,7 +7,7 @@ use control_core::State;
 
 use super::network::Network;
 use crate::managed::ManagedCluster;
-use crate::managed::service::Service;
+use crate::managed::service::{Place, Service};
 
 /// One process of a managed cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,17 @@ pub struct Ground<'a> {
     pub dumps: &'a [State],
     /// A binary of another version, where one was given.
     pub other_binary: Option<&'a Path>,
+}
+
+impl Ground<'_> {
+    /// Where clients are, for a process of theirs.
+    pub(super) fn beside_clients(&self) -> Place {
+        let clients = self.sites.clients;
+        self.network.map_or_else(Place::default, |network| Place {
+            ip: network.address(clients),
+            launcher: network.launcher(clients),
+        })
+    }
 }
 
 /// Acts on each of the processes.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::services::Ground;
+use crate::managed::ManagedCluster;
 use crate::managed::service::{Place, Recipe, Service};
 use crate::managed::shard::NodePlace;
 use crate::wait::{Deadline, retry_until};
@@ -12,21 +12,14 @@ use crate::wait::{Deadline, retry_until};
 /// How long it may take until it has a copy.
 const COPY_LIMIT: Duration = Duration::from_secs(10);
 
-/// Starts a replica of a primary beside the clients, and waits until it follows.
+/// Starts a replica of a primary at a place, and waits until it follows.
 ///
 /// # Errors
 /// When it cannot be started, or does not follow in time.
-pub(super) fn copy(ground: &Ground<'_>, primary: NodePlace) -> Result<Service> {
-    let place = match ground.network {
-        Some(network) => {
-            let clients = ground.sites.clients;
-            Place { ip: network.address(clients), launcher: network.launcher(clients) }
-        }
-        None => Place::default(),
-    };
-    let source = ground.cluster.hosts[primary.host].nodes[primary.node].address();
+pub fn copy(cluster: &ManagedCluster, primary: NodePlace, place: &Place) -> Result<Service> {
+    let source = cluster.hosts[primary.host].nodes[primary.node].address();
     let name = format!("stranger-{}-{}", primary.host, primary.node);
-    let stranger = Service::start(&name, ground.cluster.directory(), &place, |address, _| {
+    let stranger = Service::start(&name, cluster.directory(), place, |address, _| {
         let arguments = [
             ("--port", address.port().to_string()),
             ("--bind", address.ip().to_string()),
