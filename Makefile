@@ -12,11 +12,18 @@ WORLDS ?= 10000
 SEED ?=
 SECONDS ?= 60
 
+# Of `make targets`: how often each thing dies (20).
+RUNS ?=
+# How these are built: as for trying out, or as for tests (dev).
+PROFILE ?= try
+BUILT = $${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench chaos sim planted fuzz clean setup-run
+.PHONY: help up server test lint fmt docs bench chaos targets sim planted fuzz clean setup-run \
+	proof-build
 
 help: ## Explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup-run:
 	@scripts/setup-build
@@ -55,6 +62,13 @@ chaos: setup-run ## Break a cluster of real processes for SECONDS, judge what cl
 	@$(CARGO) build --package testkit --bin chaos
 	@UNDERMOON_BIN="$${CARGO_TARGET_DIR:-target}/debug/undermoon" \
 		exec "$${CARGO_TARGET_DIR:-target}/debug/chaos" --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
+
+proof-build: setup-run
+	@scripts/install-missing etcd:etcd-server ip:iproute2
+	@$(CARGO) build --profile $(PROFILE) --workspace --bins
+
+targets: proof-build ## Measure how soon writes go on after each death, RUNS times each (ARGUMENTS="--only 'host killed'")
+	@UNDERMOON_BIN="$(BUILT)/undermoon" exec "$(BUILT)/proof" targets $(if $(RUNS),--runs $(RUNS)) $(ARGUMENTS)
 
 sim: ## Play CASES random plans of each kind against the engine, and WORLDS whole clusters that break (SEED=7)
 	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \

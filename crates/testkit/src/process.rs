@@ -64,6 +64,12 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Sends SIGKILL and does not wait. Harmless when the process is gone.
+    pub fn send_kill(&mut self) {
+        // Fails only when the child was reaped before.
+        let _ = self.child.kill();
+    }
+
     /// Sends SIGSTOP: the process stays, with its sockets open, and does nothing. Returns when it is so: on a busy machine
     /// its threads may run on for a moment.
     ///

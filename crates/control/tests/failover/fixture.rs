@@ -62,15 +62,9 @@ pub(crate) fn reply(connection: &mut Connection, line: &str) -> Frame {
     answered.unwrap()
 }
 
-/// Waits until each primary has heard from its replica. A replica that was given everything anew says up to a second
-/// later for the first time that it has it; until then its primary serves by its lease alone.
+/// Waits until each primary has heard from its replica.
 pub(crate) fn wait_attached(cluster: &ManagedCluster) {
-    for shard in cluster.shards(CLUSTER).unwrap() {
-        let mut connection = cluster.hosts[shard.primary.host].proxy.connect().unwrap();
-        let key = shard.key("attached", 0).unwrap();
-        reply(&mut connection, &format!("SET {key} 1")).expect_ok().unwrap();
-        wait_replicated(&mut connection);
-    }
+    cluster.wait_attached(CLUSTER).unwrap();
 }
 
 /// The Redis server at a place.

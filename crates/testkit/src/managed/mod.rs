@@ -15,7 +15,7 @@ pub mod service;
 pub mod shard;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -159,10 +159,14 @@ impl ManagedCluster {
     /// # Errors
     /// When it does not in time; the message has the metadata and the ends of the coordinators' logs.
     pub fn wait_for<T>(&self, limit: Duration, what: &str, check: impl FnMut() -> Result<T>) -> Result<T> {
-        retry_until(Deadline::within(limit), what, check).map_err(|error| {
-            let logs = self.coordinators.iter().map(|coordinator| format!("{}\n", coordinator.log_tail()));
-            error.context(format!("{:#?}\n{}", self.state(), logs.collect::<String>()))
-        })
+        retry_until(Deadline::within(limit), what, check).map_err(|error| self.explain(error))
+    }
+
+    /// Adds the metadata and the ends of the coordinators' logs to an error.
+    #[must_use]
+    pub fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        let logs = self.coordinators.iter().map(|coordinator| format!("{}\n", coordinator.log_tail()));
+        error.context(format!("{:#?}\n{}", self.state(), logs.collect::<String>()))
     }
 
     /// The addresses of all Redis servers.
@@ -175,6 +179,15 @@ impl ManagedCluster {
     #[must_use]
     pub fn proxies(&self) -> Vec<SocketAddr> {
         self.hosts.iter().map(|host| host.proxy.address()).collect()
+    }
+
+    /// Kills all processes of these hosts at once, as when a rack loses power.
+    pub fn kill_hosts(&mut self, numbers: &BTreeSet<usize>) {
+        let dying = self.hosts.iter_mut().filter(|host| numbers.contains(&host.number));
+        let mut dying: Vec<&mut Service> = dying.flat_map(Host::services).collect();
+        // All have the signal before it is waited for the end of any.
+        dying.iter_mut().for_each(|service| service.process().send_kill());
+        dying.iter_mut().for_each(|service| service.kill());
     }
 
     /// Where all files and logs are, until it is dropped.

@@ -30,8 +30,7 @@ impl ManagedCluster {
             cluster.wait_for(WHOLE_LIMIT, "the cluster is made", || cluster.create_once(name, hosts * 2))?;
             // A machine that stalls while everything starts may let somebody count as dead for a moment: then a primary
             // is away, and would go home in the middle of what comes next; or a spare host has another's place.
-            let settled = || cluster.check_whole(name).and_then(|()| cluster.bring_home(name));
-            cluster.wait_for(WHOLE_LIMIT, "the cluster is whole and at home", settled)?;
+            cluster.wait_home(name)?;
             let shards = cluster.shards(name)?;
             let mut used = shards.iter().flat_map(|shard| [shard.primary.host, shard.replica.host]);
             if options.hosts.len() > HOSTS_IN_ORDER_MAX || used.all(|host| host < hosts) {
@@ -78,6 +77,36 @@ impl ManagedCluster {
                 let served = u64::try_from(served)?;
                 ensure!(served == cluster.epoch.0, "host {} serves epoch {served}", node.host);
             }
+        }
+        Ok(())
+    }
+
+    /// Waits until the cluster is whole and every primary is at home; those that are not are told to go there.
+    ///
+    /// # Errors
+    /// When that does not come about in time.
+    pub fn wait_home(&self, name: &str) -> Result<()> {
+        let settled = || self.check_whole(name).and_then(|()| self.bring_home(name));
+        self.wait_for(WHOLE_LIMIT, "the cluster is whole and at home", settled)
+    }
+
+    /// Waits until each primary has heard from its replica. A replica that was given everything anew says up to a second
+    /// later for the first time that it has it; until then its primary serves by its lease alone.
+    ///
+    /// # Errors
+    /// When one does not in time.
+    pub fn wait_attached(&self, name: &str) -> Result<()> {
+        for shard in self.shards(name)? {
+            let key = shard.key("attached", 0)?;
+            let proxy = &self.hosts[shard.primary.host].proxy;
+            // A lease may lapse for a moment on a machine that is busy for long: then it is asked again.
+            let heard = || {
+                let mut connection = proxy.connect()?;
+                connection.call(&[b"SET", key.as_bytes(), b"1"])?.expect_ok()?;
+                ensure!(connection.say("WAIT 1 5000")?.integer()? == 1, "no replica of {shard:?} is heard");
+                Ok(())
+            };
+            self.wait_for(WHOLE_LIMIT, "each primary has heard from its replica", heard)?;
         }
         Ok(())
     }

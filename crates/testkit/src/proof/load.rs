@@ -39,6 +39,12 @@ impl Load {
     /// Starts a writer for each key; each begins at the first proxy.
     #[must_use]
     pub fn start(proxies: &[SocketAddr], keys: Vec<String>) -> Self {
+        Self::paced(proxies, keys, Duration::ZERO)
+    }
+
+    /// The same; each rests for so long after each of its writes.
+    #[must_use]
+    pub fn paced(proxies: &[SocketAddr], keys: Vec<String>, pause: Duration) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let start = |key: String| {
             let (proxies, is_over) = (proxies.to_vec(), is_over.clone());
@@ -50,6 +56,7 @@ impl Load {
                         break;
                     }
                     written.push(client.write(&key, value));
+                    std::thread::sleep(pause);
                 }
                 (key, written)
             })

@@ -2,8 +2,13 @@
 //!
 //! Nothing here decides whether a machine was fast enough to measure on; see [`stalls`](crate::stalls).
 
+pub mod control_part;
+pub mod death;
+pub mod figure;
 mod first_write;
+pub mod half;
 pub mod load;
+pub mod targets;
 pub mod times;
 pub mod writers;
 
