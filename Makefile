@@ -12,14 +12,14 @@ WORLDS ?= 10000
 SEED ?=
 SECONDS ?= 60
 
-# Of `make targets`: how often each thing dies (20).
+# Of `make targets` and `make partitions`: how often each thing dies (20), how many partitions there are (500).
 RUNS ?=
 # How these are built: as for trying out, or as for tests (dev).
 PROFILE ?= try
 BUILT = $${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench chaos targets sim planted fuzz clean setup-run \
+.PHONY: help up server test lint fmt docs bench chaos targets partitions sim planted fuzz clean setup-run \
 	proof-build
 
 help: ## Explain the targets
@@ -69,6 +69,10 @@ proof-build: setup-run
 
 targets: proof-build ## Measure how soon writes go on after each death, RUNS times each (ARGUMENTS="--only 'host killed'")
 	@UNDERMOON_BIN="$(BUILT)/undermoon" exec "$(BUILT)/proof" targets $(if $(RUNS),--runs $(RUNS)) $(ARGUMENTS)
+
+partitions: proof-build ## Look for late writes of old primaries in RUNS partitions (SEED=7 ARGUMENTS="--lanes 4")
+	@UNDERMOON_BIN="$(BUILT)/undermoon" exec "$(BUILT)/proof" partitions $(if $(RUNS),--runs $(RUNS)) \
+		$(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
 
 sim: ## Play CASES random plans of each kind against the engine, and WORLDS whole clusters that break (SEED=7)
 	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \

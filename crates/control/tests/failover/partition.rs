@@ -1,119 +1,52 @@
-//! An old primary that comes back from a partition takes no write after its replacement took one.
+//! An old primary that comes back from a partition takes no write after its replacement took one. The long form is
+//! `make partitions`.
 
-use std::time::{Duration, Instant};
+use testkit::chaos::network::Direction;
+use testkit::proof::partitions::{Beside, Cut, Kind, PartitionsPlan, PartitionsReport, WritesTo, run};
 
-use testkit::managed::ManagedCluster;
-use testkit::managed::shard::ShardPlace;
+/// What is left open by the kinds: with it none ends before anybody is replaced.
+const SEED: u64 = 1;
 
-use crate::fixture::{CLUSTER, first_write, from_environment, node_at, start_backup, staying};
-use testkit::proof::writers::{Taken, Writers};
-
-/// Clients that keep writing to the old primary's proxy.
-const WRITERS: usize = 4;
-/// How many of their writes the old primary takes before it is cut off.
-const WRITES_BEFORE: usize = 20 * WRITERS;
-/// How long they go on after the old primary is back.
-const AFTER: Duration = Duration::from_millis(700);
-
-/// What is cut off.
-#[derive(Clone, Copy, Debug)]
-enum Partition {
-    /// The proxy is stopped, and goes on later as if nothing had happened.
-    Proxy,
-    /// The proxy and its nodes are stopped.
-    Host,
-    /// Nobody but its clients reaches the proxy. It lives, and its primary has a replica.
-    Coordinators,
-    /// The same, and a server of somebody else replicates the primary, too, and does not let go.
-    CoordinatorsWithBackup,
+/// As many partitions as there are kinds.
+fn partitions(kinds: &[(Cut, Beside)], writes_to: WritesTo) -> PartitionsReport {
+    let kinds: Vec<Kind> = kinds.iter().map(|&(cut, beside)| Kind { cut, beside }).collect();
+    let plan = PartitionsPlan { runs: kinds.len(), lanes: 1, seed: SEED, kinds, writes_to };
+    let report = run(&plan, &|line| println!("{line}")).unwrap();
+    println!("{report}");
+    report
 }
 
-impl Partition {
-    fn begin(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
-        let host = &mut cluster.hosts[shard.primary.host];
-        match self {
-            Self::Proxy => host.proxy.process().freeze().unwrap(),
-            Self::Host => host.freeze().unwrap(),
-            Self::Coordinators | Self::CoordinatorsWithBackup => host.relay.as_ref().unwrap().silence(),
-        }
-    }
-
-    fn end(self, cluster: &mut ManagedCluster, shard: &ShardPlace) {
-        let host = &mut cluster.hosts[shard.primary.host];
-        match self {
-            Self::Proxy => host.proxy.process().thaw().unwrap(),
-            Self::Host => host.thaw().unwrap(),
-            Self::Coordinators | Self::CoordinatorsWithBackup => host.relay.as_ref().unwrap().mend(),
-        }
-    }
-
-    /// Whether the old primary's proxy lives and is cut off.
-    fn is_of_coordinators(self) -> bool {
-        matches!(self, Self::Coordinators | Self::CoordinatorsWithBackup)
-    }
-}
-
-fn check(partition: Partition) {
-    let mut options = staying(4);
-    options.relays = partition.is_of_coordinators();
-    let mut cluster = ManagedCluster::with_cluster(&options, CLUSTER, 4).unwrap();
-    let runs = from_environment("PARTITION_RUNS", 2);
-    for run in 0..runs {
-        let shard = shard_of_run(&cluster, run);
-        let old = cluster.hosts[shard.primary.host].proxy.address();
-        let new = cluster.hosts[shard.replica.host].proxy.address();
-        let keys = (0..WRITERS).map(|number| shard.key("p", run * 100 + number).unwrap());
-        let has_backup = matches!(partition, Partition::CoordinatorsWithBackup);
-        let backup = has_backup.then(|| start_backup(node_at(&cluster, shard.primary)));
-        let writers = Writers::start(old, keys);
-        writers.wait_taken(WRITES_BEFORE).unwrap();
-        partition.begin(&mut cluster, &shard);
-        let took = first_write(new, &shard.key("p", run * 100 + 99).unwrap(), Instant::now());
-        let replaced = Instant::now();
-        if partition.is_of_coordinators() {
-            // It has stopped by itself, and not because it heard of anything.
-            std::thread::sleep(AFTER);
-        }
-        partition.end(&mut cluster, &shard);
-        std::thread::sleep(AFTER);
-        let (before, late): (Vec<Taken>, Vec<Taken>) =
-            writers.stop().into_iter().partition(|write| write.returned < replaced);
-        println!(
-            "{partition:?} {run}: replaced after {} ms, {} writes before",
-            took.as_millis(),
-            before.len()
-        );
-        // Begun before or after, carried out or not: nobody is told OK once another takes writes.
-        assert!(late.is_empty(), "{partition:?} {run}: {} late OKs: {late:?}", late.len());
-        drop(backup);
-        cluster.wait_whole(CLUSTER).unwrap();
-    }
-    println!("{partition:?}: {runs} runs, no OK after the replacement took a write");
-}
-
-/// The shards take turns; primaries may be where earlier runs have left them.
-fn shard_of_run(cluster: &ManagedCluster, run: usize) -> ShardPlace {
-    let mut shards = cluster.shards(CLUSTER).unwrap();
-    let number = run % shards.len();
-    shards.swap_remove(number)
+/// All of them, in each of which somebody is replaced.
+fn check(kinds: &[(Cut, Beside)]) {
+    let report = partitions(kinds, WritesTo::Proxy);
+    assert!(report.is_good(), "{report}");
+    assert_eq!(report.replaced, kinds.len(), "{report}");
 }
 
 #[test]
-fn a_proxy_that_was_stopped_comes_back() {
-    check(Partition::Proxy);
-}
-
-#[test]
-fn a_host_that_was_stopped_comes_back() {
-    check(Partition::Host);
+fn a_primary_that_was_stopped_comes_back() {
+    check(&[
+        (Cut::ProxyFrozen, Beside::Nothing),
+        (Cut::HostFrozen, Beside::Nothing),
+        (Cut::NodeFrozen, Beside::ExtraReplica),
+        (Cut::HostPaused, Beside::HangingReplica),
+    ]);
 }
 
 #[test]
 fn a_proxy_that_only_its_clients_reach() {
-    check(Partition::Coordinators);
+    check(&[
+        (Cut::Coordinators(Direction::Both), Beside::Nothing),
+        (Cut::Coordinators(Direction::Both), Beside::ExtraReplica),
+        (Cut::Coordinators(Direction::Outgoing), Beside::HangingNode),
+        (Cut::Both(Direction::Both), Beside::HangingReplica),
+        (Cut::Both(Direction::Incoming), Beside::ExtraReplica),
+    ]);
 }
 
 #[test]
-fn a_proxy_that_only_its_clients_reach_with_a_backup_of_its_primary() {
-    check(Partition::CoordinatorsWithBackup);
+fn a_primary_that_nothing_holds_back_is_found() {
+    let report = partitions(&[(Cut::Coordinators(Direction::Both), Beside::Nothing)], WritesTo::Node);
+    assert_eq!(report.replaced, 1, "{report}");
+    assert!(report.late > 0 && !report.is_good(), "late acknowledgements were planted, none was found");
 }

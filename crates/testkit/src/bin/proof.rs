@@ -5,9 +5,10 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use testkit::proof::partitions::{self, Kind, PartitionsPlan, WritesTo};
 use testkit::proof::targets::{self, TargetsPlan};
 
 /// Measures what failover promises: prints a table, and JSON in its last line.
@@ -37,6 +38,21 @@ enum Proof {
         #[arg(long)]
         only: Option<String>,
     },
+    /// That nobody is told OK by an old primary once another takes writes, in partitions of all kinds.
+    Partitions {
+        /// How many partitions.
+        #[arg(long, default_value_t = 500)]
+        runs: usize,
+        /// How many clusters are tried side by side.
+        #[arg(long, default_value_t = 2)]
+        lanes: usize,
+        /// Decides when something hangs, and for how long; a new one when not given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Only kinds with these words, such as "both" or "extra replica".
+        #[arg(long)]
+        only: Option<String>,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -44,6 +60,15 @@ fn main() -> Result<ExitCode> {
     let json = arguments.json.as_deref();
     let tell = |line: &str| println!("{line}");
     match arguments.proof {
+        Proof::Partitions { runs, lanes, seed, only } => {
+            let seed = seed.unwrap_or_else(|| u64::from(rand::random::<u32>()));
+            let is_wanted = |kind: &Kind| only.as_ref().is_none_or(|only| kind.to_string().contains(only));
+            let kinds: Vec<Kind> = Kind::all().into_iter().filter(is_wanted).collect();
+            ensure!(!kinds.is_empty(), "there is no such kind of partition");
+            let plan = PartitionsPlan { runs, lanes, seed, kinds, writes_to: WritesTo::Proxy };
+            let found = partitions::run(&plan, &tell)?;
+            report(&found, found.is_good(), json)
+        }
         Proof::Targets { runs, half_runs, hosts, only } => {
             let figures = targets::measure(&TargetsPlan { runs, half_runs, hosts, only }, &tell)?;
             report(&figures, figures.are_met(), json)

@@ -8,6 +8,7 @@ pub mod figure;
 mod first_write;
 pub mod half;
 pub mod load;
+pub mod partitions;
 pub mod targets;
 pub mod times;
 pub mod writers;
