@@ -14,12 +14,14 @@ SECONDS ?= 60
 
 # Of `make targets` and `make partitions`: how often each thing dies (20), how many partitions there are (500).
 RUNS ?=
-# How these are built: as for trying out, or as for tests (dev).
+# Of `make survivors`: how long they are written to.
+SURVIVOR_SECONDS ?= 600
+# How the three are built: as for trying out, or as for tests (dev).
 PROFILE ?= try
 BUILT = $${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 
 .DEFAULT_GOAL := help
-.PHONY: help up server test lint fmt docs bench chaos targets partitions sim planted fuzz clean setup-run \
+.PHONY: help up server test lint fmt docs bench chaos targets partitions survivors sim planted fuzz clean setup-run \
 	proof-build
 
 help: ## Explain the targets
@@ -73,6 +75,9 @@ targets: proof-build ## Measure how soon writes go on after each death, RUNS tim
 partitions: proof-build ## Look for late writes of old primaries in RUNS partitions (SEED=7 ARGUMENTS="--lanes 4")
 	@UNDERMOON_BIN="$(BUILT)/undermoon" exec "$(BUILT)/proof" partitions $(if $(RUNS),--runs $(RUNS)) \
 		$(if $(SEED),--seed $(SEED)) $(ARGUMENTS)
+
+survivors: proof-build ## Look for refused writes at the surviving host of two, for SURVIVOR_SECONDS, four set-ups at once
+	@UNDERMOON_BIN="$(BUILT)/undermoon" exec "$(BUILT)/proof" survivors --seconds $(SURVIVOR_SECONDS) $(ARGUMENTS)
 
 sim: ## Play CASES random plans of each kind against the engine, and WORLDS whole clusters that break (SEED=7)
 	@PROPTEST_CASES=$(CASES) $(if $(SEED),PROPTEST_RNG_SEED=$(SEED)) PROPTEST_MAX_SHRINK_ITERS=2000 \

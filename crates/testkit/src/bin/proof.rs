@@ -4,11 +4,13 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 use testkit::proof::partitions::{self, Kind, PartitionsPlan, WritesTo};
+use testkit::proof::survivors::{self, SetUp};
 use testkit::proof::targets::{self, TargetsPlan};
 
 /// Measures what failover promises: prints a table, and JSON in its last line.
@@ -53,6 +55,15 @@ enum Proof {
         #[arg(long)]
         only: Option<String>,
     },
+    /// That the surviving host of two refuses nothing: with an embedded store and with etcd, one coordinator and two.
+    Survivors {
+        /// How long each is written to.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
+        /// How long each client rests after each write, in milliseconds: four clusters share the machine.
+        #[arg(long, default_value_t = 2)]
+        pause_ms: u64,
+    },
 }
 
 fn main() -> Result<ExitCode> {
@@ -68,6 +79,11 @@ fn main() -> Result<ExitCode> {
             let plan = PartitionsPlan { runs, lanes, seed, kinds, writes_to: WritesTo::Proxy };
             let found = partitions::run(&plan, &tell)?;
             report(&found, found.is_good(), json)
+        }
+        Proof::Survivors { seconds, pause_ms } => {
+            let pause = Duration::from_millis(pause_ms);
+            let found = survivors::side_by_side(&SetUp::ALL, seconds, pause)?;
+            report(&found, found.are_good(), json)
         }
         Proof::Targets { runs, half_runs, hosts, only } => {
             let figures = targets::measure(&TargetsPlan { runs, half_runs, hosts, only }, &tell)?;

@@ -9,6 +9,7 @@ mod first_write;
 pub mod half;
 pub mod load;
 pub mod partitions;
+pub mod survivors;
 pub mod targets;
 pub mod times;
 pub mod writers;
