@@ -92,6 +92,14 @@ fn explain_settings(before: &State, after: &State) -> Vec<String> {
     let changes = changes.into_iter().filter(|(_, was, is)| was != is);
     let mut words: Vec<String> =
         changes.map(|(name, was, is)| format!("{name} changes from {was} to {is}")).collect();
+    if before.lease_limit != after.lease_limit {
+        let (was, is) = (before.lease_limit, after.lease_limit);
+        words.push(if was.granted_ms == is.granted_ms {
+            format!("leases of more than {} ms have run out", is.held_ms)
+        } else {
+            format!("leases of up to {} ms may be granted; it was {} ms", is.granted_ms, was.granted_ms)
+        });
+    }
     if before.replica_addresses != after.replica_addresses {
         words.push(match after.replica_addresses.as_slice() {
             [] => "no other broker gets a copy".to_owned(),

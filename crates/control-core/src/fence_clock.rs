@@ -20,6 +20,7 @@ use model::{ATTACHED_FOR_MS, Epoch, Moment};
 
 use crate::command::{Command, Stopped};
 use crate::error::ApplyError;
+use crate::lease::LeaseClock;
 use crate::observed::Timing;
 use crate::state::{Half, Shard, State};
 
@@ -33,25 +34,30 @@ pub(crate) const fn lease_end_ms(lease_ms: u64) -> u64 {
     lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR
 }
 
-/// When a broker first saw each fence that stands.
+/// When a broker first saw each fence that stands, and the limit of leases.
 #[derive(Clone, Debug, Default)]
-pub struct FenceClock(BTreeMap<Epoch, Moment>);
+pub struct FenceClock {
+    fences: BTreeMap<Epoch, Moment>,
+    leases: LeaseClock,
+}
 
 impl FenceClock {
     /// Notes the fences of a state.
     pub fn note(&mut self, state: &State, now: Moment) {
         let chunks = state.clusters.values().flat_map(|cluster| &cluster.chunks);
         let fences = chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.fence);
-        let before = std::mem::take(&mut self.0);
-        self.0 = fences.map(|fence| (fence.epoch, *before.get(&fence.epoch).unwrap_or(&now))).collect();
+        self.leases.note(state, now);
+        let before = std::mem::take(&mut self.fences);
+        self.fences = fences.map(|fence| (fence.epoch, *before.get(&fence.epoch).unwrap_or(&now))).collect();
     }
 
     /// Whether a command may be applied to a state as far as time goes.
     ///
     /// # Errors
     /// [`ApplyError::Retry`] where it lets another primary serve before the last lease has run out, or says that it has
-    /// heard of a stop that was before the fence.
+    /// heard of a stop that was before the fence, or that longer leases have run out which may not have.
     pub fn check(&self, state: &State, command: &Command, now: Moment) -> Result<(), ApplyError> {
+        self.leases.check(command, now)?;
         let Some((shard, stopped)) = lets_another_serve(state, command) else { return Ok(()) };
         let Some(fence) = shard.fence else { return Ok(()) };
         // Of an earlier version, which does not say how it knows. A handover is completed by what was heard alone.
@@ -64,9 +70,9 @@ impl FenceClock {
             Stopped::Heard { .. } => {
                 return Err(ApplyError::Retry("the primary had stopped for another fence"));
             }
-            Stopped::LeaseOver { lease_ms } => lease_ms.max(ATTACHED_FOR_MS),
+            Stopped::LeaseOver { lease_ms } => lease_ms.max(ATTACHED_FOR_MS).max(state.lease_limit.held_ms),
         };
-        let stands = self.0.get(&fence.epoch).map_or(Duration::ZERO, |since| now.since(*since));
+        let stands = self.fences.get(&fence.epoch).map_or(Duration::ZERO, |since| now.since(*since));
         if stands + HEARD_LATER < Duration::from_millis(lease_end_ms(lease_ms)) {
             return Err(ApplyError::Retry("the last lease of the primary may not have run out"));
         }
@@ -146,7 +152,7 @@ mod tests {
         for (reason, heard, stopped, from_ms) in [
             (dead, 0, over(400), 410),
             (dead, 0, over(1_000), 1_040),
-            (dead, 0, over(0), 305),
+            (dead, 0, over(0), 410),
             (dead, 0, None, 410),
             (dead, 0, Some(Stopped::Heard { epoch: Epoch(0) }), 0),
             (dead, 1, Some(Stopped::Heard { epoch: Epoch(0) }), u64::MAX),
@@ -162,7 +168,7 @@ mod tests {
             clock.note(&state, at(0));
             clock.note(&state, at(5));
             let command = promotion(&primary, fence, stopped);
-            for ms in [0, 200, 304, 305, 409, 410, 1_039, 1_040, 5_000] {
+            for ms in [0, 200, 409, 410, 1_039, 1_040, 5_000] {
                 let is_refused = clock.check(&state, &command, at(ms)).is_err();
                 assert_eq!(is_refused, ms < from_ms, "{reason:?} {stopped:?} at {ms}");
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use model::{Address, Epoch, NodeState, ProxyHealth};
 
-use crate::state::{Chunk, Half, ReporterId, Shard, State, SyncState};
+use crate::state::{Chunk, Half, LEASE_USUAL_MS, LeaseLimit, ReporterId, Shard, State, SyncState};
 use crate::time::TimeMs;
 
 /// How long it counts that a coordinator hears a proxy which others report. It says so again in time while that is so;
@@ -33,6 +33,8 @@ pub struct Observed {
     /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
     /// when it first saw what another clock has dated.
     pub reports: HashMap<Address, ReportsSeen>,
+    /// The limit of leases in the metadata, and when it was first seen.
+    pub lease_limit: Option<(LeaseLimit, TimeMs)>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
     /// When it last heard of any proxy.
@@ -120,7 +122,7 @@ impl Default for Timing {
             unseen_dead_ms: 1_000,
             busy_dead_ms: None,
             link_broken_ms: 5_000,
-            lease_ms: 400,
+            lease_ms: LEASE_USUAL_MS,
             handover_ms_max: 1_000,
             balance_quiet_ms: 5_000,
             node_replace_ms: 30_000,
@@ -168,6 +170,7 @@ impl Observed {
             replicas: HashMap::new(),
             busy: HashMap::new(),
             reports: HashMap::new(),
+            lease_limit: None,
             last_turn: now,
             last_answer: now,
         }
@@ -181,6 +184,9 @@ impl Observed {
             self.watch_anew(now);
         }
         self.last_turn = now;
+        let since =
+            self.lease_limit.filter(|(limit, _)| *limit == state.lease_limit).map_or(now, |(_, since)| since);
+        self.lease_limit = Some((state.lease_limit, since));
         self.proxies.retain(|address, _| state.proxies.contains_key(address));
         for (address, record) in &state.proxies {
             let has_failed = record.failed_since.is_some();

@@ -72,8 +72,11 @@ pub(super) fn restore(state: &mut State, dump: State) -> Result<Reply, ApplyErro
     let registered = |node: &Address| dump.proxies.values().any(|proxy| proxy.nodes.contains(node));
     let uncleaned: Vec<Address> =
         state.uncleaned_nodes.iter().filter(|node| !registered(node)).cloned().collect();
+    let held_ms = state.lease_limit.held_ms;
     *state = dump;
     state.uncleaned_nodes.extend(uncleaned);
+    // And so is how long leases may be that are held now.
+    state.lease_limit.held_ms = state.lease_limit.held_ms.max(held_ms);
     review_all(state);
     Ok(Reply::Epoch(given))
 }

@@ -6,6 +6,7 @@ mod epochs;
 mod failover;
 mod failures;
 mod fences;
+mod leases;
 mod migrations;
 mod nodes;
 mod proxies;
@@ -80,6 +81,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
             fences::set_sync(state, &cluster, &replica, sync)
         }
         Command::BeginShard { cluster, primary } => fences::begin(state, &cluster, &primary),
+        Command::LimitLeases { from, to } => leases::limit(state, from, to),
         Command::RaiseEpoch { epoch } => epochs::raise(state, epoch),
         Command::RecoverEpoch { highest } => epochs::recover(state, highest),
         Command::Restore(dump) => epochs::restore(state, *dump),

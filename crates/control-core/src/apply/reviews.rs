@@ -85,6 +85,7 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::ReportFailure { .. }
         | Command::AnnounceProxy { .. }
         | Command::ProxyReturned { .. }
+        | Command::LimitLeases { .. }
         | Command::RaiseEpoch { .. }
         | Command::RecoverEpoch { .. }
         | Command::Restore(_)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub use self::parts::{KeysSeen, NewProxy, Stopped};
 pub use self::reply::{FailedOver, Reply};
 use crate::serving::Serving;
-use crate::state::{Comeback, Comebacks, FenceReason, ReporterId, Settings, State, SyncState};
+use crate::state::{Comeback, Comebacks, FenceReason, LeaseLimit, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
@@ -283,6 +283,13 @@ pub enum Command {
         /// The node that is the primary.
         primary: Address,
     },
+    /// Changes how long leases may be.
+    LimitLeases {
+        /// The limit that the caller has read.
+        from: LeaseLimit,
+        /// The limit that follows: see [`LeaseLimit`] for what may.
+        to: LeaseLimit,
+    },
     /// Raises all epochs to a number.
     RaiseEpoch {
         /// The number.
@@ -378,6 +385,7 @@ impl Command {
             | Self::EndComeback { .. }
             | Self::SetReplicaSync { .. }
             | Self::BeginShard { .. }
+            | Self::LimitLeases { .. }
             | Self::RaiseEpoch { .. }
             | Self::AnnounceProxy { .. }
             | Self::RecoverEpoch { .. }

@@ -22,10 +22,12 @@
 //! is ahead.
 
 mod cadence;
+mod clock;
 mod terms;
 mod tokens;
 
 pub use cadence::{READ_INTERVAL, pause_after_reading};
+pub(crate) use clock::LeaseClock;
 pub use terms::{LeaseTerms, lease_epoch};
 pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
 

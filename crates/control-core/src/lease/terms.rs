@@ -28,8 +28,10 @@ fn may_have_one(state: &State, chunk: &Chunk, half: Half) -> bool {
 pub struct LeaseTerms {
     /// When the reading began: what it says was true then or later.
     pub(super) read_at: Moment,
-    /// How long a lease lasts, in milliseconds.
+    /// How long a lease lasts, in milliseconds: no longer than the metadata lets it.
     pub(super) lease_ms: u64,
+    /// What the metadata lets it, in milliseconds.
+    limit_ms: u64,
     /// The highest epoch that this metadata has given out.
     pub(super) newest: Epoch,
     /// Who may have one, with the epoch that its view must have.
@@ -40,7 +42,13 @@ impl LeaseTerms {
     /// Nobody may have one: nothing has been read yet.
     #[must_use]
     pub fn none() -> Self {
-        Self { read_at: Moment::default(), lease_ms: 0, newest: Epoch::default(), proxies: Arc::default() }
+        Self {
+            read_at: Moment::default(),
+            lease_ms: 0,
+            limit_ms: 0,
+            newest: Epoch::default(),
+            proxies: Arc::default(),
+        }
     }
 
     /// The proxies of a state that may have one, as [`lease_epoch`] says of each, found in one walk. `read_at`: when
@@ -55,13 +63,15 @@ impl LeaseTerms {
                 proxies.extend(granted.map(|half| (chunk.proxy(half).clone(), cluster.epoch)));
             }
         }
-        Self { read_at, lease_ms, newest: state.global_epoch, proxies: Arc::new(proxies) }
+        let limit_ms = state.lease_limit.granted_ms;
+        let lease_ms = lease_ms.min(limit_ms);
+        Self { read_at, lease_ms, limit_ms, newest: state.global_epoch, proxies: Arc::new(proxies) }
     }
 
     /// These terms, read again and found unchanged.
     #[must_use]
     pub fn again(&self, lease_ms: u64, read_at: Moment) -> Self {
-        Self { read_at, lease_ms, newest: self.newest, proxies: self.proxies.clone() }
+        Self { read_at, lease_ms: lease_ms.min(self.limit_ms), proxies: self.proxies.clone(), ..*self }
     }
 
     /// The epoch that the view of a proxy must have; `None` if it may not have a lease.

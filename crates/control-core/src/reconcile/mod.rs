@@ -9,6 +9,7 @@
 mod action;
 mod comeback;
 mod detection;
+mod leases;
 mod pool;
 mod pushes;
 mod repair;
@@ -31,6 +32,7 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     // The broker, which has the newest metadata, checks that this metadata is only some milliseconds old.
     let begin = |(proxy, seen)| Action::Apply(Command::BeginReview { proxy, seen });
     let mut actions: Vec<Action> = proxies.into_iter().map(begin).collect();
+    leases::limit(&watch, &mut actions);
     detection::detect(&watch, &mut actions);
     repair::repair(&watch, &mut actions);
     comeback::decide(&watch, &mut actions);

@@ -209,11 +209,11 @@ impl Place<'_> {
         self.watch.observed.fences.get(&fence.epoch).is_some_and(|seen| seen.detached.is_some())
     }
 
-    /// How long a lease lasts: another coordinator may grant longer ones than this.
+    /// How long a lease may last: another coordinator may grant longer ones than this, or have granted them.
     fn lease_ms(&self, shard: Half) -> u64 {
         let health = proxy_health(self.watch.observed, self.chunk.stopping_proxy(shard));
         let seen_ms = health.map_or(0, |health| health.lease_longest_ms);
-        seen_ms.max(self.watch.observed.timing.lease_ms)
+        seen_ms.max(self.watch.observed.timing.lease_ms).max(self.watch.state.lease_limit.held_ms)
     }
 
     fn has_heard(&self, shard: Half, fence: Fence) -> bool {

@@ -4,6 +4,7 @@ mod check;
 mod chunk;
 mod cluster;
 mod fault;
+mod lease_limit;
 mod names;
 mod proxy;
 mod settings;
@@ -15,6 +16,7 @@ pub use chunk::{CHUNK_NODES, Chunk, Comeback, Fence, FenceReason, Half, Losses, 
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
+pub use lease_limit::{LEASE_USUAL_MS, LeaseLimit};
 pub(crate) use names::HOST_NAME_BYTES_MAX;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy, Vouch};

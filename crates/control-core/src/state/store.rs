@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chunk::Shard;
 use super::cluster::Cluster;
+use super::lease_limit::LeaseLimit;
 use super::names::{HostName, ReporterId};
 use super::proxy::Proxy;
 use super::settings::Settings;
@@ -37,6 +38,9 @@ pub struct State {
     /// still hold the keys of an earlier cluster, whatever proxy they come back with.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub uncleaned_nodes: BTreeSet<Address>,
+    /// How long the leases may be that primaries have.
+    #[serde(default, skip_serializing_if = "LeaseLimit::is_usual")]
+    pub lease_limit: LeaseLimit,
 }
 
 impl Default for State {
@@ -50,6 +54,7 @@ impl Default for State {
             failures: Table::default(),
             replica_addresses: Vec::new(),
             uncleaned_nodes: BTreeSet::new(),
+            lease_limit: LeaseLimit::default(),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn subject(command: &Command) -> Option<Subject> {
             about("SetReplicaSync", Some(cluster), Some(replica))
         }
         Command::BeginShard { cluster, primary } => about("BeginShard", Some(cluster), Some(primary)),
+        Command::LimitLeases { .. } => about("LimitLeases", None, None),
         Command::RaiseEpoch { .. } => about("RaiseEpoch", None, None),
         Command::RecoverEpoch { .. } => about("RecoverEpoch", None, None),
         Command::Restore(_) => about("Restore", None, None),

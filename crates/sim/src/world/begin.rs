@@ -22,6 +22,10 @@ use crate::setup::Setup;
 const HURRIED_PPM: i64 = 2_000_000;
 /// The date at the beginning of each world.
 const DATE_MS: u64 = 1_700_000_000_000;
+/// Every so many starts a coordinator has another setting.
+const LEASE_APART_OF: usize = 4;
+/// How long the leases are that it then grants, in milliseconds.
+const LEASE_APART_MS: u64 = 900;
 
 fn proxy_address(host: usize) -> Address {
     Address::new(&format!("10.0.0.{}", host + 1), 5299).expect("an address")
@@ -180,11 +184,16 @@ impl World {
             proxies: &self.addresses,
             planted: self.setup.planted,
         };
+        // Some are configured apart, or restarted with another setting.
+        let incarnation = self.processes[&process].incarnation as usize;
+        let is_apart = (number + incarnation) % LEASE_APART_OF == LEASE_APART_OF - 1;
+        let timing = Timing::default();
+        let lease_ms = if is_apart { LEASE_APART_MS } else { timing.lease_ms };
         let start = CoordinatorStart {
             number,
             brokers: self.setup.brokers,
             broker: number % self.setup.brokers,
-            timing: Timing::default(),
+            timing: Timing { lease_ms, ..timing },
         };
         let mut out = Out::new(process, self.processes[&process].incarnation);
         let coordinator = Coordinator::start(start, watch, &mut out);

@@ -131,6 +131,8 @@ fn states() -> [State; 2] {
 
 impl World {
     fn new(rhythm: Rhythm, fault: Fault, states: &[State; 2]) -> Self {
+        let mut states = states.clone();
+        states.iter_mut().for_each(|state| state.lease_limit = state.lease_limit.raised(rhythm.lease_ms));
         let mut world = Self {
             rhythm,
             fault,
@@ -138,7 +140,7 @@ impl World {
             now: 0,
             events: BTreeMap::new(),
             number: 0,
-            states: states.clone(),
+            states,
             is_fenced: false,
             terms: LeaseTerms::none(),
             tokens: Tokens::new(proxy()),

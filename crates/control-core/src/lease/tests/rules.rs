@@ -61,6 +61,26 @@ fn the_walk_says_what_the_rule_says() {
     }
 }
 
+/// A coordinator that is to grant longer leases than the metadata says waits until it says so.
+#[test]
+fn no_lease_is_longer_than_the_metadata_lets_it() {
+    let mut state = state();
+    let (proxy, view_epoch) = first_proxy(&state);
+    let granted = |terms: LeaseTerms| {
+        let mut tokens = Tokens::new(proxy.clone());
+        tokens.answered(answer(10, view_epoch));
+        tokens.grant(&terms, ms(30)).unwrap().for_ms
+    };
+    assert_eq!(granted(LeaseTerms::of(&state, 5_000, ms(20))), 400);
+    assert_eq!(granted(LeaseTerms::of(&state, 300, ms(20))), 300);
+    assert_eq!(granted(LeaseTerms::of(&state, 300, ms(20)).again(5_000, ms(21))), 400);
+    let (from, to) = (state.lease_limit, state.lease_limit.raised(5_000));
+    apply(&mut state, Command::LimitLeases { from, to }).unwrap();
+    assert_eq!(granted(LeaseTerms::of(&state, 5_000, ms(20))), 5_000);
+    assert_eq!(granted(LeaseTerms::of(&state, 400, ms(20))), 400);
+    assert!(apply(&mut state, Command::LimitLeases { from, to }).is_err(), "it is decided on what was read");
+}
+
 #[test]
 fn the_newest_token_from_before_the_reading() {
     let state = state();
@@ -136,7 +156,8 @@ fn a_lease_is_urgent_when_the_next_probe_would_be_late() {
 
 #[test]
 fn tokens_are_thinned_out_evenly() {
-    let state = state();
+    let mut state = state();
+    state.lease_limit = state.lease_limit.raised(1_000);
     let (proxy, epoch) = first_proxy(&state);
     let mut tokens = Tokens::new(proxy);
     let all: Vec<u64> = (1..=400).collect();

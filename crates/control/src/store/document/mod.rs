@@ -13,7 +13,9 @@ use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use control_core::{Cluster, Difference, META_VERSION, Proxy, ReporterId, Settings, State, Table, TimeMs};
+use control_core::{
+    Cluster, Difference, LeaseLimit, META_VERSION, Proxy, ReporterId, Settings, State, Table, TimeMs,
+};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -81,6 +83,8 @@ struct Head {
     replica_addresses: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     uncleaned_nodes: BTreeSet<Address>,
+    #[serde(default, skip_serializing_if = "LeaseLimit::is_usual")]
+    lease_limit: LeaseLimit,
     writers: BTreeMap<WriterId, Written>,
 }
 
@@ -202,6 +206,7 @@ impl Document {
         self.state.settings = head.settings;
         self.state.replica_addresses = head.replica_addresses;
         self.state.uncleaned_nodes = head.uncleaned_nodes;
+        self.state.lease_limit = head.lease_limit;
         Ok(())
     }
 
@@ -245,6 +250,7 @@ impl Document {
             settings: state.settings.clone(),
             replica_addresses: state.replica_addresses.clone(),
             uncleaned_nodes: state.uncleaned_nodes.clone(),
+            lease_limit: state.lease_limit,
             writers: next.writers.clone(),
         };
         let key = PartKey(HEAD.to_owned());

@@ -1,0 +1,79 @@
+//! How long leases may be: who raises the limit, who lowers it, and who waits for what is still held.
+
+use super::*;
+use crate::state::LeaseLimit;
+
+impl Scene {
+    /// The limit that this coordinator asks for.
+    fn limit_asked(&self) -> Option<LeaseLimit> {
+        self.actions().into_iter().find_map(|action| match action {
+            Action::Apply(Command::LimitLeases { to, .. }) => Some(to),
+            _ => None,
+        })
+    }
+
+    /// Time passes, in which all is heard.
+    fn pass(&mut self, ms: u64) {
+        let end = self.now.0 + ms;
+        while self.now.0 < end {
+            self.now = TimeMs(end.min(self.now.0 + 100));
+            self.hear_all();
+        }
+    }
+
+    fn limit(&mut self, to: LeaseLimit) {
+        let from = self.state.lease_limit;
+        self.apply(Command::LimitLeases { from, to });
+    }
+}
+
+#[test]
+fn the_limit_is_raised_at_once_and_lowered_in_two_steps() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.limit_asked(), None);
+    scene.observed.timing.lease_ms = 5_000;
+    let raised = LeaseLimit { granted_ms: 5_000, held_ms: 5_000 };
+    assert_eq!(scene.limit_asked(), Some(raised));
+    scene.limit(raised);
+    assert_eq!(scene.limit_asked(), None);
+
+    // A restart with another setting: another coordinator may need the old one for a while.
+    scene.observed.timing.lease_ms = 300;
+    scene.pass(59_900);
+    assert_eq!(scene.limit_asked(), None);
+    scene.pass(200);
+    let lowered = LeaseLimit { granted_ms: 400, held_ms: 5_000 };
+    assert_eq!(scene.limit_asked(), Some(lowered));
+    scene.limit(lowered);
+    scene.pass(5_200);
+    assert_eq!(scene.limit_asked(), None, "long leases may still be held");
+    scene.pass(100);
+    assert_eq!(scene.limit_asked(), Some(LeaseLimit::default()));
+}
+
+/// The coordinator that granted a long lease is gone, and the proxy that has it does not say so, nor take its new view.
+#[test]
+fn a_promotion_waits_for_a_lease_that_nobody_here_has_granted() {
+    for (limit, from_ms) in
+        [(LeaseLimit::default(), 420), (LeaseLimit::default().raised(2_000).lowered(400), 2_100)]
+    {
+        let mut scene = Scene::new();
+        scene.limit(LeaseLimit::default().raised(limit.held_ms));
+        scene.limit(limit);
+        let silent = scene.chunk(0).primary_proxy(Half::First).clone();
+        scene.fence(0, FenceReason::Dead);
+        let fenced = scene.now;
+        let is_promoted = |scene: &Scene| {
+            let actions = scene.actions();
+            actions.iter().any(|action| matches!(action, Action::Apply(Command::FailOverShard { .. })))
+        };
+        while !is_promoted(&scene) {
+            assert!(scene.now.since(fenced) < 5_000, "{limit:?} {:?}", scene.actions());
+            scene.now = TimeMs(scene.now.0 + 10);
+            scene.hear_all();
+            scene.health(&silent).view_epoch = Epoch(0);
+            scene.break_node(&silent);
+        }
+        assert_eq!(scene.now.since(fenced), from_ms + 20, "{limit:?}");
+    }
+}
