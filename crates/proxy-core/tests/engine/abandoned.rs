@@ -90,3 +90,37 @@ fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
     check(100, Protocol::Resp2, false);
     check(100, Protocol::Resp3, true);
 }
+
+#[test]
+fn what_a_fence_gave_up_is_never_executed_after_what_was_acknowledged() {
+    for bytes in [100, 300_000, 1_000_000] {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        let node = NODES[0].parse().unwrap();
+        let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
+        assert_eq!(world.says(client, &large), "+OK\r\n");
+        assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
+        world.limit(world.now.us + 100_000);
+        world.node(NODES[0]).is_stopped = true;
+        sends(&mut world, client, &large);
+        for _ in 0..20 {
+            world.pass(10_000);
+            world.end_turn();
+        }
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+        world.extend(u64::MAX);
+        world.pass(10_000);
+        world.end_turn();
+        sends(&mut world, client, b"set k new\r\n");
+        world.end_turn();
+        world.goes_on(&node, false);
+        for _ in 0..4 {
+            world.flow();
+            world.pass(300_000);
+        }
+        let acknowledged = seen(&world, client).ends_with("+OK\r\n");
+        let (after, _) = world.dialogue(b"get k\r\n");
+        assert!(!acknowledged || after == "$3\r\nnew\r\n", "{bytes} B: {} B of k", after.len());
+        assert_eq!(world.says(client, b"set k newer\r\n"), "+OK\r\n");
+    }
+}

@@ -96,15 +96,13 @@ impl Connections<'_> {
             let why = "its node did not answer in time";
             self.backends.keys(is_idle).into_iter().for_each(|idle| self.fail_backend(idle, why));
         }
-        self.abandon(id);
-        self.fail_backend(id, "it did not answer in time");
+        self.give_up(id, "it did not answer in time");
     }
 
     /// What came is not a reply, or nobody asked for it.
     pub(in crate::engine) fn fail_senseless(&mut self, id: BackendId) {
         if self.backends.get(id).is_some_and(|backend| !matches!(backend.phase, Phase::Down { .. })) {
-            self.abandon(id);
-            self.fail_backend(id, "it sent something that is not a reply");
+            self.give_up(id, "it sent something that is not a reply");
         }
     }
 
@@ -121,7 +119,15 @@ impl Connections<'_> {
         }
     }
 
-    /// As [`Engine::backend_failed`], where the connection is of no more use.
+    /// Fails a connection that stands: what its node was asked over it may be carried out all the same, and is called back
+    /// before anything more is asked.
+    pub(in crate::engine) fn give_up(&mut self, id: BackendId, why: &str) {
+        self.abandon(id);
+        self.fail_backend(id, why);
+    }
+
+    /// As [`Engine::backend_failed`], where the connection is of no more use and the node knows that it has ended, or was
+    /// asked nothing over it.
     pub(in crate::engine) fn fail_backend(&mut self, id: BackendId, why: &str) {
         let Some(backend) = self.backends.get_mut(id) else { return };
         if matches!(backend.phase, Phase::Down { .. }) {
