@@ -219,3 +219,15 @@ fn what_is_sent_after_wait_runs_after_it() {
     world.engine.control_replied(ask.place, b":1\r\n");
     assert_eq!(world.says(client, b""), ":1\r\n:2\r\n+PONG\r\n");
 }
+
+#[test]
+fn what_follows_a_kill_is_not_carried_out_before_it() {
+    let mut world = World::new(ONE, Policy::default());
+    let (client, _) = (world.accept(), world.accept());
+    let before = world.node(NODES[0]).executed;
+    let seen = world.says(client, b"client kill addr 127.0.0.1:1\r\nset k new\r\n");
+    assert_eq!((seen.as_str(), world.node(NODES[0]).executed), ("", before));
+    let ask = world.asks.pop().unwrap();
+    world.engine.control_replied(ask.place, b":0\r\n");
+    assert_eq!(world.says(client, b""), ":0\r\n+OK\r\n");
+}

@@ -134,6 +134,7 @@ impl EventLoop {
         let local = getsockname(&socket).ok().and_then(|name| SocketAddr::try_from(name).ok());
         let client = self.totals.last_client_id.fetch_add(1, Ordering::Relaxed) + 1;
         let (peer, local) = (peer.unwrap_or(self.address), local.unwrap_or(self.address));
+        let (peer, local) = (canonical(peer), canonical(local));
         let mut profile = Profile::new(client, peer, local, self.now.unix_us / 1000);
         profile.authenticated = self.authenticated;
         profile.fd = socket.as_raw_fd();
@@ -151,4 +152,9 @@ impl EventLoop {
         }
         self.sessions[id.index()] = Some(SessionSocket { id, socket, unread: false, ended: false });
     }
+}
+
+/// An IPv4 address as such, where the listener is for IPv6 too: so its client knows it and names it, in CLIENT KILL as well.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }

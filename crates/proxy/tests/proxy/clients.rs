@@ -1,10 +1,11 @@
 //! Commands that concern the clients of all workers.
 
 use std::io::Write as _;
-use std::net::TcpStream;
+use std::net::{Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::fixture::{LIMIT, Proxy, ask, ask_until, redis};
+use proxy::config::HostPort;
 use testkit::connection::{Connection, ConnectionError};
 use testkit::redis_server::{RedisOptions, RedisServer};
 use testkit::wait::{Deadline, wait_until};
@@ -160,4 +161,17 @@ fn clients_that_leave_during_a_pause_are_noticed() {
     .unwrap();
     assert_eq!(ask(&mut client, "CLIENT UNPAUSE"), "OK");
     assert_eq!(ask(&mut client, "GET k"), "$-1");
+}
+
+#[test]
+fn a_client_is_named_by_its_own_address_where_the_proxy_listens_for_both_families() {
+    let proxy = Proxy::start(|config| {
+        config.announce_address = Some(HostPort(config.address.to_string().parse().unwrap()));
+        config.address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, config.address.port()));
+    });
+    let mut killed = proxy.connect();
+    let mine = killed.stream().local_addr().unwrap();
+    assert!(ask(&mut killed, "CLIENT INFO").contains(&format!(" addr={mine} ")), "{mine}");
+    assert_eq!(ask(&mut proxy.connect(), &format!("CLIENT KILL ADDR {mine}")), ":1");
+    wait_until(Deadline::within(LIMIT), "it is gone", || killed.say("PING").is_err()).unwrap();
 }

@@ -75,6 +75,12 @@ impl Engine {
                         self.clients().take_barrier(id); // as in Redis, what was sent after it runs after it
                     }
                 }
+                // What follows is not carried out beside what a client asked for that is to be gone by then. So another proxy
+                // has what it has given up called back.
+                ControlRequest::ClientKill(_) => {
+                    self.ask_control(id, Question::Local(request));
+                    self.clients().take_barrier(id);
+                }
                 _ => self.ask_control(id, Question::Local(request)),
             },
             After::Command(sub) => {
