@@ -48,8 +48,8 @@ use std::sync::Arc;
 use resp::RequestParser;
 
 pub use self::port::{
-    Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
-    Shared,
+    Action, Ask, CalledBack, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace,
+    SessionSketch, Shared,
 };
 use self::state::agenda::Agenda;
 use self::state::backend::Backend;

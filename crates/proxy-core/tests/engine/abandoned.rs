@@ -1,10 +1,10 @@
 //! A node that was stopped executes what lies in its sockets when it goes on, also in those that the proxy has given up,
 //! and in any order: what was answered with an error by then never undoes what was acknowledged later.
 
-use proxy_core::engine::Policy;
+use proxy_core::engine::{CalledBack, Policy};
 use resp::{Protocol, encode};
 
-use crate::views::{NODES, ONE};
+use crate::views::{BOTH, NODES, ONE, Owner, PEER, tag};
 use crate::world::World;
 
 /// Lets time pass until the proxy gives up what is not answered.
@@ -122,5 +122,84 @@ fn what_a_fence_gave_up_is_never_executed_after_what_was_acknowledged() {
         let (after, _) = world.dialogue(b"get k\r\n");
         assert!(!acknowledged || after == "$3\r\nnew\r\n", "{bytes} B: {} B of k", after.len());
         assert_eq!(world.says(client, b"set k newer\r\n"), "+OK\r\n");
+    }
+}
+
+#[test]
+fn a_client_that_is_gone_is_over_when_its_node_has_answered() {
+    for bytes in [100, 300_000] {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
+        assert_eq!(world.says(client, &large), "+OK\r\n");
+        world.node(NODES[0]).is_stopped = true;
+        sends(&mut world, client, &large);
+        world.end_turn();
+        assert_eq!(world.engine.kill_sessions(None, |profile| profile.id == client as u64 + 1), 1);
+        world.end_turn();
+        let killed_us = world.now.us;
+        world.pass(1_000);
+        assert!(!world.engine.are_strays_over(killed_us), "{bytes} B");
+        // What others ask later does not matter.
+        let other = world.accept();
+        sends(&mut world, other, b"set k new\r\n");
+        world.goes_on(&NODES[0].parse().unwrap(), false);
+        for _ in 0..4 {
+            world.flow();
+            world.pass(1_000);
+        }
+        assert!(world.engine.are_strays_over(killed_us), "{bytes} B");
+    }
+}
+
+#[test]
+fn what_another_worker_has_given_up_is_called_back_before_more_is_asked() {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
+    let end = "127.0.0.1:999";
+    let elsewhere = world.node(NODES[0]).welcome(end);
+    world.node(NODES[0]).closed.push(elsewhere);
+    let node = NODES[0].parse().unwrap();
+    world.engine.called_back(&CalledBack { node, is_proxy: false, end: end.parse().unwrap() });
+    sends(&mut world, client, b"get b\r\n");
+    world.end_turn();
+    assert!(world.node(NODES[0]).closed.is_empty(), "it was asked to close it first");
+    world.flow();
+    assert_eq!(seen(&world, client), "$-1\r\n");
+}
+
+#[test]
+fn what_was_sent_to_another_proxy_is_called_back_when_that_has_closed_the_connection() {
+    for bytes in [100, 300_000] {
+        let mut world = World::with_settings(Some(BOTH), Policy::default(), |settings| {
+            settings.active_redirection = true;
+        });
+        let client = world.accept();
+        let tag = tag(Owner::Other, 0);
+        let key = format!("k{{{tag}}}");
+        let old = request(&[b"SET", key.as_bytes(), &vec![b'x'; bytes]]);
+        assert_eq!(world.says(client, &old), "+OK\r\n");
+        world.node(PEER).is_stopped = true;
+        sends(&mut world, client, &old);
+        world.end_turn();
+        let peer = PEER.parse().unwrap();
+        for link in world.links() {
+            if world.is_link_to(link, PEER) {
+                world.fails(link);
+            }
+        }
+        world.end_turn();
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+        world.node(PEER).is_stopped = false;
+        for _ in 0..4 {
+            world.flow();
+            world.pass(1_000_000);
+        }
+        let set = format!("set {key} new\r\n");
+        assert_eq!(world.says(client, set.as_bytes()), "+OK\r\n");
+        world.goes_on(&peer, false);
+        let get = format!("get {key}\r\n");
+        assert_eq!(world.says(client, get.as_bytes()), "$3\r\nnew\r\n", "{bytes} B");
     }
 }

@@ -165,7 +165,7 @@ impl World {
                     self.dropped.push(*dropped);
                 }
                 Action::Control(ask) => self.asks.push(*ask),
-                Action::Slow(_) => {}
+                Action::Slow(_) | Action::CalledBack(_) => {}
             }
         }
     }

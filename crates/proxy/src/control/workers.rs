@@ -13,8 +13,8 @@ use tracing::debug;
 use super::reply_to::ReplyTo;
 use crate::RunError;
 use crate::worker::{
-    ControlLine, Errand, FaceAddresses, Mailbox, OwedAsk, SessionFilter, SessionLine, Totals, Worker,
-    WorkerMessage, WorkerStart,
+    Colleagues, ControlLine, Errand, FaceAddresses, KillErrand, Mailbox, OwedAsk, SessionFilter, SessionLine,
+    Totals, Worker, WorkerMessage, WorkerStart,
 };
 
 /// A worker that has not answered for this long is taken for stuck, and its part of an answer is left out.
@@ -69,9 +69,16 @@ impl WorkersLine {
         lines
     }
 
-    /// Closes the sessions that the filter picks; the client `asker` gets its replies first.
-    pub(super) fn kill(&self, asker: Option<u64>, filter: &SessionFilter) -> Answers<usize> {
-        self.each(|mailbox, answer| mailbox.run(Errand::Kill { filter: filter.clone(), asker, answer }))
+    /// Closes the sessions that the filter picks; the client `asker` gets its replies first. With `waits_for_strays` each
+    /// worker answers when nothing more of clients that are gone is carried out.
+    pub(super) fn kill(
+        &self,
+        asker: Option<u64>,
+        filter: &SessionFilter,
+        waits_for_strays: bool,
+    ) -> Answers<usize> {
+        let errand = |answer| KillErrand { filter: filter.clone(), asker, waits_for_strays, answer };
+        self.each(|mailbox, answer| mailbox.run(Errand::Kill(errand(answer))))
     }
 
     /// Sets or ends a pause.
@@ -120,11 +127,13 @@ impl<T> Answers<T> {
         answers
     }
 
-    /// Waits for every worker that runs, however long it takes; one that has ended has nothing to answer.
-    pub(super) async fn every(self) {
+    /// Those of every worker that runs, however long it takes; one that has ended has nothing to answer.
+    pub(super) async fn every(self) -> Vec<T> {
+        let mut answers = Vec::with_capacity(self.0.len());
         for answer in self.0 {
-            let _ = answer.await;
+            answers.extend(answer.await);
         }
+        answers
     }
 }
 
@@ -141,6 +150,7 @@ impl Workers {
     ) -> Result<Workers, RunError> {
         let totals = Arc::new(Totals::default());
         let mut started = Workers { workers: Vec::new() };
+        let colleagues = Colleagues::default();
         let count = usize::from(shared.settings.workers);
         let memory = MemoryBudget::new(shared.settings.memory_max_bytes, count);
         for index in 0..count {
@@ -152,6 +162,7 @@ impl Workers {
                 stats: Arc::new(WorkerStats::new()),
                 memory: memory.share(index),
                 totals: totals.clone(),
+                colleagues: colleagues.clone(),
                 control: control.clone(),
             });
             match worker {
@@ -166,6 +177,7 @@ impl Workers {
                 }
             }
         }
+        colleagues.set(started.line().0).expect("it is set once, when all workers run");
         Ok(started)
     }
 

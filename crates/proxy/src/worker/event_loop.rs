@@ -3,7 +3,7 @@
 //! Sockets are edge-triggered; a read that comes back short is taken for the last, which saves a system call for each.
 //! It decides nothing: what to hold, whom to close and where to connect is the engine's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::clock::moment;
+use super::killed::Killed;
 use super::linger::Linger;
 use super::mailbox::{ControlLine, Inbox, OwedAsk};
 use super::registration::{
@@ -26,7 +27,7 @@ use super::registration::{
 };
 use super::socket_tables::{BackendSocket, SessionSocket};
 use super::spare::Spare;
-use super::start::{Totals, WorkerStart};
+use super::start::{Colleagues, Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -50,6 +51,9 @@ pub(super) struct EventLoop {
     pub(super) again: Vec<Source>,
     /// Who asked in this turn what is due to clients.
     pub(super) owed_asks: Vec<OwedAsk>,
+    /// Whose CLIENT KILL is not answered yet, oldest first.
+    pub(super) killed: VecDeque<Killed>,
+    pub(super) colleagues: Colleagues,
     /// Clients that were refused and may still be sending.
     pub(super) linger: Linger,
     /// For the limit of open files.
@@ -95,6 +99,8 @@ impl EventLoop {
             backends: Vec::new(),
             again: Vec::new(),
             owed_asks: Vec::new(),
+            killed: VecDeque::new(),
+            colleagues: start.colleagues,
             linger: Linger::default(),
             spare: Spare::new(),
             chunk,
@@ -154,6 +160,9 @@ impl EventLoop {
             }
             self.answer_owed();
             self.act();
+            if !self.killed.is_empty() {
+                self.answer_killed();
+            }
             self.nap();
         }
     }

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use model::Address;
 use proxy_core::command::CommandId;
-use proxy_core::engine::{Ask, BackendId, Pause, Question, ReplyPlace, Shared};
+use proxy_core::engine::{Ask, BackendId, CalledBack, Pause, Question, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
 use proxy_core::slowlog::SlowEntry;
 use rustix::event::{EventfdFlags, eventfd};
@@ -61,10 +61,21 @@ pub(crate) enum WorkerMessage {
     Pause(Option<Pause>),
     /// Accept no more clients, and end when those connected have their replies.
     Drain,
+    /// Another worker has given up a connection.
+    CalledBack(CalledBack),
     /// What a node's name was found to be.
     Resolved(BackendId, std::io::Result<SocketAddr>),
     /// End now.
     Stop,
+}
+
+/// CLIENT KILL, by the client `asker` where one asks; answered with how many were closed.
+pub(crate) struct KillErrand {
+    pub(crate) filter: SessionFilter,
+    pub(crate) asker: Option<u64>,
+    /// It is answered when nothing more of clients that are gone is carried out.
+    pub(crate) waits_for_strays: bool,
+    pub(crate) answer: oneshot::Sender<usize>,
 }
 
 /// What a worker does for clients that ask about other clients: a bounded part of it in each turn.
@@ -73,8 +84,8 @@ pub(crate) enum Errand {
     Reply(ReplyPlace, Arc<[u8]>),
     /// CLIENT LIST: the sessions from this place on, one piece.
     List(u32, oneshot::Sender<SessionsPiece>),
-    /// CLIENT KILL, by the client `asker` where one asks; answered with how many were closed.
-    Kill { filter: SessionFilter, asker: Option<u64>, answer: oneshot::Sender<usize> },
+    /// CLIENT KILL.
+    Kill(KillErrand),
 }
 
 /// A question of a session.

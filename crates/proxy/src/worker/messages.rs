@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use proxy_core::engine::SessionSketch;
 
 use super::event_loop::EventLoop;
-use super::mailbox::{Errand, SessionsPiece};
+use super::killed::Killed;
+use super::mailbox::{Errand, KillErrand, SessionsPiece};
 use super::registration::Source;
 use super::{SessionLine, WorkerMessage};
 
@@ -26,6 +27,16 @@ impl EventLoop {
         for ask in self.owed_asks.drain(..) {
             // Who asked may have ended.
             let _ = ask.answer.send(self.engine.owed_by(&ask.nodes));
+        }
+    }
+
+    /// Answers CLIENT KILL where nothing more of those that are gone is carried out. To be called after the turn's actions:
+    /// what was given up in it is told to the other workers by then.
+    pub(super) fn answer_killed(&mut self) {
+        while let Some(first) = self.killed.front()
+            && self.engine.are_strays_over(first.at_us)
+        {
+            self.killed.pop_front().expect("it was looked at").tell();
         }
     }
 
@@ -65,6 +76,7 @@ impl EventLoop {
                 let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
                 self.again.extend(open);
             }
+            WorkerMessage::CalledBack(called_back) => self.engine.called_back(&called_back),
             WorkerMessage::Resolved(id, address) => self.resolved(id, address),
             WorkerMessage::Stop => self.running = false,
         }
@@ -83,9 +95,16 @@ impl EventLoop {
                 let _ = answer.send(piece);
                 cost
             }
-            Errand::Kill { filter, asker, answer } => {
+            Errand::Kill(errand) => {
                 let cost = self.engine.session_count() * SESSION_LOOK_BYTES;
-                let _ = answer.send(self.engine.kill_sessions(asker, |profile| filter(profile)));
+                let KillErrand { filter, asker, waits_for_strays, answer } = errand;
+                let closed = self.engine.kill_sessions(asker, |profile| filter(profile));
+                let killed = Killed { closed, at_us: self.now.us, answer };
+                if waits_for_strays {
+                    self.killed.push_back(killed);
+                } else {
+                    killed.tell();
+                }
                 cost
             }
         }

@@ -6,6 +6,7 @@ mod actions;
 mod clock;
 mod event_loop;
 mod io;
+mod killed;
 mod linger;
 mod low_mark;
 mod mailbox;
@@ -18,9 +19,10 @@ mod start;
 mod transfers;
 
 pub(crate) use mailbox::{
-    ControlLine, Errand, Inquiry, Mailbox, OwedAsk, SessionAsk, SessionFilter, SessionLine, WorkerMessage,
+    ControlLine, Errand, Inquiry, KillErrand, Mailbox, OwedAsk, SessionAsk, SessionFilter, SessionLine,
+    WorkerMessage,
 };
-pub(crate) use start::{FaceAddresses, Totals, WorkerStart};
+pub(crate) use start::{Colleagues, FaceAddresses, Totals, WorkerStart};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -8,13 +8,32 @@
 //!   SET k old ─▶ a connection of the session's own: no answer ─ SET k new ─▶ the shared one: OK ─ the node reads k = old
 //! ```
 //! A connection that is made later says so when it greets the node, until one such greeting or order was answered.
+//!
+//! The same holds for the connections of the other workers: they are told. And it holds for another proxy, also where that
+//! has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
 use std::net::SocketAddr;
 
+use crate::engine::Engine;
 use crate::engine::contexts::Connections;
+use crate::engine::port::{Action, CalledBack};
 use crate::engine::state::abandoned::AbandonedId;
 use crate::engine::state::backend::{Backend, Own, Phase};
-use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::{BackendId, NodeKey};
+use crate::engine::state::nodes::{Node, NodeKind};
+
+impl Engine {
+    /// Another worker has given up a connection.
+    pub fn called_back(&mut self, called_back: &CalledBack) {
+        let CalledBack { node, is_proxy, end } = called_back;
+        let kind = if *is_proxy { NodeKind::Proxy } else { NodeKind::Local };
+        let is_it = |known: &Node| known.address == *node && known.kind == kind;
+        let known = self.nodes.nodes.iter().find(|(_, known)| is_it(known)).map(|(key, _)| key);
+        if let Some(key) = known {
+            self.connections().call_back(key, None, *end);
+        }
+    }
+}
 
 impl Connections<'_> {
     /// A connection is about to be given up, and its node may still have requests of it.
@@ -23,6 +42,15 @@ impl Connections<'_> {
         let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
         let Some(end) = backend.end.filter(|_| is_waited_for) else { return };
         let node = backend.purpose.node;
+        let Node { address, kind, .. } = &self.nodes.nodes[node];
+        let called_back = CalledBack { node: address.clone(), is_proxy: *kind == NodeKind::Proxy, end };
+        self.agenda.actions.push(Action::CalledBack(Box::new(called_back)));
+        self.call_back(node, Some(id), end);
+    }
+
+    /// Has the node close the connection with this end of ours before anything more is asked of it. `id` is that
+    /// connection, where it is this worker's.
+    fn call_back(&mut self, node: NodeKey, id: Option<BackendId>, end: SocketAddr) {
         let abandoned = self.nodes.nodes[node].abandoned.add(end);
         let is_told = |backend: &Backend| {
             let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
@@ -30,7 +58,7 @@ impl Connections<'_> {
         };
         for other in self.backends.keys(is_told) {
             // In the middle of a large request nothing can be said; such a connection is not used again.
-            if other != id && !self.is_uploading(other) {
+            if Some(other) != id && !self.is_uploading(other) {
                 self.order_kill(other, abandoned, end);
             }
         }

@@ -30,7 +30,7 @@ impl Engine {
             self.connections().reopen(id);
         } else {
             self.connections().doubt_node_of(id);
-            self.connections().fail_backend(id, why);
+            self.connections().ended(id, why);
         }
     }
 }
@@ -66,6 +66,15 @@ impl Connections<'_> {
         self.agenda.actions.push(Action::CloseBackend(id));
         self.connect(id);
         self.sending().recount_backend(id);
+    }
+
+    /// A connection has ended at its other end. A node executes nothing more of it; another proxy's node may.
+    fn ended(&mut self, id: BackendId, why: &str) {
+        let Some(backend) = self.backends.get(id) else { return };
+        match self.nodes.nodes[backend.purpose.node].kind {
+            NodeKind::Local => self.fail_backend(id, why),
+            NodeKind::Proxy => self.give_up(id, why),
+        }
     }
 
     /// Whether this connection is one of those that sessions share, and is tried again when it fails.

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::backend::abandoned::kill;
 use crate::engine::contexts::Connections;
 use crate::engine::request::held::held_reply;
+use crate::engine::state::abandoned::AbandonedId;
 use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::nodes::NodeKind;
@@ -47,11 +48,15 @@ impl Engine {
         }
         backend.end = end;
         backend.kills = 0;
-        let abandoned = &self.nodes.nodes[backend.purpose.node].abandoned;
-        backend.told_before = abandoned.next();
-        for end in abandoned.ends() {
-            kill(&mut greeting, end);
-            backend.kills += 1;
+        backend.told_before = AbandonedId::default();
+        let node = &self.nodes.nodes[backend.purpose.node];
+        // Nothing is asked over a connection that shows whether another proxy lives, so nothing has to be called back first.
+        if node.sign_of_life != Some(id) {
+            backend.told_before = node.abandoned.next();
+            for end in node.abandoned.ends() {
+                kill(&mut greeting, end);
+                backend.kills += 1;
+            }
         }
         due += backend.kills;
         let mut greet = |words: &[&[u8]]| {

@@ -107,10 +107,13 @@ impl Desk {
         let picks = move |profile: &Profile| {
             !(spares_operators && profile.operator) && filter.matches(profile, ClientType::Normal, now_ms)
         };
-        let killed = self.line.kill(Some(asker.id), &(Arc::new(picks) as _));
+        // So does another proxy call back what it has given up: it has to be told by all workers, also by one that hangs.
+        let is_call_back = kill.filter.address.is_some();
+        let killed = self.line.kill(Some(asker.id), &(Arc::new(picks) as _), is_call_back);
         tokio::spawn(async move {
             let mut reply = Vec::new();
-            kill.reply(killed.all().await.into_iter().sum(), &mut reply);
+            let closed = if is_call_back { killed.every().await } else { killed.all().await };
+            kill.reply(closed.into_iter().sum(), &mut reply);
             to.send(reply);
         });
     }

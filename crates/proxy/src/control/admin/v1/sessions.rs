@@ -129,7 +129,7 @@ pub(in crate::control::admin) async fn close(
         return Err(ApiError::bad_value("INVALID_PARAMETER", "id", text));
     };
     let picks = Arc::new(move |profile: &Profile| profile.id == id);
-    let closed: usize = sources.line.kill(None, &(picks as _)).all().await.into_iter().sum();
+    let closed: usize = sources.line.kill(None, &(picks as _), false).all().await.into_iter().sum();
     match closed {
         0 => Err(ApiError::new(
             StatusCode::NOT_FOUND,
