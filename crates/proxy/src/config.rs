@@ -119,7 +119,7 @@ service::settings! {
         pub backend_conn_num: Count<1, BACKEND_CONN_NUM_MAX> = Count::of(1),
         /// How long a request may wait for a node before the client gets an error, and how long connecting to a node
         /// may take. The proxy waits longer for a node on this machine whose process is seen to work (a long script),
-        /// and for another proxy that answers a new connection.
+        /// and up to ten times as long for another proxy that answers a new connection.
         pub backend_timeout: Milliseconds<1, DAY_MS> = Milliseconds::of(3000),
         /// How long a session may be idle before the proxy closes it; 0 is no limit.
         pub session_timeout: Milliseconds<0, YEAR_MS> = Milliseconds::of(0),

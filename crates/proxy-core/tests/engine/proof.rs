@@ -223,3 +223,21 @@ fn another_proxy_is_waited_for_as_long_as_it_answers() {
     wait(&mut world, 4_600_000);
     assert_eq!((world.clients[client].replies, world.clients[client].excused), (3, 1));
 }
+
+#[test]
+fn a_connection_to_another_proxy_that_stays_silent_is_given_up_though_others_are_answered() {
+    let mut world = World::with_settings(Some(FIRST_ONLY), Policy::default(), |settings| {
+        settings.active_redirection = true;
+    });
+    world.allowed = Allowed { failures: true, ..Allowed::default() };
+    let client = world.accept();
+    let key = tag(Owner::Other, 0);
+    world.clients[client].incr(&key);
+    wait(&mut world, 10_000);
+    world.node(PEER).is_busy = true;
+    world.clients[client].incr(&key);
+    wait(&mut world, 29_000_000);
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (1, 0));
+    wait(&mut world, 2_000_000);
+    assert_eq!((world.clients[client].replies, world.clients[client].excused), (2, 1));
+}

@@ -18,6 +18,9 @@ const BACKOFF_US_MAX: u64 = 1_000_000;
 /// A connection that stood for less and ends is a failure even if nothing was asked on it, µs. The shortest `timeout`
 /// after which a node closes idle connections is a second.
 const STOOD_US_MIN: u64 = 500_000;
+/// A connection to another proxy that all sessions share may be silent for so many times `backend_timeout` while the other
+/// proxy answers new connections. A firewall may have forgotten it, and then nobody would be answered over it.
+const LINK_TIMEOUTS_MAX: u64 = 10;
 /// A node that is busy with a script is greeted again after this time, µs.
 const BUSY_RETRY_US: u64 = 50_000;
 
@@ -258,12 +261,14 @@ impl Connections<'_> {
         let waited = u64::from((self.now.us as u32).wrapping_sub(first.started));
         let purpose = backend.purpose;
         let node = &self.nodes.nodes[purpose.node];
+        let timeout_us = self.policy.backend_timeout_us;
+        let mute_us = waited.min(self.now.us.saturating_sub(backend.last_heard_us));
+        let may_be_dead = purpose.owner.is_none() && mute_us > timeout_us.saturating_mul(LINK_TIMEOUTS_MAX);
         let heard_us = match node.kind {
-            NodeKind::Local => backend.last_heard_us,
-            NodeKind::Proxy => backend.last_heard_us.max(node.greeted_us),
+            NodeKind::Proxy if !may_be_dead => backend.last_heard_us.max(node.greeted_us),
+            NodeKind::Proxy | NodeKind::Local => backend.last_heard_us,
         };
         let silent = waited.min(self.now.us.saturating_sub(heard_us));
-        let timeout_us = self.policy.backend_timeout_us;
         if node.kind == NodeKind::Proxy && silent > timeout_us / 2 {
             self.ask_whether_it_lives(purpose.node);
         }

@@ -2,7 +2,8 @@
 //!
 //! Its node may be busy with a script, or hold a request. What its process does cannot be seen from here, and on the
 //! connection that owes the reply everything waits. So it is greeted on a connection made for that: as long as it answers,
-//! its own limits say when it gives up.
+//! its own limits say when it gives up. But that shows nothing of the connection itself, so there is an end to it, ten times
+//! `backend_timeout`, for a connection that all sessions share.
 
 use crate::engine::contexts::Connections;
 use crate::engine::state::backend::Purpose;
