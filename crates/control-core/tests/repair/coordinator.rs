@@ -1,6 +1,9 @@
 //! A coordinator of the imitated world: what it has seen, its clock, and what is on its way from it.
 
+use std::collections::BTreeMap;
+
 use control_core::{Action, Observed, TimeMs};
+use keeper::LeaseGrant;
 use model::{Address, SetCluster, SetRepl};
 
 pub(crate) struct Coordinator {
@@ -16,6 +19,8 @@ pub(crate) struct Coordinator {
     pub(crate) push_delay_ms: u64,
     /// What it has sent and has not arrived.
     pub(crate) sent: Vec<(TimeMs, Sent)>,
+    /// From the last answer of each proxy.
+    pub(crate) tokens: BTreeMap<Address, Vec<u8>>,
 }
 
 impl Coordinator {
@@ -35,5 +40,5 @@ impl Coordinator {
 pub(crate) enum Sent {
     Action(Action),
     Push { proxy: Address, roles: SetRepl, view: SetCluster },
-    Lease { proxy: Address, token: u64, until: TimeMs },
+    Lease { proxy: Address, grant: LeaseGrant },
 }

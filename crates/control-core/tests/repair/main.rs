@@ -1,4 +1,4 @@
-//! Repair, played out against imitated proxies and nodes: what each fault costs, and that never two nodes
+//! Repair, played out against real keepers and imitated nodes: what each fault costs, and that never two nodes
 //! serve one slot.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
@@ -6,6 +6,7 @@ mod coordinator;
 mod deaths;
 mod faults;
 mod memory;
+mod node;
 mod orders;
 mod process;
 mod random;

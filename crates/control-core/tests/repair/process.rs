@@ -1,226 +1,250 @@
-//! The imitated processes: a proxy with its nodes, and what each does by itself.
+//! The processes: a proxy, which is the real keeper with imitated workers that have nothing under way, and its imitated
+//! nodes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use control_core::TimeMs;
-use model::{
-    Address, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role, SetCluster, SetRepl, Slot, View,
+use keeper::{
+    Action, Answer, Caller, DesiredRole, Event, Keeper, LeaseGrant, NodeProcess, NodeRole, NodeStatus,
+    ProcessSeen, Start, Ticket, VISIT_LIMIT, VisitFault,
 };
+use model::{Address, Epoch, HealthAnswer, Moment, SetCluster, SetRepl, Slot};
 
-/// How long a full resynchronisation takes.
-const RESYNC_MS: u64 = 200;
-/// How long a proxy waits for an answer of a node that hangs.
-const HANG_MS: u64 = 1_000;
-/// How long a link on which nothing comes passes for whole.
-const SILENCE_MS: u64 = 2_000;
-/// How long a proxy takes a replica that does not acknowledge for attached.
-const LAG_MS_MAX: u64 = 300;
+use crate::node::SimNode;
+
+/// How long a primary waits for its replica to acknowledge.
+const ACKNOWLEDGE_MS: u64 = 200;
 
 pub(crate) struct SimProxy {
     pub(crate) is_running: bool,
-    pub(crate) view: Option<View>,
-    pub(crate) roles: Option<SetRepl>,
+    /// The epoch of the view in force.
     pub(crate) view_epoch: Epoch,
-    pub(crate) roles_epoch: Epoch,
-    pub(crate) leased_until: TimeMs,
-    /// It was told that it needs a lease, or was granted one.
-    pub(crate) needs_lease: bool,
-    /// Tells its processes apart.
-    pub(crate) token: u64,
     pub(crate) nodes: Vec<SimNode>,
+    keeper: Keeper,
+    address: Address,
+    /// Tells its processes apart.
+    process: u64,
+    fences: BTreeMap<Address, Option<Moment>>,
+    /// The process that answered the last visit.
+    visited: BTreeMap<Address, u64>,
+    /// Visits to nodes that hang, with when they are given up.
+    silent: Vec<(Moment, Address, Ticket)>,
+    asks: Vec<Ask>,
+    callers: u64,
 }
 
-pub(crate) struct SimNode {
-    pub(crate) address: Address,
-    pub(crate) is_running: bool,
-    pub(crate) is_loading: bool,
-    /// Since when it is stopped in the middle of what it does.
-    pub(crate) hung_since: Option<TimeMs>,
-    pub(crate) down_since: TimeMs,
-    pub(crate) restarted: bool,
-    pub(crate) following: Option<Address>,
-    pub(crate) role: Option<Role>,
-    pub(crate) link: LinkState,
-    pub(crate) link_since: TimeMs,
-    /// It has reached the primary that it was told to follow: before that it cannot say since when the link is down.
-    pub(crate) has_reached: bool,
-    pub(crate) source_heard: TimeMs,
-    pub(crate) replica_heard: TimeMs,
-    pub(crate) data: Vec<u64>,
+/// A question to a primary for its replica.
+struct Ask {
+    ticket: Ticket,
+    primary: Address,
+    replica: Address,
+    asked: TimeMs,
 }
 
 impl SimProxy {
-    pub(crate) fn new(nodes: &[Address], now: TimeMs) -> Self {
-        let node = |address: &Address| SimNode {
-            address: address.clone(),
-            is_running: true,
-            is_loading: false,
-            hung_since: None,
-            down_since: now,
-            restarted: false,
-            following: None,
-            role: None,
-            link: LinkState::Down { for_ms: 0 },
-            link_since: now,
-            has_reached: false,
-            source_heard: TimeMs(0),
-            replica_heard: TimeMs(0),
-            data: Vec::new(),
-        };
+    pub(crate) fn new(address: &Address, nodes: &[Address], now: TimeMs) -> Self {
         Self {
             is_running: true,
-            view: None,
-            roles: None,
             view_epoch: Epoch(0),
-            roles_epoch: Epoch(0),
-            leased_until: TimeMs(0),
-            needs_lease: false,
-            token: 0,
-            nodes: nodes.iter().map(node).collect(),
+            nodes: nodes.iter().map(|node| SimNode::new(node, now)).collect(),
+            keeper: keeper(address, 0, now),
+            address: address.clone(),
+            process: 0,
+            fences: BTreeMap::new(),
+            visited: BTreeMap::new(),
+            silent: Vec::new(),
+            asks: Vec::new(),
+            callers: 0,
         }
     }
 
+    /// It is started anew, and knows nothing.
+    pub(crate) fn start(&mut self, now: TimeMs) {
+        self.process += 1;
+        (self.is_running, self.view_epoch) = (true, Epoch(0));
+        self.keeper = keeper(&self.address, self.process, now);
+        self.fences.clear();
+        self.visited.clear();
+        self.silent.clear();
+        self.asks.clear();
+    }
+
+    /// Whether its workers send the writes of a slot to this node, and it takes them.
     pub(crate) fn serves(&self, node: &SimNode, slot: Slot, now: TimeMs) -> bool {
-        let Some(view) = &self.view else { return false };
-        let owns =
-            view.local.iter().filter(|local| local.address == node.address).flat_map(|local| &local.slots);
-        let owns = owns.clone().any(|slots| slots.tag.owns() && slots.ranges.contains(slot));
-        let is_attached = now.since(node.replica_heard) < LAG_MS_MAX;
-        let is_allowed = !self.needs_lease || self.leased_until > now || is_attached;
-        let is_well = node.answers() && !node.restarted && node.role == Some(Role::Primary);
-        self.is_running && owns && is_allowed && is_well
+        let Some(view) = self.keeper.metadata().view() else { return false };
+        let mut owned = view.local.iter().filter(|local| local.address == node.address);
+        let owns = owned
+            .any(|local| local.slots.iter().any(|slots| slots.tag.owns() && slots.ranges.contains(slot)));
+        let until = self.fences.get(&node.address);
+        let is_open = until.is_some_and(|until| until.is_none_or(|until| moment(now) < until));
+        self.is_running && owns && is_open && node.answers() && node.following.is_none()
     }
 
-    pub(crate) fn accept(&mut self, roles: SetRepl, command: SetCluster) {
-        if roles.flags.force {
-            // Told to make do with what its nodes have.
-            self.nodes.iter_mut().for_each(|node| node.restarted = false);
-        }
-        if roles.epoch > self.roles_epoch {
-            self.roles_epoch = roles.epoch;
-            self.roles = Some(roles);
-            self.tell_roles();
-        }
-        let SetCluster { view, flags, .. } = command;
-        if view.epoch > self.view_epoch {
-            self.needs_lease |= flags.leased;
-            self.view_epoch = view.epoch;
-            self.view = Some(view);
-        }
+    /// It is given metadata.
+    pub(crate) fn accept(&mut self, roles: SetRepl, command: SetCluster, now: TimeMs) {
+        let caller = self.caller();
+        self.keep(Event::SetRepl { caller, command: roles }, now);
+        let caller = self.caller();
+        self.keep(Event::SetCluster { caller, command: Box::new(command) }, now);
     }
 
-    /// Keeps its nodes in their roles. A primary that started anew stays out of service: what it had in
-    /// memory is lost, and its replica would lose it too. As a replica it is given everything anew.
-    pub(crate) fn tell_roles(&mut self) {
-        let Some(roles) = self.roles.as_ref().filter(|_| self.is_running) else { return };
-        for role in &roles.roles {
-            let is_replica = role.role == Role::Replica;
-            let is_meant = |node: &&mut SimNode| {
-                let listens = node.is_running && node.hung_since.is_none();
-                node.address == role.node && listens && (is_replica || !node.restarted)
-            };
-            if let Some(node) = self.nodes.iter_mut().find(is_meant) {
-                node.restarted = false;
-                node.role = Some(role.role);
-                let primary = role.peers.first().filter(|_| is_replica);
-                let following = primary.map(|peer| peer.node.clone());
-                if node.following != following {
-                    node.source_heard = TimeMs(0);
-                    node.following = following;
-                    node.link = LinkState::Down { for_ms: 0 };
-                    node.has_reached = false;
-                }
-            }
-        }
-    }
-
-    pub(crate) fn health(&self, now: TimeMs) -> ProxyHealth {
-        let nodes = self.nodes.iter().map(|node| NodeHealth {
-            address: node.address.clone(),
-            state: match (node.is_running, node.is_loading, node.hung_since) {
-                (false, ..) => NodeState::Down { for_ms: now.since(node.down_since) },
-                (true, _, Some(since)) if now.since(since) >= HANG_MS => {
-                    NodeState::Down { for_ms: now.since(since) }
-                }
-                (true, true, _) => NodeState::Loading,
-                (true, false, _) => NodeState::Up,
-            },
-            restarted: node.restarted,
-            role: node.role.unwrap_or(Role::Primary),
-            primary: node.following.clone(),
-            link: node.following.as_ref().map(|_| match node.link {
-                LinkState::Down { .. } if !node.has_reached => LinkState::Syncing,
-                LinkState::Down { .. } => LinkState::Down { for_ms: now.since(node.link_since) },
-                link => link,
-            }),
-            offset: node.data.last().copied().unwrap_or(0),
-            replicated: false,
-            attached: now.since(node.replica_heard) < LAG_MS_MAX,
-            role_epoch: Some(self.roles_epoch),
-            run_id: None,
-            keys: Some(node.data.len() as u64),
-            keeps_log: true,
+    /// How it and its nodes are; with a lease, if one comes with the question.
+    pub(crate) fn health(&mut self, grant: Option<LeaseGrant>, now: TimeMs) -> HealthAnswer {
+        let caller = self.caller();
+        let answers = self.keep(Event::Health { caller, grant }, now);
+        let health = answers.into_iter().find_map(|(to, answer)| match answer {
+            Answer::Health(health) if to == caller => Some(*health),
+            _ => None,
         });
-        let (view_epoch, roles_epoch) = (self.view_epoch, self.roles_epoch);
-        ProxyHealth {
-            view_epoch,
-            roles_epoch,
-            lease_longest_ms: 0,
-            nodes: nodes.collect(),
-            finished: Vec::new(),
+        health.expect("health is told at once")
+    }
+
+    /// Has its nodes emptied, if the empty view of that epoch is in force; whether they were.
+    pub(crate) fn clean(&mut self, epoch: Epoch, now: TimeMs) -> bool {
+        let caller = self.caller();
+        self.keep(Event::Clean { caller, epoch }, now).contains(&(caller, Answer::Done))
+    }
+
+    /// Time has passed: what was waited for has come, or does not come any more.
+    pub(crate) fn step(&mut self, now: TimeMs) {
+        let given_up: Vec<_> = self.silent.extract_if(.., |(at, ..)| *at <= moment(now)).collect();
+        for (_, node, visit) in given_up {
+            let outcome = Err(VisitFault::Silent("no answer in time".to_owned()));
+            self.keep(Event::Visited { node, visit, outcome }, now);
         }
-    }
-}
-
-/// What a replica gets from its primary.
-pub(crate) enum Source {
-    Data(Vec<u64>),
-    /// Nothing, and no word of that.
-    Silent,
-    /// The connection is closed or refused.
-    Gone,
-}
-
-impl SimNode {
-    /// Whether it does what it is asked to.
-    pub(crate) fn answers(&self) -> bool {
-        self.is_running && !self.is_loading && self.hung_since.is_none()
-    }
-
-    /// What comes from it to a replica.
-    pub(crate) fn source(&self, is_cut: bool) -> Source {
-        match self.role {
-            _ if is_cut || self.hung_since.is_some() => Source::Silent,
-            Some(Role::Primary) if self.answers() => Source::Data(self.data.clone()),
-            _ => Source::Gone,
-        }
-    }
-
-    /// Takes what comes from its primary; whether it then has everything, and the primary hears of that.
-    pub(crate) fn follow(&mut self, source: &Source, now: TimeMs) -> bool {
-        let source = match source {
-            Source::Data(data) => data,
-            // A line that swallows everything looks whole for a while.
-            Source::Silent if self.link == LinkState::Up && now.since(self.source_heard) < SILENCE_MS => {
-                return false;
-            }
-            Source::Silent | Source::Gone => {
-                if !matches!(self.link, LinkState::Down { .. }) {
-                    let was_silent = matches!(source, Source::Silent) && self.link == LinkState::Up;
-                    self.link = LinkState::Down { for_ms: 0 };
-                    self.link_since = if was_silent { self.source_heard } else { now };
-                }
-                return false;
-            }
+        let nodes = &self.nodes;
+        let has_acknowledged = |ask: &Ask| {
+            let primary = nodes.iter().find(|node| node.address == ask.primary && node.answers());
+            let heard = primary.and_then(|primary| primary.acknowledged.get(&ask.replica));
+            heard.is_some_and(|heard| *heard > ask.asked)
         };
-        (self.has_reached, self.source_heard) = (true, now);
-        match self.link {
-            LinkState::Down { .. } if source.starts_with(&self.data) => self.link = LinkState::Up,
-            LinkState::Down { .. } => (self.link, self.link_since) = (LinkState::Syncing, now),
-            LinkState::Syncing if now.since(self.link_since) < RESYNC_MS => {}
-            LinkState::Syncing | LinkState::Up => self.link = LinkState::Up,
+        let is_over = |ask: &mut Ask| has_acknowledged(ask) || now.since(ask.asked) >= ACKNOWLEDGE_MS;
+        let over: Vec<Ask> = self.asks.extract_if(.., is_over).collect();
+        let over: Vec<_> = over.into_iter().map(|ask| (has_acknowledged(&ask), ask.ticket)).collect();
+        for (has_acknowledged, ask) in over {
+            self.keep(Event::Asked { ask, has_acknowledged }, now);
         }
-        if self.link == LinkState::Up {
-            self.data.clone_from(source);
+        if self.keeper.wakes_at().is_some_and(|at| at <= moment(now)) {
+            self.keep(Event::Tick, now);
         }
-        self.link == LinkState::Up
+    }
+
+    fn caller(&mut self) -> Caller {
+        self.callers += 1;
+        Caller(self.callers)
+    }
+
+    /// Tells the keeper what has happened, and does what it says; what it answers.
+    fn keep(&mut self, event: Event, now: TimeMs) -> Vec<(Caller, Answer)> {
+        let (mut events, mut answers) = (VecDeque::from([event]), Vec::new());
+        while let Some(event) = events.pop_front() {
+            for action in self.keeper.handle(moment(now), event) {
+                match action {
+                    Action::Answer { caller, answer } => answers.push((caller, answer)),
+                    action => events.extend(self.act(action, now)),
+                }
+            }
+        }
+        answers
+    }
+
+    fn act(&mut self, action: Action, now: TimeMs) -> Option<Event> {
+        match action {
+            Action::Apply => {
+                self.view_epoch = self.keeper.metadata().view().map_or(Epoch(0), |view| view.epoch);
+                Some(Event::Applied)
+            }
+            Action::Visit { node, visit } => self.visit(node, visit, None, now),
+            Action::SetRole { node, visit, role } => self.visit(node, visit, Some(&role), now),
+            Action::AskReplica { ask: ticket, primary, replica, .. } => {
+                self.asks.push(Ask { ticket, primary, replica, asked: now });
+                None
+            }
+            // No client waits for a reply.
+            Action::AskOwed { ask, .. } => Some(Event::Owed { ask, replies: 0 }),
+            Action::CutOff { order, .. } => Some(Event::CutOff { order }),
+            Action::Fence(fences) => {
+                self.fences = fences.into_iter().collect();
+                None
+            }
+            Action::Clean { nodes } => {
+                let emptied = self.nodes.iter_mut().filter(|node| nodes.contains(&node.address));
+                emptied.for_each(|node| node.data.clear());
+                Some(Event::Cleaned(Ok(())))
+            }
+            Action::LookAtProcess { node, .. } => {
+                let seen = self.node(&node).filter(|node| node.is_running).map(|node| ProcessSeen {
+                    state: if node.hung_since.is_some() { 'T' } else { 'S' },
+                    ticks: 0,
+                    ran_ns: 0,
+                });
+                Some(Event::Process { node, seen })
+            }
+            Action::Answer { .. } => unreachable!("told to whoever asked"),
+            Action::Forget { .. } | Action::EndHeartbeat { .. } | Action::Lives { .. } => None,
+        }
+    }
+
+    fn visit(
+        &mut self,
+        address: Address,
+        visit: Ticket,
+        role: Option<&DesiredRole>,
+        now: TimeMs,
+    ) -> Option<Event> {
+        let last = self.visited.remove(&address);
+        let node = self.nodes.iter_mut().find(|node| node.address == address);
+        let node = node.expect("metadata names own nodes only");
+        let is_lost = role.is_some() && last != Some(node.process);
+        let outcome = if !node.is_running || is_lost {
+            Err(VisitFault::Failed("the connection is refused, or lost".to_owned()))
+        } else if node.hung_since.is_some() {
+            self.silent.push((moment(now).plus(VISIT_LIMIT), address, visit));
+            return None;
+        } else {
+            if let Some(role) = role.filter(|_| !node.is_loading) {
+                node.set_role(role);
+            }
+            self.visited.insert(address.clone(), node.process);
+            Ok(Box::new(status(node, now)))
+        };
+        Some(Event::Visited { node: address, visit, outcome })
+    }
+
+    fn node(&self, address: &Address) -> Option<&SimNode> {
+        self.nodes.iter().find(|node| node.address == *address)
+    }
+}
+
+/// The world's time as a proxy's clock shows it.
+pub(crate) fn moment(now: TimeMs) -> Moment {
+    Moment(Duration::from_millis(now.0))
+}
+
+fn keeper(address: &Address, process: u64, now: TimeMs) -> Keeper {
+    let process = format!("{address}-{process}");
+    let start = Start { announced: address.clone(), process: &process, node_addresses: BTreeSet::new() };
+    Keeper::new(start, moment(now))
+}
+
+/// What a node says of itself.
+fn status(node: &SimNode, now: TimeMs) -> NodeStatus {
+    let role = node.following.as_ref().map_or(NodeRole::Primary, |primary| NodeRole::Replica {
+        host: primary.host().to_owned(),
+        port: primary.port(),
+        link: node.link(now),
+    });
+    NodeStatus {
+        role,
+        run_id: format!("{}-{}", node.address, node.process),
+        process: Some(NodeProcess { pid: 1, executable: "redis-server".to_owned() }),
+        loading: node.is_loading,
+        offset: node.data.last().copied().unwrap_or(0),
+        keys: node.data.len() as u64,
+        keeps_log: true,
+        link_silent_s: node.silent_s(now),
+        replicas: u32::try_from(node.acknowledged.len()).unwrap(),
+        ..NodeStatus::default()
     }
 }

@@ -1,19 +1,21 @@
-//! An imitation of proxies, nodes, coordinators and the network between them, under virtual time.
+//! Proxies, nodes, coordinators and the network between them, under virtual time.
 //!
-//! It keeps to what the real ones must keep to: a proxy takes only views with higher epochs, a lease counts
-//! from the token that the proxy issued, a primary serves while it has a lease or an attached replica, and a
-//! node that starts anew neither serves nor can be followed until it is given a role.
+//! What a proxy decides is the real keeper's; nodes, and how messages travel, are imitated. Everything that a proxy asks
+//! its nodes is answered at once, or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use control_core::{
     Action, Command, Half, HostName, NewProxy, Observed, ReporterId, State, TimeMs, Timing, apply,
     desired_view, lease_epoch, reconcile,
 };
-use model::{Address, ClusterName, Epoch, Slot};
+use keeper::LeaseGrant;
+use model::{Address, ClusterName, Slot};
 
 use crate::coordinator::{Coordinator, Sent};
-use crate::process::{SimNode, SimProxy, Source};
+use crate::node::{SimNode, Source};
+use crate::process::SimProxy;
 
 /// The time between two steps of the world, in milliseconds.
 pub(crate) const STEP_MS: u64 = 10;
@@ -21,6 +23,9 @@ pub(crate) const STEP_MS: u64 = 10;
 const WRITE_MS: u64 = 50;
 /// How often a coordinator asks each proxy. It looks whenever one has answered, and at least so often.
 const TURN_MS: u64 = 50;
+
+/// How long it may take until a new cluster is well.
+const START_MS_MAX: u64 = 12_000;
 
 pub(crate) struct World {
     pub(crate) now: TimeMs,
@@ -42,6 +47,8 @@ impl World {
     pub(crate) fn new(hosts: usize, each: usize, chunks: usize, coordinators: usize) -> Self {
         let mut world = Self::unwatched(hosts, each, chunks, coordinators);
         world.run(1_000);
+        // Of two coordinators one may not have heard yet of what the other had done: then an empty primary goes home.
+        world.run_until(START_MS_MAX, Self::is_healed);
         world
     }
 
@@ -65,7 +72,9 @@ impl World {
                     Address::new(&format!("10.0.0.{}", host + 1), u16::try_from(port).unwrap()).unwrap()
                 };
                 let nodes = vec![address(6000 + 2 * place), address(6001 + 2 * place)];
-                world.proxies.insert(address(7000 + place), SimProxy::new(&nodes, now));
+                world
+                    .proxies
+                    .insert(address(7000 + place), SimProxy::new(&address(7000 + place), &nodes, now));
                 let new = NewProxy { address: address(7000 + place), nodes, host: None, index: None };
                 world.apply(Command::RegisterProxy(new)).unwrap();
             }
@@ -84,6 +93,7 @@ impl World {
                 delay_ms: 0,
                 push_delay_ms: 0,
                 sent,
+                tokens: BTreeMap::new(),
             });
         }
         world
@@ -109,6 +119,7 @@ impl World {
         coordinator.observed =
             Observed::new(ReporterId(format!("coordinator-{number}")), Timing::default(), own);
         coordinator.sent.clear();
+        coordinator.tokens.clear();
     }
 
     /// Lets time pass.
@@ -172,18 +183,13 @@ impl World {
     }
 
     pub(crate) fn start_proxy(&mut self, address: &Address) {
-        let proxy = self.proxies.get_mut(address).unwrap();
-        proxy.is_running = true;
-        proxy.token += 1;
-        (proxy.view, proxy.roles) = (None, None);
-        (proxy.needs_lease, proxy.leased_until) = (false, TimeMs(0));
-        (proxy.view_epoch, proxy.roles_epoch) = (Epoch(0), Epoch(0));
+        let now = self.now;
+        self.proxies.get_mut(address).unwrap().start(now);
     }
 
     pub(crate) fn kill_node(&mut self, address: &Address) {
-        let now = self.now;
         let node = self.node_mut(address);
-        (node.is_running, node.hung_since, node.down_since) = (false, None, now);
+        (node.is_running, node.hung_since) = (false, None);
     }
 
     /// Stops a node in the middle of what it does. Its proxy waits long for an answer until it says that it is down.
@@ -202,12 +208,7 @@ impl World {
 
     /// Starts a node anew, with its data from disk or without.
     pub(crate) fn start_node(&mut self, address: &Address, has_data: bool) {
-        let node = self.node_mut(address);
-        (node.is_running, node.restarted) = (true, true);
-        (node.role, node.following) = (None, None);
-        if !has_data {
-            node.data.clear();
-        }
+        self.node_mut(address).start(has_data);
     }
 
     pub(crate) fn node_mut(&mut self, address: &Address) -> &mut SimNode {
@@ -272,20 +273,20 @@ impl World {
             .collect();
         let mut heard = Vec::new();
         for (address, proxy) in &mut self.proxies {
-            proxy.tell_roles();
             let is_cut = self.cut.contains(address);
             for node in proxy.nodes.iter_mut().filter(|node| node.answers()) {
                 let Some(primary) = node.following.clone() else { continue };
                 let source =
                     if is_cut { &Source::Silent } else { sources.get(&primary).unwrap_or(&Source::Gone) };
                 if node.follow(source, now) {
-                    heard.push(primary);
+                    heard.push((primary, node.address.clone()));
                 }
             }
         }
-        for primary in heard {
-            self.node_mut(&primary).replica_heard = now;
+        for (primary, replica) in heard {
+            self.node_mut(&primary).acknowledged.insert(replica, now);
         }
+        self.proxies.values_mut().filter(|proxy| proxy.is_running).for_each(|proxy| proxy.step(now));
     }
 
     fn can_hear(&self, number: usize, proxy: &Address) -> bool {
@@ -301,11 +302,13 @@ impl World {
     /// any.
     fn listen(&mut self, number: usize) -> bool {
         let (now, mut has_heard) = (self.now, false);
-        for (place, (proxy, sim)) in self.proxies.iter().enumerate() {
-            if self.is_due(2 * number + place) && self.can_hear(number, proxy) {
-                let (coordinator, health) = (&mut self.coordinators[number], sim.health(now));
+        for (place, proxy) in self.proxies.keys().cloned().collect::<Vec<_>>().into_iter().enumerate() {
+            if self.is_due(2 * number + place) && self.can_hear(number, &proxy) {
+                let answer = self.proxies.get_mut(&proxy).unwrap().health(None, now);
+                let coordinator = &mut self.coordinators[number];
                 let own = coordinator.clock(now);
-                coordinator.observed.note_answer(proxy, health, own, own);
+                coordinator.observed.note_answer(&proxy, answer.health, own, own);
+                coordinator.tokens.insert(proxy, answer.token);
                 has_heard = true;
             }
         }
@@ -325,9 +328,9 @@ impl World {
             lease_epoch(&self.state, proxy).is_some_and(|epoch| self.proxies[proxy].view_epoch >= epoch)
         };
         for proxy in heard.into_iter().filter(has_view) {
-            let until = TimeMs(now.0 + coordinator.observed.timing.lease_ms);
-            let token = self.proxies[&proxy].token;
-            coordinator.sent.push((arrives, Sent::Lease { proxy, token, until }));
+            let length = Duration::from_millis(coordinator.observed.timing.lease_ms);
+            let Some(token) = coordinator.tokens.get(&proxy).cloned() else { continue };
+            coordinator.sent.push((arrives, Sent::Lease { proxy, grant: LeaseGrant { token, length } }));
         }
         let pushed = TimeMs(arrives.0 + coordinator.push_delay_ms);
         for action in reconcile(&self.state, &coordinator.observed, own) {
@@ -351,22 +354,16 @@ impl World {
                     let _ = self.apply(command);
                 }
                 Sent::Push { proxy, roles, view } if self.can_hear(number, &proxy) => {
-                    self.proxies.get_mut(&proxy).unwrap().accept(roles, view);
+                    self.proxies.get_mut(&proxy).unwrap().accept(roles, view, now);
                 }
                 Sent::Action(Action::Clean { proxy, epoch }) if self.can_hear(number, &proxy) => {
-                    let sim = self.proxies.get_mut(&proxy).unwrap();
-                    if sim.view_epoch == epoch {
-                        sim.nodes.iter_mut().for_each(|node| node.data.clear());
+                    let is_cleaned = self.proxies.get_mut(&proxy).unwrap().clean(epoch, now);
+                    if is_cleaned {
                         let _ = self.apply(Command::ProxyCleaned { proxy, epoch });
                     }
                 }
-                Sent::Lease { proxy, token, until } if self.can_hear(number, &proxy) => {
-                    let sim = self.proxies.get_mut(&proxy).unwrap();
-                    // A token of the process before this one means nothing.
-                    if sim.token == token {
-                        sim.leased_until = sim.leased_until.max(until);
-                        sim.needs_lease = true;
-                    }
+                Sent::Lease { proxy, grant } if self.can_hear(number, &proxy) => {
+                    self.proxies.get_mut(&proxy).unwrap().health(Some(grant), now);
                 }
                 _ => {}
             }
