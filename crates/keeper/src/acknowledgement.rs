@@ -1,112 +1,97 @@
-//! Whether one certain replica has what its primary had: read from the primary's INFO replication.
+//! Whether one certain replica has what its primary had: by the replica's own word.
 //!
-//! A count of replicas, as WAIT answers it, proves nothing: any server may replicate the primary, such as a backup, and it
-//! is not told to let go when the replica that the metadata name is promoted. So the one that is named must be found
-//! by its address among those that the primary lists, with an offset that it has acknowledged itself.
+//! What the primary says of its replicas proves nothing. A count, as WAIT answers it, may be of any servers, such as a
+//! backup, and nobody tells those to let go when the replica that the metadata names is promoted. An address, as the
+//! primary's INFO lists it, is whatever that replica announces (`replica-announce-ip`, perhaps in a copied `redis.conf`),
+//! or from where it was seen to come (another interface, NAT). So the server at the address that the metadata has is asked
+//! itself: whether it replicates, which history, and how far it is.
 
-use std::net::IpAddr;
-
-use model::Address;
-
-/// A replica that the metadata name, and the addresses for which its name stands.
+/// A place in a primary's replication stream.
+///
+/// Each history has an id of its own (`master_replid` of INFO replication): a server that is promoted begins a new one, and
+/// a replica tells that of its primary once it has all that came before. So places of one history can be compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NamedReplica {
-    /// Its name.
-    pub address: Address,
-    /// What the name stands for.
-    pub ips: Vec<IpAddr>,
+pub struct StreamPlace {
+    history: String,
+    offset: u64,
 }
 
-impl NamedReplica {
-    /// Whether a primary that lists this address means this replica. A replica that is told to announce a name
-    /// (`replica-announce-ip`) is listed with that.
-    fn is_at(&self, host: &str, port: u16) -> bool {
-        let is_host = || match host.parse::<IpAddr>() {
-            Ok(ip) => self.ips.iter().any(|own| own.to_canonical() == ip.to_canonical()),
-            Err(_) => host.eq_ignore_ascii_case(self.address.host()),
-        };
-        port == self.address.port() && is_host()
+impl StreamPlace {
+    /// Where a primary is now, by its INFO replication; none where it does not say.
+    #[must_use]
+    pub fn of_primary(info: &str) -> Option<Self> {
+        let offset = field(info, "master_repl_offset")?.parse().ok()?;
+        Some(Self { history: field(info, "master_replid")?.to_owned(), offset })
     }
-}
 
-/// How far a primary is in its replication stream.
-#[must_use]
-pub fn primary_offset(info: &str) -> Option<u64> {
-    info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")?.trim().parse().ok())
+    /// Whether a server follows that primary and has carried out everything up to here, by its INFO replication.
+    #[must_use]
+    pub fn is_reached_by(&self, replica_info: &str) -> bool {
+        let is = |name: &str, value: &str| field(replica_info, name) == Some(value);
+        let offset = field(replica_info, "slave_repl_offset").and_then(|offset| offset.parse::<u64>().ok());
+        is("role", "slave")
+            && is("master_link_status", "up")
+            && is("master_replid", &self.history)
+            && offset.is_some_and(|offset| offset >= self.offset)
+    }
 }
 
 /// How many replicas a primary lists.
 #[must_use]
 pub fn replica_count(info: &str) -> usize {
-    replicas(info).count()
+    let is_replica = |line: &str| {
+        let name = line.strip_prefix("slave").and_then(|line| line.split_once(':'));
+        name.is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+    };
+    info.lines().filter(|line| is_replica(line)).count()
 }
 
-/// Whether the replica is among those that a primary lists, is online, and has acknowledged this offset.
-#[must_use]
-pub fn has_acknowledged(info: &str, replica: &NamedReplica, offset: u64) -> bool {
-    replicas(info).any(|line| {
-        let field = |name: &str| {
-            line.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).map(str::trim)
-        };
-        let number = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok());
-        let port = number("port").and_then(|port| u16::try_from(port).ok());
-        let is_named = field("ip").zip(port).is_some_and(|(host, port)| replica.is_at(host, port));
-        is_named && field("state") == Some("online") && number("offset").is_some_and(|has| has >= offset)
-    })
-}
-
-/// The lines `slave<n>:ip=…,port=…,state=…,offset=…,lag=…`, without their names.
-fn replicas(info: &str) -> impl Iterator<Item = &str> {
-    info.lines().filter_map(|line| {
-        let (number, fields) = line.strip_prefix("slave")?.split_once(':')?;
-        number.parse::<u32>().is_ok().then_some(fields)
-    })
+/// What stands in a line `name:value`.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const INFO: &str = "# Replication\r\nrole:master\r\nconnected_slaves:3\r\n\
+    const PRIMARY: &str = "# Replication\r\nrole:master\r\nconnected_slaves:2\r\n\
         slave0:ip=10.0.0.9,port=6379,state=online,offset=900,lag=0\r\n\
         slave1:ip=10.0.0.2,port=6380,state=online,offset=500,lag=1\r\n\
-        slave2:ip=10.0.0.3,port=6380,state=wait_bgsave,offset=0,lag=0\r\n\
-        slave3:ip=redis-4.local,port=6380,state=online,offset=700,lag=0\r\n\
-        slave_read_only:1\r\nmaster_repl_offset:800\r\n";
-
-    fn named(address: &str, ips: &[&str]) -> NamedReplica {
-        let ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
-        NamedReplica { address: address.parse().unwrap(), ips }
-    }
+        slave_read_only:1\r\nmaster_replid:abc\r\nmaster_replid2:000\r\nmaster_repl_offset:800\r\n";
+    const REPLICA: &str = "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6379\r\n\
+        master_link_status:up\r\nslave_read_repl_offset:950\r\nslave_repl_offset:800\r\nconnected_slaves:0\r\n\
+        master_replid:abc\r\nmaster_replid2:000\r\nmaster_repl_offset:800\r\n";
 
     #[test]
-    fn only_the_named_one_counts() {
-        for (address, ips, offset, expected) in [
-            ("10.0.0.2:6380", &["10.0.0.2"][..], 500, true),
-            ("10.0.0.2:6380", &["10.0.0.2"], 501, false),
-            ("10.0.0.2:6380", &["::ffff:10.0.0.2"], 500, true),
-            // Others that are further do not count for it.
-            ("10.0.0.2:6379", &["10.0.0.2"], 500, false),
-            ("10.0.0.7:6379", &["10.0.0.7"], 100, false),
-            ("redis-2:6380", &["10.0.1.2", "10.0.0.2"], 400, true),
-            ("redis-2:6380", &[], 400, false),
-            // It is being given everything anew.
-            ("10.0.0.3:6380", &["10.0.0.3"], 0, false),
-            ("REDIS-4.local:6380", &["10.0.0.4"], 700, true),
+    fn only_who_follows_and_has_everything_counts() {
+        let place = StreamPlace::of_primary(PRIMARY).unwrap();
+        let other = |from: &str, to: &str| REPLICA.replace(from, to);
+        for (info, expected) in [
+            (REPLICA.to_owned(), true),
+            (other("slave_repl_offset:800", "slave_repl_offset:801"), true),
+            // What has come and is not carried out yet does not count.
+            (other("slave_repl_offset:800", "slave_repl_offset:799"), false),
+            (other("status:up", "status:down"), false),
+            // It was promoted, follows another, or was at that place of another history.
+            (other("role:slave", "role:master"), false),
+            (other("master_replid:abc", "master_replid:abd"), false),
+            (other("master_replid:abc", "master_replid:000\r\nmaster_replid2:abc"), false),
+            (other("slave_repl_offset:800", "slave_repl_offset:x"), false),
+            (PRIMARY.to_owned(), false),
+            (String::new(), false),
         ] {
-            let replica = named(address, ips);
-            assert_eq!(has_acknowledged(INFO, &replica, offset), expected, "{address} {ips:?} {offset}");
+            assert_eq!(place.is_reached_by(&info), expected, "{info}");
         }
     }
 
     #[test]
     fn what_a_primary_says() {
-        assert_eq!((primary_offset(INFO), replica_count(INFO)), (Some(800), 4));
-        assert_eq!((primary_offset("role:slave\r\n"), replica_count("")), (None, 0));
-        for odd in
-            ["slave0:", "slave0:ip=10.0.0.2", "slave0:ip=10.0.0.2,port=x,offset=9", "slave:ip=1,port=1"]
+        let place = |history: &str, offset| Some(StreamPlace { history: history.to_owned(), offset });
+        assert_eq!((StreamPlace::of_primary(PRIMARY), replica_count(PRIMARY)), (place("abc", 800), 2));
+        for odd in ["", "role:slave\r\n", "master_replid:abc\r\n", "master_replid:a\r\nmaster_repl_offset:-1"]
         {
-            assert!(!has_acknowledged(odd, &named("10.0.0.2:6380", &["10.0.0.2"]), 0), "{odd}");
+            assert_eq!((StreamPlace::of_primary(odd), replica_count(odd)), (None, 0), "{odd}");
         }
     }
 }

@@ -15,8 +15,8 @@
 //! steps back and runs on while the machine sleeps: a paused machine must not think that it still has a lease.
 //!
 //! Words that mean something exact here:
-//! - A replica is **attached** if it is the one that the metadata names, found by its address among those that the primary
-//!   lists, and has acknowledged itself, within [`model::ATTACHED_FOR_MS`], all that the primary had when it was asked.
+//! - A replica is **attached** if it is the one that the metadata names and, asked at its address, has said itself, within
+//!   [`model::ATTACHED_FOR_MS`], that it follows the primary and has all that the primary had when that was asked.
 //! - It is **detached** if, asked after the order, it says that it replicates nobody: the epoch of that order is told as
 //!   its `role_epoch`.
 //! - A node was **looked at** if an answer came. Silence proves nothing.
@@ -47,7 +47,7 @@ mod visit_fault;
 
 use std::time::Duration;
 
-pub use acknowledgement::{NamedReplica, has_acknowledged, primary_offset, replica_count};
+pub use acknowledgement::{StreamPlace, replica_count};
 pub use keeper::{Keeper, Start};
 pub use life::ProcessSeen;
 pub use metadata::{Metadata, Refusal};

@@ -136,8 +136,8 @@ pub enum Action {
         /// The node.
         node: Address,
     },
-    /// Ask a primary whether its replica, the one that the metadata names and no other, acknowledges all that the primary
-    /// has now: [`Event::Asked`].
+    /// Ask a replica, the one that the metadata names and no other, whether it has all that its primary has now:
+    /// [`Event::Asked`].
     AskReplica {
         /// Names the question.
         ask: Ticket,
@@ -192,7 +192,7 @@ pub enum Action {
     },
 }
 
-/// Why a primary is asked for its replica.
+/// Why it is asked whether a replica has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Whether the replica is attached: asked again and again.

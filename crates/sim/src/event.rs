@@ -129,7 +129,7 @@ pub(crate) enum Event {
     Wake,
     /// A broker that was asked looks at its store.
     Look(ReplyTo, BrokerAsk),
-    /// A primary looks whether a replica has acknowledged by now: the question, the replica, how far, until when.
+    /// A replica is asked whether it has everything by now: the question, the replica, how far, until when.
     Acknowledged(ReplyTo, Ticket, Address, usize, u64),
     /// A replica looks for what is new at its primary.
     Follow,

@@ -38,6 +38,7 @@ fn a_proxy_that_only_its_clients_reach() {
     check(&[
         (Cut::Coordinators(Direction::Both), Beside::Nothing),
         (Cut::Coordinators(Direction::Both), Beside::ExtraReplica),
+        (Cut::Coordinators(Direction::Both), Beside::Impostor),
         (Cut::Coordinators(Direction::Outgoing), Beside::HangingNode),
         (Cut::Both(Direction::Both), Beside::HangingReplica),
         (Cut::Both(Direction::Incoming), Beside::ExtraReplica),

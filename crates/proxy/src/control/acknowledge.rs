@@ -1,50 +1,57 @@
-//! Asking a primary whether the replica that the metadata names has everything that the primary has now.
+//! Asking the replica that the metadata names whether it has everything that its primary has now.
 //!
-//! Something harmless is put into the replication stream (a message on a channel that nobody listens to); WAIT has all
-//! replicas say at once how far they are, and INFO tells which of them has said what ([`keeper::has_acknowledged`]).
+//! Something harmless is put into the replication stream (a message on a channel that nobody listens to), the primary says
+//! where its stream is then, and the replica whether it has come that far ([`keeper::StreamPlace`]).
 
 use std::time::{Duration, Instant};
 
-use keeper::{NamedReplica, has_acknowledged, primary_offset, replica_count};
-use model::Address;
-use tokio::net::lookup_host;
+use keeper::StreamPlace;
 
 use super::node_client::{NodeClient, NodeError};
 
-/// How long one WAIT may take, in milliseconds: another replica that hangs must not hold up the news of the named one.
-const WAIT_MS: &[u8] = b"20";
-/// Between two looks at what replicas have said.
+/// Between two looks at how far the replica is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The replica with the addresses of its name.
-///
-/// # Errors
-/// When its name cannot be resolved.
-pub(super) async fn resolve(replica: &Address) -> Result<NamedReplica, NodeError> {
-    let found = lookup_host((replica.host(), replica.port())).await?;
-    Ok(NamedReplica { address: replica.clone(), ips: found.map(|address| address.ip()).collect() })
-}
-
-/// Whether the replica acknowledges within `limit` all that the primary has when this is called.
+/// Where a primary's stream is after all that it has now.
 ///
 /// # Errors
 /// [`NodeError`], when the primary does not answer as it should.
-pub(super) async fn acknowledges(
-    primary: &mut NodeClient,
-    replica: &NamedReplica,
-    channel: &[u8],
+pub(super) async fn place(primary: &mut NodeClient, channel: &[u8]) -> Result<StreamPlace, NodeError> {
+    // Also where nobody asks the replica: a link over which nothing comes looks broken.
+    primary.call(&[b"PUBLISH", channel, b""]).await?;
+    stream_place(primary).await
+}
+
+/// Where a primary's stream is now.
+///
+/// # Errors
+/// As [`place`].
+pub(super) async fn stream_place(primary: &mut NodeClient) -> Result<StreamPlace, NodeError> {
+    let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
+    StreamPlace::of_primary(&info).ok_or(NodeError::Unexpected)
+}
+
+/// Whether a replica has reached that place now.
+///
+/// # Errors
+/// [`NodeError`], when the replica does not answer as it should.
+pub(super) async fn has_reached(replica: &mut NodeClient, place: &StreamPlace) -> Result<bool, NodeError> {
+    let info = replica.call(&[b"INFO", b"replication"]).await?.text()?;
+    Ok(place.is_reached_by(&info))
+}
+
+/// Whether a replica reaches that place within `limit`.
+///
+/// # Errors
+/// As [`has_reached`].
+pub(super) async fn reaches(
+    replica: &mut NodeClient,
+    place: &StreamPlace,
     limit: Duration,
 ) -> Result<bool, NodeError> {
     let begun = Instant::now();
-    // WAIT speaks of the connection's own last write: this one comes after all others.
-    primary.call(&[b"PUBLISH", channel, b""]).await?;
-    let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
-    let Some(offset) = primary_offset(&info) else { return Ok(false) };
-    let count = replica_count(&info).max(1).to_string();
     loop {
-        primary.call(&[b"WAIT", count.as_bytes(), WAIT_MS]).await?;
-        let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
-        if has_acknowledged(&info, replica, offset) {
+        if has_reached(replica, place).await? {
             return Ok(true);
         }
         if begun.elapsed() >= limit {

@@ -1,5 +1,5 @@
-//! Asking a primary whether the replica that the metadata names has what the primary has: again and again over a line of
-//! one pair, or once when the primary has stopped.
+//! Asking whether the replica that the metadata names has what its primary has: again and again over the lines of one pair,
+//! or once when the primary has stopped.
 
 use std::time::Duration;
 
@@ -7,19 +7,24 @@ use keeper::Ticket;
 use model::Address;
 use proxy_core::settings::Secret;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tracing::{info, warn};
 
-use super::acknowledge::{acknowledges, resolve};
+use super::acknowledge::{place, reaches};
 use super::event::Event;
 use super::node_client::{NodeClient, NodeError};
 
-/// How long the replica may take to acknowledge.
+/// How long the replica may take until it has everything.
 const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
 /// How long the primary may take for each answer to a heartbeat, and to the question when it has stopped.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(500);
 const HANDOVER_LIMIT: Duration = Duration::from_millis(200);
+/// How long the replica may take for each answer.
+const REPLICA_LIMIT: Duration = Duration::from_millis(200);
 /// Channels that nobody listens to.
 const HEARTBEAT_CHANNEL: &[u8] = b"__undermoon:heartbeat";
 const HANDOVER_CHANNEL: &[u8] = b"__undermoon:handover";
+/// After so many heartbeats in a row without the replica's word the log says why.
+const MISSED_BEFORE_TOLD: u32 = 10;
 
 /// A primary and its replica.
 #[derive(Debug, Clone)]
@@ -37,47 +42,73 @@ pub(super) struct Heartbeat {
     pub(super) events: UnboundedSender<Event>,
 }
 
-/// A connection to the primary, and what the replica's name stands for.
-type Held = Option<(NodeClient, keeper::NamedReplica)>;
+/// Why it is not known that the replica has everything.
+#[derive(Debug, thiserror::Error)]
+enum Missed {
+    #[error("its primary does not say how far it is: {0}")]
+    Primary(NodeError),
+    #[error("this proxy cannot ask it: {0}")]
+    Replica(NodeError),
+    #[error("it says that it does not follow its primary, or has not everything")]
+    Behind,
+}
+
+/// Connections to both.
+#[derive(Debug, Default)]
+struct Lines {
+    primary: Option<NodeClient>,
+    replica: Option<NodeClient>,
+}
 
 impl Heartbeat {
     /// Asks what it is told to; ends by being aborted.
     pub(super) async fn run(mut self) {
-        let mut held = None;
+        let (mut lines, mut missed) = (Lines::default(), 0_u32);
         while let Some(ask) = self.asks.recv().await {
-            // What goes wrong here the node's visits report.
-            let has_acknowledged = self.ask(&mut held).await.unwrap_or(false);
-            if !has_acknowledged {
-                // The connection may be broken, and the replica may have moved to another address.
-                held = None;
+            let outcome = self.pair.ask(&mut lines, HEARTBEAT_LIMIT, HEARTBEAT_CHANNEL).await;
+            let has_acknowledged = outcome.is_ok();
+            let replica = &self.pair.replica;
+            match outcome {
+                Ok(()) if missed >= MISSED_BEFORE_TOLD => info!(%replica, "a replica is attached again"),
+                Err(reason) if missed + 1 == MISSED_BEFORE_TOLD => {
+                    warn!(%replica, %reason, "a replica is not attached: its primary serves by its lease alone");
+                }
+                Ok(()) | Err(_) => {}
             }
+            missed = if has_acknowledged { 0 } else { missed.saturating_add(1) };
             // The control thread outlives its tasks.
             let _ = self.events.send(Event::Keeper(keeper::Event::Asked { ask, has_acknowledged }));
         }
     }
-
-    async fn ask(&self, held: &mut Held) -> Result<bool, NodeError> {
-        let (client, replica) = match held {
-            Some(held) => held,
-            None => held.insert(self.pair.connect(HEARTBEAT_LIMIT).await?),
-        };
-        acknowledges(client, replica, HEARTBEAT_CHANNEL, ACKNOWLEDGE_MAX).await
-    }
 }
 
 impl Pair {
-    async fn connect(&self, limit: Duration) -> Result<(NodeClient, keeper::NamedReplica), NodeError> {
-        let client = NodeClient::connect(&self.primary, self.password.as_ref(), limit).await?;
-        Ok((client, resolve(&self.replica).await?))
+    /// Whether the replica has what this primary, which has stopped, has now.
+    pub(super) async fn is_replicated(&self) -> bool {
+        self.ask(&mut Lines::default(), HANDOVER_LIMIT, HANDOVER_CHANNEL).await.is_ok()
     }
 
-    /// Whether the replica acknowledges what this primary, which has stopped, has now.
-    pub(super) async fn is_replicated(&self) -> bool {
-        let asked = async {
-            let (mut client, replica) = self.connect(HANDOVER_LIMIT).await?;
-            acknowledges(&mut client, &replica, HANDOVER_CHANNEL, ACKNOWLEDGE_MAX).await
+    /// Whether the replica has, in a moment, what the primary has now. What goes wrong on a line ends it: the next question
+    /// opens another, perhaps to where the name leads by then.
+    async fn ask(&self, lines: &mut Lines, limit: Duration, channel: &[u8]) -> Result<(), Missed> {
+        let mut primary = match lines.primary.take() {
+            Some(client) => client,
+            None => self.connect(&self.primary, limit).await.map_err(Missed::Primary)?,
         };
-        let outcome: Result<bool, NodeError> = asked.await;
-        outcome.unwrap_or(false)
+        let place = place(&mut primary, channel).await.map_err(Missed::Primary)?;
+        lines.primary = Some(primary);
+        let mut replica = match lines.replica.take() {
+            Some(client) => client,
+            None => self.connect(&self.replica, REPLICA_LIMIT).await.map_err(Missed::Replica)?,
+        };
+        if !reaches(&mut replica, &place, ACKNOWLEDGE_MAX).await.map_err(Missed::Replica)? {
+            return Err(Missed::Behind);
+        }
+        lines.replica = Some(replica);
+        Ok(())
+    }
+
+    async fn connect(&self, node: &Address, limit: Duration) -> Result<NodeClient, NodeError> {
+        NodeClient::connect(node, self.password.as_ref(), limit).await
     }
 }

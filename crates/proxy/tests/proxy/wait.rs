@@ -204,6 +204,38 @@ fn a_replica_that_the_metadata_does_not_name_does_not_count() {
     }
 }
 
+/// A server that announces the address of the replica that the metadata names, as with a copied `redis.conf`.
+#[test]
+fn a_replica_that_announces_the_address_of_the_named_one_does_not_count() {
+    for binary in ServerBinary::ALL {
+        let [node, mut replica] = pair(binary);
+        let named = replica.address();
+        let options = RedisOptions { append_only: true, ..RedisOptions::of(binary) };
+        let options = options
+            .with("replicaof", &format!("127.0.0.1 {}", node.address().port()))
+            .with("replica-announce-ip", "127.0.0.1")
+            .with("replica-announce-port", &named.port().to_string());
+        let _impostor = RedisServer::start(options).unwrap();
+        ask_until(&mut node.connect().unwrap(), "INFO replication", |info| {
+            info.matches(&format!("port={},state=online", named.port())).count() == 2
+        });
+        let proxy = Proxy::serving(&node, |_| {});
+        let mut client = proxy.connect();
+        let names = format!("UMCTL SETREPL 2 NOFLAGS master mydb {} 1 {named} {named}", node.address());
+        assert_eq!(ask(&mut client, &names), "OK");
+        assert_eq!(ask(&mut client, "SET a 1"), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}: the named one has it");
+        replica.process().freeze().unwrap();
+        assert_eq!(ask(&mut client, "SET a 2"), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 400"), ":0", "{binary:?}: the named one hangs");
+        replica.process().thaw().unwrap();
+        assert_eq!(ask(&mut client, "WAIT 1 20000"), ":1", "{binary:?}: it goes on");
+        replica.process().kill();
+        assert_eq!(ask(&mut client, "SET a 3"), "OK");
+        assert_eq!(ask(&mut client, "WAIT 1 400"), ":0", "{binary:?}: the named one has died");
+    }
+}
+
 /// What the session wrote went to a node that has died; the proxy's other primary knows nothing of it.
 #[test]
 fn a_wait_is_about_the_nodes_that_took_the_writes() {

@@ -4,13 +4,13 @@ use model::Address;
 
 use super::World;
 use crate::event::{Event, NodeAsk, Process, ReplyTo};
-use crate::node::{Node, Source};
+use crate::node::{Link, Node, Source};
 use crate::out::Out;
 use crate::planted::Planted;
 
 /// How often a replica looks for what is new.
 const FOLLOW_US: u64 = 10_000;
-/// How often a primary looks whether a replica has acknowledged, and for how long.
+/// How often a replica is asked whether it has everything, and for how long.
 const ACKNOWLEDGED_LOOK_US: u64 = 2_000;
 const ACKNOWLEDGE_US_MAX: u64 = 200_000;
 
@@ -19,12 +19,9 @@ impl World {
         match event {
             Event::AskNode(from, ask) => self.node_asked(place, from, ask, out),
             Event::Acknowledged(from, ask, replica, offset, until) => {
-                let node = &self.nodes[place];
-                let has =
-                    |replica: &Address| node.acknowledged.get(replica).is_some_and(|has| *has >= offset);
-                let is_any = || node.acknowledged.keys().any(has);
+                let is_any = || self.nodes[place].acknowledged.values().any(|has| *has >= offset);
                 let counts_any = self.setup.planted == Some(Planted::AnyReplicaCounts);
-                let has_acknowledged = has(&replica) || (counts_any && is_any());
+                let has_acknowledged = self.says_it_has(place, &replica, offset) || (counts_any && is_any());
                 if has_acknowledged || self.now >= until {
                     asked(from, ask, has_acknowledged, out);
                 } else {
@@ -101,6 +98,15 @@ impl World {
                 self.checks.writes.replicated(&writes);
             }
         }
+    }
+
+    /// Whether a replica says, to the proxy beside its primary, that it follows that one and is so far.
+    fn says_it_has(&self, primary: usize, replica: &Address, offset: usize) -> bool {
+        let Some(place) = self.nodes.iter().position(|node| node.address == *replica) else { return false };
+        let (own, other) = (Process::Node(primary), Process::Node(place));
+        let (node, is_asked) = (&self.nodes[place], self.acts(other) && self.joins(own, other));
+        let follows = node.following.as_ref() == Some(&self.nodes[primary].address) && node.link == Link::Up;
+        is_asked && follows && node.log.len() >= offset
     }
 
     /// Whether the metadata name this node as the replica of that one.

@@ -34,6 +34,8 @@ pub enum Beside {
     Nothing,
     /// A Redis server that nobody manages replicates the primary, before and meanwhile.
     ExtraReplica,
+    /// The same, and it announces the address of the primary's own replica, as with a copied `redis.conf`.
+    Impostor,
     /// The replica's Redis server hangs for a moment.
     HangingReplica,
     /// The primary's Redis server hangs for a moment.
@@ -76,7 +78,13 @@ impl Kind {
     /// delayed by what hangs.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let besides = [Beside::Nothing, Beside::ExtraReplica, Beside::HangingReplica, Beside::HangingNode];
+        let besides = [
+            Beside::Nothing,
+            Beside::ExtraReplica,
+            Beside::Impostor,
+            Beside::HangingReplica,
+            Beside::HangingNode,
+        ];
         let kinds = Cut::all().into_iter().flat_map(|cut| besides.map(|beside| Self { cut, beside }));
         kinds.filter(|kind| kind.makes_sense()).collect()
     }
@@ -84,7 +92,7 @@ impl Kind {
     fn makes_sense(self) -> bool {
         match self.beside {
             Beside::Nothing | Beside::ExtraReplica => true,
-            Beside::HangingReplica => self.cut.is_replaced(),
+            Beside::Impostor | Beside::HangingReplica => self.cut.is_replaced(),
             Beside::HangingNode => self.cut.is_replaced() && !self.cut.stops_the_node(),
         }
     }
@@ -109,6 +117,7 @@ impl fmt::Display for Kind {
         f.write_str(match self.beside {
             Beside::Nothing => "",
             Beside::ExtraReplica => " + extra replica",
+            Beside::Impostor => " + impostor of its replica",
             Beside::HangingReplica => " + replica hangs",
             Beside::HangingNode => " + node hangs",
         })
@@ -125,12 +134,12 @@ mod tests {
     fn every_cut_comes_with_everything_beside_it_that_makes_sense() {
         let all = Kind::all();
         let count = |cut: Cut| all.iter().filter(|kind| kind.cut == cut).count();
-        assert_eq!(count(Cut::Coordinators(Direction::Outgoing)), 4);
-        assert_eq!(count(Cut::Both(Direction::Incoming)), 4);
+        assert_eq!(count(Cut::Coordinators(Direction::Outgoing)), 5);
+        assert_eq!(count(Cut::Both(Direction::Incoming)), 5);
         assert_eq!(count(Cut::Replica(Direction::Both)), 2);
-        assert_eq!(count(Cut::NodeFrozen), 3);
-        assert_eq!(count(Cut::ProxyFrozen), 4);
-        assert_eq!(count(Cut::HostPaused), 3);
+        assert_eq!(count(Cut::NodeFrozen), 4);
+        assert_eq!(count(Cut::ProxyFrozen), 5);
+        assert_eq!(count(Cut::HostPaused), 4);
         let names: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), all.len(), "each has a name of its own");
     }

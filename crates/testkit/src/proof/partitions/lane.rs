@@ -9,8 +9,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use super::report::Seen;
 use super::{Beside, Cut, Kind, PartitionsPlan, WritesTo};
 use crate::chaos::network::{Direction, Network};
-use crate::managed::service::{Place, Service};
-use crate::managed::shard::{NodePlace, ShardPlace};
+use crate::managed::service::Place;
+use crate::managed::shard::ShardPlace;
 use crate::managed::{ManagedCluster, ManagedOptions};
 use crate::proof::first_write;
 use crate::proof::writers::Writers;
@@ -96,7 +96,10 @@ impl Lane {
         let mut shards = self.cluster.shards(CLUSTER)?;
         let shard = shards.swap_remove(run % shards.len());
         let stranger = match kind.beside {
-            Beside::ExtraReplica => Some(self.copy(shard.primary)?),
+            Beside::ExtraReplica => {
+                Some(stranger::copy(&self.cluster, shard.primary, &self.beside_clients())?)
+            }
+            Beside::Impostor => Some(stranger::impostor(&self.cluster, &shard, &self.beside_clients())?),
             _ => None,
         };
         let key = |number: usize| shard.key("partition", run * 100 + number);
@@ -140,9 +143,8 @@ impl Lane {
         Ok(Seen { kind, is_short, replaced: took, taken: taken.len(), during, late, whole: begun.elapsed() })
     }
 
-    fn copy(&self, primary: NodePlace) -> Result<Service> {
-        let place = Place { ip: self.network.address(CLIENTS), launcher: self.network.launcher(CLIENTS) };
-        stranger::copy(&self.cluster, primary, &place)
+    fn beside_clients(&self) -> Place {
+        Place { ip: self.network.address(CLIENTS), launcher: self.network.launcher(CLIENTS) }
     }
 
     fn begin(&mut self, cut: Cut, shard: &ShardPlace) -> Result<()> {
@@ -188,7 +190,7 @@ impl Lane {
     /// Has a Redis server hang for a moment, where one is to.
     fn hang(&mut self, beside: Beside, course: &Course, shard: &ShardPlace) -> Result<()> {
         let place = match beside {
-            Beside::Nothing | Beside::ExtraReplica => return Ok(()),
+            Beside::Nothing | Beside::ExtraReplica | Beside::Impostor => return Ok(()),
             Beside::HangingReplica => shard.replica,
             Beside::HangingNode => shard.primary,
         };

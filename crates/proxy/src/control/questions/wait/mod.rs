@@ -15,6 +15,7 @@
 //! Where the metadata names a primary's replica, that one is waited for and no other: it is the one that is promoted when
 //! the primary dies. A session that has written to nodes that cannot be asked any more is answered 0.
 
+mod lines;
 mod named;
 mod reached;
 
@@ -31,6 +32,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use self::lines::Lines;
 use self::named::Named;
 use self::reached::Reached;
 use super::super::node_client::{NodeClient, NodeError};
@@ -82,7 +84,9 @@ impl Waits {
     ) {
         // Without a view there are no nodes that clients could have written to.
         let addresses = picture.primaries.clone();
-        self.idle.keep_only(&addresses);
+        let replicas = named::replicas(picture, &addresses);
+        let asked = addresses.iter().chain(replicas.values().flatten());
+        self.idle.keep_only(&asked.cloned().collect::<Vec<_>>());
         let refusal = |to: ReplyTo, error| {
             let mut reply = Vec::new();
             errors::write(&mut reply, error);
@@ -107,11 +111,13 @@ impl Waits {
             deadline: Instant::now() + if timeout.is_zero() { WAIT_MAX } else { timeout.min(WAIT_MAX) },
             endless: timeout.is_zero(),
             nodes: NodesAsked {
-                replicas: named::replicas(picture, &addresses),
+                replicas,
                 addresses,
-                password: self.password.clone(),
-                limit: Duration::from_millis(picture.shared.settings.backend_timeout_ms),
-                idle: self.idle.clone(),
+                lines: Lines {
+                    password: self.password.clone(),
+                    limit: Duration::from_millis(picture.shared.settings.backend_timeout_ms),
+                    idle: self.idle.clone(),
+                },
             },
             shutdown: self.shutdown.clone(),
         };
@@ -138,9 +144,7 @@ struct NodesAsked {
     addresses: Vec<Address>,
     /// The replicas that the metadata names.
     replicas: Arc<BTreeMap<Address, Vec<Address>>>,
-    password: Option<Secret>,
-    limit: Duration,
-    idle: Arc<IdleClients>,
+    lines: Lines,
 }
 
 /// Why there is no answer.
@@ -187,7 +191,7 @@ impl Wait {
             let reached;
             (waiters, reached) = self.wait_once(waiters).await?;
             if reached.meets(self.goal) || self.deadline < Instant::now() + PIECE_MIN {
-                waiters.into_iter().for_each(|waiter| self.nodes.idle.put(waiter.node, waiter.client));
+                waiters.into_iter().for_each(|waiter| waiter.end(&self.nodes.lines));
                 return Ok(reached);
             }
         }
@@ -199,7 +203,7 @@ impl Wait {
         let piece = left.clamp(PIECE_MIN, PIECE_MAX);
         let mut tasks = JoinSet::new();
         for waiter in waiters {
-            tasks.spawn(waiter.wait(self.goal, piece));
+            tasks.spawn(waiter.wait(self.nodes.lines.clone(), self.goal, piece));
         }
         let mut waiters = Vec::new();
         let mut least = Reached::ALL;
@@ -240,12 +244,12 @@ impl NodesAsked {
     }
 
     async fn open_one(&self, node: &Address) -> Result<NodeClient, NodeError> {
-        if let Some(mut client) = self.idle.take(node)
+        if let Some(mut client) = self.lines.take(node)
             && publish(&mut client).await.is_ok()
         {
             return Ok(client);
         }
-        let mut client = NodeClient::connect(node, self.password.as_ref(), self.limit).await?;
+        let mut client = self.lines.connect(node).await?;
         publish(&mut client).await?;
         Ok(client)
     }
@@ -269,14 +273,26 @@ async fn publish(client: &mut NodeClient) -> Result<(), NodeError> {
 }
 
 impl Waiter {
-    async fn wait(mut self, goal: WaitGoal, time: Duration) -> Result<(Waiter, Reached), WaitError> {
-        let reached = match &self.named {
-            Some(named) => named.wait(&mut self.client, goal, time).await,
+    async fn wait(
+        mut self,
+        lines: Lines,
+        goal: WaitGoal,
+        time: Duration,
+    ) -> Result<(Waiter, Reached), WaitError> {
+        let reached = match &mut self.named {
+            Some(named) => named.wait(&mut self.client, &lines, goal, time).await,
             None => reached::ask(&mut self.client, goal, time).await,
         };
         match reached {
             Ok(reached) => Ok((self, reached)),
             Err(error) => Err(WaitError::at(self.node, error)),
+        }
+    }
+
+    fn end(self, lines: &Lines) {
+        lines.put(self.node, self.client);
+        if let Some(named) = self.named {
+            named.end(lines);
         }
     }
 }

@@ -1,21 +1,22 @@
 //! Waiting for the replicas that the metadata names.
 //!
 //! A node counts any server that replicates it: a backup, a copy for analysis. When the node dies, the replica that the
-//! metadata names takes over, and has only what it received itself. So the node is asked which of its replicas have
-//! acknowledged what (INFO), after it has had all of them say so (WAIT).
+//! metadata names takes over, and has only what it received itself. So that one is asked whether it has come as far as the
+//! node was (INFO), after the node has had all of its replicas say how far they are (WAIT).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keeper::{NamedReplica, has_acknowledged, primary_offset, replica_count};
+use keeper::{StreamPlace, replica_count};
 use model::{Address, Role};
 use proxy_core::local::WaitGoal;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use super::super::super::acknowledge::resolve;
+use super::super::super::acknowledge::{has_reached, stream_place};
 use super::super::super::node_client::{NodeClient, NodeError};
 use super::super::super::picture::Picture;
+use super::lines::Lines;
 use super::reached::{self, Reached};
 
 /// How long the node waits at a time where it has several replicas: one that hangs must not hold up the news of another.
@@ -23,6 +24,8 @@ const PIECE_OF_SEVERAL: Duration = Duration::from_millis(20);
 /// Between two looks, while the node's own count is reached and the named replica lags: doubled from the first to the last.
 const PAUSE_FIRST: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(32);
+/// A replica is given this much time to answer, also where the wait is over before.
+const REPLICA_LIMIT_MIN: Duration = Duration::from_millis(100);
 
 /// The replicas that the metadata names for these primaries; a primary for which it names none is not among them.
 pub(super) fn replicas(picture: &Picture, primaries: &[Address]) -> Arc<BTreeMap<Address, Vec<Address>>> {
@@ -40,8 +43,16 @@ pub(super) fn replicas(picture: &Picture, primaries: &[Address]) -> Arc<BTreeMap
 /// The named replicas of one primary, and what they are to have.
 #[derive(Debug)]
 pub(super) struct Named {
-    replicas: Vec<NamedReplica>,
-    offset: u64,
+    replicas: Vec<Replica>,
+    place: StreamPlace,
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Replica {
+    address: Address,
+    line: Option<NodeClient>,
+    has_everything: bool,
 }
 
 impl Named {
@@ -50,15 +61,10 @@ impl Named {
     /// # Errors
     /// [`NodeError`], when the primary does not answer as it should.
     pub(super) async fn new(replicas: &[Address], primary: &mut NodeClient) -> Result<Named, NodeError> {
-        let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
-        let offset = primary_offset(&info).ok_or(NodeError::Unexpected)?;
-        let mut resolved = Vec::with_capacity(replicas.len());
-        for replica in replicas {
-            // One whose name stands for nothing is not found among the primary's replicas.
-            let unknown = |_| NamedReplica { address: replica.clone(), ips: Vec::new() };
-            resolved.push(resolve(replica).await.unwrap_or_else(unknown));
-        }
-        Ok(Named { replicas: resolved, offset })
+        let replica =
+            |address: &Address| Replica { address: address.clone(), line: None, has_everything: false };
+        let place = stream_place(primary).await?;
+        Ok(Named { replicas: replicas.iter().map(replica).collect(), place })
     }
 
     /// Has the primary wait until these replicas have reached the goal, at most for this long; what they have reached
@@ -67,8 +73,9 @@ impl Named {
     /// # Errors
     /// [`NodeError`], when the primary does not answer as it should.
     pub(super) async fn wait(
-        &self,
+        &mut self,
         primary: &mut NodeClient,
+        lines: &Lines,
         goal: WaitGoal,
         time: Duration,
     ) -> Result<Reached, NodeError> {
@@ -80,6 +87,7 @@ impl Named {
             let all = reached::ask(primary, goal_of_all(goal, count), piece).await?;
             let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
             count = i64::try_from(replica_count(&info)).unwrap_or(i64::MAX).max(1);
+            self.ask_replicas(lines, deadline).await;
             let reached = self.reached(goal, all, &info);
             if reached.meets(goal) || Instant::now() >= deadline {
                 return Ok(reached);
@@ -89,19 +97,49 @@ impl Named {
         }
     }
 
+    /// Gives back the lines to the replicas.
+    pub(super) fn end(self, lines: &Lines) {
+        for Replica { address, line, .. } in self.replicas {
+            if let Some(line) = line {
+                lines.put(address, line);
+            }
+        }
+    }
+
+    /// Asks those that were not yet seen to have everything. One that cannot be asked has nothing, as far as is known.
+    async fn ask_replicas(&mut self, lines: &Lines, deadline: Instant) {
+        for replica in self.replicas.iter_mut().filter(|replica| !replica.has_everything) {
+            let left = deadline.saturating_duration_since(Instant::now()).max(REPLICA_LIMIT_MIN);
+            let asked = timeout(left, replica.ask(lines, &self.place)).await;
+            replica.has_everything = matches!(asked, Ok(Ok(true)));
+        }
+    }
+
     /// What the named ones have, where all that the primary lists have reached this.
     fn reached(&self, goal: WaitGoal, all: Reached, info: &str) -> Reached {
-        let named =
-            self.replicas.iter().filter(|replica| has_acknowledged(info, replica, self.offset)).count();
+        let named = self.replicas.iter().filter(|replica| replica.has_everything).count();
         let named = i64::try_from(named).unwrap_or(i64::MAX);
         match goal {
             WaitGoal::Replicas(_) => Reached { local: 0, replicas: named },
-            // INFO does not say whose append-only file has what: the named ones certainly where each has.
+            // Nobody says whose append-only file has what: the named ones certainly where each has.
             WaitGoal::Aof { .. } => {
                 let is_each = i64::try_from(replica_count(info)).is_ok_and(|count| all.replicas >= count);
                 Reached { local: all.local, replicas: if is_each { named } else { 0 } }
             }
         }
+    }
+}
+
+impl Replica {
+    /// Whether it has everything. What goes wrong on a line ends it.
+    async fn ask(&mut self, lines: &Lines, place: &StreamPlace) -> Result<bool, NodeError> {
+        let mut line = match self.line.take().or_else(|| lines.take(&self.address)) {
+            Some(line) => line,
+            None => lines.connect(&self.address).await?,
+        };
+        let outcome = has_reached(&mut line, place).await?;
+        self.line = Some(line);
+        Ok(outcome)
     }
 }
 
@@ -118,35 +156,30 @@ fn goal_of_all(goal: WaitGoal, count: i64) -> WaitGoal {
 mod tests {
     use super::*;
 
-    fn check(goal: WaitGoal, all: Reached, lines: &[&str], expected: Reached) {
-        let replica = NamedReplica {
-            address: "10.0.0.2:6380".parse().unwrap(),
-            ips: vec!["10.0.0.2".parse().unwrap()],
-        };
-        let named = Named { replicas: vec![replica], offset: 500 };
-        let line = |(number, line): (usize, &&str)| format!("slave{number}:{line}\r\n");
-        let info: String = lines.iter().enumerate().map(line).collect();
-        assert_eq!(named.reached(goal, all, &info), expected, "{goal:?} {all:?} {lines:?}");
+    fn check(goal: WaitGoal, all: Reached, (listed, has_everything): (usize, bool), expected: Reached) {
+        let place = StreamPlace::of_primary("master_replid:a\r\nmaster_repl_offset:500\r\n").unwrap();
+        let replica = Replica { address: "10.0.0.2:6380".parse().unwrap(), line: None, has_everything };
+        let named = Named { replicas: vec![replica], place };
+        let info: String = (0..listed).map(|number| format!("slave{number}:ip=…\r\n")).collect();
+        assert_eq!(named.reached(goal, all, &info), expected, "{goal:?} {all:?} {listed} {has_everything}");
     }
 
     #[test]
     fn only_the_named_one_counts() {
-        let (own, behind) = (
-            "ip=10.0.0.2,port=6380,state=online,offset=500,lag=0",
-            "ip=10.0.0.2,port=6380,state=online,offset=499,lag=0",
-        );
-        let other = "ip=10.0.0.9,port=6379,state=online,offset=900,lag=0";
         let of = |local, replicas| Reached { local, replicas };
         let wait = WaitGoal::Replicas(1);
-        check(wait, of(0, 1), &[own], of(0, 1));
-        check(wait, of(0, 1), &[other], of(0, 0));
-        check(wait, of(0, 1), &[other, behind], of(0, 0));
-        check(wait, of(0, 2), &[other, own], of(0, 1));
+        check(wait, of(0, 1), (1, true), of(0, 1));
+        check(wait, of(0, 1), (1, false), of(0, 0));
+        check(wait, of(0, 2), (2, false), of(0, 0));
+        check(wait, of(0, 2), (2, true), of(0, 1));
+        // It has it, and the primary was not told so yet.
+        check(wait, of(0, 0), (1, true), of(0, 1));
         let aof = WaitGoal::Aof { local: 1, replicas: 1 };
-        check(aof, of(1, 1), &[own], of(1, 1));
-        check(aof, of(1, 1), &[other, own], of(1, 0));
-        check(aof, of(1, 2), &[other, own], of(1, 1));
-        check(aof, of(0, 0), &[own], of(0, 0));
+        check(aof, of(1, 1), (1, true), of(1, 1));
+        check(aof, of(1, 1), (2, true), of(1, 0));
+        check(aof, of(1, 2), (2, true), of(1, 1));
+        check(aof, of(1, 2), (2, false), of(1, 0));
+        check(aof, of(0, 0), (1, true), of(0, 0));
     }
 
     #[test]

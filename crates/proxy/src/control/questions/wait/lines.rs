@@ -1,0 +1,39 @@
+//! Connections on which nodes are asked and wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::Address;
+use proxy_core::settings::Secret;
+
+use super::super::super::node_client::{NodeClient, NodeError};
+use super::super::idle_clients::IdleClients;
+
+/// Where they come from, and where they are kept meanwhile.
+#[derive(Clone, Debug)]
+pub(super) struct Lines {
+    pub(super) password: Option<Secret>,
+    /// How long each step may take.
+    pub(super) limit: Duration,
+    pub(super) idle: Arc<IdleClients>,
+}
+
+impl Lines {
+    /// One that was used before. The node may have closed it in the meantime.
+    pub(super) fn take(&self, node: &Address) -> Option<NodeClient> {
+        self.idle.take(node)
+    }
+
+    /// A new one.
+    ///
+    /// # Errors
+    /// [`NodeError`].
+    pub(super) async fn connect(&self, node: &Address) -> Result<NodeClient, NodeError> {
+        NodeClient::connect(node, self.password.as_ref(), self.limit).await
+    }
+
+    /// Keeps one that owes no reply for later.
+    pub(super) fn put(&self, node: Address, client: NodeClient) {
+        self.idle.put(node, client);
+    }
+}
