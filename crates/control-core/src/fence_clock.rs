@@ -138,6 +138,7 @@ mod tests {
             force: false,
             behind_bytes: None,
             empty_primary: None,
+            process: None,
             stopped,
             now: TimeMs(2),
         }

@@ -249,6 +249,7 @@ mod tests {
                 force: true,
                 behind_bytes: None,
                 empty_primary: None,
+                process: None,
                 stopped: None,
                 now: TimeMs(3),
             };

@@ -108,6 +108,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             force: draft.number == 0,
             behind_bytes: None,
             empty_primary: None,
+            process: None,
             stopped: None,
             now,
         },

@@ -50,6 +50,23 @@ pub(super) fn end(
     Ok(Reply::Done)
 }
 
+/// That a primary waits because of that process of it. A promotion that names a process was decided on because of what it
+/// had lost; one that comes late, from a broker or a coordinator that was stopped, is not to be about what it has since.
+pub(super) fn check_waiting(
+    state: &State,
+    name: &ClusterName,
+    primary: &Address,
+    process: Option<&RunId>,
+) -> Result<(), ApplyError> {
+    let shard = state.cluster(name)?.shard(shard_of(state, name, primary)?);
+    let waits = shard.comeback == Some(Comeback::Waits) && shard.comeback_process.as_ref() == process;
+    if waits {
+        Ok(())
+    } else {
+        Err(ApplyError::Retry("the primary does not wait with what it came back with"))
+    }
+}
+
 fn shard_of(state: &State, name: &ClusterName, primary: &Address) -> Result<ShardId, ApplyError> {
     let found = state.cluster(name)?.shard_of_primary(primary);
     found.ok_or_else(|| ApplyError::ProxyNotFound(primary.clone()))

@@ -64,7 +64,10 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
             failover::proxy(state, &proxy, (decided_after, force), now)
         }
         // What was seen is for the record, and how the stop is known for the broker that asks for this.
-        Command::FailOverShard { cluster, primary, fence, force, now, .. } => {
+        Command::FailOverShard { cluster, primary, fence, force, empty_primary, process, now, .. } => {
+            if empty_primary.is_some() {
+                comebacks::check_waiting(state, &cluster, &primary, process.as_ref())?;
+            }
             failover::shard(state, &cluster, &primary, (fence, force), now)
         }
         Command::FenceShard { cluster, primary, reason, now } => {

@@ -235,6 +235,9 @@ pub enum Command {
         /// How many keys both nodes had, where the primary came back without any; for the record.
         #[serde(default)]
         empty_primary: Option<KeysSeen>,
+        /// Which process of the primary that was, if it is known: only while the shard waits because of just that one.
+        #[serde(default)]
+        process: Option<RunId>,
         /// How it is known that the primary has stopped, where there is a fence.
         #[serde(default)]
         stopped: Option<Stopped>,

@@ -12,7 +12,8 @@
 //!   some, otherwise                             it waits for an operator: numbers of keys do not tell who has newer
 //!                                               ones, and what the primary has read from disk may be old
 //!   none, and the replica is not heard          it waits for an operator
-//!   some, and the replica is not heard          it serves: the replica was seen to lack writes before
+//!   some, and the replica is not heard          it serves, unless it waits already: the replica was seen to lack writes
+//!                                               before. Its proxy must have failed by what a quorum says
 //!   none, and the replica took the place of     it waits for an operator: the node that was replaced still has its keys
 //!   another that is not caught up with
 //!   not told, by a proxy of an older version    it waits for an operator
@@ -21,7 +22,7 @@
 //! What the primary had in memory is lost, and the replica would be made to copy the loss. So it never serves by default
 //! with less than its replica may have.
 
-use model::{ClusterName, NodeHealth, NodeState};
+use model::{Address, ClusterName, NodeHealth, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -75,9 +76,14 @@ fn decided(
     }
     let keys = keys(watch, known, chunk, shard);
     let keeps_log = seen.is_some_and(|health| health.keeps_log);
-    let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keeps_log)) {
+    let has_waited = held.comeback == Some(Comeback::Waits);
+    let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keeps_log, has_waited)) {
         Verdict::Serves => (Comeback::Serves, false),
         Verdict::Waits => (Comeback::Waits, false),
+        // The promotion names what it is about: it is to be known, and in force when the promotion is carried out.
+        Verdict::Promote if held.comeback != Some(Comeback::Waits) || held.comeback_process != process => {
+            (Comeback::Waits, false)
+        }
         Verdict::Promote if watch.observed.may_fail_over => {
             let (fence, force, behind_bytes, now) = (None, true, None, watch.now);
             let (empty_primary, stopped) = (Some(keys), None);
@@ -88,13 +94,14 @@ fn decided(
                 force,
                 behind_bytes,
                 empty_primary,
+                process,
                 stopped,
                 now,
             });
         }
         Verdict::Promote | Verdict::Unknown => return None,
     };
-    let is_new = held.comeback != Some(comeback) || !is_of_it;
+    let is_new = held.comeback != Some(comeback) || held.comeback_process != process;
     is_new.then_some(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })
 }
 
@@ -113,7 +120,19 @@ fn keys(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, shard: Half) -> Key
     }
 }
 
-fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (KeysSeen, bool)) -> Verdict {
+/// Whether a proxy counts as failed, or enough coordinators report it.
+fn is_given_up(watch: &Watch<'_>, proxy: &Address) -> bool {
+    watch.state.is_failed(proxy) || watch.observed.is_reported(watch.state, proxy, watch.now)
+}
+
+/// `(keys, keeps_log, has_waited)`: how many keys both have, whether the primary has an append-only file, and whether it waits
+/// already.
+fn verdict(
+    watch: &Watch<'_>,
+    chunk: &Chunk,
+    shard: Half,
+    (keys, keeps_log, has_waited): (KeysSeen, bool, bool),
+) -> Verdict {
     if chunk.shard(shard).replica == SyncState::InSync {
         // It takes over as soon as it is heard.
         return match watch.replica(chunk, shard) {
@@ -127,8 +146,18 @@ fn verdict(watch: &Watch<'_>, chunk: &Chunk, shard: Half, (keys, keeps_log): (Ke
     }
     // A proxy of an older version does not tell: that is not nothing.
     let Some(own) = keys.primary else { return Verdict::Waits };
-    match (watch.replica(chunk, shard), keys.replica) {
+    let condition = watch.replica(chunk, shard);
+    // What it waits for is a replica that may have more: that one's silence says nothing of that.
+    let is_silent = matches!(condition, NodeCondition::Dead | NodeCondition::Unreachable);
+    if is_silent && has_waited {
+        return Verdict::Waits;
+    }
+    match (condition, keys.replica) {
         (NodeCondition::Unknown | NodeCondition::Busy, _) => Verdict::Unknown,
+        // This coordinator alone does not hear its proxy.
+        (NodeCondition::Unreachable, _) if !is_given_up(watch, chunk.replica_proxy(shard)) => {
+            Verdict::Unknown
+        }
         _ if own == 0 && watch.state.former(chunk.shard(shard)).is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
         (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,

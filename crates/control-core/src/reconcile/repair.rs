@@ -270,6 +270,7 @@ impl Place<'_> {
             // What was seen of a primary that is handed over is older than what its proxy has made sure of.
             behind_bytes: self.behind_bytes(shard).filter(|_| !fence.reason.is_handover()),
             empty_primary: None,
+            process: None,
             stopped: Some(self.stopped(shard, fence)),
             now: self.watch.now,
         }

@@ -39,6 +39,7 @@ fn replica_out_of_sync_is_not_promoted() {
         force: false,
         behind_bytes: None,
         empty_primary: None,
+        process: None,
         stopped: None,
         now: world.now,
     };

@@ -189,6 +189,7 @@ impl World {
                     force: true,
                     behind_bytes: None,
                     empty_primary: None,
+                    process: None,
                     stopped: None,
                     now: TimeMs(0),
                 }

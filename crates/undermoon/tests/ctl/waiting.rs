@@ -59,6 +59,7 @@ fn promote_fenced(broker: &Broker) {
                 force: false,
                 behind_bytes: Some(0),
                 empty_primary: None,
+                process: None,
                 stopped: None,
                 now: TimeMs(1),
             });

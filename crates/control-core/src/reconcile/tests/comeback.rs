@@ -14,6 +14,8 @@ enum Other {
     Loading,
     Dead,
     Unheard,
+    /// And enough coordinators say so.
+    GivenUp,
 }
 
 /// What is done about a primary that came back with `own` keys while its replica is not in sync.
@@ -49,14 +51,21 @@ fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other
         Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
         Other::Loading => node.state = NodeState::Loading,
         Other::Dead => node.state = NodeState::Down { for_ms: 10_000 },
-        Other::Unheard => {}
+        Other::Unheard | Other::GivenUp => {}
     });
     if matches!(other, Other::Earlier(_)) {
         node(&mut scene, &other_proxy, &replica, &|node| node.role_epoch = Some(Epoch(1)));
     }
-    if matches!(other, Other::Unheard) {
-        let seen = scene.observed.proxies.get_mut(&other_proxy).unwrap();
-        (seen.answered, seen.watched_since) = (None, TimeMs(1));
+    if matches!(other, Other::Unheard | Other::GivenUp) {
+        silence(&mut scene, &other_proxy);
+    }
+    if matches!(other, Other::GivenUp) {
+        let now = scene.now;
+        scene.apply(Command::ReportFailure {
+            proxy: other_proxy,
+            reporter: ReporterId("me".to_owned()),
+            now,
+        });
     }
     let mut told = Vec::new();
     for _ in 0..3 {
@@ -91,7 +100,10 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         (SyncState::OutOfSync, Some(0), Other::Loading, Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Earlier(1000), Waits, "Waits"),
         (SyncState::OutOfSync, Some(0), Other::Dead, Waits, "Waits"),
-        (SyncState::OutOfSync, Some(0), Other::Unheard, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(0), Other::GivenUp, Waits, "Waits"),
+        // Its proxy has been silent for a moment, for one coordinator.
+        (SyncState::OutOfSync, Some(0), Other::Unheard, Waits, ""),
+        (SyncState::OutOfSync, Some(5), Other::Unheard, Waits, ""),
         // Its proxy is of a version that does not tell.
         (SyncState::OutOfSync, None, Other::Up(1000), Waits, "Waits"),
         (SyncState::OutOfSync, None, Other::Up(0), Waits, "Waits"),
@@ -112,13 +124,104 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         (SyncState::OutOfSync, Some(0), Other::Restarted(0), Waits, served),
         // The replica was seen to lack something before, and the primary has read its data from disk.
         (SyncState::OutOfSync, Some(5), Other::Dead, Waits, served),
-        (SyncState::OutOfSync, Some(5), Other::Unheard, Waits, served),
+        (SyncState::OutOfSync, Some(5), Other::GivenUp, Waits, served),
         // Nobody has ever written anything.
         (SyncState::Fresh, Some(0), Other::Dead, Waits, served),
         // An operator has set that it is to be so.
         (SyncState::OutOfSync, Some(0), Other::Up(1000), Serves, served),
     ] {
         assert_eq!(comeback(sync, own, other, policy), expected, "{sync:?} {own:?} {other:?} {policy:?}");
+    }
+}
+
+/// Nothing is heard of a proxy any more.
+fn silence(scene: &mut Scene, proxy: &Address) {
+    let seen = scene.observed.proxies.get_mut(proxy).unwrap();
+    (seen.answered, seen.watched_since) = (None, TimeMs(1));
+}
+
+/// A scene whose second chunk's first primary is another process, with so many keys, while its replica has 1000 and is out of
+/// sync.
+fn came_back_with(keys: u64) -> Scene {
+    let mut scene = Scene::new();
+    scene.shard(1, Half::First).replica = SyncState::OutOfSync;
+    scene.hear_all();
+    let chunk = scene.chunk(1);
+    let mut change = |proxy: &Address, address: &Address, change: &dyn Fn(&mut NodeHealth)| {
+        change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
+    };
+    change(chunk.primary_proxy(Half::First), chunk.primary(Half::First), &|node| {
+        (node.restarted, node.keys, node.run_id) = (true, Some(keys), Some("first".parse().unwrap()));
+    });
+    change(chunk.replica_proxy(Half::First), chunk.replica(Half::First), &|node| {
+        (node.link, node.keys) = (Some(LinkState::Syncing), Some(1000));
+    });
+    scene
+}
+
+fn commands(scene: &Scene) -> Vec<Command> {
+    let of_comeback = |action: Action| match action {
+        Action::Apply(command @ (Command::DecideComeback { .. } | Command::FailOverShard { .. })) => {
+            Some(command)
+        }
+        _ => None,
+    };
+    scene.actions().into_iter().filter_map(of_comeback).collect()
+}
+
+#[test]
+fn a_primary_that_waits_does_not_serve_because_its_replica_falls_silent() {
+    let mut scene = came_back_with(5);
+    let decided = commands(&scene);
+    assert!(matches!(decided[..], [Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }]));
+    scene.apply(decided[0].clone());
+    let (replica_proxy, now) = (scene.chunk(1).replica_proxy(Half::First).clone(), scene.now);
+    silence(&mut scene, &replica_proxy);
+    let reporter = ReporterId("me".to_owned());
+    scene.apply(Command::ReportFailure { proxy: replica_proxy.clone(), reporter, now });
+    assert_eq!(commands(&scene), [], "the proxy of the replica has failed");
+    scene.apply(Command::FailOverProxy { proxy: replica_proxy, force: false, decided_after: None, now });
+    // And another process of the primary with as little.
+    let (proxy, primary) =
+        (scene.chunk(1).primary_proxy(Half::First).clone(), scene.chunk(1).primary(Half::First).clone());
+    let nodes = &mut scene.health(&proxy).nodes;
+    nodes.iter_mut().find(|node| node.address == primary).unwrap().run_id = Some("second".parse().unwrap());
+    let waits = |command: &Command| {
+        matches!(command, Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. })
+    };
+    assert!(commands(&scene).iter().all(waits), "{:?}", commands(&scene));
+}
+
+/// A promotion because of what a primary has lost is refused once something else is so.
+#[test]
+fn a_promotion_in_place_of_an_empty_primary_names_its_process() {
+    let mut scene = came_back_with(0);
+    let decided = commands(&scene);
+    assert!(matches!(decided[..], [Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }]));
+    scene.apply(decided[0].clone());
+    let promotion = commands(&scene);
+    let [promotion @ Command::FailOverShard { process: Some(_), .. }] = &promotion[..] else {
+        panic!("{promotion:?}")
+    };
+    assert!(apply(&mut scene.state.clone(), promotion.clone()).is_ok());
+    let decision = |process: &str, comeback| {
+        let Command::DecideComeback { cluster, primary, keys, .. } = decided[0].clone() else {
+            panic!("{decided:?}")
+        };
+        let process = Some(process.parse().unwrap());
+        Command::DecideComeback { cluster, primary, keys, comeback, process, by_operator: false }
+    };
+    let primary = scene.chunk(1).primary(Half::First).clone();
+    let end = Command::EndComeback { cluster: name(), primary, process: Some("first".parse().unwrap()) };
+    for (case, since) in [
+        ("another process of it came back", decision("second", crate::state::Comeback::Waits)),
+        ("it is to serve", decision("first", crate::state::Comeback::Serves)),
+        ("it serves", end),
+        ("it was done", promotion.clone()),
+    ] {
+        let mut state = scene.state.clone();
+        apply(&mut state, since).unwrap();
+        assert!(apply(&mut state, promotion.clone()).is_err(), "{case}");
     }
 }
 

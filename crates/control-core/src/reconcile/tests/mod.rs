@@ -165,6 +165,7 @@ fn who_has_taken_over_is_told_first() {
             force,
             behind_bytes,
             empty_primary: None,
+            process: None,
             stopped: None,
             now,
         });

@@ -18,6 +18,7 @@ fn before_and_after() -> (State, State) {
         force: true,
         behind_bytes: None,
         empty_primary: None,
+        process: None,
         stopped: None,
         now: NOW,
     };

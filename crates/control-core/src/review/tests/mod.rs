@@ -338,6 +338,7 @@ fn who_may_still_serve_has_to_stop_first() {
         force: true,
         behind_bytes: None,
         empty_primary: None,
+        process: None,
         stopped: None,
         now: NOW,
     };

@@ -111,6 +111,7 @@ pub(super) fn foreseen(
                 force: false,
                 behind_bytes: None,
                 empty_primary: None,
+                process: None,
                 stopped: None,
                 now,
             };
@@ -174,6 +175,7 @@ fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Com
             force,
             behind_bytes: None,
             empty_primary: None,
+            process: None,
             stopped: None,
             now,
         };
