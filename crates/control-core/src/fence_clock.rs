@@ -8,7 +8,8 @@
 //!   old primary                        ─────── its lease lasts ──────────────────────────▶ stops
 //! ```
 //! It counts from when this broker first saw the fence: dates in the metadata are of other brokers' clocks, which may be
-//! apart. A request that comes late is harmless without that: it names its fence, and each fence has another epoch.
+//! apart. A request that comes late is harmless without that: it names its shard and its fence, and each fence that a shard ever
+//! has has another epoch.
 //!
 //! **Contract.** A broker calls [`FenceClock::note`] with each state that it takes for current, and [`FenceClock::check`]
 //! before it applies a command to one. `now` is a clock that never steps back.
@@ -16,13 +17,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{ATTACHED_FOR_MS, Epoch, Moment};
+use model::{ATTACHED_FOR_MS, Moment};
 
 use crate::command::{Command, Stopped};
 use crate::error::ApplyError;
 use crate::lease::LeaseClock;
 use crate::observed::Timing;
-use crate::state::{Half, Shard, State};
+use crate::state::{Fence, FenceId, State};
 
 /// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different speeds.
 const CLOCK_DRIFT_DIVISOR: u64 = 20;
@@ -37,18 +38,23 @@ pub(crate) const fn lease_end_ms(lease_ms: u64) -> u64 {
 /// When a broker first saw each fence that stands, and the limit of leases.
 #[derive(Clone, Debug, Default)]
 pub struct FenceClock {
-    fences: BTreeMap<Epoch, Moment>,
+    fences: BTreeMap<FenceId, Moment>,
     leases: LeaseClock,
 }
 
 impl FenceClock {
     /// Notes the fences of a state.
     pub fn note(&mut self, state: &State, now: Moment) {
-        let chunks = state.clusters.values().flat_map(|cluster| &cluster.chunks);
-        let fences = chunks.flat_map(|chunk| &chunk.shards).filter_map(|shard| shard.fence);
         self.leases.note(state, now);
         let before = std::mem::take(&mut self.fences);
-        self.fences = fences.map(|fence| (fence.epoch, *before.get(&fence.epoch).unwrap_or(&now))).collect();
+        for (name, cluster) in &state.clusters {
+            for shard in cluster.shard_ids() {
+                let Some(Fence { epoch, .. }) = cluster.shard(shard).fence else { continue };
+                let id = FenceId { cluster: name.clone(), shard, epoch };
+                let since = *before.get(&id).unwrap_or(&now);
+                self.fences.insert(id, since);
+            }
+        }
     }
 
     /// Whether a command may be applied to a state as far as time goes.
@@ -58,8 +64,7 @@ impl FenceClock {
     /// heard of a stop that was before the fence, or that longer leases have run out which may not have.
     pub fn check(&self, state: &State, command: &Command, now: Moment) -> Result<(), ApplyError> {
         self.leases.check(command, now)?;
-        let Some((shard, stopped)) = lets_another_serve(state, command) else { return Ok(()) };
-        let Some(fence) = shard.fence else { return Ok(()) };
+        let Some((fenced, fence, stopped)) = lets_another_serve(state, command) else { return Ok(()) };
         // Of an earlier version, which does not say how it knows. A handover is completed by what was heard alone.
         let usual = Stopped::LeaseOver { lease_ms: Timing::default().lease_ms };
         let is_handover = fence.reason.is_handover();
@@ -72,7 +77,7 @@ impl FenceClock {
             }
             Stopped::LeaseOver { lease_ms } => lease_ms.max(ATTACHED_FOR_MS).max(state.lease_limit.held_ms),
         };
-        let stands = self.fences.get(&fence.epoch).map_or(Duration::ZERO, |since| now.since(*since));
+        let stands = self.fences.get(&fenced).map_or(Duration::ZERO, |since| now.since(*since));
         if stands + HEARD_LATER < Duration::from_millis(lease_end_ms(lease_ms)) {
             return Err(ApplyError::Retry("the last lease of the primary may not have run out"));
         }
@@ -80,9 +85,9 @@ impl FenceClock {
     }
 }
 
-/// The shard that a command has another node serve than before, if the fence that it names stands; and how it is said to be
-/// known that the one before has stopped.
-fn lets_another_serve<'a>(state: &'a State, command: &Command) -> Option<(&'a Shard, Option<Stopped>)> {
+/// The fence of a shard that a command has another node serve than before, if it names that fence and it stands; and how it is
+/// said to be known that the one before has stopped.
+fn lets_another_serve(state: &State, command: &Command) -> Option<(FenceId, Fence, Option<Stopped>)> {
     let (cluster, primary, epoch, stopped) = match command {
         Command::FailOverShard { cluster, primary, fence: Some(fence), stopped, .. } => {
             (cluster, primary, fence, stopped)
@@ -90,23 +95,22 @@ fn lets_another_serve<'a>(state: &'a State, command: &Command) -> Option<(&'a Sh
         Command::LiftFence { cluster, primary, fence, stopped } => (cluster, primary, fence, stopped),
         _ => return None,
     };
-    let chunks = &state.clusters.get(cluster)?.chunks;
-    let (chunk, half) = chunks.iter().find_map(|chunk| {
-        let half = Half::BOTH.into_iter().find(|half| chunk.primary(*half) == primary)?;
-        Some((chunk, half))
-    })?;
-    let shard = chunk.shard(half);
+    let held = state.clusters.get(cluster)?;
+    let id = held.shard_of_primary(primary)?;
+    let shard = held.shard(id);
     // Lifted from a primary that nobody was replaced by, a fence lets the same one go on.
     let is_same = matches!(command, Command::LiftFence { .. }) && shard.deposed.is_none();
-    let is_it = !is_same && shard.fence.is_some_and(|fence| fence.epoch == *epoch);
-    is_it.then_some((shard, *stopped))
+    let fence = shard.fence.filter(|fence| !is_same && fence.epoch == *epoch)?;
+    Some((FenceId { cluster: cluster.clone(), shard: id, epoch: *epoch }, fence, *stopped))
 }
 
 #[cfg(test)]
 mod tests {
+    use model::Epoch;
+
     use super::*;
     use crate::command::NewProxy;
-    use crate::state::{FenceReason, SyncState};
+    use crate::state::{FenceReason, Half, SyncState};
     use crate::time::TimeMs;
 
     /// A cluster of one chunk, of which the first primary is fenced; what a command about it needs.

@@ -46,10 +46,10 @@ pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, 
 pub use serving::{Serving, ServingChunk, ServingShard};
 pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
-    CHUNK_NODES, Chunk, Cluster, Comeback, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceReason,
-    FinishedMigration, Half, HostName, LEASE_USUAL_MS, LeaseLimit, Losses, META_VERSION, Migration,
-    MigrationOutcome, Proxy, ReporterId, RestartedPrimary, ScaleJob, Settings, Shard, ShardId, State,
-    StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
+    CHUNK_NODES, Chunk, Cluster, Comeback, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceId,
+    FenceReason, FinishedMigration, Half, HostName, LEASE_USUAL_MS, LeaseLimit, Losses, META_VERSION,
+    Migration, MigrationOutcome, Proxy, ReporterId, RestartedPrimary, ScaleJob, Settings, Shard, ShardId,
+    State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;
 pub use views::{POOL_CLUSTER, desired_view};

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Address, Epoch, NodeState, ProxyHealth};
+use model::{Address, NodeState, ProxyHealth};
 
-use crate::state::{Chunk, Half, LEASE_USUAL_MS, LeaseLimit, ReporterId, Shard, State, SyncState};
+use crate::state::{
+    Chunk, Fence, FenceId, LEASE_USUAL_MS, LeaseLimit, ReporterId, Shard, ShardId, State, SyncState,
+};
 use crate::time::TimeMs;
 
 /// How long it counts that a coordinator hears a proxy which others report. It says so again in time while that is so;
@@ -24,8 +26,8 @@ pub struct Observed {
     /// What it saw of each proxy. Not sorted, because each turn looks up every proxy many times; so nothing may depend on
     /// the order of its rows.
     pub proxies: HashMap<Address, ProxyObservation>,
-    /// What it saw of each fence, by the fence's epoch.
-    pub fences: BTreeMap<Epoch, FenceSeen>,
+    /// What it saw of each fence.
+    pub fences: BTreeMap<FenceId, FenceSeen>,
     /// What it saw in the metadata of each replica.
     pub replicas: HashMap<Address, ReplicaSeen>,
     /// When each node was last seen to be busy, within [`Timing::link_broken_ms`].
@@ -197,11 +199,14 @@ impl Observed {
             }
         }
         let mut fences = BTreeMap::new();
-        for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
-            for shard in Half::BOTH {
+        for (name, cluster) in &state.clusters {
+            for ShardId { chunk: place, shard } in cluster.shard_ids() {
+                let chunk = &cluster.chunks[place];
                 self.note_replica(chunk.replica(shard), chunk.shard(shard), now);
-                if let Some(fence) = chunk.shard(shard).fence {
-                    fences.insert(fence.epoch, self.fence_seen(fence.epoch, chunk, shard, now));
+                if let Some(Fence { epoch, .. }) = chunk.shard(shard).fence {
+                    let id = FenceId { cluster: name.clone(), shard: ShardId { chunk: place, shard }, epoch };
+                    let seen = self.fence_seen(&id, chunk, now);
+                    fences.insert(id, seen);
                 }
             }
         }
@@ -256,8 +261,9 @@ impl Observed {
         seen.reports.values().filter(counts).count() >= state.settings.failure_quorum.max(1) && !is_heard
     }
 
-    fn fence_seen(&self, fence: Epoch, chunk: &Chunk, shard: Half, now: TimeMs) -> FenceSeen {
-        let held = self.fences.get(&fence).copied().unwrap_or(FenceSeen { since: now, detached: None });
+    fn fence_seen(&self, id: &FenceId, chunk: &Chunk, now: TimeMs) -> FenceSeen {
+        let (shard, fence) = (id.shard.shard, id.epoch);
+        let held = self.fences.get(id).copied().unwrap_or(FenceSeen { since: now, detached: None });
         let health = self.proxies.get(chunk.detaching_proxy(shard)).and_then(|seen| seen.health.as_ref());
         let has_let_go = health.is_some_and(|health| {
             let node = health.nodes.iter().find(|node| node.address == *chunk.detaching_node(shard));

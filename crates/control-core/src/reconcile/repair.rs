@@ -19,13 +19,14 @@ use crate::allocate::replacement;
 use crate::command::{Command, Stopped};
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
 use crate::fence_clock::lease_end_ms;
-use crate::state::{Chunk, Fence, FenceReason, Half, Proxy, SyncState};
+use crate::observed::FenceSeen;
+use crate::state::{Chunk, Fence, FenceId, FenceReason, Half, Proxy, ShardId, SyncState};
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     for (name, cluster) in watch.trusted() {
-        for chunk in &cluster.chunks {
-            let place = Place { watch, name, chunk, has_free: false };
+        for (number, chunk) in cluster.chunks.iter().enumerate() {
+            let place = Place { watch, name, number, chunk, has_free: false };
             actions
                 .extend(Half::BOTH.into_iter().filter_map(|shard| place.release(shard)).map(Action::Apply));
         }
@@ -36,8 +37,8 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     // Looked up once: where nothing is free, no half needs to look for a spare, turn after turn.
     let has_free = watch.state.proxies.values().any(Proxy::is_free) && !watch.state.settings.ordered_proxies;
     for (name, cluster) in watch.trusted() {
-        for chunk in &cluster.chunks {
-            let place = Place { watch, name, chunk, has_free };
+        for (number, chunk) in cluster.chunks.iter().enumerate() {
+            let place = Place { watch, name, number, chunk, has_free };
             for shard in Half::BOTH {
                 actions.extend(place.repair_shard(shard).map(Action::Apply));
             }
@@ -75,6 +76,8 @@ enum Primary {
 struct Place<'a> {
     watch: &'a Watch<'a>,
     name: &'a ClusterName,
+    /// The chunk's place in the cluster's list.
+    number: usize,
     chunk: &'a Chunk,
     has_free: bool,
 }
@@ -101,8 +104,10 @@ impl Place<'_> {
                 Some(self.lift(shard, fence))
             }
             (Primary::Gone, reason) if reason.is_handover() => Some(self.fence(shard, FenceReason::Dead)),
-            (Primary::Gone, _) => (can_promote && self.is_stopped(shard, fence) && self.has_let_go(fence))
-                .then(|| self.promote(shard, fence)),
+            (Primary::Gone, _) => {
+                (can_promote && self.is_stopped(shard, fence) && self.has_let_go(shard, fence))
+                    .then(|| self.promote(shard, fence))
+            }
             (Primary::Well, FenceReason::Dead) => {
                 self.is_well_since(shard, fence).then(|| self.lift(shard, fence))
             }
@@ -111,7 +116,7 @@ impl Place<'_> {
             }
             (_, reason)
                 if reason.is_handover()
-                    && self.fenced_for_ms(fence) > self.watch.observed.timing.handover_ms_max =>
+                    && self.fenced_for_ms(shard, fence) > self.watch.observed.timing.handover_ms_max =>
             {
                 Some(self.lift(shard, fence))
             }
@@ -140,7 +145,7 @@ impl Place<'_> {
     /// it may have heard of its death first, and its replica, which has let go, would be made to follow a dead node
     /// and be of no use.
     fn is_well_since(&self, shard: Half, fence: Fence) -> bool {
-        let fenced = self.watch.observed.fences.get(&fence.epoch);
+        let fenced = self.seen(shard, fence);
         fenced.is_some_and(|seen| self.watch.is_newer(self.chunk.primary_proxy(shard), seen.since))
     }
 
@@ -198,15 +203,15 @@ impl Place<'_> {
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
         let lease_ms = self.lease_ms(shard);
         let wait_ms = lease_end_ms(lease_ms);
-        let detached = self.watch.observed.fences.get(&fence.epoch).and_then(|seen| seen.detached);
+        let detached = self.seen(shard, fence).and_then(|seen| seen.detached);
         let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= wait_ms);
-        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(fence) >= wait_ms)
+        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(shard, fence) >= wait_ms)
     }
 
     /// Whether the replica was seen to have let go of the primary. One that still follows when it is promoted, by a proxy
     /// that hangs then, would follow on: and copy nothing, when that node is emptied for the next cluster.
-    fn has_let_go(&self, fence: Fence) -> bool {
-        self.watch.observed.fences.get(&fence.epoch).is_some_and(|seen| seen.detached.is_some())
+    fn has_let_go(&self, shard: Half, fence: Fence) -> bool {
+        self.seen(shard, fence).is_some_and(|seen| seen.detached.is_some())
     }
 
     /// How long a lease may last: another coordinator may grant longer ones than this, or have granted them.
@@ -229,8 +234,14 @@ impl Place<'_> {
         }
     }
 
-    fn fenced_for_ms(&self, fence: Fence) -> u64 {
-        self.watch.observed.fences.get(&fence.epoch).map_or(0, |seen| self.watch.now.since(seen.since))
+    /// What was seen of the fence of a shard.
+    fn seen(&self, shard: Half, fence: Fence) -> Option<&FenceSeen> {
+        let shard = ShardId { chunk: self.number, shard };
+        self.watch.observed.fences.get(&FenceId { cluster: self.name.clone(), shard, epoch: fence.epoch })
+    }
+
+    fn fenced_for_ms(&self, shard: Half, fence: Fence) -> u64 {
+        self.seen(shard, fence).map_or(0, |seen| self.watch.now.since(seen.since))
     }
 
     /// Whether the replica has all that the primary had when it stopped: the primary's proxy has asked it, or both

@@ -1,6 +1,6 @@
 //! A cluster: its chunks, what is moving between them, and its settings.
 
-use model::{Address, ClusterConfig, Epoch, MigrationMeta, SlotRanges};
+use model::{Address, ClusterConfig, ClusterName, Epoch, MigrationMeta, SlotRanges};
 use serde::{Deserialize, Serialize};
 
 use super::chunk::{CHUNK_NODES, Chunk, Half, Shard};
@@ -33,6 +33,17 @@ pub struct Cluster {
     /// proxies have been asked ([`crate::review`]) or an operator says that the metadata is right.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub review: bool,
+}
+
+/// One fence. The epoch alone does not tell it from others: one command may fence several shards.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FenceId {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The shard.
+    pub shard: ShardId,
+    /// The epoch that names the fence of that shard.
+    pub epoch: Epoch,
 }
 
 /// One of a cluster's shards: the chunk's place in the list, and the shard's home.

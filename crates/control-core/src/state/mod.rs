@@ -14,7 +14,7 @@ mod version;
 
 pub use chunk::{CHUNK_NODES, Chunk, Comeback, Fence, FenceReason, Half, Losses, Shard, SyncState};
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
-pub use cluster::{Cluster, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
+pub use cluster::{Cluster, FenceId, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
 pub use lease_limit::{LEASE_USUAL_MS, LeaseLimit};
 pub(crate) use names::HOST_NAME_BYTES_MAX;

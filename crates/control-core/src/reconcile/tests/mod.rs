@@ -1,6 +1,7 @@
 //! The order in which things are done, and what waits for what.
 
 mod comeback;
+mod fences;
 mod leases;
 mod pool;
 
