@@ -75,12 +75,14 @@ pub enum ApplyError {
     )]
     TooManyUncleaned(Address),
     /// The pool has not enough proxies.
-    #[error("{needed} proxies are needed and {free} are free")]
+    #[error("{needed} proxies are needed and {free} are free{}", held_back_words(*.held_back))]
     NoAvailableResource {
         /// How many are needed.
         needed: usize,
         /// How many are free.
         free: usize,
+        /// How many more are in the pool, and given to nobody for now.
+        held_back: usize,
     },
     /// The pool has enough proxies, and too many of them on one host.
     #[error("too many of the free proxies are on host {host}: a chunk needs two hosts")]
@@ -144,6 +146,17 @@ pub enum ApplyError {
     /// The replica is not known to have the data.
     #[error("the replica {0} is not in sync; promoting it would lose writes")]
     ReplicaNotInSync(Address),
+}
+
+/// Why free proxies are fewer than those of the pool.
+fn held_back_words(count: usize) -> String {
+    if count == 0 {
+        return String::new();
+    }
+    format!(
+        "; {count} more are in the pool and given to nobody yet: no coordinator has seen that they are idle, or their nodes \
+         may hold the only copy of something"
+    )
 }
 
 impl ApplyError {

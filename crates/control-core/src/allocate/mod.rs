@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use model::Address;
 
 use crate::error::ApplyError;
-use crate::state::{Half, HostName, State};
+use crate::state::{Half, HostName, Proxy, Shard, State};
 
 /// Among how many hosts with equally many free proxies, and for each among how many equally good partners,
 /// the choice is made. More would only matter in pools of more hosts, and would cost time there.
@@ -30,15 +30,15 @@ struct Pool<'a> {
 type Rank = (usize, Reverse<usize>);
 
 impl<'a> Pool<'a> {
-    fn new(state: &'a State) -> Self {
+    /// With these proxies to choose from.
+    fn new(state: &'a State, free: impl Iterator<Item = (&'a Address, &'a Proxy)>) -> Self {
         let hosts: BTreeSet<&HostName> = state.proxies.values().map(|proxy| &proxy.host).collect();
         let hosts: Vec<&HostName> = hosts.into_iter().collect();
-        let (free, pairs) = (vec![VecDeque::new(); hosts.len()], vec![HashMap::new(); hosts.len()]);
-        let mut pool = Self { hosts, free, pairs };
-        // Clean ones first: they can serve at once. Last those whose nodes may hold the only copy of something.
-        let formers = state.formers();
-        let mut free: Vec<_> = state.proxies.iter().filter(|(_, proxy)| proxy.is_free()).collect();
-        free.sort_by_key(|(address, proxy)| (formers.contains(address), proxy.dirty));
+        let (queues, pairs) = (vec![VecDeque::new(); hosts.len()], vec![HashMap::new(); hosts.len()]);
+        let mut pool = Self { hosts, free: queues, pairs };
+        // Clean ones first: they can serve at once.
+        let mut free: Vec<_> = free.collect();
+        free.sort_by_key(|(_, proxy)| proxy.dirty);
         for (address, proxy) in free {
             if let Some(host) = pool.place(&proxy.host) {
                 pool.free[host].push_back(address);
@@ -126,11 +126,19 @@ impl<'a> Pool<'a> {
 }
 
 /// Proxies for that many chunks. It takes the host with the most free proxies each time, so that none are
-/// left over as long as no host has more than all others together.
+/// left over as long as no host has more than all others together. Those that can serve at once are enough, if they are.
 pub(crate) fn allocate(state: &State, chunks: usize) -> Result<Vec<[Address; 2]>, ApplyError> {
-    let mut pool = Pool::new(state);
-    check_free(chunks, pool.free_count())?;
-    (0..chunks).map(|_| pool.take_pair()).collect()
+    let of = |mut pool: Pool<'_>| {
+        check_free(state, chunks, pool.free_count())?;
+        (0..chunks).map(|_| pool.take_pair()).collect::<Result<Vec<_>, _>>()
+    };
+    of(Pool::new(state, state.free().filter(|free| is_ready(state, *free))))
+        .or_else(|_| of(Pool::new(state, state.free())))
+}
+
+/// Whether a free proxy can serve at once: its nodes are known to be empty, and nobody reports it.
+fn is_ready(state: &State, (address, proxy): (&Address, &Proxy)) -> bool {
+    !proxy.dirty && !state.failures.contains_key(address)
 }
 
 /// Proxies for that many chunks by their index, beginning with `first_index`.
@@ -139,10 +147,10 @@ pub(crate) fn allocate_in_order(
     chunks: usize,
     first_index: u64,
 ) -> Result<Vec<[Address; 2]>, ApplyError> {
-    let free = state.proxies.iter().filter(|(_, proxy)| proxy.is_free());
+    let free = state.free();
     let by_index: BTreeMap<u64, &Address> =
         free.filter_map(|(address, proxy)| Some((proxy.index?, address))).collect();
-    check_free(chunks, by_index.len())?;
+    check_free(state, chunks, by_index.len())?;
     let at = |index: u64| {
         let found = by_index.get(&index).copied().cloned();
         found.ok_or(ApplyError::ProxyResourceOutOfOrder { expected: index })
@@ -152,16 +160,46 @@ pub(crate) fn allocate_in_order(
         .collect()
 }
 
-fn check_free(chunks: usize, free: usize) -> Result<(), ApplyError> {
+fn check_free(state: &State, chunks: usize, free: usize) -> Result<(), ApplyError> {
     let needed = chunks.saturating_mul(2);
-    if needed <= free { Ok(()) } else { Err(ApplyError::NoAvailableResource { needed, free }) }
+    if needed <= free {
+        return Ok(());
+    }
+    Err(ApplyError::NoAvailableResource { needed, free, held_back: state.held_back_count() })
 }
 
 /// The proxy that takes the place of `failed` beside `partner`: not on the partner's host, and on that of
 /// the failed one only if there is no other. When the whole host is lost, the others there will need one
-/// each, too; none is taken that would leave one of them without, if that can be helped.
+/// each, too; none is taken that would leave one of them without, if that can be helped. One that was in that place before may
+/// take it again: what its nodes have is that shard's, and the shard is served.
 pub(crate) fn replacement(state: &State, failed: &Address, partner: &Address) -> Option<Address> {
-    let mut pool = Pool::new(state);
+    let of = |pool| replacement_in(state, pool, failed, partner);
+    // With the host of the failed one the others there may be lost, too.
+    let is_elsewhere = |proxy: &Proxy| state.host_of(failed) != Some(&proxy.host);
+    let ready = state.free().filter(|free| is_ready(state, *free) && is_elsewhere(free.1));
+    of(Pool::new(state, ready))
+        .or_else(|| of(Pool::new(state, state.free())))
+        .or_else(|| of(Pool::new(state, own_formers(state, failed))))
+}
+
+/// The proxies of the pool that were in the place of this one before, where no shard there waits for what they have.
+fn own_formers<'a>(state: &'a State, failed: &Address) -> impl Iterator<Item = (&'a Address, &'a Proxy)> {
+    let cluster = state.proxies.get(failed).and_then(|record| state.clusters.get(record.cluster.as_ref()?));
+    let place = cluster.and_then(|cluster| cluster.place_of(failed));
+    let chunk = cluster.zip(place).map(|(cluster, (chunk, _))| &cluster.chunks[chunk]);
+    let chunk = chunk.filter(|chunk| chunk.shards.iter().all(|shard| shard.comeback.is_none()));
+    let shards = state.clusters.values().flat_map(|cluster| &cluster.chunks).flat_map(|chunk| &chunk.shards);
+    let kept_for = shards.filter_map(|shard| Some((state.former(shard)?, shard))).collect::<Vec<_>>();
+    state.proxies.iter().filter(move |(address, record)| {
+        let is_own = |shard: &Shard| {
+            chunk.is_some_and(|chunk| chunk.shards.iter().any(|own| std::ptr::eq(own, shard)))
+        };
+        let mut kept = kept_for.iter().filter(|(former, _)| former == address).peekable();
+        record.is_free() && kept.peek().is_some() && kept.all(|(_, shard)| is_own(shard))
+    })
+}
+
+fn replacement_in(state: &State, mut pool: Pool<'_>, failed: &Address, partner: &Address) -> Option<Address> {
     let beside = pool.place(state.host_of(partner)?)?;
     let lost = state.host_of(failed).and_then(|host| pool.place(host));
     let needed = lost.map(|lost| needed_elsewhere(state, &pool, lost, failed)).unwrap_or_default();

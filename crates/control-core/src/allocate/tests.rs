@@ -102,3 +102,72 @@ proptest! {
         }
     }
 }
+
+/// Changes the record of a proxy, by host and place.
+fn change(
+    state: &mut State,
+    host: usize,
+    place: usize,
+    change: impl FnOnce(&mut crate::state::Proxy),
+) -> Address {
+    let address: Address = format!("10.0.0.{}:{}", host + 1, 7000 + place).parse().unwrap();
+    change(state.proxies.get_mut(&address).unwrap());
+    address
+}
+
+#[test]
+fn who_can_serve_at_once_comes_first_wherever_it_is() {
+    // The first host has the most, all of them still to be emptied; one of the second is reported.
+    let mut state = pool(&[3, 2, 2]);
+    for place in 0..3 {
+        change(&mut state, 0, place, |record| record.dirty = true);
+    }
+    let reported = change(&mut state, 1, 0, |_| {});
+    let reporter = crate::state::ReporterId("tests".to_owned());
+    let report = Command::ReportFailure { proxy: reported.clone(), reporter, now: crate::TimeMs(1) };
+    apply(&mut state, report).unwrap();
+    let taken = allocate(&state, 1).unwrap().concat();
+    let is_ready = |proxy: &Address| !state.proxies.get(proxy).unwrap().dirty && *proxy != reported;
+    assert!(taken.iter().all(is_ready), "{taken:?}");
+    // Where they are not enough, the others are taken, too.
+    assert_eq!(allocate(&state, 3).unwrap().len(), 3);
+}
+
+#[test]
+fn nobody_is_taken_who_was_never_seen_idle_or_may_have_the_only_copy() {
+    let mut state = pool(&[2, 2, 1]);
+    let create = |state: &mut State, name: &str| {
+        let (cluster, config) = (name.parse().unwrap(), BTreeMap::new());
+        apply(state, Command::CreateCluster { cluster, node_number: 4, config, now: crate::TimeMs(1) })
+            .map(drop)
+    };
+    create(&mut state, "x").unwrap();
+    let cluster: model::ClusterName = "x".parse().unwrap();
+    let failed = state.clusters.get(&cluster).unwrap().chunks[0].proxies[1].clone();
+    let now = crate::TimeMs(2);
+    let fail = Command::FailOverProxy { proxy: failed.clone(), force: false, decided_after: None, now };
+    apply(&mut state, fail).unwrap();
+    state.proxies.get_mut(&failed).unwrap().failed_since = None;
+    assert_eq!(state.formers().into_iter().collect::<Vec<_>>(), [&failed], "it was replaced, and is back");
+    let free: Vec<Address> = state.free().map(|(address, _)| address.clone()).collect();
+    assert_eq!((free.len(), free.contains(&failed)), (2, false), "{free:?}");
+    state.proxies.get_mut(&free[0]).unwrap().is_new = true;
+    let refused = create(&mut state, "y").unwrap_err().to_string();
+    assert!(refused.starts_with("2 proxies are needed and 1 are free; 2 more are in the pool"), "{refused}");
+    state.proxies.get_mut(&free[0]).unwrap().is_new = false;
+    // The place of another is not for it, but its own is, while its shard is served.
+    create(&mut state, "y").unwrap();
+    assert_eq!(state.free().count(), 0);
+    let y: model::ClusterName = "y".parse().unwrap();
+    let of = |state: &State, name: &model::ClusterName| {
+        state.clusters.get(name).unwrap().chunks[0].proxies.clone()
+    };
+    let [one, other] = of(&state, &y);
+    assert_eq!(super::replacement(&state, &one, &other), None);
+    let [stays, new] = of(&state, &cluster);
+    assert_eq!(super::replacement(&state, &new, &stays), Some(failed.clone()));
+    let mut waiting = state.clone();
+    let shard = &mut waiting.clusters.get_mut(&cluster).unwrap().chunks[0].shards[0];
+    shard.comeback = Some(crate::state::Comeback::Waits);
+    assert_eq!(super::replacement(&waiting, &new, &stays), None, "its shard waits for what it has");
+}

@@ -13,7 +13,7 @@ pub fn hosts_cannot_fail(state: &State) -> Vec<HostName> {
         return Vec::new();
     }
     let mut free: BTreeMap<&HostName, usize> = BTreeMap::new();
-    for proxy in state.proxies.values().filter(|proxy| proxy.is_free()) {
+    for (_, proxy) in state.free() {
         *free.entry(&proxy.host).or_default() += 1;
     }
     // What is lost with each host, by the host of the partner, where the new proxy must not be.

@@ -20,7 +20,7 @@ use crate::command::{Command, Stopped};
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
 use crate::fence_clock::lease_end_ms;
 use crate::observed::FenceSeen;
-use crate::state::{Chunk, Fence, FenceId, FenceReason, Half, Proxy, ShardId, SyncState};
+use crate::state::{Chunk, Fence, FenceId, FenceReason, Half, Proxy, ShardId, State, SyncState};
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -35,7 +35,7 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         return;
     }
     // Looked up once: where nothing is free, no half needs to look for a spare, turn after turn.
-    let has_free = watch.state.proxies.values().any(Proxy::is_free) && !watch.state.settings.ordered_proxies;
+    let has_free = may_replace(watch.state) && !watch.state.settings.ordered_proxies;
     for (name, cluster) in watch.trusted() {
         for (number, chunk) in cluster.chunks.iter().enumerate() {
             let place = Place { watch, name, number, chunk, has_free };
@@ -63,6 +63,11 @@ pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
 fn fail_over(watch: &Watch<'_>, proxy: &Address) -> Command {
     let decided_after = watch.state.proxies.get(proxy).map(|record| record.comebacks);
     Command::FailOverProxy { proxy: proxy.clone(), force: false, decided_after, now: watch.now }
+}
+
+/// Whether any proxy might take another's place: also one that was there before, in its own place again.
+fn may_replace(state: &State) -> bool {
+    state.proxies.values().any(Proxy::is_free)
 }
 
 /// How a primary is.

@@ -66,9 +66,11 @@ impl Comebacks {
 }
 
 impl Proxy {
-    /// Whether it can be given to a cluster.
+    /// Whether it can be given to a cluster, unless its nodes may hold the only copy of something ([`State::free`]).
+    ///
+    /// [`State::free`]: super::State::free
     #[must_use]
     pub const fn is_free(&self) -> bool {
-        self.cluster.is_none() && self.failed_since.is_none() && !self.review
+        self.cluster.is_none() && self.failed_since.is_none() && !self.review && !self.is_new
     }
 }

@@ -84,6 +84,19 @@ impl State {
         self.proxies.get(address).ok_or_else(|| ApplyError::ProxyNotFound(address.clone()))
     }
 
+    /// The proxies that can be given to any cluster.
+    pub fn free(&self) -> impl Iterator<Item = (&Address, &Proxy)> {
+        let formers = self.formers();
+        self.proxies.iter().filter(move |(address, record)| record.is_free() && !formers.contains(address))
+    }
+
+    /// How many living proxies of the pool are given to nobody for now: nobody has seen that they are idle, or their nodes may
+    /// hold the only copy of something.
+    pub(crate) fn held_back_count(&self) -> usize {
+        let in_pool = |record: &&Proxy| record.cluster.is_none() && record.failed_since.is_none();
+        self.proxies.values().filter(in_pool).count() - self.free().count()
+    }
+
     /// The proxies of the pool whose nodes may hold the only copy of a shard besides its primary's.
     pub(crate) fn formers(&self) -> BTreeSet<&Address> {
         let chunks = self.clusters.values().flat_map(|cluster| &cluster.chunks);

@@ -173,8 +173,12 @@ fn hosts(state: &State) -> Vec<HostSummary> {
             ..HostSummary::default()
         });
         host.proxies += 1;
-        host.free += usize::from(proxy.is_free());
         host.failed += usize::from(proxy.failed_since.is_some());
+    }
+    for (_, proxy) in state.free() {
+        if let Some(host) = hosts.get_mut(&proxy.host) {
+            host.free += 1;
+        }
     }
     for chunk in state.clusters.values().flat_map(|cluster| &cluster.chunks) {
         for shard in Half::BOTH {

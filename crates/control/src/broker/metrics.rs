@@ -51,7 +51,7 @@ impl Collector for BrokerCollector {
             (
                 "broker_proxies_free",
                 "Registered proxies that can be allocated to a cluster",
-                proxies(control_core::Proxy::is_free),
+                count(state.free().count()),
             ),
             (
                 "broker_proxies_failed",

@@ -72,7 +72,7 @@ fn what_nodes_hold_that_nobody_had_looked_at_is_not_removed() {
     let address = truth.proxies.iter().find(|(_, record)| record.is_free()).unwrap().0.clone();
     let mut state = announced(&truth, &silent, Epoch(0));
     let record = state.proxies.get(&address).unwrap().clone();
-    assert!(record.is_free() && record.is_new);
+    assert!(!record.is_free() && record.is_new && !record.review, "nobody has seen yet that it is idle");
     // It was told that it is in the pool, and only then its nodes are seen.
     let mut found = answer(&truth, &address);
     (found.health.view_epoch, found.health.roles_epoch) = (record.epoch, record.epoch);

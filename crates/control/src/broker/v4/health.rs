@@ -36,7 +36,7 @@ fn of_broker(broker: &Broker) -> Health {
         epoch: state.global_epoch,
         clusters: state.clusters.len(),
         proxies: state.proxies.len(),
-        free_proxies: state.proxies.values().filter(|proxy| proxy.is_free()).count(),
+        free_proxies: state.free().count(),
         failed_proxies: state.proxies.values().filter(|proxy| proxy.failed_since.is_some()).count(),
     }
 }
