@@ -1,6 +1,9 @@
 //! The coordinator's loop: it gathers what the probes see, asks [`control_core::reconcile`] what is to be done,
 //! and has it done. It waits for nothing but the next event; what takes time is a task.
 
+mod commands;
+mod finished;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,8 +16,10 @@ use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tracing::{debug, error, info, warn};
 
+use self::commands::{apply_all, apply_one};
+use self::finished::Finished;
 use super::clock::{Clock, whole_ms};
-use super::metadata::{MetadataError, MetadataSource, Reading};
+use super::metadata::{MetadataSource, Reading};
 use super::pace::Pace;
 use super::probe::{Probe, Probed, Seen};
 use super::proxies::Proxies;
@@ -34,17 +39,6 @@ const SEEN_MAX: usize = 1_000;
 const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// How many pushes are on their way at a time: of those that are urgent, and of the others.
 const PUSHES_MAX: usize = 64;
-
-/// What a task has done.
-#[derive(Debug)]
-pub(crate) enum Finished {
-    /// A shard has a primary that may serve, and more commands are on their way.
-    Promotion,
-    /// All commands of a turn were sent; and why the broker did not let this coordinator change anything, if so.
-    Commands { denied: Option<String> },
-    /// A push or a cleaning ended.
-    Proxy { proxy: Address, succeeded: bool },
-}
 
 /// What a task sends to a proxy.
 enum Sent {
@@ -333,45 +327,6 @@ fn note_denial(progress: &mut Progress, denied: Option<&str>) {
         None if progress.denied_until.take().is_some() => info!("this coordinator may change things again"),
         None => {}
     }
-}
-
-/// Sends commands one after the other: each may decide what becomes of the next.
-async fn apply_all<M: MetadataSource>(
-    metadata: M,
-    commands: Vec<Command>,
-    finished: mpsc::UnboundedSender<Finished>,
-) {
-    let mut denied = None;
-    for command in commands {
-        let ends_an_outage = command.ends_an_outage();
-        let outcome = apply_one(&metadata, command).await;
-        if let Err(error) = outcome {
-            denied = match error {
-                MetadataError::NotAllowed(reason) => Some(reason),
-                MetadataError::Refused(_) | MetadataError::Unreachable(_) => None,
-            };
-            break;
-        }
-        if ends_an_outage {
-            // Its proxy is told at once, and not when all the others have been committed, too.
-            let _ = finished.send(Finished::Promotion);
-        }
-    }
-    let _ = finished.send(Finished::Commands { denied });
-}
-
-/// Sends a command; an error if it is of no use to send more of them. That it is not wanted any more is none.
-async fn apply_one<M: MetadataSource>(metadata: &M, command: Command) -> Result<(), MetadataError> {
-    let told = format!("{command:?}");
-    match metadata.apply(command).await {
-        Ok(reply) => info!(command = told, ?reply, "done"),
-        Err(error @ MetadataError::Refused(_)) => debug!(command = told, %error, "not wanted any more"),
-        Err(error) => {
-            warn!(command = told, %error, "not done, and tried again");
-            return Err(error);
-        }
-    }
-    Ok(())
 }
 
 /// Whether two answers differ in more than what always differs: offsets and durations.

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
 
 use super::super::link::ProxyAccess;
+use super::super::metadata::MetadataError;
 use super::*;
 
 /// Metadata that nobody asks for.
