@@ -54,7 +54,9 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::CancelMigrations { cluster } => migrations::cancel(state, &cluster),
         Command::Balance { cluster, now } => fences::balance(state, &cluster, now),
         Command::RegisterProxy(new) => proxies::register(state, new),
-        Command::AnnounceProxy { new, is_at_work } => proxies::announce(state, new, is_at_work),
+        Command::AnnounceProxy { new, is_at_work, is_unheard } => {
+            proxies::announce(state, new, is_at_work, is_unheard)
+        }
         Command::RemoveProxy { proxy } => proxies::remove(state, &proxy),
         Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),
         Command::NoteDirty { proxy, epoch } => proxies::note_dirty(state, &proxy, epoch),

@@ -46,6 +46,7 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         // It may serve a cluster that has been forgotten here.
         review: state.is_in_doubt(),
         is_new: false,
+        is_unheard: false,
     };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
@@ -53,11 +54,17 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
 
 /// Registers a proxy of which it is not known that it is idle. Where these metadata themselves are in doubt it may well
 /// serve for them; else it may be another control plane's.
-pub(super) fn announce(state: &mut State, new: NewProxy, is_at_work: bool) -> Result<Reply, ApplyError> {
+pub(super) fn announce(
+    state: &mut State,
+    new: NewProxy,
+    is_at_work: bool,
+    is_unheard: bool,
+) -> Result<Reply, ApplyError> {
     let (address, is_in_doubt) = (new.address.clone(), state.is_in_doubt());
     let reply = register(state, new)?;
     if let Some(record) = state.proxies.get_mut(&address).filter(|_| reply == Reply::Done) {
         (record.review, record.is_new) = (is_at_work || is_in_doubt, !is_in_doubt);
+        record.is_unheard = is_unheard;
     }
     Ok(reply)
 }

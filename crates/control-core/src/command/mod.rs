@@ -143,6 +143,10 @@ pub enum Command {
         /// Whether it serves somebody, or its nodes have keys: it is under review, and neither told anything nor given to a
         /// cluster, until an operator decides. Else nobody has been able to say.
         is_at_work: bool,
+        /// Whether nothing is there at its address. Then it may be given to a cluster all the same, as one that was asked: it
+        /// has still to be started.
+        #[serde(default)]
+        is_unheard: bool,
     },
     /// Forgets a proxy of the pool.
     RemoveProxy {

@@ -39,6 +39,9 @@ pub struct Proxy {
     /// not removed, but makes it one under review.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
+    /// Nothing was there at its address when it was registered: it was serving nobody. Counts only while it is new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unheard: bool,
 }
 
 /// A coordinator hears a proxy that others report. One that is heard is not given up: it may serve, and is granted
@@ -71,6 +74,9 @@ impl Proxy {
     /// [`State::free`]: super::State::free
     #[must_use]
     pub const fn is_free(&self) -> bool {
-        self.cluster.is_none() && self.failed_since.is_none() && !self.review && !self.is_new
+        self.cluster.is_none()
+            && self.failed_since.is_none()
+            && !self.review
+            && (!self.is_new || self.is_unheard)
     }
 }

@@ -18,6 +18,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause: an operator is waited for.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// How long a connection to a proxy that does not answer may take: what takes longer is taken for nobody.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+
 /// Asks the proxies, and compares.
 pub(super) async fn look(state: &State, password: Option<&Secret>) -> Review {
     review(state, &inspect(concerned(state), password).await)
@@ -35,6 +38,12 @@ fn concerned(state: &State) -> Vec<Address> {
 pub(super) async fn is_idle(new: &NewProxy, password: Option<&Secret>) -> Option<bool> {
     let asked = inspect(vec![new.address.clone()], password).await;
     asked.get(&new.address)?.as_ref()?.is_idle(&new.nodes)
+}
+
+/// Whether anything takes connections at the address of a proxy that cannot be asked.
+pub(super) async fn is_there(proxy: &Address) -> bool {
+    let connecting = tokio::net::TcpStream::connect((proxy.host(), proxy.port()));
+    tokio::time::timeout(CONNECT_LIMIT, connecting).await.is_ok_and(|connected| connected.is_ok())
 }
 
 /// Runs until it is dropped.

@@ -9,7 +9,7 @@ use control_core::{Command, HostName, Reply, TimeMs, query};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, page, proxy_address, reporter};
-use super::super::review::is_idle;
+use super::super::review::{is_idle, is_there};
 use super::super::shapes;
 use super::super::shared::{Done, Shared};
 use crate::wall_clock;
@@ -65,7 +65,10 @@ pub(crate) async fn register(State(broker): Shared, Body(body): Body<NewProxy>) 
     };
     let command = match is_idle(&new, broker.proxy_password.as_ref()).await {
         Some(true) => Command::RegisterProxy(new),
-        seen => Command::AnnounceProxy { new, is_at_work: seen == Some(false) },
+        seen => {
+            let is_unheard = seen.is_none() && !is_there(&new.address).await;
+            Command::AnnounceProxy { new, is_at_work: seen == Some(false), is_unheard }
+        }
     };
     match broker.apply(command).await? {
         Reply::AlreadyExisted => {
