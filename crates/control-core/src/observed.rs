@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Address, NodeState, ProxyHealth};
+use model::{Address, NodeState, ProxyHealth, Role};
 
 use crate::state::{
     Chunk, Fence, FenceId, LEASE_USUAL_MS, LeaseLimit, ReporterId, Shard, ShardId, State, SyncState,
@@ -32,6 +32,8 @@ pub struct Observed {
     pub replicas: HashMap<Address, ReplicaSeen>,
     /// When each node was last seen to be busy, within [`Timing::link_broken_ms`].
     pub busy: HashMap<Address, TimeMs>,
+    /// The primaries that were last seen to have no replica attached.
+    pub alone: HashMap<Address, Alone>,
     /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
     /// when it first saw what another clock has dated.
     pub reports: HashMap<Address, ReportsSeen>,
@@ -50,6 +52,15 @@ pub struct FenceSeen {
     pub since: TimeMs,
     /// When the replica was first seen to have let go of its primary: it was asked after the order, and said so.
     pub detached: Option<TimeMs>,
+}
+
+/// A primary that has no replica attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alone {
+    /// Since when.
+    pub since: TimeMs,
+    /// Since when it has had no lease, either: it refuses all requests. None where it has one.
+    pub stopped_since: Option<TimeMs>,
 }
 
 /// What the metadata says of who hears a proxy.
@@ -171,6 +182,7 @@ impl Observed {
             fences: BTreeMap::new(),
             replicas: HashMap::new(),
             busy: HashMap::new(),
+            alone: HashMap::new(),
             reports: HashMap::new(),
             lease_limit: None,
             last_turn: now,
@@ -190,6 +202,11 @@ impl Observed {
             self.lease_limit.filter(|(limit, _)| *limit == state.lease_limit).map_or(now, |(_, since)| since);
         self.lease_limit = Some((state.lease_limit, since));
         self.proxies.retain(|address, _| state.proxies.contains_key(address));
+        // Of a proxy that is registered no more nothing is heard.
+        let is_known = |node: &Address| state.proxies.values().any(|record| record.nodes.contains(node));
+        if self.alone.len() > state.proxies.len() * 2 {
+            self.alone.retain(|node, _| is_known(node));
+        }
         for (address, record) in &state.proxies {
             let has_failed = record.failed_since.is_some();
             if let Some(seen) = self.proxies.get_mut(address) {
@@ -286,9 +303,24 @@ impl Observed {
         let is_busy = |state| matches!(state, NodeState::Busy { .. });
         let busy = health.nodes.iter().filter(|node| is_busy(node.state));
         self.busy.extend(busy.map(|node| (node.address.clone(), now)));
+        self.note_alone(&health, now);
         if let Some(seen) = self.proxies.get_mut(proxy) {
             (seen.asked, seen.answered) = (Some(asked), Some(now));
             (seen.health, seen.is_unaskable) = (Some(health), false);
+        }
+    }
+
+    fn note_alone(&mut self, health: &ProxyHealth, now: TimeMs) {
+        for node in &health.nodes {
+            let serves = node.state == NodeState::Up && node.role == Role::Primary && !node.restarted;
+            if !serves || node.attached {
+                self.alone.remove(&node.address);
+                continue;
+            }
+            let new = Alone { since: now, stopped_since: None };
+            let seen = self.alone.entry(node.address.clone()).or_insert(new);
+            let has_no_lease = health.lease_ms == Some(0);
+            seen.stopped_since = has_no_lease.then(|| seen.stopped_since.unwrap_or(now));
         }
     }
 

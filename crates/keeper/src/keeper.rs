@@ -221,11 +221,11 @@ impl Keeper {
         };
         HealthAnswer {
             token: self.lease.token(now).into_bytes(),
-            lease_ms: whole_ms(self.lease.until().since(now)),
             health: ProxyHealth {
                 view_epoch: self.told_epochs.0,
                 roles_epoch: self.told_epochs.1,
                 lease_longest_ms: whole_ms(self.lease.longest()),
+                lease_ms: Some(whole_ms(self.lease.until().since(now))),
                 nodes: self.nodes.seen().map(node).collect(),
                 // Imports that wait to be committed; this proxy has none.
                 finished: Vec::new(),

@@ -18,8 +18,6 @@ pub const ATTACHED_FOR_MS: u64 = 300;
 pub struct HealthAnswer {
     /// Names the moment of the answer to the proxy: a lease that is granted with it counts from then.
     pub token: Vec<u8>,
-    /// How much longer the lease lasts, in milliseconds.
-    pub lease_ms: u64,
     /// How the proxy and its nodes are.
     pub health: ProxyHealth,
 }
@@ -33,6 +31,9 @@ pub struct ProxyHealth {
     pub roles_epoch: Epoch,
     /// The longest lease that it was ever granted, in milliseconds.
     pub lease_longest_ms: u64,
+    /// How much longer its lease lasts, in milliseconds: with none, its primaries serve by their attached replicas alone.
+    /// None where its proxy is of a version that does not tell.
+    pub lease_ms: Option<u64>,
     /// Its nodes.
     pub nodes: Vec<NodeHealth>,
     /// Imports that wait to be committed.

@@ -20,6 +20,22 @@ pub struct Observations {
     /// earlier brokers do not know it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub busy: Vec<BusyShard>,
+    /// Shards whose replica follows and is not attached at its primary. Left out where there is none, as `busy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unattached: Vec<UnattachedShard>,
+}
+
+/// A shard whose replica is in sync by its own word, and whose primary's proxy has not had that word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnattachedShard {
+    /// The cluster.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// The primary.
+    #[schema(value_type = String)]
+    pub primary: Address,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
 }
 
 /// A shard whose primary is busy.

@@ -6,6 +6,7 @@ mod health;
 mod page;
 mod proxy;
 mod resources;
+mod unattached;
 mod unserved;
 
 pub use busy::{BusyShard, busy};
@@ -14,4 +15,5 @@ pub use health::{Asked, Level, ShardCondition, answered, shard_condition};
 pub use page::{Page, cluster_names, failed_proxies, proxy_addresses, reported_proxies};
 pub use proxy::{PeerMeta, ProxyMeta, proxy_meta};
 pub use resources::hosts_cannot_fail;
+pub use unattached::{Unattached, unattached};
 pub use unserved::{Unserved, unserved};

@@ -8,6 +8,9 @@ use crate::observed::Observed;
 use crate::state::{Half, State};
 use crate::time::TimeMs;
 
+/// A primary that has just got its slots has its first lease after two probes.
+const STOPPED_MS_MIN: u64 = 300;
+
 /// A shard with slots whose primary does not serve.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unserved {
@@ -27,6 +30,7 @@ pub fn unserved(state: &State, observed: &Observed, now: TimeMs) -> Vec<Unserved
         for chunk in &held.chunks {
             for shard in Half::BOTH.into_iter().filter(|shard| !chunk.shard(*shard).slots.is_empty()) {
                 let (primary, proxy) = (chunk.primary(shard), chunk.primary_proxy(shard));
+                let is_fenced = chunk.shard(shard).fence.is_some();
                 let why = match node_condition(observed, proxy, primary, now) {
                     NodeCondition::Unreachable => format!("its proxy {proxy} does not answer"),
                     NodeCondition::Dead => "it does not answer its proxy".to_owned(),
@@ -40,6 +44,12 @@ pub fn unserved(state: &State, observed: &Observed, now: TimeMs) -> Vec<Unserved
                     NodeCondition::Primary if has_no_view(observed, proxy) => {
                         format!("its proxy {proxy} has no view")
                     }
+                    // One that is being handed over is to have none.
+                    NodeCondition::Primary if !is_fenced && is_stopped(observed, primary, now) => {
+                        format!(
+                            "its proxy {proxy} has no lease and it has no attached replica: it refuses all requests"
+                        )
+                    }
                     // A busy one is waited for.
                     NodeCondition::Primary | NodeCondition::Busy | NodeCondition::Unknown => continue,
                 };
@@ -48,6 +58,12 @@ pub fn unserved(state: &State, observed: &Observed, now: TimeMs) -> Vec<Unserved
         }
     }
     found
+}
+
+/// Whether a primary has had neither a lease nor an attached replica for longer than it takes to get one.
+fn is_stopped(observed: &Observed, primary: &Address, now: TimeMs) -> bool {
+    let since = observed.alone.get(primary).and_then(|seen| seen.stopped_since);
+    since.is_some_and(|since| now.since(since) >= STOPPED_MS_MIN)
 }
 
 fn has_no_view(observed: &Observed, proxy: &Address) -> bool {

@@ -7,7 +7,7 @@ use api::v4::{
     ShardHealth, Sync,
 };
 use control_core::query::{self, Asked, answered, shard_condition};
-use control_core::{Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
+use control_core::{Chunk, Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
 use model::{Address, ClusterName, SLOT_COUNT};
 
 use super::shapes;
@@ -64,6 +64,10 @@ fn shard(
         let text = format!("is busy: it has answered nobody for {for_ms} ms, and its process works");
         condition.problems.push(format!("primary {} {text}", chunk.primary(id.shard)));
     }
+    if let Some(for_ms) = seen.unattached_ms(name, chunk.primary(id.shard)) {
+        condition.level = condition.level.max(query::Level::Degraded);
+        condition.problems.push(unattached(chunk, id, for_ms));
+    }
     let mut level = level(condition.level);
     let (primary_proxy, replica_proxy) = (chunk.primary_proxy(id.shard), chunk.replica_proxy(id.shard));
     if let Some(why) = seen.unknown(primary_proxy).filter(|_| !is_asked) {
@@ -106,6 +110,17 @@ fn shard(
             },
         }),
     }
+}
+
+/// That a replica follows and its primary's proxy does not know it, and what to do.
+fn unattached(chunk: &Chunk, id: ShardId, for_ms: u64) -> String {
+    let (primary, replica, proxy) =
+        (chunk.primary(id.shard), chunk.replica(id.shard), chunk.primary_proxy(id.shard));
+    format!(
+        "replica {replica} follows, and proxy {proxy} has not had its word for {for_ms} ms: primary {primary} serves by its \
+         lease alone, and only while coordinators live. The proxy must reach {replica} with its backend_password; its log \
+         says why it cannot"
+    )
 }
 
 fn host_of<'a>(state: &'a State, proxy: &Address) -> Option<&'a HostName> {

@@ -80,6 +80,11 @@ impl ObservationBoard {
                 let for_ms = seen.busy.entry((shard.cluster.clone(), shard.primary.clone())).or_default();
                 *for_ms = shard.for_ms.max(*for_ms);
             }
+            for shard in &told.unattached {
+                let key = (shard.cluster.clone(), shard.primary.clone());
+                let for_ms = seen.unattached.entry(key).or_default();
+                *for_ms = shard.for_ms.max(*for_ms);
+            }
         }
         seen
     }
@@ -94,6 +99,8 @@ pub struct Seen {
     unaskable: BTreeMap<Address, BTreeSet<String>>,
     /// Shards whose primary is busy: for how long, in milliseconds, as the coordinator has it that sees it longest.
     busy: BTreeMap<(ClusterName, Address), u64>,
+    /// Shards whose replica follows and is not attached: for how long, in milliseconds, in the same way.
+    unattached: BTreeMap<(ClusterName, Address), u64>,
     /// How many processes have each name.
     processes: BTreeMap<String, usize>,
     /// For how long no coordinator has spoken, if that is too long.
@@ -145,6 +152,12 @@ impl Seen {
     #[must_use]
     pub fn busy_ms(&self, cluster: &ClusterName, primary: &Address) -> Option<u64> {
         self.busy.get(&(cluster.clone(), primary.clone())).copied()
+    }
+
+    /// For how long the replica of a shard has followed without being attached, in milliseconds.
+    #[must_use]
+    pub fn unattached_ms(&self, cluster: &ClusterName, primary: &Address) -> Option<u64> {
+        self.unattached.get(&(cluster.clone(), primary.clone())).copied()
     }
 
     /// How many shards have a busy primary.
@@ -258,6 +271,19 @@ mod tests {
         let now = board.now();
         assert_eq!((now.busy_ms(&cluster, &primary), now.busy_count()), (Some(700), 1));
         assert_eq!(now.busy_ms(&cluster, &"b:1".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn a_replica_is_not_attached_where_any_says_so() {
+        let board = ObservationBoard::default();
+        let (cluster, primary): (ClusterName, Address) = ("db".parse().unwrap(), "a:1".parse().unwrap());
+        for (process, for_ms) in [(1, 4_000), (2, 3_500)] {
+            let shard =
+                api::v4::UnattachedShard { cluster: cluster.clone(), primary: primary.clone(), for_ms };
+            assert!(board.note(Observations { unattached: vec![shard], ..seen("x", process, &[]) }));
+        }
+        assert_eq!(board.now().unattached_ms(&cluster, &primary), Some(4_000));
+        assert_eq!(board.now().busy_ms(&cluster, &primary), None);
     }
 
     #[test]

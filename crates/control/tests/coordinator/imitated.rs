@@ -136,7 +136,7 @@ fn health(proxy: &mut Imitated, reply: &mut Vec<u8>) {
         }
     };
     let nodes = proxy.nodes.iter().enumerate().map(node).collect();
-    let health = ProxyHealth { view_epoch, roles_epoch, lease_longest_ms: 0, nodes, finished: Vec::new() };
+    let health = ProxyHealth { view_epoch, roles_epoch, nodes, ..ProxyHealth::default() };
     let token = proxy.tokens.to_string().into_bytes();
-    HealthAnswer { token, lease_ms: 0, health }.write(reply);
+    HealthAnswer { token, health }.write(reply);
 }

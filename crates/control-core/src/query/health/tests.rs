@@ -63,7 +63,14 @@ fn answers() -> Asked {
     let health = |nodes: [NodeHealth; 2]| {
         let (view_epoch, roles_epoch, finished) = (Epoch(9), Epoch(9), Vec::new());
         let lease_longest_ms = 0;
-        Some(ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, nodes: nodes.to_vec(), finished })
+        Some(ProxyHealth {
+            view_epoch,
+            roles_epoch,
+            lease_longest_ms,
+            nodes: nodes.to_vec(),
+            finished,
+            ..ProxyHealth::default()
+        })
     };
     let replica = |host, of| node(address(host, 2), Role::Replica, Some(address(of, 1)));
     let primary = |host| node(address(host, 1), Role::Primary, None);

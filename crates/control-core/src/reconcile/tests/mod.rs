@@ -1,5 +1,6 @@
 //! The order in which things are done, and what waits for what.
 
+mod attached;
 mod comeback;
 mod fences;
 mod leases;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use api::v4::{Observations, UnservedShard};
-use control_core::query::{BusyShard, Unserved, busy, unserved};
+use api::v4::{Observations, UnattachedShard, UnservedShard};
+use control_core::query::{BusyShard, Unattached, Unserved, busy, unattached, unserved};
 use control_core::{Action, Command, Observed, State, TimeMs, desired_view, reconcile};
 use model::{Address, Epoch, ProxyHealth, SetCluster, SetRepl};
 use rand::RngExt as _;
@@ -233,12 +233,16 @@ impl<M: MetadataSource> Turns<M> {
         };
         let busy_shard =
             |BusyShard { cluster, primary, for_ms }| api::v4::BusyShard { cluster, primary, for_ms };
+        let unattached_shard =
+            |Unattached { cluster, primary, for_ms }| UnattachedShard { cluster, primary, for_ms };
+        let unattached = unattached(state, &self.observed, now);
         let unaskable = self.observed.proxies.iter().filter(|(_, seen)| seen.is_unaskable);
         let seen = Observations {
             coordinator: self.observed.coordinator.0.clone(),
             process: progress.process,
             unserved: unserved(state, &self.observed, now).into_iter().take(SEEN_MAX).map(shard).collect(),
             busy: busy(state, &self.observed, now).into_iter().take(SEEN_MAX).map(busy_shard).collect(),
+            unattached: unattached.into_iter().take(SEEN_MAX).map(unattached_shard).collect(),
             unaskable: unaskable.map(|(proxy, _)| proxy.clone()).take(SEEN_MAX).collect(),
         };
         let (metadata, is_observing) = (self.metadata.clone(), Arc::clone(&progress.is_observing));

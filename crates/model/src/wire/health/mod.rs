@@ -32,12 +32,15 @@ const TOKEN_BYTES_MAX: usize = 64;
 impl HealthAnswer {
     /// Appends the reply.
     pub fn write(&self, reply: &mut Vec<u8>) {
-        let ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, nodes, finished } = &self.health;
+        let ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, lease_ms, nodes, finished } =
+            &self.health;
         let mut fields = Writer::default();
         fields.bytes("token", &self.token);
         fields.number("epoch", view_epoch.0);
         fields.number("roles_epoch", roles_epoch.0);
-        fields.number("lease_ms", self.lease_ms);
+        if let Some(lease_ms) = lease_ms {
+            fields.number("lease_ms", *lease_ms);
+        }
         fields.number("lease_longest_ms", *lease_longest_ms);
         fields.list("nodes", nodes.iter().map(write_node));
         fields.list("finished", finished.iter().map(write_import));
@@ -58,12 +61,11 @@ impl HealthAnswer {
             view_epoch: fields.epoch("epoch")?,
             roles_epoch: fields.epoch("roles_epoch")?,
             lease_longest_ms: fields.number("lease_longest_ms")?,
+            lease_ms: fields.number("lease_ms").ok(),
             nodes: fields.list("nodes")?.iter().map(read_node).collect::<Result<_, _>>()?,
             finished: fields.list("finished")?.iter().map(read_import).collect::<Result<_, _>>()?,
         };
-        // Proxies of earlier versions do not tell; nothing depends on it.
-        let lease_ms = fields.number("lease_ms").unwrap_or(0);
-        Ok(Self { token: token.to_vec(), lease_ms, health })
+        Ok(Self { token: token.to_vec(), health })
     }
 }
 

@@ -156,11 +156,12 @@ fn what_is_written_is_read() {
         view_epoch: Epoch(7),
         roles_epoch: Epoch(6),
         lease_longest_ms: 400,
+        lease_ms: Some(350),
         nodes,
         finished: vec![import],
     };
     for health in [health, ProxyHealth::default()] {
-        let answer = HealthAnswer { token: b"run-17".to_vec(), lease_ms: 350, health };
+        let answer = HealthAnswer { token: b"run-17".to_vec(), health };
         let mut reply = Vec::new();
         answer.write(&mut reply);
         let (value, used) = resp::parse_value(&reply).unwrap().unwrap();
