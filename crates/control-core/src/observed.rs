@@ -39,6 +39,8 @@ pub struct Observed {
     pub reports: HashMap<Address, ReportsSeen>,
     /// The limit of leases in the metadata, and when it was first seen.
     pub lease_limit: Option<(LeaseLimit, TimeMs)>,
+    /// When the reading began that gave the metadata which are looked at.
+    pub read_at: Option<TimeMs>,
     /// When it last looked at all.
     pub last_turn: TimeMs,
     /// When it last heard of any proxy.
@@ -155,6 +157,8 @@ pub struct ProxyObservation {
     pub answered: Option<TimeMs>,
     /// The last answer.
     pub health: Option<ProxyHealth>,
+    /// When the first answer of the process that gave the last one came.
+    pub process_since: Option<TimeMs>,
     /// When it was first seen in the metadata that it has failed; `None` if it has not.
     pub failed_seen: Option<TimeMs>,
     /// This coordinator could not ask it when it last tried: it was not let in, or its own network failed it. That says
@@ -165,8 +169,17 @@ pub struct ProxyObservation {
 impl ProxyObservation {
     fn new(has_failed: bool, now: TimeMs) -> Self {
         let failed_seen = has_failed.then_some(now);
-        let (asked, answered, health, is_unaskable) = (None, None, None, false);
-        Self { watched_since: now, asked, answered, health, failed_seen, is_unaskable }
+        let (asked, answered, health, process_since, is_unaskable) = (None, None, None, None, false);
+        Self { watched_since: now, asked, answered, health, process_since, failed_seen, is_unaskable }
+    }
+
+    /// Whether the process that gives this answer gave the last one, too. One of a version that does not tell which it is
+    /// may be another where it has lost metadata.
+    fn is_of_known_process(&self, health: &ProxyHealth) -> bool {
+        self.health.as_ref().is_some_and(|before| {
+            let has_lost = health.view_epoch < before.view_epoch || health.roles_epoch < before.roles_epoch;
+            before.run_id == health.run_id && (health.run_id.is_some() || !has_lost)
+        })
     }
 }
 
@@ -185,14 +198,16 @@ impl Observed {
             alone: HashMap::new(),
             reports: HashMap::new(),
             lease_limit: None,
+            read_at: None,
             last_turn: now,
             last_answer: now,
         }
     }
 
-    /// Notes what the metadata has of proxies and fences. To be called with each new state and before each
-    /// [`crate::reconcile`].
-    pub fn note_state(&mut self, state: &State, now: TimeMs) {
+    /// Notes what the metadata has of proxies and fences, and when the reading began that gave them. To be called with each
+    /// new state and before each [`crate::reconcile`].
+    pub fn note_state(&mut self, state: &State, read_at: TimeMs, now: TimeMs) {
+        self.read_at = Some(read_at);
         if now.since(self.last_turn) > self.timing.stall_ms {
             // The machine slept or this process was stopped: the silence was ours.
             self.watch_anew(now);
@@ -305,6 +320,9 @@ impl Observed {
         self.busy.extend(busy.map(|node| (node.address.clone(), now)));
         self.note_alone(&health, now);
         if let Some(seen) = self.proxies.get_mut(proxy) {
+            if !seen.is_of_known_process(&health) {
+                seen.process_since = Some(now);
+            }
             (seen.asked, seen.answered) = (Some(asked), Some(now));
             (seen.health, seen.is_unaskable) = (Some(health), false);
         }

@@ -42,7 +42,7 @@ fn reported(host: usize) -> State {
 /// What a coordinator decides that has seen nothing of the proxy itself, or nothing for long.
 fn decided(state: &State, proxy: &Address) -> Command {
     let mut observed = Observed::new(ReporterId("second".to_owned()), Timing::default(), TimeMs(1));
-    observed.note_state(state, TimeMs(1));
+    observed.note_state(state, TimeMs(1), TimeMs(1));
     for (other, seen) in &mut observed.proxies {
         if other != proxy {
             (seen.answered, seen.health) = (Some(NOW), Some(model::ProxyHealth::default()));
@@ -51,7 +51,7 @@ fn decided(state: &State, proxy: &Address) -> Command {
     // It has looked all the while, and sees the report now.
     observed.last_turn = NOW;
     observed.reports.clear();
-    observed.note_state(state, NOW);
+    observed.note_state(state, NOW, NOW);
     let fail_over = |action: control_core::Action| match action {
         control_core::Action::Apply(command @ Command::FailOverProxy { .. }) => Some(command),
         _ => None,

@@ -29,7 +29,10 @@ impl Cleaning {
     /// Empties the nodes, if the empty view of that epoch is in force. Answered when they are empty.
     pub(crate) fn begin(&mut self, caller: Caller, epoch: Epoch, metadata: &Metadata, turn: &mut Turn) {
         // What is in force decides, and so does what has been accepted: a view that is on its way is a cluster's.
-        if metadata.is_ready() || metadata.view().is_some() || metadata.epoch() != epoch {
+        // Newer roles are a cluster's as well: its view follows them.
+        let has_newer_roles = metadata.accepted_roles_epoch() > epoch;
+        let is_empty = !metadata.is_ready() && metadata.view().is_none() && metadata.epoch() == epoch;
+        if !is_empty || has_newer_roles {
             return turn.actions.push(Action::Answer { caller, answer: Answer::NotEmptyView });
         }
         self.waiting.push(caller);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use model::{Address, Epoch, HealthAnswer, Moment, ProxyHealth, SetCluster, SetRepl};
+use model::{Address, Epoch, HealthAnswer, Moment, ProxyHealth, RunId, SetCluster, SetRepl};
 
 use crate::attachments::Attachments;
 use crate::cleaning::Cleaning;
@@ -36,6 +36,8 @@ pub struct Start<'a> {
 /// A proxy's half of failover: see the crate's documentation.
 #[derive(Debug)]
 pub struct Keeper {
+    /// Names this process; none where its name cannot be a run id.
+    process: Option<RunId>,
     metadata: Metadata,
     lease: Lease,
     attachments: Attachments,
@@ -57,6 +59,7 @@ impl Keeper {
     #[must_use]
     pub fn new(start: Start<'_>, now: Moment) -> Self {
         let mut keeper = Self {
+            process: start.process.parse().ok(),
             metadata: Metadata::new(start.announced),
             lease: Lease::new(start.process, now),
             attachments: Attachments::default(),
@@ -222,6 +225,7 @@ impl Keeper {
         HealthAnswer {
             token: self.lease.token(now).into_bytes(),
             health: ProxyHealth {
+                run_id: self.process.clone(),
                 view_epoch: self.told_epochs.0,
                 roles_epoch: self.told_epochs.1,
                 lease_longest_ms: whole_ms(self.lease.longest()),

@@ -25,6 +25,8 @@ pub struct HealthAnswer {
 /// A proxy's answer to a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHealth {
+    /// Which process of the proxy answers. None where it is of a version that does not tell.
+    pub run_id: Option<RunId>,
     /// The epoch of its view; 0 if it has none.
     pub view_epoch: Epoch,
     /// The epoch of its nodes' roles; 0 if it was given none.

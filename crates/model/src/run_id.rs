@@ -1,4 +1,4 @@
-//! The name of one process of a node.
+//! The name of one process of a node or of a proxy.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The longest run id; Redis's have 40.
 const RUN_ID_BYTES_MAX: usize = 64;
 
-/// Names one process of a node and no other: `run_id` of its INFO. 1 to 64 of `[A-Za-z0-9-]`. Cheap to clone.
+/// Names one process of a node or of a proxy and no other: `run_id` of its INFO. 1 to 64 of `[A-Za-z0-9-]`. Cheap to
+/// clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunId(Arc<str>);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use control_core::{Command, State};
 use keeper::{DesiredRole, LeaseGrant, Ticket};
-use model::{Address, Epoch, HealthAnswer, SetCluster, SetRepl};
+use model::{Address, Epoch, HealthAnswer, RunId, SetCluster, SetRepl};
 
 /// A process, by its place among those of its kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub(crate) enum ProxyAsk {
     SetCluster(Box<SetCluster>),
     /// UMCTL CLEAN.
     Clean(Epoch),
+    /// Something over a connection to this process: another one does not get it.
+    ByProcess(Option<RunId>, Box<ProxyAsk>),
 }
 
 /// What a proxy answers.

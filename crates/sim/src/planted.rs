@@ -17,6 +17,8 @@ pub enum Planted {
     TermsNotRenewed,
     /// A coordinator forgets what it has seen of reports, and so reports again and again.
     ReportsForgotten,
+    /// Coordinators tell a proxy what it should have whichever process it is, by whatever they have read last.
+    AnyProcessTold,
     /// A push that fails is never tried again.
     PushedOnce,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keeper::{Action, Answer, Caller, Event as Happened, Keeper, Purpose, Start, VisitFault};
-use model::{Address, Epoch, Moment, Slot};
+use model::{Address, Epoch, Moment, RunId, Slot};
 
 use crate::event::{Event, NodeAsk, Process, ProxyAnswer, ProxyAsk, ReplyTo, WriteAsk};
 use crate::out::Out;
@@ -60,6 +60,8 @@ pub(crate) struct Proxy {
     /// Its nodes, by their places in the world.
     pub(crate) nodes: BTreeMap<Address, usize>,
     keeper: Keeper,
+    /// Names this process.
+    run_id: Option<RunId>,
     served: Served,
     fences: BTreeMap<Address, Option<Moment>>,
     /// By node: the connection that is used now.
@@ -106,6 +108,7 @@ impl Proxy {
         Self {
             nodes: start.nodes,
             keeper,
+            run_id: process.parse().ok(),
             served: Served::default(),
             fences: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -149,6 +152,16 @@ impl Proxy {
     }
 
     fn asked(&mut self, from: ReplyTo, ask: ProxyAsk, around: Surroundings<'_>, out: &mut Out) {
+        let ask = match ask {
+            ProxyAsk::ByProcess(process, ask) => {
+                let is_meant = process == self.run_id || around.planted == Some(Planted::AnyProcessTold);
+                if !is_meant {
+                    return out.answer(from, Event::FromProxy(from.request, Some(ProxyAnswer::Refused)));
+                }
+                *ask
+            }
+            ask => ask,
+        };
         self.next += 1;
         let caller = Caller(self.next);
         self.callers.insert(caller, from);
@@ -157,6 +170,7 @@ impl Proxy {
             ProxyAsk::SetRepl(command) => Happened::SetRepl { caller, command },
             ProxyAsk::SetCluster(command) => Happened::SetCluster { caller, command },
             ProxyAsk::Clean(epoch) => Happened::Clean { caller, epoch },
+            ProxyAsk::ByProcess(..) => unreachable!("it was taken apart, and is not nested"),
         };
         self.keep(event, around, out);
     }

@@ -15,6 +15,9 @@ pub enum Action {
     Push {
         /// The proxy.
         proxy: Address,
+        /// Its process that was seen to need it, and no other: one that has just started has forgotten what it had, and
+        /// would take anything. None where the proxy is of a version that does not tell.
+        process: Option<RunId>,
         /// Where the roles are sent with FORCE: for which processes, or for any where none is named.
         makes_do: Option<Vec<RunId>>,
         /// Whether slots are without service until it has them: it is not to wait for pushes that are not urgent.
@@ -25,6 +28,8 @@ pub enum Action {
     Clean {
         /// The proxy.
         proxy: Address,
+        /// Its process that was seen to have that view, and no other; as for a push.
+        process: Option<RunId>,
         /// The epoch of its empty view.
         epoch: Epoch,
     },

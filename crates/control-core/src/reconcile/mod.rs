@@ -4,6 +4,8 @@
 //! to be done now; nothing is remembered between calls but what is in [`Observed`]. An action that fails,
 //! or that another coordinator did first, is simply not wanted any more at the next call.
 //!
+//! A proxy is told something only by metadata that were read after its process was first heard.
+//!
 //! For a cluster whose proxies know more than the metadata, or that is under review, nothing is done.
 
 mod action;
@@ -40,6 +42,11 @@ pub fn reconcile(state: &State, observed: &Observed, now: TimeMs) -> Vec<Action>
     replicas::follow(&watch, &mut actions);
     pool::keep_clean(&watch, &mut actions);
     upkeep::keep_up(&watch, &mut actions);
+    // Last, because until then it counts that something is to be done.
+    actions.retain(|action| match action {
+        Action::Push { proxy, .. } | Action::Clean { proxy, .. } => watch.is_read_since_start(proxy),
+        Action::Apply(_) => true,
+    });
     let ends_an_outage =
         |action: &Action| matches!(action, Action::Apply(command) if command.ends_an_outage());
     actions.sort_by_key(|action| !ends_an_outage(action));

@@ -36,7 +36,8 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
         let (proxy, epoch) = (proxy.clone(), record.epoch);
         if record.dirty {
-            actions.push(Action::Clean { proxy, epoch });
+            let process = watch.process(&proxy);
+            actions.push(Action::Clean { proxy, process, epoch });
         } else if record.cluster.is_none() && may_hold_something(watch, &proxy, record) {
             actions.push(Action::Apply(Command::NoteDirty { proxy, epoch }));
         } else if record.is_new && holds_nothing(watch, &proxy, record) {

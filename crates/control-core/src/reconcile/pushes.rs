@@ -37,6 +37,7 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
     late.sort();
     let push = |late: Late<'_>| Action::Push {
         proxy: late.proxy.clone(),
+        process: watch.process(late.proxy),
         makes_do: late.makes_do,
         is_urgent: late.rank <= Rank::Fenced,
     };

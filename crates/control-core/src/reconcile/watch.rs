@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{Address, ClusterName, Epoch};
+use model::{Address, ClusterName, Epoch, RunId};
 
 use crate::diagnose::{
     NodeCondition, ProxyCondition, node_condition, node_health, proxy_condition, proxy_health,
@@ -82,6 +82,19 @@ impl Watch<'_> {
     pub(super) fn is_newer(&self, proxy: &Address, seen: TimeMs) -> bool {
         let asked = self.observed.proxies.get(proxy).and_then(|observation| observation.asked);
         asked.is_some_and(|asked| asked > seen)
+    }
+
+    /// The process of a proxy that answered last, where it tells.
+    pub(super) fn process(&self, proxy: &Address) -> Option<RunId> {
+        proxy_health(self.observed, proxy).and_then(|health| health.run_id.clone())
+    }
+
+    /// Whether the metadata were read after the process of a proxy that answers now was first heard. What they say is then
+    /// newer than all that an earlier process of it was given, and what this one is given later has a higher epoch. One that
+    /// started after the reading has forgotten what it had, so nothing tells whether the metadata are older than that.
+    pub(super) fn is_read_since_start(&self, proxy: &Address) -> bool {
+        let since = self.observed.proxies.get(proxy).and_then(|seen| seen.process_since);
+        since.zip(self.observed.read_at).is_some_and(|(since, read_at)| since < read_at)
     }
 
     pub(super) fn primary(&self, chunk: &Chunk, shard: Half) -> NodeCondition {

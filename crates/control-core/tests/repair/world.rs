@@ -323,7 +323,7 @@ impl World {
         let arrives = TimeMs(now.0 + self.coordinators[number].delay_ms);
         let coordinator = &mut self.coordinators[number];
         let own = coordinator.clock(now);
-        coordinator.observed.note_state(&self.state, own);
+        coordinator.observed.note_state(&self.state, own, own);
         let has_view = |proxy: &Address| {
             lease_epoch(&self.state, proxy).is_some_and(|epoch| self.proxies[proxy].view_epoch >= epoch)
         };
@@ -356,7 +356,7 @@ impl World {
                 Sent::Push { proxy, roles, view } if self.can_hear(number, &proxy) => {
                     self.proxies.get_mut(&proxy).unwrap().accept(roles, view, now);
                 }
-                Sent::Action(Action::Clean { proxy, epoch }) if self.can_hear(number, &proxy) => {
+                Sent::Action(Action::Clean { proxy, epoch, .. }) if self.can_hear(number, &proxy) => {
                     let is_cleaned = self.proxies.get_mut(&proxy).unwrap().clean(epoch, now);
                     if is_cleaned {
                         let _ = self.apply(Command::ProxyCleaned { proxy, epoch });

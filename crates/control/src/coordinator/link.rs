@@ -40,6 +40,9 @@ pub(crate) enum LinkError {
     /// It answered with something of another kind than asked for.
     #[error("its answer lacks {0}")]
     Unexpected(&'static str),
+    /// It has started anew since it was decided what to send.
+    #[error("it has started anew meanwhile")]
+    AnotherProcess,
 }
 
 impl From<HealthFault> for LinkError {
@@ -65,7 +68,7 @@ impl LinkError {
     /// What is no reply at all comes from another program in the proxy's place.
     pub(crate) fn says_nothing(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Unexpected(_) | Self::Unresolved(_) => true,
+            Self::Refused(_) | Self::Unexpected(_) | Self::Unresolved(_) | Self::AnotherProcess => true,
             Self::TimedOut | Self::Malformed(_) | Self::TooLong => false,
             Self::Io(error) => {
                 let is_full = error.raw_os_error().is_some_and(|code| TOO_MANY_FILES.contains(&code));

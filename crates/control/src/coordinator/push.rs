@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use model::{Address, Epoch, SetCluster, SetRepl};
+use model::{Address, Epoch, RunId, SetCluster, SetRepl};
 use resp::Value;
+use tokio::time::Instant;
 
-use super::link::{Link, LinkError, ProxyAccess, within};
+use super::link::{Link, LinkError, ProxyAccess, health, within};
 
 /// What the error reply of a proxy that has something newer, or the same, begins with.
 const OLD_EPOCH: &str = "OLD_EPOCH";
+
+/// A proxy, and the process of it that something was decided for: none where it does not tell which it is.
+pub(crate) type Meant<'a> = (&'a Address, Option<&'a RunId>);
 
 /// How proxies are talked to.
 #[derive(Clone, Debug)]
@@ -26,12 +30,12 @@ impl Pusher {
     /// newer, is no failure: another coordinator was first.
     pub(crate) async fn push(
         &self,
-        proxy: &Address,
+        proxy: Meant<'_>,
         roles: &SetRepl,
         view: &SetCluster,
     ) -> Result<(), LinkError> {
         let deadline = within(self.limit);
-        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
+        let mut link = self.connect(proxy, deadline).await?;
         for (word, arguments) in
             [("SETREPL", roles.to_args(self.compress)), ("SETCLUSTER", view.to_args(self.compress))]
         {
@@ -46,14 +50,101 @@ impl Pusher {
     }
 
     /// Has the proxy empty its nodes, which it does only while the empty view of that epoch is what it has.
-    pub(crate) async fn clean(&self, proxy: &Address, epoch: Epoch) -> Result<(), LinkError> {
+    pub(crate) async fn clean(&self, proxy: Meant<'_>, epoch: Epoch) -> Result<(), LinkError> {
         let deadline = within(self.limit);
-        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
+        let mut link = self.connect(proxy, deadline).await?;
         let epoch = epoch.to_string();
         let done = |value: &Value<'_>| match value {
             Value::Simple(b"OK") => Ok(()),
             _ => Err(LinkError::Unexpected("OK")),
         };
         link.ask(&[b"UMCTL", b"CLEAN", epoch.as_bytes()], deadline, done).await
+    }
+
+    /// A connection to that process of the proxy. What is sent over it goes to this process or to nobody, however late:
+    /// ```text
+    ///   proxy         process 1 answers ──▶ restarts ──▶ process 2, epoch 0
+    ///   coordinator   decides for process 1 ───────────▶ connects, and finds process 2: sends nothing
+    ///   coordinator   decides ─▶ connects ─▶ sleeps ──────────────────────▶ sends to process 1: the connection is broken
+    /// ```
+    async fn connect(&self, (proxy, process): Meant<'_>, deadline: Instant) -> Result<Link, LinkError> {
+        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
+        if process.is_some() {
+            let found = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health.run_id;
+            if found.as_ref() != process {
+                return Err(LinkError::AnotherProcess);
+            }
+        }
+        Ok(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{HealthAnswer, MetaFlags, ProxyHealth};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A proxy that is this process, and says OK to whatever else it is asked: what one caller has asked it.
+    async fn serve(listener: TcpListener, run_id: Option<RunId>) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        // Each request is written at once, and is shorter than this.
+        let mut request = [0; 4096];
+        loop {
+            let length = stream.read(&mut request).await.unwrap();
+            if length == 0 {
+                return String::from_utf8(asked).unwrap();
+            }
+            asked.extend_from_slice(&request[..length]);
+            let mut reply = b"+OK\r\n".to_vec();
+            if asked.ends_with(b"HEALTH\r\n") {
+                reply.clear();
+                let health = ProxyHealth { run_id: run_id.clone(), ..ProxyHealth::default() };
+                HealthAnswer { health, ..HealthAnswer::default() }.write(&mut reply);
+            }
+            stream.write_all(&reply).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn another_process_than_was_meant_is_sent_nothing() {
+        let run_id = |text: &str| text.parse::<RunId>().unwrap();
+        for (meant, found, is_sent) in [
+            (Some(run_id("first")), Some(run_id("first")), true),
+            (Some(run_id("first")), Some(run_id("second")), false),
+            (Some(run_id("first")), None, false),
+            // Of a version that does not tell.
+            (None, None, true),
+        ] {
+            for cleans in [false, true] {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let port = listener.local_addr().unwrap().port();
+                let proxy = Address::new("127.0.0.1", port).unwrap();
+                let served = tokio::spawn(serve(listener, found.clone()));
+                let pusher = Pusher {
+                    access: ProxyAccess::default(),
+                    limit: Duration::from_secs(10),
+                    compress: false,
+                };
+                let outcome = if cleans {
+                    pusher.clean((&proxy, meant.as_ref()), Epoch(4)).await
+                } else {
+                    let (flags, processes, roles) = (MetaFlags::default(), Vec::new(), Vec::new());
+                    let roles = SetRepl { epoch: Epoch(4), flags, processes, roles };
+                    let view = model::View::empty(Epoch(4), "@pool".parse().unwrap());
+                    pusher.push((&proxy, meant.as_ref()), &roles, &SetCluster::new(view, false)).await
+                };
+                let asked = served.await.unwrap();
+                let has_changed = ["CLEAN", "SETREPL", "SETCLUSTER"].iter().any(|word| asked.contains(word));
+                assert_eq!(
+                    (outcome.is_ok(), has_changed),
+                    (is_sent, is_sent),
+                    "{meant:?} {found:?}: {outcome:?}"
+                );
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use keeper::{Action, Answer, Event, Refusal};
 
-use crate::stage::{PRIMARY, Stage, address};
+use crate::stage::{PRIMARY, REPLICA, Stage, address};
 
 fn emptied(stage: &mut Stage) -> usize {
     stage.wanted().iter().filter(|action| matches!(action, Action::Clean { .. })).count()
@@ -54,5 +54,14 @@ fn only_a_proxy_without_a_cluster_is_emptied() {
     stage.view(&format!("v2 3 NOFLAGS mydb {PRIMARY} 1 0-16383"));
     let cleaner = stage.clean(2);
     assert_eq!(stage.answer(cleaner), Some(Answer::NotEmptyView), "a view is on its way");
+    assert_eq!(emptied(&mut stage), 0);
+}
+
+#[test]
+fn a_proxy_that_has_the_roles_of_a_cluster_is_not_emptied() {
+    let mut stage = in_the_pool();
+    stage.roles_in_force(&format!("3 NOFLAGS master mydb {PRIMARY} 1 {REPLICA} 10.0.0.2:5299"));
+    let cleaner = stage.clean(2);
+    assert_eq!(stage.answer(cleaner), Some(Answer::NotEmptyView), "the view of that epoch is on its way");
     assert_eq!(emptied(&mut stage), 0);
 }

@@ -276,7 +276,13 @@ impl Coordinator {
         self.next_turn = watch.moment.plus(TURN_INTERVAL);
         out.at(self.next_turn, Event::Wake);
         let Some(state) = self.reading.clone() else { return };
-        self.observed.note_state(&state, watch.date);
+        let read_at = if watch.planted == Some(Planted::AnyProcessTold) {
+            TimeMs(watch.date.0 + 1)
+        } else {
+            // In whole milliseconds, and never later than it was.
+            TimeMs(watch.date.0.saturating_sub(whole_ms(watch.moment.since(self.read_at)) + 1))
+        };
+        self.observed.note_state(&state, read_at, watch.date);
         if watch.planted == Some(Planted::ReportsForgotten) {
             self.observed.reports.clear();
         }
@@ -284,15 +290,16 @@ impl Coordinator {
         for action in reconcile(&state, &self.observed, watch.date) {
             match action {
                 Action::Apply(command) => commands.push_back(command),
-                Action::Push { proxy, makes_do, .. } => {
+                Action::Push { proxy, process, makes_do, .. } => {
                     let Some((mut roles, view)) = desired_view(&state, &proxy) else { continue };
                     (roles.flags.force, roles.flags.leased) = (makes_do.is_some(), makes_do.is_some());
                     roles.processes = makes_do.unwrap_or_default();
-                    let left = [ProxyAsk::SetRepl(roles), ProxyAsk::SetCluster(Box::new(view))].into();
+                    let left = [ProxyAsk::SetRepl(roles), ProxyAsk::SetCluster(Box::new(view))];
+                    let left = left.map(|ask| ProxyAsk::ByProcess(process.clone(), Box::new(ask))).into();
                     self.push(&proxy, Push { request: 0, left, cleans: None }, watch, out);
                 }
-                Action::Clean { proxy, epoch } => {
-                    let left = [ProxyAsk::Clean(epoch)].into();
+                Action::Clean { proxy, process, epoch } => {
+                    let left = [ProxyAsk::ByProcess(process, Box::new(ProxyAsk::Clean(epoch)))].into();
                     self.push(&proxy, Push { request: 0, left, cleans: Some(epoch) }, watch, out);
                 }
             }

@@ -151,6 +151,12 @@ impl World {
         (0..self.shards()).filter(waits).map(seen).collect()
     }
 
+    /// The address of a host's proxy.
+    #[must_use]
+    pub fn address(&self, host: usize) -> &Address {
+        &self.addresses[host]
+    }
+
     /// A proxy's place.
     #[must_use]
     pub fn place_of(&self, proxy: &Address) -> Option<usize> {

@@ -1,5 +1,6 @@
 //! Worlds: many at random, and named ones.
 
+mod blind;
 mod planted;
 mod stories;
 mod worlds;

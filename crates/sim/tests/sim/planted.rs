@@ -2,6 +2,7 @@
 
 use sim::{Invariant, Planted, Setup, World};
 
+use crate::blind::{a_blind_coordinator_knows_an_old_pool, blind_setup};
 use crate::stories::{
     a_foreign_replica_and_a_partition, a_handover_to_a_replica_that_hangs, a_host_dies, a_machine_is_paused,
     a_primary_forgets, one_coordinator_is_deaf_to_one_proxy, proxies_start_anew,
@@ -61,6 +62,12 @@ fn leases_that_end() {
 fn reports_that_are_forgotten() {
     let story = one_coordinator_is_deaf_to_one_proxy;
     check(Planted::ReportsForgotten, Invariant::NoFlapping, &Setup::default(), story);
+}
+
+#[test]
+fn proxies_that_are_told_what_is_old() {
+    let story = a_blind_coordinator_knows_an_old_pool;
+    check(Planted::AnyProcessTold, Invariant::NoLoss, &blind_setup(), story);
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(crate) fn cut_off(world: &mut World, host: usize) {
 }
 
 /// A story in which all must hold: how long it took until all was served again is up to the story.
-fn check(setup: &Setup, seeds: std::ops::Range<u64>, story: impl Fn(&mut World)) {
+pub(crate) fn check(setup: &Setup, seeds: std::ops::Range<u64>, story: impl Fn(&mut World)) {
     for seed in seeds {
         let mut world = World::new(setup.clone(), seed);
         story(&mut world);

@@ -47,7 +47,7 @@ fn what_is_seen_of_a_fence_says_nothing_of_another_with_its_epoch() {
                     (Some(epoch), Role::Primary, None, None);
             }
             scene.observed.note_answer(&chunk.proxies[1], health, scene.now, scene.now);
-            scene.observed.note_state(&scene.state, scene.now);
+            scene.observed.note_state(&scene.state, read_now(scene.now), scene.now);
             clock.note(&scene.state, at(scene.now));
         }
         assert!(scene.now.since(begun) >= 1_000);

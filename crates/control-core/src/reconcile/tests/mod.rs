@@ -5,6 +5,7 @@ mod comeback;
 mod fences;
 mod leases;
 mod pool;
+mod restarts;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,11 @@ fn name() -> ClusterName {
 
 fn address(host: usize, port: u16) -> Address {
     Address::new(&format!("10.0.0.{host}"), port).unwrap()
+}
+
+/// A reading that began after all that was heard until now.
+fn read_now(now: TimeMs) -> TimeMs {
+    TimeMs(now.0 + 1)
 }
 
 impl Scene {
@@ -64,12 +70,12 @@ impl Scene {
 
     fn apply(&mut self, command: Command) {
         apply(&mut self.state, command).unwrap();
-        self.observed.note_state(&self.state, self.now);
+        self.observed.note_state(&self.state, read_now(self.now), self.now);
     }
 
     /// Every proxy answers, and has what it should.
     fn hear_all(&mut self) {
-        self.observed.note_state(&self.state, self.now);
+        self.observed.note_state(&self.state, read_now(self.now), self.now);
         for proxy in self.state.proxies.keys() {
             let cluster = &self.state.clusters[&name()];
             let (place, half) = cluster.place_of(proxy).unwrap();
@@ -127,7 +133,7 @@ fn promotions_come_first() {
     scene.fence(2, FenceReason::Dead);
     // Its proxy has the view that says so, and the replica has let go; everywhere else something is to be done, too.
     scene.hear_all();
-    scene.observed.note_state(&scene.state, scene.now);
+    scene.observed.note_state(&scene.state, read_now(scene.now), scene.now);
     for place in 0..3 {
         let broken = scene.chunk(place).proxies[0].clone();
         scene.break_node(&broken);
@@ -226,7 +232,7 @@ fn a_replica_lets_go_when_it_says_so_itself() {
             for proxy in scene.state.proxies.keys().filter(|proxy| **proxy != silent) {
                 scene.observed.proxies.get_mut(proxy).unwrap().answered = Some(scene.now);
             }
-            scene.observed.note_state(&scene.state, scene.now);
+            scene.observed.note_state(&scene.state, read_now(scene.now), scene.now);
             let promotes = |action: &Action| matches!(action, Action::Apply(Command::FailOverShard { .. }));
             is_promoted |= scene.actions().iter().any(promotes);
         }

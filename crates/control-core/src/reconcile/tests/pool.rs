@@ -101,7 +101,7 @@ fn a_node_that_started_anew_is_made_a_primary_to_be_emptied() {
     assert_eq!(pushed(&scene), Some(true));
     scene.health(&proxy).nodes[0].restarted = false;
     assert_eq!(pushed(&scene), None);
-    let clean = Action::Clean { proxy: proxy.clone(), epoch };
+    let clean = Action::Clean { proxy: proxy.clone(), process: None, epoch };
     assert!(scene.actions().contains(&clean), "{:?}", scene.actions());
 }
 

@@ -137,6 +137,7 @@ fn observed(asked: &AskedProxies) -> Observed {
             asked: Some(later),
             answered: found.is_some().then_some(later),
             health: found.as_ref().map(|found| found.health.clone()),
+            process_since: found.is_some().then_some(NOW),
             failed_seen: None,
             is_unaskable: false,
         };
@@ -201,7 +202,7 @@ fn nothing_is_done_under_review() {
     let mut observed = observed(&answers(&truth));
     for later_ms in [20, 40, 100_000] {
         let now = TimeMs(NOW.0 + later_ms);
-        observed.note_state(&state, now);
+        observed.note_state(&state, now, now);
         let done = reconcile(&state, &observed, now);
         let harmless = |action: &Action| matches!(action, Action::Apply(Command::ReportFailure { .. }));
         assert!(done.iter().all(harmless), "{done:?}");
@@ -217,7 +218,7 @@ fn a_store_that_was_put_back_is_noticed() {
     let asked = answers(&truth);
     let mut observed = observed(&asked);
     let now = TimeMs(NOW.0 + 20);
-    observed.note_state(&state, now);
+    observed.note_state(&state, now, now);
     let actions = reconcile(&state, &observed, now);
     assert!(!actions.is_empty());
     for action in actions {

@@ -31,6 +31,9 @@ pub(crate) const TURN_INTERVAL: Duration = Duration::from_millis(50);
 const TURN_INTERVAL_MIN: Duration = Duration::from_millis(2);
 /// The pause after a turn, as a multiple of the turn's length: with 3, turns take at most a quarter of the time.
 const TURN_SHARE: u32 = 3;
+/// By metadata that were read longer ago than this nothing is changed: they cannot be read any more. A reading may take as
+/// long as all brokers together are waited for.
+const READING_AGE_MAX: Duration = Duration::from_secs(2);
 /// Between two words to the brokers on what is seen.
 const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
 /// How many shards and how many proxies are told of at most.
@@ -173,7 +176,12 @@ impl<M: MetadataSource> Turns<M> {
         progress.proxies.heard(&proxy, at);
         let before = self.observed.proxies.get(&proxy).and_then(|seen| seen.health.as_ref());
         let is_news = before.is_none_or(|before| differs(before, &health));
+        let is_another = before.is_some_and(|before| before.run_id != health.run_id);
         self.observed.note_answer(&proxy, health, self.clock.at(asked), self.clock.at(at));
+        if is_another {
+            // It is told nothing by what was read before it started.
+            self.read_now.notify_one();
+        }
         is_news
     }
 
@@ -196,13 +204,13 @@ impl<M: MetadataSource> Turns<M> {
     }
 
     fn turn(&mut self, progress: &mut Progress) {
-        let Some(Reading { state, .. }) = self.readings.borrow().clone() else { return };
+        let Some(Reading { state, at: read_at }) = self.readings.borrow().clone() else { return };
         self.observed.timing = self.pace.borrow().timing;
         // A pause that this loop takes because its turns are long is no stall: the probes went on meanwhile.
         self.observed.timing.stall_ms += whole_ms(progress.own_pause) * 2;
         self.follow(progress, &state);
         let now = self.clock.now();
-        self.observed.note_state(&state, now);
+        self.observed.note_state(&state, self.clock.at(read_at), now);
         let mut commands = Vec::new();
         for action in reconcile(&state, &self.observed, now) {
             match action {
@@ -212,7 +220,13 @@ impl<M: MetadataSource> Turns<M> {
         }
         self.observe(progress, &state, now);
         let is_denied = progress.denied_until.is_some_and(|until| Instant::now() < until);
-        if !commands.is_empty() && !progress.is_applying && progress.applied.is_none() && !is_denied {
+        let is_old = read_at.elapsed() > READING_AGE_MAX;
+        if !commands.is_empty()
+            && !progress.is_applying
+            && progress.applied.is_none()
+            && !is_denied
+            && !is_old
+        {
             progress.is_applying = true;
             tokio::spawn(apply_all(self.metadata.clone(), commands, progress.finished.clone()));
         }
@@ -267,8 +281,10 @@ impl<M: MetadataSource> Turns<M> {
 
     /// Has a push or a cleaning done, unless the proxy has one on its way.
     fn send(&self, progress: &mut Progress, state: &State, action: &Action) {
-        let (Action::Push { proxy, .. } | Action::Clean { proxy, .. }) = action else { return };
-        let proxy = proxy.clone();
+        let (Action::Push { proxy, process, .. } | Action::Clean { proxy, process, .. }) = action else {
+            return;
+        };
+        let (proxy, process) = (proxy.clone(), process.clone());
         if !progress.proxies.take(&proxy, Instant::now()) {
             return;
         }
@@ -293,8 +309,9 @@ impl<M: MetadataSource> Turns<M> {
         tokio::spawn(async move {
             // The semaphore is never closed; it serves in the order of asking, the urgent first.
             let _permit = permits.acquire().await;
+            let meant = (&proxy, process.as_ref());
             let succeeded = match &sent {
-                Sent::Push(roles, view) => match pusher.push(&proxy, roles, view).await {
+                Sent::Push(roles, view) => match pusher.push(meant, roles, view).await {
                     Ok(()) => {
                         info!(%proxy, epoch = %view.view.epoch, "pushed");
                         true
@@ -304,7 +321,7 @@ impl<M: MetadataSource> Turns<M> {
                         false
                     }
                 },
-                Sent::Clean(epoch) => match pusher.clean(&proxy, *epoch).await {
+                Sent::Clean(epoch) => match pusher.clean(meant, *epoch).await {
                     Ok(()) => {
                         let cleaned = Command::ProxyCleaned { proxy: proxy.clone(), epoch: *epoch };
                         apply_one(&metadata, cleaned).await.is_ok()

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
 
@@ -6,9 +6,9 @@ use super::super::link::ProxyAccess;
 use super::super::metadata::MetadataError;
 use super::*;
 
-/// Metadata that nobody asks for.
-#[derive(Clone)]
-struct Unread;
+/// Metadata that cannot be read, and how often they were to be changed.
+#[derive(Clone, Default)]
+struct Unread(Arc<AtomicUsize>);
 
 impl MetadataSource for Unread {
     async fn read(&self) -> Result<Reading, MetadataError> {
@@ -20,6 +20,7 @@ impl MetadataSource for Unread {
     }
 
     async fn apply(&self, _: Command) -> Result<control_core::Reply, MetadataError> {
+        self.0.fetch_add(1, Relaxed);
         Err(MetadataError::Unreachable("not asked for".to_owned()))
     }
 
@@ -43,24 +44,22 @@ fn one_proxy(proxy: &Address) -> State {
     state
 }
 
-/// On one thread, so that it is certain that there is always an answer when the loop looks.
-#[tokio::test]
-async fn answers_without_end_keep_no_turn_away() {
-    let proxy: Address = "127.0.0.1:1".parse().unwrap();
-    let (seen_sender, seen) = mpsc::channel(1024);
-    let reading = Reading { state: Arc::new(one_proxy(&proxy)), at: Instant::now() };
-    let (_readings, readings) = watch::channel(Some(reading));
+/// A loop by these readings, which tells when it has looked at its proxies.
+fn turns(
+    metadata: Unread,
+    readings: watch::Receiver<Option<Reading>>,
+    (probes_seen, seen): (mpsc::Sender<Probed>, mpsc::Receiver<Probed>),
+    has_turned: Arc<AtomicBool>,
+) -> Turns<Unread> {
     let pace = watch::channel(Pace::of(1, Duration::from_millis(50), Timing::default())).1;
-    let clock = Clock::new();
-    let has_turned = Arc::new(AtomicBool::new(false));
-    let (turned, probe_pace, probes_seen) = (has_turned.clone(), pace.clone(), seen_sender.clone());
-    let turns = Turns {
-        metadata: Unread,
+    let (clock, probe_pace) = (Clock::new(), pace.clone());
+    Turns {
+        metadata,
         clock,
         observed: Observed::new(ReporterId("tests".to_owned()), Timing::default(), clock.now()),
         pusher: Pusher { access: ProxyAccess::default(), limit: Duration::from_secs(1), compress: false },
         probe: Box::new(move |proxy: &Address, now| {
-            turned.store(true, Relaxed);
+            has_turned.store(true, Relaxed);
             let (pace, seen) = (probe_pace.clone(), probes_seen.clone());
             let terms = watch::channel(LeaseTerms::none()).1;
             Probe { proxy: proxy.clone(), access: ProxyAccess::default(), pace, terms, clock, now, seen }
@@ -69,7 +68,18 @@ async fn answers_without_end_keep_no_turn_away() {
         read_now: Arc::new(Notify::new()),
         pace,
         seen,
-    };
+    }
+}
+
+/// On one thread, so that it is certain that there is always an answer when the loop looks.
+#[tokio::test]
+async fn answers_without_end_keep_no_turn_away() {
+    let proxy: Address = "127.0.0.1:1".parse().unwrap();
+    let (seen_sender, seen) = mpsc::channel(1024);
+    let reading = Reading { state: Arc::new(one_proxy(&proxy)), at: Instant::now() };
+    let (_readings, readings) = watch::channel(Some(reading));
+    let has_turned = Arc::new(AtomicBool::new(false));
+    let turns = turns(Unread::default(), readings, (seen_sender.clone(), seen), has_turned.clone());
     let flood = async {
         loop {
             let one = || {
@@ -92,5 +102,27 @@ async fn answers_without_end_keep_no_turn_away() {
             assert!(outcome.is_ok(), "no turn in ten seconds");
         }
     }
+    turns.abort();
+}
+
+/// A proxy is dead, which is to be reported. But what is known of it was read long ago.
+#[tokio::test]
+async fn nothing_is_changed_by_what_was_read_long_ago() {
+    let state = Arc::new(one_proxy(&"127.0.0.1:1".parse().unwrap()));
+    let old = Instant::now().checked_sub(READING_AGE_MAX * 2).unwrap();
+    let (readings_sender, readings) = watch::channel(Some(Reading { state: Arc::clone(&state), at: old }));
+    let metadata = Unread::default();
+    let asked = async || {
+        while metadata.0.load(Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let turns = turns(metadata.clone(), readings, mpsc::channel(1024), Arc::default());
+    let turns = tokio::spawn(turns.run());
+    let is_asked = tokio::time::timeout(Duration::from_secs(1), asked()).await.is_ok();
+    assert!(!is_asked, "a change was asked for by an old reading");
+    readings_sender.send_replace(Some(Reading { state, at: Instant::now() }));
+    let is_asked = tokio::time::timeout(READING_AGE_MAX, asked()).await.is_ok();
+    assert!(is_asked, "it is read again, and the proxy is not reported");
     turns.abort();
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! UMCTL HEALTH [LEASE <token> <ms>]
 //!
-//! token <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
+//! token <text> run_id <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> process works|unseen restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
 //!           replicated 0|1 attached 0|1 role_epoch <n> run_id <text> keys <n>
@@ -32,10 +32,13 @@ const TOKEN_BYTES_MAX: usize = 64;
 impl HealthAnswer {
     /// Appends the reply.
     pub fn write(&self, reply: &mut Vec<u8>) {
-        let ProxyHealth { view_epoch, roles_epoch, lease_longest_ms, lease_ms, nodes, finished } =
+        let ProxyHealth { run_id, view_epoch, roles_epoch, lease_longest_ms, lease_ms, nodes, finished } =
             &self.health;
         let mut fields = Writer::default();
         fields.bytes("token", &self.token);
+        if let Some(run_id) = run_id {
+            fields.text("run_id", run_id.as_str());
+        }
         fields.number("epoch", view_epoch.0);
         fields.number("roles_epoch", roles_epoch.0);
         if let Some(lease_ms) = lease_ms {
@@ -58,6 +61,7 @@ impl HealthAnswer {
             return Err(HealthFault("a short token"));
         }
         let health = ProxyHealth {
+            run_id: fields.find("run_id").is_ok().then(|| fields.parsed("run_id")).transpose()?,
             view_epoch: fields.epoch("epoch")?,
             roles_epoch: fields.epoch("roles_epoch")?,
             lease_longest_ms: fields.number("lease_longest_ms")?,

@@ -153,6 +153,7 @@ fn what_is_written_is_read() {
         },
     };
     let health = ProxyHealth {
+        run_id: Some("run".parse().unwrap()),
         view_epoch: Epoch(7),
         roles_epoch: Epoch(6),
         lease_longest_ms: 400,
