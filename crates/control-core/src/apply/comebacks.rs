@@ -2,19 +2,21 @@
 
 use model::{Address, ClusterName, RunId};
 
-use crate::command::Reply;
+use crate::command::{KeysSeen, Reply};
 use crate::error::ApplyError;
-use crate::state::{Comeback, ShardId, State, SyncState};
+use crate::state::{Comeback, RestartedPrimary, ShardId, State, SyncState};
 
 /// Decides what becomes of one.
 pub(super) fn decide(
     state: &mut State,
     name: &ClusterName,
     primary: &Address,
-    (comeback, process): (Comeback, Option<RunId>),
+    (comeback, process, keys): (Comeback, Option<RunId>, KeysSeen),
     by_operator: bool,
 ) -> Result<Reply, ApplyError> {
     let id = shard_of(state, name, primary)?;
+    let has_former = state.former(state.cluster(name)?.shard(id)).is_some();
+    let is_trusting = state.settings.restarted_primary == RestartedPrimary::Serves;
     let shard = state.cluster_mut(name)?.shard_mut(id);
     let is_for_operator = shard.replica == SyncState::InSync && comeback == Comeback::Serves && !by_operator;
     if shard.fence.is_some() || is_for_operator {
@@ -22,6 +24,16 @@ pub(super) fn decide(
     }
     if by_operator && shard.comeback.is_none() {
         return Err(ApplyError::Retry("the primary does not wait for that"));
+    }
+    // Who decides this may not have heard the replica at all, while another has.
+    let is_passed_over = shard.replica_has_keys && (keys.replica.is_none() || has_former);
+    if comeback == Comeback::Serves && is_passed_over && !by_operator && !is_trusting {
+        return Err(ApplyError::Retry("its replica was seen to have keys"));
+    }
+    match keys.replica {
+        Some(0) if !has_former => shard.replica_has_keys = false,
+        Some(0) | None => {}
+        Some(_) => shard.replica_has_keys = true,
     }
     if comeback == Comeback::Serves && shard.replica == SyncState::InSync {
         // What it is about to write the replica lacks.
@@ -46,7 +58,7 @@ pub(super) fn end(
     if process.zip(shard.comeback_process.as_ref()).is_some_and(|(seen, decided)| seen != decided) {
         return Err(ApplyError::Retry("that was seen before the primary restarted"));
     }
-    (shard.comeback, shard.comeback_process) = (None, None);
+    shard.forget_comeback();
     Ok(Reply::Done)
 }
 

@@ -20,7 +20,8 @@ pub(super) fn promote(shard: &mut Shard, old: SyncState, now: TimeMs) {
     shard.replica = old;
     shard.stays = shard.fence.is_some_and(|fence| fence.reason == FenceReason::Planned);
     shard.fence = None;
-    (shard.deposed, shard.comeback, shard.comeback_process) = (None, None, None);
+    shard.deposed = None;
+    shard.forget_comeback();
     shard.changed = now;
 }
 

@@ -76,8 +76,8 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
             fences::set(state, &cluster, &primary, reason, now)
         }
         Command::LiftFence { cluster, primary, fence, .. } => fences::lift(state, &cluster, &primary, fence),
-        Command::DecideComeback { cluster, primary, comeback, process, keys: _, by_operator } => {
-            comebacks::decide(state, &cluster, &primary, (comeback, process), by_operator)
+        Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator } => {
+            comebacks::decide(state, &cluster, &primary, (comeback, process, keys), by_operator)
         }
         Command::EndComeback { cluster, primary, process } => {
             comebacks::end(state, &cluster, &primary, process.as_ref())

@@ -198,7 +198,7 @@ fn shard(
     let fence = Fence { epoch, since: now, reason: FenceReason::Dead };
     (shard.slots, shard.primary) = (found.slots, found.primary);
     shard.replica = if found.in_sync { SyncState::InSync } else { SyncState::OutOfSync };
-    (shard.comeback, shard.comeback_process) = (None, None);
+    shard.forget_comeback();
     if found.in_sync {
         shard.former = None;
     }

@@ -13,9 +13,11 @@
 //!                                               ones, and what the primary has read from disk may be old
 //!   none, and the replica is not heard          it waits for an operator
 //!   some, and the replica is not heard          it serves, unless it waits already: the replica was seen to lack writes
-//!                                               before. Its proxy must have failed by what a quorum says
-//!   none, and the replica took the place of     it waits for an operator: the node that was replaced still has its keys
-//!   another that is not caught up with
+//!                                               before. Its proxy must have failed by what a quorum says. Where the
+//!                                               replica was seen to have keys meanwhile it waits for an operator
+//!   none, or some while the replica was seen    it waits for an operator: the node that was replaced still has its keys
+//!   to have keys, and the replica took the
+//!   place of another that is not caught up with
 //!   not told, by a proxy of an older version    it waits for an operator
 //!   any, and the replica is in sync             the replica takes over; while it is not heard the primary waits
 //! ```
@@ -101,7 +103,9 @@ fn decided(
         }
         Verdict::Promote | Verdict::Unknown => return None,
     };
-    let is_new = held.comeback != Some(comeback) || held.comeback_process != process;
+    // What was seen of the replica is to be remembered.
+    let has_news = keys.replica.is_some_and(|keys| keys > 0) && !held.replica_has_keys;
+    let is_new = held.comeback != Some(comeback) || held.comeback_process != process || has_news;
     is_new.then_some(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })
 }
 
@@ -147,9 +151,10 @@ fn verdict(
     // A proxy of an older version does not tell: that is not nothing.
     let Some(own) = keys.primary else { return Verdict::Waits };
     let condition = watch.replica(chunk, shard);
+    let was_seen = chunk.shard(shard).replica_has_keys;
     // What it waits for is a replica that may have more: that one's silence says nothing of that.
     let is_silent = matches!(condition, NodeCondition::Dead | NodeCondition::Unreachable);
-    if is_silent && has_waited {
+    if is_silent && (has_waited || was_seen) {
         return Verdict::Waits;
     }
     match (condition, keys.replica) {
@@ -158,7 +163,7 @@ fn verdict(
         (NodeCondition::Unreachable, _) if !is_given_up(watch, chunk.replica_proxy(shard)) => {
             Verdict::Unknown
         }
-        _ if own == 0 && watch.state.former(chunk.shard(shard)).is_some() => Verdict::Waits,
+        _ if (own == 0 || was_seen) && watch.state.former(chunk.shard(shard)).is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
         (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,
         (_, Some(0)) => Verdict::Serves,

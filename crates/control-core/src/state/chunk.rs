@@ -91,6 +91,10 @@ pub struct Shard {
     /// The process of the primary about which `comeback` was decided, if its proxy tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comeback_process: Option<RunId>,
+    /// While `comeback` stands: the replica, or the node in whose place it is, was seen to have keys. It is not passed over
+    /// for being silent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replica_has_keys: bool,
     /// The proxy that was replaced while a node behind it had the shard's data, until the replica in its place is in sync.
     /// Until then that node may hold the only copy besides the primary's, and is not emptied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +105,11 @@ pub struct Shard {
 }
 
 impl Shard {
+    /// Nothing is decided, or to be decided, of a primary that restarted.
+    pub(crate) fn forget_comeback(&mut self) {
+        (self.comeback, self.comeback_process, self.replica_has_keys) = (None, None, false);
+    }
+
     /// Whether what was decided of a primary that restarted was decided of this process.
     #[must_use]
     pub fn is_comeback_of(&self, process: Option<&RunId>) -> bool {
@@ -215,6 +224,7 @@ impl Shard {
             deposed: None,
             comeback: None,
             comeback_process: None,
+            replica_has_keys: false,
             former: None,
             is_unbegun: true,
         }

@@ -142,7 +142,7 @@ fn silence(scene: &mut Scene, proxy: &Address) {
 
 /// A scene whose second chunk's first primary is another process, with so many keys, while its replica has 1000 and is out of
 /// sync.
-fn came_back_with(keys: u64) -> Scene {
+pub(super) fn came_back_with(keys: u64) -> Scene {
     let mut scene = Scene::new();
     scene.shard(1, Half::First).replica = SyncState::OutOfSync;
     scene.hear_all();
@@ -159,7 +159,7 @@ fn came_back_with(keys: u64) -> Scene {
     scene
 }
 
-fn commands(scene: &Scene) -> Vec<Command> {
+pub(super) fn commands(scene: &Scene) -> Vec<Command> {
     let of_comeback = |action: Action| match action {
         Action::Apply(command @ (Command::DecideComeback { .. } | Command::FailOverShard { .. })) => {
             Some(command)

@@ -5,6 +5,7 @@ mod comeback;
 mod fences;
 mod leases;
 mod pool;
+mod remembered;
 mod restarts;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,84 @@
+//! What is remembered of the replica of a primary that came back with less.
+
+use super::comeback::{came_back_with, commands};
+use super::*;
+
+/// What is decided of the primary now, and done.
+fn decide(scene: &mut Scene) -> Option<crate::state::Comeback> {
+    let found = commands(scene);
+    let [Command::DecideComeback { comeback, .. }] = &found[..] else { return None };
+    let comeback = *comeback;
+    scene.apply(found[0].clone());
+    Some(comeback)
+}
+
+#[test]
+fn what_the_replica_was_seen_to_have_is_remembered() {
+    use crate::state::Comeback::{Serves, Waits};
+    let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
+        let chunk = scene.chunk(1);
+        let (proxy, address) = if of_primary {
+            (chunk.primary_proxy(Half::First).clone(), chunk.primary(Half::First).clone())
+        } else {
+            (chunk.replica_proxy(Half::First).clone(), chunk.replica(Half::First).clone())
+        };
+        change(scene.health(&proxy).nodes.iter_mut().find(|node| node.address == address).unwrap());
+    };
+    let mut scene = came_back_with(5);
+    // It waits at first because its replica reads its data.
+    node(&mut scene, false, &|node| node.state = NodeState::Loading);
+    assert_eq!(decide(&mut scene), Some(Waits));
+    assert!(!scene.shard(1, Half::First).replica_has_keys);
+    node(&mut scene, false, &|node| node.state = NodeState::Up);
+    assert_eq!(decide(&mut scene), Some(Waits), "now it is known to have keys");
+    assert!(scene.shard(1, Half::First).replica_has_keys);
+    assert_eq!(decide(&mut scene), None, "that is said once");
+    // Another process of the primary, while the node of the replica is dead.
+    node(&mut scene, false, &|node| node.state = NodeState::Down { for_ms: 60_000 });
+    node(&mut scene, true, &|node| node.run_id = Some("second".parse().unwrap()));
+    assert_eq!(decide(&mut scene), Some(Waits));
+    assert!(scene.shard(1, Half::First).replica_has_keys);
+    // A coordinator that has not seen it is not followed.
+    let primary = scene.chunk(1).primary(Half::First).clone();
+    let decision = |comeback, replica, by_operator| {
+        let (cluster, primary, process) = (name(), primary.clone(), Some("second".parse().unwrap()));
+        let keys = crate::command::KeysSeen { primary: Some(5), replica };
+        Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator }
+    };
+    assert!(apply(&mut scene.state.clone(), decision(Serves, None, false)).is_err());
+    assert!(apply(&mut scene.state.clone(), decision(Serves, None, true)).is_ok(), "an operator may");
+    // It takes another's place, which still has them.
+    scene.shard(1, Half::First).former = Some("10.9.9.9:5299".parse().unwrap());
+    node(&mut scene, false, &|node| (node.state, node.keys) = (NodeState::Up, Some(0)));
+    assert_eq!(decide(&mut scene), None, "it goes on to wait");
+    assert!(apply(&mut scene.state.clone(), decision(Serves, Some(0), false)).is_err());
+    scene.shard(1, Half::First).former = None;
+    assert_eq!(decide(&mut scene), Some(Serves), "the replica itself has none");
+    assert!(!scene.shard(1, Half::First).replica_has_keys);
+}
+
+#[test]
+fn a_decision_of_an_operator_is_about_one_process() {
+    use crate::state::Comeback::{Serves, Waits};
+    let mut scene = came_back_with(5);
+    assert_eq!(decide(&mut scene), Some(Waits));
+    let (primary, keys) = (scene.chunk(1).primary(Half::First).clone(), crate::command::KeysSeen::default());
+    let process = Some("first".parse().unwrap());
+    scene.apply(Command::DecideComeback {
+        cluster: name(),
+        primary: primary.clone(),
+        comeback: Serves,
+        process,
+        keys,
+        by_operator: true,
+    });
+    // Before it serves it starts anew, and the replica is dead.
+    let chunk = scene.chunk(1);
+    let dead = scene.health(chunk.replica_proxy(Half::First));
+    dead.nodes.iter_mut().find(|node| node.address == *chunk.replica(Half::First)).unwrap().state =
+        NodeState::Down { for_ms: 60_000 };
+    let again = scene.health(chunk.primary_proxy(Half::First));
+    again.nodes.iter_mut().find(|node| node.address == primary).unwrap().run_id =
+        Some("second".parse().unwrap());
+    assert_eq!(decide(&mut scene), Some(Waits));
+}
