@@ -16,3 +16,6 @@ pub struct ErrorBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
 }
+
+/// The code of a broker that stood still for a time: nothing was changed, and the call may be made again at once.
+pub const STOOD_STILL: &str = "STOOD_STILL";

@@ -13,7 +13,7 @@ pub mod v4;
 
 pub use actor::ACTOR_HEADER;
 pub use client::{BrokerClient, ClientError, ClientOptions, Endpoint};
-pub use error::ErrorBody;
+pub use error::{ErrorBody, STOOD_STILL};
 pub use schema::{MigrationMetaSchema, ReplPeerSchema, SlotAssignmentSchema, SlotTagSchema};
 
 /// Where the calls of Undermoon's API begin.

@@ -7,6 +7,7 @@ pub mod broker;
 pub mod config;
 pub mod coordinator;
 mod run_error;
+mod stalls;
 pub mod store;
 mod strict_json;
 mod wall_clock;

@@ -5,6 +5,7 @@
 //!   503, or 500 EXTERNAL   next broker: nothing was done, and that one's store may be within reach
 //!   lost after sending     next broker for GET and PUT, which may be done twice; else [`ClientError::Unknown`],
 //!                          and the next call goes to the next broker
+//!   503 STOOD_STILL        the same; of the last broker it is asked for again until it has settled
 //!   any other answer       the answer
 //! ```
 
@@ -21,13 +22,17 @@ use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::ErrorBody;
+use crate::error::{ErrorBody, STOOD_STILL};
 pub use error::ClientError;
 pub use options::{ClientOptions, Endpoint};
 use reason::reason;
 
 /// The code with which a broker says that it cannot use its store, and that nothing was changed.
 const STORE_AWAY: &str = "EXTERNAL";
+
+/// Between two calls to a broker that stood still, and how often it is called again: twice as long as it takes to settle.
+const SETTLING_PAUSE: Duration = Duration::from_millis(100);
+const SETTLING_CALLS_MAX: usize = 10;
 
 /// A client of one or more brokers that share their metadata. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -148,8 +153,17 @@ impl BrokerClient {
         let mut tried = Vec::new();
         for step in 0..self.endpoints.len() {
             let place = (first + step) % self.endpoints.len();
-            let (endpoint, asked) = (&self.endpoints[place], Instant::now());
-            match self.send(endpoint, method.clone(), path, body).await {
+            let (endpoint, mut asked) = (&self.endpoints[place], Instant::now());
+            let mut outcome = self.send(endpoint, method.clone(), path, body).await;
+            for _ in 0..SETTLING_CALLS_MAX {
+                if step + 1 < self.endpoints.len() || !outcome.has_stood_still() {
+                    break;
+                }
+                tokio::time::sleep(SETTLING_PAUSE).await;
+                asked = Instant::now();
+                outcome = self.send(endpoint, method.clone(), path, body).await;
+            }
+            match outcome {
                 Outcome::Answer(status, bytes)
                     if step + 1 < self.endpoints.len() && is_undone(status, &bytes) =>
                 {
@@ -197,6 +211,15 @@ impl BrokerClient {
             Err(error) if error.is_connect() || error.is_builder() => Outcome::NotSent(error),
             Err(error) => Outcome::Lost(error),
         }
+    }
+}
+
+impl Outcome {
+    /// Whether the broker did nothing, because it cannot tell whether the call is from before it stood still.
+    fn has_stood_still(&self) -> bool {
+        let Self::Answer(status, bytes) = self else { return false };
+        *status == StatusCode::SERVICE_UNAVAILABLE
+            && serde_json::from_slice::<ErrorBody>(bytes).is_ok_and(|body| body.error == STOOD_STILL)
     }
 }
 

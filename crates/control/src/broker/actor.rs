@@ -2,11 +2,11 @@
 //!
 //! The name is the caller's own word. What it may do depends on its token alone ([`super::access`]).
 
-use std::net::SocketAddr;
-
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+
+use super::late::Connection;
 
 /// The longest name that is recorded, in characters.
 const NAME_CHARS_MAX: usize = 80;
@@ -18,7 +18,8 @@ tokio::task_local! {
 
 /// Notes who calls, for the changes that the call makes.
 pub(super) async fn note(request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let peer = request.extensions().get::<ConnectInfo<Connection>>();
+    let peer = peer.map(|ConnectInfo(connection)| connection.peer.ip());
     let said =
         request.headers().get(api::ACTOR_HEADER).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let name: String = said.chars().filter(|letter| !letter.is_control()).take(NAME_CHARS_MAX).collect();

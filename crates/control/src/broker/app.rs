@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use super::access::{self, Access};
 use super::actor;
 use super::error::ApiError;
+use super::late;
 use super::limits::{self, Limits};
 use super::shared::{Broker, Shared};
 use super::v3::{clusters, proxies, scaling, whole};
@@ -31,6 +32,7 @@ pub fn document() -> OpenApi {
 
 /// Everything that the server answers.
 pub(super) fn app(broker: Arc<Broker>, access: Access, limits: Limits, body_bytes_max: usize) -> Router {
+    let stalls = limits.stalls();
     let (router, document) = routes().split_for_parts();
     router
         .route("/api/openapi.json", get(async move || axum::Json(document)))
@@ -39,6 +41,7 @@ pub(super) fn app(broker: Arc<Broker>, access: Access, limits: Limits, body_byte
         .layer(from_fn(actor::note))
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(from_fn_with_state(Arc::new(access), access::check))
+        .layer(from_fn_with_state(stalls, late::check))
         .layer(from_fn_with_state(Arc::new(limits), limits::hold))
         .with_state(broker)
 }

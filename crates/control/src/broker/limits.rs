@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use crate::stalls::Stalls;
 
 /// The call that can wait, and its parameter that says so.
 const STATE: &str = "/api/v4/state";
@@ -33,13 +34,19 @@ pub(super) struct Limits {
     waiting: Semaphore,
     time: Duration,
     counts: Arc<RequestCounts>,
+    stalls: Stalls,
 }
 
 impl Limits {
     /// At most `requests_max` requests at a time and as many that only wait, each for `time`.
     pub(super) fn new(requests_max: usize, time: Duration, counts: Arc<RequestCounts>) -> Self {
         let permits = || Semaphore::new(requests_max);
-        Self { permits: permits(), waiting: permits(), time, counts }
+        Self { permits: permits(), waiting: permits(), time, counts, stalls: Stalls::default() }
+    }
+
+    /// When this process stood still.
+    pub(super) fn stalls(&self) -> Stalls {
+        self.stalls.clone()
     }
 }
 

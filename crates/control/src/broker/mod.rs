@@ -11,6 +11,7 @@ mod crowd;
 mod error;
 mod input;
 mod inspection;
+mod late;
 mod limits;
 mod metrics;
 mod open;

@@ -12,6 +12,7 @@ use tracing::info;
 
 use super::access::{Access, DeniedCommands, Tokens};
 use super::app::app;
+use super::late::Connection;
 use super::limits::{Limits, RequestCounts};
 use super::open::open_metadata;
 use super::pace::{self, Pace};
@@ -71,6 +72,7 @@ pub async fn serve(
     let counts = Arc::new(RequestCounts::default());
     let limits =
         Limits::new(config.requests_max.size(), config.request_timeout_ms.duration(), Arc::clone(&counts));
+    let looking = tokio::spawn(limits.stalls().follow());
     let pace = Arc::new(Mutex::new(Pace::default()));
     let watching = tokio::spawn(pace::follow(metadata.clone(), Arc::clone(&pace)));
     let denied = Arc::new(DeniedCommands::default());
@@ -99,15 +101,16 @@ pub async fn serve(
             let mut server =
                 axum_server::from_tcp_rustls(listener, tls).map_err(RunError::system("listening"))?;
             server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            server.handle(handle).serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
+            server.handle(handle).serve(app.into_make_service_with_connect_info::<Connection>()).await
         }
         _ => {
             info!(%address, "the broker answers HTTP");
             let mut server = axum_server::from_tcp(listener).map_err(RunError::system("listening"))?;
             server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-            server.handle(handle).serve(app.into_make_service_with_connect_info::<SocketAddr>()).await
+            server.handle(handle).serve(app.into_make_service_with_connect_info::<Connection>()).await
         }
     };
+    looking.abort();
     copies.abort();
     reviewing.abort();
     watching.abort();

@@ -10,6 +10,7 @@ use service::metrics::Metrics;
 use super::access::DeniedCommands;
 use super::actor;
 use super::error::ApiError;
+use super::late;
 use super::pace::Pace;
 use crate::config::ReviewPolicy;
 use crate::store::{ChangeError, Metadata};
@@ -40,6 +41,6 @@ impl Broker {
 
     /// Makes a change, with the caller in its event.
     pub(super) async fn apply(&self, command: Command) -> Result<Reply, ChangeError> {
-        self.metadata.change_by(command, actor::current()).await
+        self.metadata.change_asked(command, actor::current(), late::asked()).await
     }
 }

@@ -178,7 +178,7 @@ fn unreachable(error: ClientError) -> MetadataError {
 
 /// Whether the broker understood, and could not use its store, or had too much to do.
 fn is_of_the_store(error: &ClientError) -> bool {
-    matches!(error.code(), Some("EXTERNAL" | "EXTERNAL_TIMEOUT" | "BUSY"))
+    matches!(error.code(), Some("EXTERNAL" | "EXTERNAL_TIMEOUT" | "BUSY" | api::STOOD_STILL))
 }
 
 #[cfg(test)]

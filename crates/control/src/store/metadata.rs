@@ -16,6 +16,7 @@ use super::ledger::{Change, Ledger, Request};
 use super::observations::ObservationBoard;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};
+use crate::stalls::Asked;
 
 /// How many changes and confirmations may wait for the store; more are refused.
 const QUEUE_MAX: usize = 1024;
@@ -122,8 +123,22 @@ impl Metadata {
     /// # Errors
     /// As [`ChangeError`] says.
     pub async fn change_by(&self, command: Command, by: Option<String>) -> Result<Reply, ChangeError> {
+        self.change_asked(command, by, None).await
+    }
+
+    /// The same for somebody who asks over a connection, and may have given up. It is not made when he has closed it, nor
+    /// when this process has stood still since, unless an attempt was under way.
+    ///
+    /// # Errors
+    /// As [`ChangeError`] says.
+    pub(crate) async fn change_asked(
+        &self,
+        command: Command,
+        by: Option<String>,
+        asked: Option<Asked>,
+    ) -> Result<Reply, ChangeError> {
         let (answer, answered) = oneshot::channel();
-        self.send(Request::Change { change: Change { command, by }, answer })?;
+        self.send(Request::Change { change: Change { command, by, asked }, answer })?;
         let lost = |_| Err(ChangeError::Unknown("the store was closed while it was asked".to_owned()));
         answered.await.unwrap_or_else(lost)
     }

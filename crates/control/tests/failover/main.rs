@@ -15,6 +15,7 @@ mod death;
 mod first;
 mod handover;
 mod hang;
+mod late;
 mod link;
 mod loading;
 mod partition;

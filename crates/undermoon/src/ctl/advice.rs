@@ -16,6 +16,7 @@ const TABLE: &[(&str, &str)] = &[
     ("BAD_ANSWER", "is that address a broker, of this version, and http or https as it should be?"),
     ("UNAUTHORIZED", "give the broker's token in UNDERMOON_TOKEN, or a file that has it with --token-file"),
     ("FORBIDDEN", "this token may only read: use the broker's `write_token`"),
+    ("STOOD_STILL", "the broker has just gone on after a pause: try again in a moment"),
     ("BUSY", "the broker has as many requests as it takes at a time: try again in a moment"),
     (
         "EXTERNAL",

@@ -66,7 +66,8 @@ impl<S: Store> Ledger<S> {
         } else {
             let now = self.now();
             let command = Command::RecoverEpoch { highest };
-            let applied = self.apply(&[Change { command, by: Some(ASKER.to_owned()) }], now);
+            let change = Change { command, by: Some(ASKER.to_owned()), asked: None };
+            let applied = self.apply(&[change], now, |_| false);
             let update = self.update(&applied);
             match self.store.commit(loaded.base, &update).await {
                 Ok(base) => (base, applied.next, applied.events),

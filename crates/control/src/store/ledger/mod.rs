@@ -37,7 +37,7 @@ use super::history::{HistoryId, begins_history};
 use super::snapshot::Snapshot;
 use super::subject::{remarks, subject};
 use super::{Base, Store, StoreError, Update};
-use crate::wall_clock;
+use crate::{stalls, wall_clock};
 
 /// How many changes one commit takes together.
 const BATCH_MAX: usize = 64;
@@ -210,10 +210,10 @@ impl<S: Store> Ledger<S> {
         let now = self.now();
         changes.iter_mut().for_each(|change| change.command.stamp(now));
         self.batch += 1;
-        match self.commit(&changes, now).await {
+        match self.commit(&changes, &answers, now).await {
             Ok(replies) => {
                 for (answer, reply) in answers.into_iter().zip(replies) {
-                    // The caller may have given up; the change is made all the same.
+                    // The caller may have given up while the change was being made.
                     let _ = answer.send(reply.map_err(ChangeError::Refused));
                 }
             }
@@ -226,15 +226,22 @@ impl<S: Store> Ledger<S> {
         }
     }
 
-    /// Commits a batch whatever others do, within limits.
-    async fn commit(&mut self, changes: &[Change], now: TimeMs) -> Outcome {
+    /// Commits a batch whatever others do, within limits. What nobody waits for any more is left out of it: whoever asked for
+    /// that may have looked elsewhere, and done something else since.
+    async fn commit(&mut self, changes: &[Change], answers: &[Answer], now: TimeMs) -> Outcome {
         let deadline = Instant::now() + STORE_PATIENCE;
         let mut pause = PAUSE_FIRST;
         // What was said of a commit on the present base whose outcome is not known.
         let mut lost: Option<String> = None;
         let mut contradictions = 0;
         for _ in 0..CONFLICTS_MAX {
-            let applied = self.apply(changes, now);
+            // Of a batch that may have been made nothing is left out: it is the same one that is sent again.
+            let may_be_made = lost.is_some();
+            let applied = self.apply(changes, now, |place| {
+                let is_from_before =
+                    || changes[place].asked.as_ref().is_some_and(|asked| asked.is_from_before(stalls::now()));
+                !may_be_made && (answers[place].is_closed() || is_from_before())
+            });
             let failure = if applied.next.state == self.document.state {
                 // Refused, or nothing to do: true only if what was read is still so.
                 None
@@ -296,12 +303,16 @@ impl<S: Store> Ledger<S> {
         Err(lost.map_or(ChangeError::Conflict, ChangeError::Unknown))
     }
 
-    /// Applies a batch to a copy.
-    fn apply(&self, changes: &[Change], now: TimeMs) -> Applied {
+    /// Applies a batch to a copy, without the changes at the places that are given up.
+    fn apply(&self, changes: &[Change], now: TimeMs, is_given_up: impl Fn(usize) -> bool) -> Applied {
         let mut next = self.document.clone();
         let mut events = Vec::new();
         let mut replies = Vec::with_capacity(changes.len());
-        for Change { command, by } in changes {
+        for (place, Change { command, by, .. }) in changes.iter().enumerate() {
+            if is_given_up(place) {
+                replies.push(Err(ApplyError::Retry("whoever asked for this may have given up")));
+                continue;
+            }
             if let Err(refusal) = self.fences.check(&next.state, command, self.moment()) {
                 replies.push(Err(refusal));
                 continue;
@@ -336,7 +347,10 @@ impl<S: Store> Ledger<S> {
         if self.document.history == HistoryId::default() || begins {
             next.history = HistoryId::random();
         }
-        if changes.iter().any(|change| matches!(change.command, Command::Restore(_))) {
+        let is_restored = |(change, reply): (&Change, &Result<_, _>)| {
+            matches!(change.command, Command::Restore(_)) && reply.is_ok()
+        };
+        if changes.iter().zip(&replies).any(is_restored) {
             next.forget_kept();
         }
         next.forget_removed(&self.document);

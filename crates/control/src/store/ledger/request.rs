@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use super::super::change_error::ChangeError;
 use super::super::snapshot::Snapshot;
+use crate::stalls::Asked;
 
 /// Who waits for a change.
 pub(super) type Answer = oneshot::Sender<Result<Reply, ChangeError>>;
@@ -18,6 +19,9 @@ pub(super) type Confirmation = oneshot::Sender<Result<Arc<Snapshot>, ChangeError
 pub(in crate::store) struct Change {
     pub(in crate::store) command: Command,
     pub(in crate::store) by: Option<String>,
+    /// From when it is, where it was asked for over a connection: it is not made once it is from before a time in which
+    /// this process stood still.
+    pub(in crate::store) asked: Option<Asked>,
 }
 
 /// What somebody waits for.

@@ -233,3 +233,43 @@ async fn what_is_being_written_keeps_nobody_from_knowing_what_is_so() {
     check_confirmed_while_writing::<true>().await;
     check_confirmed_while_writing::<false>().await;
 }
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_not_made() {
+    let store = Slow::<true> { head: Arc::default(), hints: watch::Sender::new(0) };
+    let metadata = Metadata::open(store).await.unwrap();
+    let change = |number: u16| {
+        let metadata = metadata.clone();
+        tokio::spawn(async move { metadata.change(register(0, number)).await })
+    };
+    let others_run = async || {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let first = change(1);
+    others_run().await;
+    // These wait while the first is being written. Whoever asked for the second gives up.
+    let (second, third) = (change(2), change(3));
+    others_run().await;
+    second.abort();
+    first.await.unwrap().unwrap();
+    third.await.unwrap().unwrap();
+    let proxies = &metadata.snapshot().state.proxies;
+    let known: Vec<String> = proxies.keys().map(ToString::to_string).collect();
+    assert_eq!(proxies.len(), 2, "{known:?}");
+}
+
+#[tokio::test]
+async fn what_was_asked_before_the_process_stood_still_is_not_made() {
+    let store = Slow::<true> { head: Arc::default(), hints: watch::Sender::new(0) };
+    let metadata = Metadata::open(store).await.unwrap();
+    let stalls = crate::stalls::Stalls::default();
+    let now = crate::stalls::now();
+    let asked = stalls.ask(now, now).unwrap();
+    // A look from the future: the process has stood still until then.
+    stalls.look(now.plus(Duration::from_secs(20)));
+    let refused = metadata.change_asked(register(0, 1), None, Some(asked)).await;
+    assert!(matches!(refused, Err(ChangeError::Refused(_))), "{refused:?}");
+    assert!(metadata.snapshot().state.proxies.is_empty());
+}
