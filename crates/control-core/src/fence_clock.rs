@@ -21,19 +21,12 @@ use model::{ATTACHED_FOR_MS, Moment};
 
 use crate::command::{Command, Stopped};
 use crate::error::ApplyError;
-use crate::lease::LeaseClock;
+use crate::lease::{LeaseClock, lease_end_ms};
 use crate::observed::Timing;
 use crate::state::{Fence, FenceId, State};
 
-/// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different speeds.
-const CLOCK_DRIFT_DIVISOR: u64 = 20;
 /// A broker may hear of a fence that much later than the coordinator that acts on it; less than that fraction of a lease.
 const HEARD_LATER: Duration = Duration::from_millis(10);
-
-/// How long the end of a lease is waited for, in milliseconds.
-pub(crate) const fn lease_end_ms(lease_ms: u64) -> u64 {
-    lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR
-}
 
 /// When a broker first saw each fence that stands, and the limit of leases.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,15 @@ use model::Moment;
 
 use crate::command::Command;
 use crate::error::ApplyError;
-use crate::fence_clock::lease_end_ms;
 use crate::state::{LeaseLimit, State};
+
+/// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different speeds.
+const CLOCK_DRIFT_DIVISOR: u64 = 20;
+
+/// How long the end of a lease is waited for, in milliseconds.
+pub(crate) const fn lease_end_ms(lease_ms: u64) -> u64 {
+    lease_ms + lease_ms / CLOCK_DRIFT_DIVISOR
+}
 
 /// When a broker first saw the limit that stands.
 ///

@@ -27,7 +27,7 @@ mod terms;
 mod tokens;
 
 pub use cadence::{READ_INTERVAL, pause_after_reading};
-pub(crate) use clock::LeaseClock;
+pub(crate) use clock::{LeaseClock, lease_end_ms};
 pub use terms::{LeaseTerms, lease_epoch};
 pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
 

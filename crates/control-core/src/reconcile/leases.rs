@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::watch::Watch;
 use crate::command::Command;
-use crate::fence_clock::lease_end_ms;
+use crate::lease::lease_end_ms;
 
 /// A limit that this coordinator does not need is lowered after that long. Another one that does need it raises it again, so
 /// this is long: two coordinators with different settings must not change it all the time.

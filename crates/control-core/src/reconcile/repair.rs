@@ -18,7 +18,7 @@ use super::watch::Watch;
 use crate::allocate::replacement;
 use crate::command::{Command, Stopped};
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
-use crate::fence_clock::lease_end_ms;
+use crate::lease::lease_end_ms;
 use crate::observed::FenceSeen;
 use crate::state::{Chunk, Fence, FenceId, FenceReason, Half, Proxy, ShardId, State, SyncState};
 

@@ -20,7 +20,7 @@ fn alone_for(ms: u64, lease_ms: Option<u64>) -> Scene {
     let begun = scene.now;
     for after_ms in (0..=ms).step_by(50) {
         scene.now = TimeMs(begun.0 + after_ms);
-        scene.observed.note_state(&scene.state, scene.now);
+        scene.observed.note_state(&scene.state, read_now(scene.now), scene.now);
         for (proxy, health) in &said {
             scene.observed.note_answer(proxy, health.clone(), scene.now, scene.now);
         }

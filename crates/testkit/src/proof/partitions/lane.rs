@@ -6,8 +6,9 @@ use anyhow::{Context, Result, anyhow};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::kind::{Beside, Cut, Kind};
+use super::plan::{PartitionsPlan, WritesTo};
 use super::report::Seen;
-use super::{Beside, Cut, Kind, PartitionsPlan, WritesTo};
 use crate::chaos::network::{Direction, Network};
 use crate::managed::service::Place;
 use crate::managed::shard::ShardPlace;
