@@ -64,7 +64,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
     match draft.kind {
         0 if draft.number == 0 => {
             let new = new_proxy(1 + draft.proxy.index(5), draft.other.index(4));
-            Command::AnnounceProxy { new, is_at_work: draft.flag, is_unheard: !draft.flag }
+            Command::AnnounceProxy { new, is_at_work: draft.flag, serves_nobody: !draft.flag }
         }
         0 | 1 => Command::RegisterProxy(new_proxy(1 + draft.proxy.index(5), draft.other.index(4))),
         2 => Command::RemoveProxy { proxy },

@@ -84,7 +84,7 @@ fn client(mode: &str, steps: u32, broker: &Role, members: &[String]) -> Result<(
 
 /// Proxies that are only names: enough for a broker on its own.
 fn names(count: u8) -> Vec<String> {
-    (1..=count).map(|host| format!("10.0.0.{host}:5299=10.0.0.{host}:6379,10.0.0.{host}:6380")).collect()
+    (1..=count).map(|host| format!("127.0.3.{host}:5299=127.0.3.{host}:6379,127.0.3.{host}:6380")).collect()
 }
 
 #[test]

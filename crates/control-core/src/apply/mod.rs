@@ -54,8 +54,8 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::CancelMigrations { cluster } => migrations::cancel(state, &cluster),
         Command::Balance { cluster, now } => fences::balance(state, &cluster, now),
         Command::RegisterProxy(new) => proxies::register(state, new),
-        Command::AnnounceProxy { new, is_at_work, is_unheard } => {
-            proxies::announce(state, new, is_at_work, is_unheard)
+        Command::AnnounceProxy { new, is_at_work, serves_nobody } => {
+            proxies::announce(state, new, is_at_work, serves_nobody)
         }
         Command::RemoveProxy { proxy } => proxies::remove(state, &proxy),
         Command::ProxyCleaned { proxy, epoch } => proxies::cleaned(state, &proxy, epoch),

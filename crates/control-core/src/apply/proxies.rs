@@ -46,7 +46,7 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         // It may serve a cluster that has been forgotten here.
         review: state.is_in_doubt(),
         is_new: false,
-        is_unheard: false,
+        serves_nobody: false,
     };
     state.proxies.insert(address, proxy);
     Ok(Reply::Done)
@@ -58,13 +58,13 @@ pub(super) fn announce(
     state: &mut State,
     new: NewProxy,
     is_at_work: bool,
-    is_unheard: bool,
+    serves_nobody: bool,
 ) -> Result<Reply, ApplyError> {
     let (address, is_in_doubt) = (new.address.clone(), state.is_in_doubt());
     let reply = register(state, new)?;
     if let Some(record) = state.proxies.get_mut(&address).filter(|_| reply == Reply::Done) {
         (record.review, record.is_new) = (is_at_work || is_in_doubt, !is_in_doubt);
-        record.is_unheard = is_unheard;
+        record.serves_nobody = serves_nobody;
     }
     Ok(reply)
 }

@@ -143,10 +143,10 @@ pub enum Command {
         /// Whether it serves somebody, or its nodes have keys: it is under review, and neither told anything nor given to a
         /// cluster, until an operator decides. Else nobody has been able to say.
         is_at_work: bool,
-        /// Whether nothing is there at its address. Then it may be given to a cluster all the same, as one that was asked: it
-        /// has still to be started.
+        /// Whether it says that it has no cluster, or nothing is there at its address: it may be given to a cluster at once,
+        /// although nobody knows what its nodes hold.
         #[serde(default)]
-        is_unheard: bool,
+        serves_nobody: bool,
     },
     /// Forgets a proxy of the pool.
     RemoveProxy {

@@ -39,9 +39,10 @@ pub struct Proxy {
     /// not removed, but makes it one under review.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
-    /// Nothing was there at its address when it was registered: it was serving nobody. Counts only while it is new.
+    /// It was serving nobody when it was registered: it said so, or nothing was there at its address. Counts only while it is
+    /// new.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_unheard: bool,
+    pub serves_nobody: bool,
 }
 
 /// A coordinator hears a proxy that others report. One that is heard is not given up: it may serve, and is granted
@@ -77,6 +78,6 @@ impl Proxy {
         self.cluster.is_none()
             && self.failed_since.is_none()
             && !self.review
-            && (!self.is_new || self.is_unheard)
+            && (!self.is_new || self.serves_nobody)
     }
 }

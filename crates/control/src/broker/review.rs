@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use control_core::{NewProxy, Review, State, TimeMs, review};
+use control_core::{Found, Review, State, TimeMs, review};
 use model::Address;
 use service::config::Secret;
 use tracing::{info, warn};
@@ -34,10 +34,9 @@ fn concerned(state: &State) -> Vec<Address> {
     concerned.map(|(address, _)| address.clone()).collect()
 }
 
-/// Whether a proxy that is to be registered serves nobody, and its nodes hold nothing; `None` where it does not say.
-pub(super) async fn is_idle(new: &NewProxy, password: Option<&Secret>) -> Option<bool> {
-    let asked = inspect(vec![new.address.clone()], password).await;
-    asked.get(&new.address)?.as_ref()?.is_idle(&new.nodes)
+/// What a proxy that is to be registered has; `None` where it does not say.
+pub(super) async fn found_at(proxy: &Address, password: Option<&Secret>) -> Option<Found> {
+    inspect(vec![proxy.clone()], password).await.remove(proxy)?
 }
 
 /// Whether anything takes connections at the address of a proxy that cannot be asked.

@@ -27,18 +27,18 @@ async fn by_the_metadata() {
     let health = broker.get("/api/v4/clusters/mydb/health").await;
     assert_eq!(health["level"], "degraded", "nobody has seen the replicas yet: {health}");
     let place = |host: u8, port: u16| {
-        let at = |port: u16| format!("10.0.0.{host}:{port}");
-        json!({"node": at(port), "proxy": at(5299), "host": format!("10.0.0.{host}"), "offset": null})
+        let at = |port: u16| format!("127.0.3.{host}:{port}");
+        json!({"node": at(port), "proxy": at(5299), "host": format!("127.0.3.{host}"), "offset": null})
     };
     let first = json!({
         "shard": 0, "slots": "0-8191", "slot_count": 8192, "level": "degraded",
-        "problems": ["replica 10.0.0.2:6380 was not yet seen to be in sync"],
+        "problems": ["replica 127.0.3.2:6380 was not yet seen to be in sync"],
         "primary": place(1, 6379), "replica": place(2, 6380), "sync": "fresh", "fence": null, "behind_bytes": null,
     });
     assert_eq!(health["shards"][0], first);
     let seen =
         |replica: &str| json!({"SetReplicaSync": {"cluster": "mydb", "replica": replica, "sync": "InSync"}});
-    for replica in ["10.0.0.2:6380", "10.0.0.1:6380"] {
+    for replica in ["127.0.3.2:6380", "127.0.3.1:6380"] {
         broker.act("POST", "/api/v4/commands", seen(replica)).await;
     }
     assert_eq!(broker.get("/api/v4/clusters/mydb/health").await["level"], "well");
@@ -47,7 +47,7 @@ async fn by_the_metadata() {
     assert_eq!(overview["level"], "well", "{overview}");
     assert_eq!(
         overview["hosts"],
-        json!([host("10.0.0.1", 0, 1), host("10.0.0.2", 0, 1), host("10.0.0.3", 1, 0)])
+        json!([host("127.0.3.1", 0, 1), host("127.0.3.2", 0, 1), host("127.0.3.3", 1, 0)])
     );
     let summary = json!([{
         "name": "mydb", "level": "well", "node_number": 4, "slots_served": 16384, "shards_not_well": 0,
@@ -60,7 +60,7 @@ async fn by_the_metadata() {
     let handing_over = broker.get("/api/v4/clusters/mydb/health").await;
     assert_eq!(handing_over["shards"][0]["fence"]["reason"], "handover", "{handing_over}");
     let dead =
-        json!({"FenceShard": {"cluster": "mydb", "primary": "10.0.0.1:6379", "reason": "Dead", "now": 0}});
+        json!({"FenceShard": {"cluster": "mydb", "primary": "127.0.3.1:6379", "reason": "Dead", "now": 0}});
     broker.act("POST", "/api/v4/commands", dead).await;
     let down = broker.get("/api/v4/overview").await;
     assert_eq!(

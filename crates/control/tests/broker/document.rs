@@ -85,8 +85,8 @@ async fn full(folder: &tempfile::TempDir) -> TestBroker {
     broker.act("POST", "/api/v3/clusters/meta/other", json!({"node_number": 4})).await;
     broker.act("PATCH", "/api/v3/clusters/nodes/other", json!({"node_number": 4})).await;
     broker.act("POST", "/api/v3/clusters/migrations/expand/other", Value::Null).await;
-    broker.act("POST", "/api/v3/failures/10.0.0.8:5299/somebody", Value::Null).await;
-    broker.act("POST", "/api/v3/proxies/failover/10.0.0.7:5299", Value::Null).await;
+    broker.act("POST", "/api/v3/failures/127.0.3.8:5299/somebody", Value::Null).await;
+    broker.act("POST", "/api/v3/proxies/failover/127.0.3.7:5299", Value::Null).await;
     broker
 }
 
@@ -100,7 +100,7 @@ async fn answers_have_the_shapes_of_the_document() {
         let answers = &item["get"]["responses"];
         let schema = &answers["200"]["content"]["application/json"]["schema"];
         for (cluster, address) in
-            [("mydb", "10.0.0.1:5299"), ("other", "10.0.0.8:5299"), ("none", "h:1"), ("?", "?")]
+            [("mydb", "127.0.3.1:5299"), ("other", "127.0.3.8:5299"), ("none", "h:1"), ("?", "?")]
         {
             if item["get"].is_null() {
                 continue;

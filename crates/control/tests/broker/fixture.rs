@@ -119,8 +119,8 @@ impl TestBroker {
     pub(crate) async fn register(&self, count: u16) {
         for host in 1..=count {
             let body = serde_json::json!({
-                "proxy_address": format!("10.0.0.{host}:5299"),
-                "nodes": [format!("10.0.0.{host}:6379"), format!("10.0.0.{host}:6380")],
+                "proxy_address": format!("127.0.3.{host}:5299"),
+                "nodes": [format!("127.0.3.{host}:6379"), format!("127.0.3.{host}:6380")],
             });
             self.act("POST", "/api/v3/proxies/meta", body).await;
         }

@@ -41,9 +41,9 @@ enum Body {
 const WORDS: &[&str] = &[
     "mydb",
     "other",
-    "10.0.0.1:5299",
-    "10.0.0.2:5299",
-    "10.0.0.9:1",
+    "127.0.3.1:5299",
+    "127.0.3.2:5299",
+    "127.0.3.9:1",
     "0",
     "4",
     "8",
@@ -136,21 +136,21 @@ fn draft() -> impl Strategy<Value = Draft> {
 /// Bodies that are right, beginning with those of which there is most to spoil.
 fn samples(dump: &Value) -> Vec<Value> {
     let task = json!({"cluster_name": "mydb", "slot_range": {"range_list": [[0, 1]], "tag": {"Migrating": {
-        "epoch": 1, "src_proxy_address": "10.0.0.1:5299", "src_node_address": "10.0.0.1:6379",
-        "dst_proxy_address": "10.0.0.2:5299", "dst_node_address": "10.0.0.2:6379"}}}});
+        "epoch": 1, "src_proxy_address": "127.0.3.1:5299", "src_node_address": "127.0.3.1:6379",
+        "dst_proxy_address": "127.0.3.2:5299", "dst_node_address": "127.0.3.2:6379"}}}});
     vec![
         dump.clone(),
         json!({"Restore": dump}),
         task,
         json!({"node_number": 4}),
         json!({"cluster_node_number": 8}),
-        json!({"proxy_address": "10.0.0.3:5299", "nodes": ["10.0.0.3:1", "10.0.0.3:2"], "host": "h", "index": 3}),
+        json!({"proxy_address": "127.0.3.3:5299", "nodes": ["127.0.3.3:1", "127.0.3.3:2"], "host": "h", "index": 3}),
         json!({"replica_addresses": []}),
         json!({"operation": "scale", "cluster": "mydb", "node_number": 8}),
-        json!({"operation": "add_proxy", "proxy": {"proxy_address": "10.0.0.7:1", "nodes": ["h:1", "h:2"]}}),
+        json!({"operation": "add_proxy", "proxy": {"proxy_address": "127.0.3.7:1", "nodes": ["h:1", "h:2"]}}),
         json!({"shard": 0, "force": true}),
         json!({"SetConfig": {"cluster": "mydb", "fields": {"compression_strategy": "disabled"}}}),
-        json!({"FailOverShard": {"cluster": "mydb", "primary": "10.0.0.1:6379", "fence": null, "force": true,
+        json!({"FailOverShard": {"cluster": "mydb", "primary": "127.0.3.1:6379", "fence": null, "force": true,
             "behind_bytes": 0, "now": 0}}),
         json!({"Configure": {"failure_ttl_ms": 60000, "failure_quorum": 1, "migration_limit": 2, "ordered_proxies": false}}),
         json!({"RaiseEpoch": {"epoch": 5}}),
@@ -246,7 +246,7 @@ async fn nothing_harms_the_broker() {
     let broker = TestBroker::start(&embedded(&folder)).await;
     broker.register(6).await;
     broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 8})).await;
-    broker.act("POST", "/api/v3/failures/10.0.0.1:5299/somebody", Value::Null).await;
+    broker.act("POST", "/api/v3/failures/127.0.3.1:5299/somebody", Value::Null).await;
     let operations = operations(&broker).await;
     let mut samples = samples(&broker.get("/api/v3/metadata").await);
     let mut runner = TestRunner::new(Config::default());

@@ -10,7 +10,7 @@ use super::fixture::{EtcdServer, TestBroker, eventually, on_etcd};
 const LOST: u16 = 6;
 
 async fn register(broker: &TestBroker, host: u16) {
-    let address = format!("10.9.0.{host}");
+    let address = format!("127.9.0.{host}");
     let nodes = [format!("{address}:1"), format!("{address}:2")];
     broker
         .act(

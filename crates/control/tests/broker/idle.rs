@@ -48,7 +48,7 @@ async fn does_not_grow_with_the_event_log() {
     for number in (0..CHANGES).step_by(TOGETHER) {
         let mut changes = tokio::task::JoinSet::new();
         for offset in 0..TOGETHER {
-            let (metadata, name) = (metadata.clone(), format!("10.0.0.{offset}:{}", 1 + number));
+            let (metadata, name) = (metadata.clone(), format!("127.0.3.{offset}:{}", 1 + number));
             changes.spawn(async move {
                 metadata.change(Command::SetReplicaAddresses(vec![name])).await.unwrap();
             });

@@ -17,7 +17,7 @@ const CHANGES_DEFAULT: usize = 500;
 const CLIENTS: usize = 8;
 
 fn proxy(number: usize) -> Value {
-    let host = format!("10.{}.{}.{}", number / 62500, number / 250 % 250, number % 250);
+    let host = format!("127.{}.{}.{}", 1 + number / 62500, number / 250 % 250, number % 250);
     json!({"proxy_address": format!("{host}:5299"), "nodes": [format!("{host}:1"), format!("{host}:2")]})
 }
 
@@ -226,8 +226,8 @@ async fn back_to_file(etcd: &TestBroker, old: &TestBroker, older: &Value) {
     etcd.act("PATCH", "/api/v3/clusters/nodes/small", json!({"node_number": 4})).await;
     etcd.act("POST", "/api/v4/clusters/small/failover", json!({"shard": 3})).await;
     etcd.act("POST", "/api/v3/clusters/migrations/expand/small", Value::Null).await;
-    etcd.act("POST", "/api/v3/proxies/failover/10.0.1.49:5299", Value::Null).await;
-    etcd.act("POST", "/api/v3/failures/10.0.1.48:5299/somebody", Value::Null).await;
+    etcd.act("POST", "/api/v3/proxies/failover/127.1.1.49:5299", Value::Null).await;
+    etcd.act("POST", "/api/v3/failures/127.1.1.48:5299/somebody", Value::Null).await;
     etcd.act("PUT", "/api/v3/config", json!({"replica_addresses": ["127.0.0.1:1"]})).await;
     let dump = etcd.get("/api/v3/metadata").await;
     let folder = tempfile::tempdir().unwrap();

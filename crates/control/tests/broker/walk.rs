@@ -12,13 +12,13 @@ async fn a_clusters_life() {
     assert_eq!(broker.get("/api/v3/epoch").await, json!(0));
     assert_eq!(broker.get("/api/v3/clusters/names").await, json!({"names": []}));
     assert_eq!(broker.get("/api/v3/clusters/meta/mydb").await, json!({"cluster": null}));
-    assert_eq!(broker.get("/api/v3/proxies/meta/10.0.0.1:5299").await, json!({"proxy": null}));
+    assert_eq!(broker.get("/api/v3/proxies/meta/127.0.3.1:5299").await, json!({"proxy": null}));
 
     broker.register(6).await;
     let pool = broker.get("/api/v3/proxies/addresses?offset=1&limit=2").await;
-    assert_eq!(pool, json!({"addresses": ["10.0.0.2:5299", "10.0.0.3:5299"]}));
-    let free = broker.get("/api/v3/proxies/meta/10.0.0.1:5299").await;
-    assert_eq!(free["proxy"]["free_nodes"], json!(["10.0.0.1:6379", "10.0.0.1:6380"]));
+    assert_eq!(pool, json!({"addresses": ["127.0.3.2:5299", "127.0.3.3:5299"]}));
+    let free = broker.get("/api/v3/proxies/meta/127.0.3.1:5299").await;
+    assert_eq!(free["proxy"]["free_nodes"], json!(["127.0.3.1:6379", "127.0.3.1:6380"]));
     assert_eq!(free["proxy"]["nodes"], json!([]));
 
     broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
@@ -27,7 +27,7 @@ async fn a_clusters_life() {
 
     broker.act("DELETE", "/api/v3/clusters/meta/mydb", Value::Null).await;
     assert_eq!(broker.get("/api/v3/clusters/names").await, json!({"names": []}));
-    broker.act("DELETE", "/api/v3/proxies/meta/10.0.0.6:5299", Value::Null).await;
+    broker.act("DELETE", "/api/v3/proxies/meta/127.0.3.6:5299", Value::Null).await;
     broker.stop().await;
 
     // Another process finds it all again.

@@ -77,7 +77,7 @@ impl Broker {
     pub(crate) fn with_proxies(count: usize) -> Self {
         let broker = Self::start(&[]);
         for host in 1..=count {
-            let [proxy, first, second] = [5299, 6379, 6380].map(|port| format!("10.0.0.{host}:{port}"));
+            let [proxy, first, second] = [5299, 6379, 6380].map(|port| format!("127.0.3.{host}:{port}"));
             broker.ctl(&["pool", "add", &proxy, &first, &second, "--host", &format!("rack-{host}")]).good();
         }
         broker

@@ -5,9 +5,9 @@ use super::broker::Broker;
 #[test]
 fn the_pool() {
     let broker = Broker::with_proxies(2);
-    let again = broker.ctl(&["pool", "add", "10.0.0.1:5299", "10.0.0.1:6379", "10.0.0.1:6380"]).good();
+    let again = broker.ctl(&["pool", "add", "127.0.3.1:5299", "127.0.3.1:6379", "127.0.3.1:6380"]).good();
     assert!(again.contains("was registered already"), "{again}");
-    let removed = broker.ctl(&["pool", "remove", "10.0.0.1:5299", "10.0.0.2:5299"]).good();
+    let removed = broker.ctl(&["pool", "remove", "127.0.3.1:5299", "127.0.3.2:5299"]).good();
     assert_eq!(removed.lines().count(), 2, "{removed}");
     assert!(broker.state().proxies.is_empty());
 }

@@ -30,8 +30,8 @@ fn refusals_say_what_to_do() {
         &["NO_AVAILABLE_RESOURCE", "3 are free", "pool add"],
     );
     check(&["cluster", "create", "odd", "--nodes", "6"], 1, &["INVALID_NODE_NUMBER", "--chunks"]);
-    check(&["pool", "remove", "10.9.9.9:5299"], 1, &["PROXY_NOT_FOUND", "ctl pool list"]);
-    check(&["pool", "add", "10.0.0.9:5299", "10.0.0.9:1", "10.0.0.9:1"], 1, &["INVALID_PROXY_ADDRESS"]);
+    check(&["pool", "remove", "127.9.9.9:5299"], 1, &["PROXY_NOT_FOUND", "ctl pool list"]);
+    check(&["pool", "add", "127.0.3.9:5299", "127.0.3.9:1", "127.0.3.9:1"], 1, &["INVALID_PROXY_ADDRESS"]);
     check(&["restore", "/nonexistent.json", "--yes"], 1, &["/nonexistent.json: No such file"]);
 
     broker.ctl(&["cluster", "create", "mydb", "--chunks", "1", "--no-wait"]).good();
@@ -40,10 +40,10 @@ fn refusals_say_what_to_do() {
     check(&["cluster", "scale", "mydb", "--chunks", "1"], 1, &["SLOTS_ALREADY_EVEN", "nothing to do"]);
     check(&["cluster", "scale", "mydb", "--release"], 1, &["FREE_NODE_NOT_FOUND"]);
     check(&["cluster", "failover", "mydb", "--shard", "7"], 1, &["SHARD_NOT_FOUND", "ctl cluster show"]);
-    check(&["cluster", "failover", "mydb", "--proxy", "10.0.0.9:5299"], 1, &["PROXY_NOT_FOUND"]);
+    check(&["cluster", "failover", "mydb", "--proxy", "127.0.3.9:5299"], 1, &["PROXY_NOT_FOUND"]);
     let decide = ["review", "--cluster", "mydb", "--by", "metadata", "--yes"];
     check(&decide, 1, &["NOT_UNDER_REVIEW", "ctl review"]);
-    check(&["pool", "remove", "10.0.0.1:5299", "10.0.0.2:5299", "10.0.0.3:5299"], 1, &["IN_USE"]);
+    check(&["pool", "remove", "127.0.3.1:5299", "127.0.3.2:5299", "127.0.3.3:5299"], 1, &["IN_USE"]);
 
     // What cannot be undone is not done without being asked for.
     check(&["cluster", "delete", "mydb"], 2, &["all keys", "--yes"]);
@@ -96,7 +96,7 @@ fn command_lines_that_cannot_be() {
     check(&["cluster", "failover", "mydb"], "--shard");
     check(&["cluster", "list", "--broker", "ftp://x"], "begins with http");
     check(&["cluster", "list", "-o", "xml"], "possible values: table, json");
-    check(&["pool", "add", "10.0.0.1:5299", "10.0.0.1:6379"], "2 values required");
+    check(&["pool", "add", "127.0.3.1:5299", "127.0.3.1:6379"], "2 values required");
     check(&["cluster", "delete", "mydb", "--no-wait", "--timeout", "5"], "cannot be used with");
 }
 
@@ -150,7 +150,7 @@ fn tokens() {
     let file = broker.folder().join("token");
     std::fs::File::create(&file).unwrap().write_all(b"scissors\n").unwrap();
     let (file, list) = (file.to_str().unwrap(), ["cluster", "list", "-o", "json"]);
-    let add = ["pool", "add", "10.0.0.1:5299", "10.0.0.1:6379", "10.0.0.1:6380"];
+    let add = ["pool", "add", "127.0.3.1:5299", "127.0.3.1:6379", "127.0.3.1:6380"];
     let check = |arguments: &[&str], token: Option<&str>, code: i32, wanted: &str| {
         let mut command = broker.command(arguments);
         command.stdin(Stdio::null()).envs(token.map(|token| ("UNDERMOON_TOKEN", token)));

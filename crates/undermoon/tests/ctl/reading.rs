@@ -16,15 +16,15 @@ fn broker() -> Broker {
 fn tables() {
     let broker = broker();
     assert_snapshot!(broker.ctl(&["pool", "list"]).good(), @r"
-    PROXY          HOST    STATE  CLUSTER  NODES
-    10.0.0.1:5299  rack-1  used   mydb     10.0.0.1:6379 10.0.0.1:6380
-    10.0.0.2:5299  rack-2  used   mydb     10.0.0.2:6379 10.0.0.2:6380
-    10.0.0.3:5299  rack-3  free   -        10.0.0.3:6379 10.0.0.3:6380
+    PROXY           HOST    STATE  CLUSTER  NODES
+    127.0.3.1:5299  rack-1  used   mydb     127.0.3.1:6379 127.0.3.1:6380
+    127.0.3.2:5299  rack-2  used   mydb     127.0.3.2:6379 127.0.3.2:6380
+    127.0.3.3:5299  rack-3  free   -        127.0.3.3:6379 127.0.3.3:6380
     3 in all, 1 free
     ");
     assert_snapshot!(broker.ctl(&["pool", "list", "--free"]).good(), @r"
-    PROXY          HOST    STATE  CLUSTER  NODES
-    10.0.0.3:5299  rack-3  free   -        10.0.0.3:6379 10.0.0.3:6380
+    PROXY           HOST    STATE  CLUSTER  NODES
+    127.0.3.3:5299  rack-3  free   -        127.0.3.3:6379 127.0.3.3:6380
     1 in all, 1 free
     ");
     assert_snapshot!(broker.ctl(&["pool", "list", "--failed"]).good(), @r"
@@ -38,12 +38,12 @@ fn tables() {
     assert_snapshot!(broker.ctl(&["cluster", "show", "mydb"]).good(), @r"
     cluster mydb: syncing; 1 chunk, 4 nodes, epoch 4
 
-    SHARD  SLOTS       PRIMARY        HOST    REPLICA        HOST    SYNC  NOTE
-    0      0-8191      10.0.0.1:6379  rack-1  10.0.0.2:6380  rack-2  new
-    1      8192-16383  10.0.0.2:6379  rack-2  10.0.0.1:6380  rack-1  new
+    SHARD  SLOTS       PRIMARY         HOST    REPLICA         HOST    SYNC  NOTE
+    0      0-8191      127.0.3.1:6379  rack-1  127.0.3.2:6380  rack-2  new
+    1      8192-16383  127.0.3.2:6379  rack-2  127.0.3.1:6380  rack-1  new
 
-    - shard 0: replica 10.0.0.2:6380 was not yet seen to be in sync
-    - shard 1: replica 10.0.0.1:6380 was not yet seen to be in sync
+    - shard 0: replica 127.0.3.2:6380 was not yet seen to be in sync
+    - shard 1: replica 127.0.3.1:6380 was not yet seen to be in sync
     compression_strategy = disabled
     migration_max_blocking_time = 10000
     migration_max_migration_time = 10800
@@ -82,52 +82,52 @@ fn plans_in_words() {
     ");
     assert_snapshot!(broker.ctl(&["plan", "balance", "mydb"]).good(), @"Nothing would change.");
     assert_snapshot!(
-        broker.ctl(&["plan", "add", "10.0.0.4:5299", "10.0.0.4:6379", "10.0.0.4:6380"]).good(), @r"
+        broker.ctl(&["plan", "add", "127.0.3.4:5299", "127.0.3.4:6379", "127.0.3.4:6380"]).good(), @r"
     This would happen:
-    - proxy 10.0.0.4:5299 on host 10.0.0.4 joins the pool
+    - proxy 127.0.3.4:5299 on host 127.0.3.4 joins the pool
     Nothing was changed.
     ");
-    assert_snapshot!(broker.ctl(&["plan", "remove", "10.0.0.1:5299"]).stdout, @"The change would be refused: proxy 10.0.0.1:5299 is in use");
+    assert_snapshot!(broker.ctl(&["plan", "remove", "127.0.3.1:5299"]).stdout, @"The change would be refused: proxy 127.0.3.1:5299 is in use");
     assert_snapshot!(broker.ctl(&["plan", "create", "other", "--chunks", "1"]).stdout, @"The change would be refused: 2 proxies are needed and 1 are free");
-    assert_snapshot!(broker.ctl(&["plan", "failover", "10.0.0.1:5299"]).good(), @r"
+    assert_snapshot!(broker.ctl(&["plan", "failover", "127.0.3.1:5299"]).good(), @r"
     This would happen:
-    - cluster mydb: 10.0.0.3:5299 takes the place of 10.0.0.1:5299
-    - cluster mydb: 10.0.0.2:6380 takes over from 10.0.0.1:6379 as a primary
-    - cluster mydb: 10.0.0.2:6380 is not served before 10.0.0.1:5299 has stopped
-    - cluster mydb: replica 10.0.0.3:6380 is not in sync
-    - proxy 10.0.0.1:5299 counts as failed
+    - cluster mydb: 127.0.3.3:5299 takes the place of 127.0.3.1:5299
+    - cluster mydb: 127.0.3.2:6380 takes over from 127.0.3.1:6379 as a primary
+    - cluster mydb: 127.0.3.2:6380 is not served before 127.0.3.1:5299 has stopped
+    - cluster mydb: replica 127.0.3.3:6380 is not in sync
+    - proxy 127.0.3.1:5299 counts as failed
     - note: afterwards the pool could not make up for the loss of host rack-2 or rack-3
     Nothing was changed.
     ");
     assert_snapshot!(broker.ctl(&["plan", "handover", "mydb", "--shard", "0"]).good(), @r"
     This would happen:
-    - cluster mydb: 10.0.0.2:6380 takes over from 10.0.0.1:6379 as a primary
+    - cluster mydb: 127.0.3.2:6380 takes over from 127.0.3.1:6379 as a primary
     Nothing was changed.
     ");
-    let by_force = broker.ctl(&["plan", "handover", "mydb", "--proxy", "10.0.0.2:5299", "--force"]);
+    let by_force = broker.ctl(&["plan", "handover", "mydb", "--proxy", "127.0.3.2:5299", "--force"]);
     assert_snapshot!(by_force.good(), @r"
     This would happen:
-    - cluster mydb: 10.0.0.1:6380 takes over from 10.0.0.2:6379 as a primary
-    - cluster mydb: 10.0.0.1:6380 is not served before 10.0.0.2:5299 has stopped
+    - cluster mydb: 127.0.3.1:6380 takes over from 127.0.3.2:6379 as a primary
+    - cluster mydb: 127.0.3.1:6380 is not served before 127.0.3.2:5299 has stopped
     Nothing was changed.
     ");
     let beyond = broker.ctl(&["plan", "handover", "mydb", "--shard", "7"]).stdout;
     assert_snapshot!(beyond, @"The change would be refused: there is no shard 7: the cluster has 2, numbered from 0");
     let unknown = broker.ctl(&["plan", "handover", "nobody", "--shard", "0"]).stdout;
     assert_snapshot!(unknown, @"The change would be refused: there is no cluster nobody");
-    broker.ctl(&["pool", "add", "10.0.0.4:5299", "10.0.0.4:6379", "10.0.0.4:6380"]).good();
+    broker.ctl(&["pool", "add", "127.0.3.4:5299", "127.0.3.4:6379", "127.0.3.4:6380"]).good();
     assert_snapshot!(broker.ctl(&["plan", "scale", "mydb", "--chunks", "2"]).good(), @r"
     This would happen:
-    - cluster mydb: added a chunk with no slots at 10.0.0.4:6379 behind 10.0.0.4:5299 and no slots at 10.0.0.3:6379 behind 10.0.0.3:5299
+    - cluster mydb: added a chunk with no slots at 127.0.3.4:6379 behind 127.0.3.4:5299 and no slots at 127.0.3.3:6379 behind 127.0.3.3:5299
     - cluster mydb: slots will move to the new nodes as soon as their proxies know of it
-    - cluster mydb: then 4096 slots (4096-8191) are to move from 10.0.0.1:6379 to 10.0.0.4:6379
-    - cluster mydb: then 4096 slots (12288-16383) are to move from 10.0.0.2:6379 to 10.0.0.3:6379
-    - why: each chunk is made on the host with most free proxies and the one that it is least paired with, so that the load of a lost host is spread: 10.0.0.4 with rack-3; of 2 free proxies 0 are left
+    - cluster mydb: then 4096 slots (4096-8191) are to move from 127.0.3.1:6379 to 127.0.3.4:6379
+    - cluster mydb: then 4096 slots (12288-16383) are to move from 127.0.3.2:6379 to 127.0.3.3:6379
+    - why: each chunk is made on the host with most free proxies and the one that it is least paired with, so that the load of a lost host is spread: 127.0.3.4 with rack-3; of 2 free proxies 0 are left
     - why: no plan that gives each of 4 shards 4096 slots moves fewer than 8192
-    - note: afterwards the pool could not make up for the loss of host 10.0.0.4 or rack-1 or rack-2 or rack-3
+    - note: afterwards the pool could not make up for the loss of host 127.0.3.4 or rack-1 or rack-2 or rack-3
     Nothing was changed.
     ");
-    let plan = broker.ctl(&["plan", "remove", "10.0.0.1:5299", "-o", "json"]);
+    let plan = broker.ctl(&["plan", "remove", "127.0.3.1:5299", "-o", "json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan.stdout).unwrap();
     assert_eq!((&plan["accepted"], &plan["error"]), (&json!(false), &json!("IN_USE")));
     // Nothing of all this has changed anything.
@@ -140,8 +140,8 @@ fn json_for_programs() {
     let pool = broker.ctl(&["pool", "list", "-o", "json"]).json();
     assert_eq!(
         pool[2],
-        json!({"proxy": "10.0.0.3:5299", "host": "rack-3", "state": "free", "cluster": null,
-               "nodes": ["10.0.0.3:6379", "10.0.0.3:6380"]})
+        json!({"proxy": "127.0.3.3:5299", "host": "rack-3", "state": "free", "cluster": null,
+               "nodes": ["127.0.3.3:6379", "127.0.3.3:6380"]})
     );
     let list = broker.ctl(&["cluster", "list", "-o", "json"]).json();
     assert_eq!(

@@ -16,7 +16,7 @@ fn announced(truth: &State, asked: &AskedProxies, epoch: Epoch) -> State {
         let seen = asked.get(address).and_then(Option::as_ref).and_then(|found| found.is_idle(&nodes));
         let command = match seen {
             Some(true) => Command::RegisterProxy(new),
-            seen => Command::AnnounceProxy { new, is_at_work: seen == Some(false), is_unheard: false },
+            seen => Command::AnnounceProxy { new, is_at_work: seen == Some(false), serves_nobody: false },
         };
         done(&mut state, command);
     }
@@ -105,7 +105,7 @@ fn where_metadata_are_in_doubt_a_proxy_that_is_registered_may_be_theirs() {
     let mut state = restored(&dump);
     let nodes = truth.proxies.get(&gone).unwrap().nodes.to_vec();
     let new = NewProxy { address: gone, nodes, host: None, index: None };
-    done(&mut state, Command::AnnounceProxy { new, is_at_work: true, is_unheard: false });
+    done(&mut state, Command::AnnounceProxy { new, is_at_work: true, serves_nobody: false });
     settle(&mut state, &answers(&truth));
     assert_eq!(served(&state), served(&truth));
 }
@@ -113,12 +113,12 @@ fn where_metadata_are_in_doubt_a_proxy_that_is_registered_may_be_theirs() {
 /// A pool may be registered before its proxies are started; one that is there and does not answer may serve somebody.
 #[test]
 fn what_is_not_started_yet_is_free_and_what_does_not_answer_is_not() {
-    for (is_unheard, is_free) in [(true, true), (false, false)] {
+    for (serves_nobody, is_free) in [(true, true), (false, false)] {
         let mut state = State::default();
         for (address, record) in &pool(2).proxies {
             let new =
                 NewProxy { address: address.clone(), nodes: record.nodes.to_vec(), host: None, index: None };
-            done(&mut state, Command::AnnounceProxy { new, is_at_work: false, is_unheard });
+            done(&mut state, Command::AnnounceProxy { new, is_at_work: false, serves_nobody });
         }
         let create = Command::CreateCluster {
             cluster: "mine".parse().unwrap(),

@@ -9,7 +9,7 @@ use control_core::{Command, HostName, Reply, TimeMs, query};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, Parameters, page, proxy_address, reporter};
-use super::super::review::{is_idle, is_there};
+use super::super::review::{found_at, is_there};
 use super::super::shapes;
 use super::super::shared::{Done, Shared};
 use crate::wall_clock;
@@ -63,11 +63,18 @@ pub(crate) async fn register(State(broker): Shared, Body(body): Body<NewProxy>) 
         host: body.host.map(HostName),
         index: body.index,
     };
-    let command = match is_idle(&new, broker.proxy_password.as_ref()).await {
-        Some(true) => Command::RegisterProxy(new),
-        seen => {
-            let is_unheard = seen.is_none() && !is_there(&new.address).await;
-            Command::AnnounceProxy { new, is_at_work: seen == Some(false), is_unheard }
+    let command = match found_at(&new.address, broker.proxy_password.as_ref()).await {
+        Some(found) => match found.is_idle(&new.nodes) {
+            Some(true) => Command::RegisterProxy(new),
+            seen => {
+                let is_at_work = seen == Some(false);
+                Command::AnnounceProxy { new, is_at_work, serves_nobody: !is_at_work }
+            }
+        },
+        // What takes connections and says nothing may serve somebody.
+        None => {
+            let serves_nobody = !is_there(&new.address).await;
+            Command::AnnounceProxy { new, is_at_work: false, serves_nobody }
         }
     };
     match broker.apply(command).await? {
