@@ -159,12 +159,12 @@ fn what_another_worker_has_given_up_is_called_back_before_more_is_asked() {
     assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
     let end = "127.0.0.1:999";
     let elsewhere = world.node(NODES[0]).welcome(end);
-    world.node(NODES[0]).closed.push(elsewhere);
+    world.node(NODES[0]).closed.borrow_mut().push(elsewhere);
     let node = NODES[0].parse().unwrap();
     world.engine.called_back(&CalledBack { node, is_proxy: false, end: end.parse().unwrap() });
     sends(&mut world, client, b"get b\r\n");
     world.end_turn();
-    assert!(world.node(NODES[0]).closed.is_empty(), "it was asked to close it first");
+    assert!(world.node(NODES[0]).closed.borrow().is_empty(), "it was asked to close it first");
     world.flow();
     assert_eq!(seen(&world, client), "$-1\r\n");
 }

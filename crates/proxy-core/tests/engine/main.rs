@@ -10,6 +10,7 @@ mod fences;
 mod flow;
 mod garbage;
 mod limits;
+mod link_ends;
 mod links;
 mod lulls;
 mod node;

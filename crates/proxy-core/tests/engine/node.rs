@@ -57,7 +57,7 @@ pub(crate) struct Node {
     /// It reads nothing that it is sent, until it goes on and executes all of it.
     pub(crate) is_stopped: bool,
     /// Connections that were closed while it was stopped: what lies in them is executed all the same.
-    pub(crate) closed: Vec<Peer>,
+    pub(crate) closed: Rc<RefCell<Vec<Peer>>>,
     /// No connection to it can be made.
     pub(crate) is_dead: bool,
     /// What it answers to everything, for the moment.
@@ -144,7 +144,7 @@ impl Node {
 
     /// Executes what lies in connections that were closed.
     pub(crate) fn read_closed(&mut self) {
-        for mut peer in std::mem::take(&mut self.closed) {
+        for mut peer in self.closed.take() {
             self.received(&mut peer, &[], &mut Vec::new());
         }
     }
@@ -175,9 +175,10 @@ impl Node {
                 return encode::simple(out, "OK");
             }
             ("CLIENT", [_, b"KILL", b"ADDR", end]) => {
-                let before = self.closed.len();
-                self.closed.retain(|peer| peer.end.as_bytes() != *end);
-                return encode::integer(out, (before - self.closed.len()) as i64);
+                let mut closed = self.closed.borrow_mut();
+                let before = closed.len();
+                closed.retain(|peer| peer.end.as_bytes() != *end);
+                return encode::integer(out, (before - closed.len()) as i64);
             }
             // So does a proxy greet a node that has failed.
             ("PING", [_]) => return encode::simple(out, "PONG"),

@@ -1,9 +1,61 @@
 //! What happens to nodes and to the proxy as a whole: they die, stop, go on; and in the end everything is well again.
 
 use model::Address;
+use proxy_core::engine::{Ask, Question, ReplyPlace};
+use proxy_core::local::ControlRequest;
+use proxy_core::local::client::{ClientKill, ClientType};
+use proxy_core::profile::Profile;
 
 use crate::views::BOTH;
-use crate::world::World;
+use crate::world::{Killing, World};
+
+/// CLIENT KILL at these workers of one proxy, as its control side carries it out: answered when nothing of sessions that are
+/// gone is under way at any of them.
+pub(crate) fn kill_whom_others_ask_for(workers: &mut [&mut World]) {
+    for at in 0..workers.len() {
+        for ask in std::mem::take(&mut workers[at].asks) {
+            let Some(kill) = kill_of(&ask) else {
+                workers[at].asks.push(ask);
+                continue;
+            };
+            let known = workers[at].kills.iter().position(|known| known.place == ask.place);
+            let killing = match known {
+                Some(known) => workers[at].kills.swap_remove(known),
+                None => Killing::begin(ask.place, kill, ask.profile.id, workers),
+            };
+            if workers.iter().all(|worker| worker.engine.are_strays_over(killing.at_us)) {
+                workers[at].engine.control_replied(ask.place, format!(":{}\r\n", killing.killed).as_bytes());
+            } else {
+                workers[at].kills.push(killing);
+                workers[at].asks.push(ask);
+            }
+        }
+    }
+}
+
+impl Killing {
+    fn begin(place: ReplyPlace, kill: &ClientKill, asker: u64, workers: &mut [&mut World]) -> Killing {
+        let mut killing = Killing { place, killed: 0, at_us: workers[0].now.us };
+        for worker in workers {
+            let now_ms = worker.now.unix_us / 1000;
+            let picks = |profile: &Profile| {
+                profile.id != asker && kill.filter.matches(profile, ClientType::Normal, now_ms)
+            };
+            killing.killed += worker.engine.kill_sessions(Some(asker), picks);
+        }
+        killing
+    }
+}
+
+fn kill_of(ask: &Ask) -> Option<&ClientKill> {
+    match &ask.question {
+        Question::Local(request) => match &**request {
+            ControlRequest::ClientKill(kill) => Some(kill),
+            _ => None,
+        },
+        _ => None,
+    }
+}
 
 impl World {
     /// A node dies: its connections break, what lies in them is lost, and no new one can be made.
@@ -11,7 +63,7 @@ impl World {
         let node = self.nodes.get_mut(address).unwrap();
         node.is_dead = true;
         node.starts += 1;
-        node.closed.clear();
+        node.closed.take();
         for link in self.links() {
             if self.links[link].as_ref().is_some_and(|open| open.address == *address && open.connected) {
                 self.fails(link);
@@ -49,9 +101,18 @@ impl World {
 
     /// The control thread answers what it was asked.
     pub(crate) fn answer_asks(&mut self) {
-        for ask in std::mem::take(&mut self.asks) {
+        self.kill_whom_others_ask_for();
+        let asks = std::mem::take(&mut self.asks);
+        let (kills, others): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(|ask| kill_of(ask).is_some());
+        self.asks = kills;
+        for ask in others {
             self.engine.control_replied(ask.place, b"+ANSWERED\r\n");
         }
+    }
+
+    /// CLIENT KILL, as the control side of a proxy with one worker carries it out.
+    pub(crate) fn kill_whom_others_ask_for(&mut self) {
+        kill_whom_others_ask_for(&mut [self]);
     }
 
     /// Nodes live and answer, slots have owners, nothing is held back.

@@ -119,21 +119,29 @@ impl Pair {
         let [first, second] = &mut self.worlds;
         let (here, there) = if me == 0 { (first, second) } else { (second, first) };
         let wires = &mut self.wires[me];
-        let mut open = Vec::new();
+        let (mut open, mut ended) = (Vec::new(), Vec::new());
         for link in here.links.iter_mut().flatten().filter(|link| link.address.to_string() == PEER) {
             open.push(link.number);
             if !link.connected {
                 continue;
             }
             let client = *wires.entry(link.number).or_insert_with(|| {
-                let client = there.accept();
+                let client = there.accept_from(link.end());
                 there.clients[client].log = Some(Vec::new());
                 client
             });
             let client = &mut there.clients[client];
-            assert!(!client.closed, "a proxy closed the connection of another");
+            if client.closed {
+                ended.push((link.id.index(), link.number));
+                continue;
+            }
             client.outgoing.append(&mut link.under_way);
             link.replies.append(client.log.as_mut().unwrap());
+        }
+        // It asked for that itself: the connection is one that it has given up, or another worker of it.
+        for (place, number) in ended {
+            wires.remove(&number);
+            here.fails(place);
         }
         let gone: Vec<usize> = wires.keys().filter(|number| !open.contains(number)).copied().collect();
         for number in gone {
@@ -186,7 +194,9 @@ impl Pair {
                 self.cut(me);
             }
         }
-        self.worlds[me].check();
+        self.worlds.iter_mut().for_each(World::kill_whom_others_ask_for);
+        // What is asked of the control side in this turn is counted at its end.
+        self.worlds[me].engine.check();
     }
 
     /// Everything moves until all is answered, well before any limit in time.
@@ -204,6 +214,7 @@ impl Pair {
                 self.forward(me);
                 self.worlds[me].pass(1_000);
             }
+            self.worlds.iter_mut().for_each(World::kill_whom_others_ask_for);
             let clients = || self.worlds.iter().flat_map(|world| &world.clients);
             if clients().all(|client| client.log.is_some() || client.has_everything()) {
                 return;

@@ -63,9 +63,9 @@ impl World {
         }
         if !open.connected {
             open.connected = true;
-            let end = format!("127.0.0.1:{}", 10_000 + open.number);
-            open.peer = Some(self.nodes[&open.address].welcome(&end));
-            self.engine.backend_connected(open.id, Some(end.parse().unwrap()));
+            let end = open.end();
+            open.peer = Some(self.nodes[&open.address].welcome(&end.to_string()));
+            self.engine.backend_connected(open.id, Some(end));
         }
     }
 

@@ -139,7 +139,7 @@ impl World {
                     let Some(link) = closed else { panic!("a closed connection is closed again") };
                     let node = self.nodes.get_mut(&link.address).unwrap();
                     if node.is_stopped && !node.is_dead {
-                        node.closed.extend(link.peer);
+                        node.closed.borrow_mut().extend(link.peer);
                     }
                 }
                 Action::CloseSession(id) | Action::EndSession(id) => {
@@ -165,7 +165,8 @@ impl World {
                     self.dropped.push(*dropped);
                 }
                 Action::Control(ask) => self.asks.push(*ask),
-                Action::Slow(_) | Action::CalledBack(_) => {}
+                Action::CalledBack(called_back) => self.called_back.push(*called_back),
+                Action::Slow(_) => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 //! gave free are gone at once.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,8 @@ use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{
-    Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, Shared, WriteFences,
+    Ask, BackendId, CalledBack, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, ReplyPlace,
+    Shared, WriteFences,
 };
 use proxy_core::profile::Profile;
 use proxy_core::route::WorkerView;
@@ -46,6 +48,21 @@ pub(crate) struct Link {
     pub(crate) cut: bool,
 }
 
+impl Link {
+    /// The proxy's end of it.
+    pub(crate) fn end(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 10_000 + self.number as u16))
+    }
+}
+
+/// A CLIENT KILL that is not answered yet.
+pub(crate) struct Killing {
+    pub(crate) place: ReplyPlace,
+    pub(crate) killed: usize,
+    /// When, by the workers' clock, µs.
+    pub(crate) at_us: u64,
+}
+
 /// An engine with clients and nodes around it.
 pub(crate) struct World {
     pub(crate) engine: Engine,
@@ -54,6 +71,11 @@ pub(crate) struct World {
     pub(crate) nodes: BTreeMap<Address, Node>,
     pub(crate) links: Vec<Option<Link>>,
     pub(crate) asks: Vec<Ask>,
+    pub(crate) kills: Vec<Killing>,
+    /// What the other workers of the proxy are to be told.
+    pub(crate) called_back: Vec<CalledBack>,
+    /// Its clients' numbers begin behind this one.
+    pub(crate) last_client: u64,
     /// What always holds is looked at after each turn.
     pub(crate) is_checked: bool,
     /// Sessions that were closed because memory was short.
@@ -119,6 +141,9 @@ impl World {
             nodes: nodes.map(|(at, keys)| (at.parse().unwrap(), Node::with_keys(keys))).collect(),
             links: Vec::new(),
             asks: Vec::new(),
+            kills: Vec::new(),
+            called_back: Vec::new(),
+            last_client: 0,
             is_checked: true,
             dropped: Vec::new(),
             held: BTreeMap::new(),
@@ -150,9 +175,13 @@ impl World {
 
     /// A client connects; its place in `clients`.
     pub(crate) fn accept(&mut self) -> usize {
+        self.accept_from("127.0.0.1:40000".parse().unwrap())
+    }
+
+    /// As [`World::accept`], for one at this address.
+    pub(crate) fn accept_from(&mut self, end: SocketAddr) -> usize {
         let name = self.clients.len();
-        let end = "127.0.0.1:40000".parse().unwrap();
-        let mut profile = Profile::new(name as u64 + 1, end, end, self.now.unix_us / 1000);
+        let mut profile = Profile::new(self.last_client + name as u64 + 1, end, end, self.now.unix_us / 1000);
         profile.authenticated = self.settings.password.is_none();
         let id = self.engine.accept(profile);
         self.clients.push(Client::new(id, name));
