@@ -48,6 +48,9 @@ pub struct Tokens {
     granted_until: Option<Moment>,
 }
 
+/// Leases go on where a pause with the readings before and after it fits that many times into one.
+const READING_PART: u32 = 3;
+
 impl Tokens {
     /// None yet.
     #[must_use]
@@ -95,7 +98,10 @@ impl Tokens {
         let round_trip = held.came.0.saturating_sub(held.asked.0);
         let margin = length / MARGIN_PART + round_trip * 2;
         let is_short = self.granted_until.is_none_or(|until| until <= next_probe.plus(margin));
-        is_longer && is_short
+        // The next probe would renew it by this token; the token that it brings can be granted only after a reading that
+        // begins later. Where too little of the lease would be left for that, a younger token is fetched now.
+        let is_old = would_last_until <= next_probe.plus(length / READING_PART + round_trip * 2);
+        is_longer && (is_short || is_old)
     }
 
     /// When the tokens came that are held.
