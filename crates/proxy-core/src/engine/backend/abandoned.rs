@@ -38,7 +38,10 @@ impl Engine {
 impl Connections<'_> {
     /// A connection is about to be given up, and its node may still have requests of it.
     pub(super) fn abandon(&mut self, id: BackendId) {
-        let backend = &self.backends[id];
+        let Some(backend) = self.backends.get(id).filter(|backend| !matches!(backend.phase, Phase::Down { .. }))
+        else {
+            return;
+        };
         let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
         let Some(end) = backend.end.filter(|_| is_waited_for) else { return };
         let node = backend.purpose.node;

@@ -75,8 +75,8 @@ impl Connections<'_> {
     fn ended(&mut self, id: BackendId, why: &str) {
         let Some(backend) = self.backends.get(id) else { return };
         match self.nodes.nodes[backend.purpose.node].kind {
-            NodeKind::Local => self.fail_backend(id, why),
-            NodeKind::Proxy => self.give_up(id, why),
+            NodeKind::Local => self.fail_ended(id, why),
+            NodeKind::Proxy => self.fail_backend(id, why),
         }
     }
 
@@ -108,13 +108,13 @@ impl Connections<'_> {
             let why = "its node did not answer in time";
             self.backends.keys(is_idle).into_iter().for_each(|idle| self.fail_backend(idle, why));
         }
-        self.give_up(id, "it did not answer in time");
+        self.fail_backend(id, "it did not answer in time");
     }
 
     /// What came is not a reply, or nobody asked for it.
     pub(in crate::engine) fn fail_senseless(&mut self, id: BackendId) {
         if self.backends.get(id).is_some_and(|backend| !matches!(backend.phase, Phase::Down { .. })) {
-            self.give_up(id, "it sent something that is not a reply");
+            self.fail_backend(id, "it sent something that is not a reply");
         }
     }
 
@@ -131,16 +131,16 @@ impl Connections<'_> {
         }
     }
 
-    /// Fails a connection that stands: what its node was asked over it may be carried out all the same, and is called back
-    /// before anything more is asked.
-    pub(in crate::engine) fn give_up(&mut self, id: BackendId, why: &str) {
+    /// Fails a connection that is of no more use, whatever the reason. What its node was asked over it may be carried out
+    /// all the same, so it is called back before anything more is asked.
+    pub(in crate::engine) fn fail_backend(&mut self, id: BackendId, why: &str) {
         self.abandon(id);
-        self.fail_backend(id, why);
+        self.fail_ended(id, why);
     }
 
-    /// As [`Engine::backend_failed`], where the connection is of no more use and the node knows that it has ended, or was
-    /// asked nothing over it.
-    pub(in crate::engine) fn fail_backend(&mut self, id: BackendId, why: &str) {
+    /// As [`Self::fail_backend`], for the only connections that need not be called back: those that a Redis server itself
+    /// has ended. It executes nothing more of them.
+    fn fail_ended(&mut self, id: BackendId, why: &str) {
         let Some(backend) = self.backends.get_mut(id) else { return };
         if matches!(backend.phase, Phase::Down { .. }) {
             return;

@@ -100,7 +100,7 @@ impl Engine {
             known.kind == NodeKind::Local && known.address == *node && is_in_use
         };
         for id in self.backends.keys(is_its) {
-            self.connections().give_up(id, CUT_OFF);
+            self.connections().fail_backend(id, CUT_OFF);
         }
     }
 
