@@ -14,7 +14,8 @@ use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{
-    Action, BackendId, Engine, EngineStart, Moment, NodeLives, Policy, SessionId, Shared, WriteFences,
+    Abandonments, Action, BackendId, Engine, EngineStart, Moment, NodeLives, Policy, SessionId, Shared,
+    WriteFences,
 };
 use proxy_core::profile::Profile;
 use proxy_core::route::{RouteTable, WorkerView};
@@ -216,6 +217,7 @@ fn shared(settings: &Settings) -> Shared {
         backend_password: None,
         server_version: "7.0.15".into(),
         lives: NodeLives::default(),
+        abandonments: Abandonments::default(),
         fences: WriteFences::new(vec![(
             "127.0.0.1:7001".parse().unwrap(),
             Arc::new(AtomicU64::new(u64::MAX - 1)),

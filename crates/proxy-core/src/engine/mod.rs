@@ -48,9 +48,10 @@ use std::sync::Arc;
 use resp::RequestParser;
 
 pub use self::port::{
-    Action, Ask, CalledBack, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace,
-    SessionSketch, Shared,
+    Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
+    Shared,
 };
+pub use self::state::abandoned::Abandonments;
 use self::state::agenda::Agenda;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};

@@ -1,10 +1,10 @@
 //! What the driver and the engine say to each other besides bytes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use model::{Address, Slot};
 
+use super::state::abandoned::Abandonments;
 use super::state::fences::WriteFences;
 use super::state::ids::BackendId;
 use super::state::ids::SessionId;
@@ -42,24 +42,10 @@ pub enum Action {
     ReadSession(SessionId),
     /// Read again from a backend that was not to be read from.
     ReadBackend(BackendId),
-    /// A connection to a node was given up while the node may still have requests of it: the other workers have it called
-    /// back, too ([`Engine::called_back`]).
-    CalledBack(Box<CalledBack>),
     /// A request took too long: for the slow log.
     Slow(Box<SlowEntry>),
     /// A question that the control thread answers, with [`Engine::control_replied`].
     Control(Box<Ask>),
-}
-
-/// A connection that was given up while its node may still have requests of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CalledBack {
-    /// The node, or the proxy.
-    pub node: Address,
-    /// It is another proxy.
-    pub is_proxy: bool,
-    /// Our end of the connection, by which the node knows it.
-    pub end: SocketAddr,
 }
 
 /// A question to the control thread.
@@ -157,6 +143,8 @@ pub struct Shared {
     pub fences: WriteFences,
     /// Which nodes are known to live although they do not answer.
     pub lives: NodeLives,
+    /// What any worker has given up: the same for all of them, as long as they live.
+    pub abandonments: Abandonments,
 }
 
 /// CLIENT PAUSE: commands, or only those that may write or replicate, wait until a moment.

@@ -1,7 +1,7 @@
 //! A node that was stopped executes what lies in its sockets when it goes on, also in those that the proxy has given up,
 //! and in any order: what was answered with an error by then never undoes what was acknowledged later.
 
-use proxy_core::engine::{CalledBack, Policy};
+use proxy_core::engine::{Abandonments, Policy};
 use resp::{Protocol, encode};
 
 use crate::views::{BOTH, NODES, ONE, Owner, PEER, tag};
@@ -154,19 +154,113 @@ fn a_client_that_is_gone_is_over_when_its_node_has_answered() {
 
 #[test]
 fn what_another_worker_has_given_up_is_called_back_before_more_is_asked() {
+    // A connection that stands already, and one that is made later.
+    for stands in [true, false] {
+        let [mut first, mut second] = [(); 2].map(|()| World::new(ONE, Policy::default()));
+        second.be_colleague_of(&mut first);
+        let [one, two] = [&mut first, &mut second].map(World::accept);
+        assert_eq!(first.says(one, b"get b\r\n"), "$-1\r\n");
+        if stands {
+            assert_eq!(second.says(two, b"get b\r\n"), "$-1\r\n");
+        }
+        let node = NODES[0].parse().unwrap();
+        first.node(NODES[0]).is_stopped = true;
+        second.node(NODES[0]).is_stopped = true;
+        sends(&mut first, one, b"set k old\r\n");
+        time_out(&mut first);
+        assert!(seen(&first, one).starts_with("-ERR backend"), "{}", seen(&first, one));
+        sends(&mut second, two, b"set k new\r\n");
+        second.end_turn();
+        // What the second worker has sent is read first, and what was given up comes last.
+        second.goes_on(&node, false);
+        for _ in 0..4 {
+            second.flow();
+        }
+        assert_eq!(seen(&second, two), "+OK\r\n");
+        first.goes_on(&node, false);
+        assert_eq!(second.says(two, b"get k\r\n"), "$3\r\nnew\r\n", "a connection stands: {stands}");
+    }
+}
+
+#[test]
+fn what_was_given_up_is_called_back_also_when_no_view_had_its_node_meanwhile() {
+    for is_there_meanwhile in [true, false] {
+        let mut world = World::new(ONE, Policy::default());
+        let client = world.accept();
+        assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
+        world.node(NODES[0]).is_stopped = true;
+        sends(&mut world, client, b"set k old\r\n");
+        time_out(&mut world);
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+        if !is_there_meanwhile {
+            world.update(None);
+            time_out(&mut world);
+        }
+        world.update(Some(ONE));
+        time_out(&mut world);
+        world.node(NODES[0]).is_stopped = false;
+        for _ in 0..4 {
+            world.flow();
+            world.pass(1_000_000);
+        }
+        assert_eq!(world.says(client, b"set k new\r\n"), "+OK\r\n");
+        world.node(NODES[0]).read_closed();
+        assert_eq!(world.says(client, b"get k\r\n"), "$3\r\nnew\r\n", "there: {is_there_meanwhile}");
+    }
+}
+
+#[test]
+fn however_many_were_given_up_all_are_called_back() {
+    const CLIENTS: usize = 100;
+    let mut world = World::with_settings(Some(ONE), Policy::default(), |settings| settings.maxclients = 200);
+    let large = request(&[b"SET", b"k", &[b'x'; 300_000]]);
+    let clients: Vec<usize> = (0..CLIENTS).map(|_| world.accept()).collect();
+    for &client in &clients {
+        assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
+    }
+    // It has accepted the connections before it is stopped.
+    world.node(NODES[0]).is_busy = true;
+    for &client in &clients {
+        sends(&mut world, client, &large);
+        world.flow();
+    }
+    world.node(NODES[0]).is_busy = false;
+    world.node(NODES[0]).is_stopped = true;
+    time_out(&mut world);
+    let given_up = world.node(NODES[0]).closed.borrow().len();
+    assert!(given_up > 64, "{given_up}");
+    world.node(NODES[0]).is_stopped = false;
+    for _ in 0..8 {
+        world.flow();
+        world.pass(1_000_000);
+    }
+    assert_eq!(world.says(clients[0], b"set k new\r\n"), "+OK\r\n");
+    world.node(NODES[0]).read_closed();
+    assert_eq!(world.says(clients[0], b"get k\r\n"), "$3\r\nnew\r\n");
+}
+
+#[test]
+fn nobody_is_told_of_a_failure_that_cannot_be_called_back() {
     let mut world = World::new(ONE, Policy::default());
-    let client = world.accept();
-    assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
-    let end = "127.0.0.1:999";
-    let elsewhere = world.node(NODES[0]).welcome(end);
-    world.node(NODES[0]).closed.borrow_mut().push(elsewhere);
-    let node = NODES[0].parse().unwrap();
-    world.engine.called_back(&CalledBack { node, is_proxy: false, end: end.parse().unwrap() });
-    sends(&mut world, client, b"get b\r\n");
-    world.end_turn();
-    assert!(world.node(NODES[0]).closed.borrow().is_empty(), "it was asked to close it first");
-    world.flow();
-    assert_eq!(seen(&world, client), "$-1\r\n");
+    world.abandonments = Abandonments::with_room_for(1);
+    world.share();
+    let large = request(&[b"SET", b"k", &[b'x'; 300_000]]);
+    let clients = [(); 2].map(|()| world.accept());
+    for client in clients {
+        assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
+    }
+    world.node(NODES[0]).is_busy = true;
+    for client in clients {
+        sends(&mut world, client, &large);
+        (0..4).for_each(|_| world.flow());
+    }
+    world.node(NODES[0]).is_stopped = true;
+    time_out(&mut world);
+    let [first, second] = clients;
+    assert!(seen(&world, first).starts_with("-ERR backend"), "{}", seen(&world, first));
+    assert!(!world.clients[first].closed);
+    assert_eq!(seen(&world, second), "");
+    assert!(world.clients[second].closed, "nothing more is taken from it");
 }
 
 #[test]

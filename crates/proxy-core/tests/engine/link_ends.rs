@@ -4,16 +4,12 @@
 use proxy_core::engine::Policy;
 
 use crate::client::Allowed;
-use crate::node::Store;
 use crate::nodes::kill_whom_others_ask_for;
 use crate::views::{NODES, Owner, PEER, tag};
 use crate::world::World;
 
 const HERE: &str = "127.0.0.1:7001 1 0-5000 PEER 127.0.0.2:5299 1 5001-15000";
 const THERE: &str = "127.0.0.1:7002 1 5001-15000 PEER 127.0.0.2:5299 1 0-5000";
-
-/// Numbers of the second worker's connections and clients begin here.
-const SECOND_WORKER: usize = 1_000;
 
 struct Trio {
     here: World,
@@ -36,12 +32,8 @@ impl Trio {
         };
         let here = world(HERE);
         let mut there = [(); 2].map(|()| world(THERE));
-        there[1].connects = SECOND_WORKER;
-        there[1].last_client = SECOND_WORKER as u64;
-        let store = Store::default();
-        there.iter_mut().for_each(|world| world.share_store(&store));
-        let closed = there[0].node(NODES[1]).closed.clone();
-        there[1].node(NODES[1]).closed = closed;
+        let [first, second] = &mut there;
+        second.be_colleague_of(first);
         Trio { here, there, wires: Vec::new(), taker: 0 }
     }
 
@@ -65,7 +57,6 @@ impl Trio {
                 link.replies.append(client.log.as_mut().unwrap());
             }
             self.there.iter_mut().for_each(World::flow);
-            self.call_back();
             self.kill_whom_others_ask_for();
             self.pass(1_000);
         }
@@ -74,15 +65,6 @@ impl Trio {
     fn pass(&mut self, us: u64) {
         self.here.pass(us);
         self.there.iter_mut().for_each(|world| world.pass(us));
-    }
-
-    /// Each worker tells the other what it has given up.
-    fn call_back(&mut self) {
-        for at in 0..2 {
-            for called_back in std::mem::take(&mut self.there[at].called_back) {
-                self.there[1 - at].engine.called_back(&called_back);
-            }
-        }
     }
 
     /// CLIENT KILL concerns all workers, and is answered by all of them.

@@ -165,7 +165,6 @@ impl World {
                     self.dropped.push(*dropped);
                 }
                 Action::Control(ask) => self.asks.push(*ask),
-                Action::CalledBack(called_back) => self.called_back.push(*called_back),
                 Action::Slow(_) => {}
             }
         }

@@ -14,7 +14,7 @@ use proxy_core::command::CommandTable;
 use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{
-    Ask, BackendId, CalledBack, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, ReplyPlace,
+    Abandonments, Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, ReplyPlace,
     Shared, WriteFences,
 };
 use proxy_core::profile::Profile;
@@ -72,8 +72,8 @@ pub(crate) struct World {
     pub(crate) links: Vec<Option<Link>>,
     pub(crate) asks: Vec<Ask>,
     pub(crate) kills: Vec<Killing>,
-    /// What the other workers of the proxy are to be told.
-    pub(crate) called_back: Vec<CalledBack>,
+    /// What this worker and others of its proxy have given up.
+    pub(crate) abandonments: Abandonments,
     /// Its clients' numbers begin behind this one.
     pub(crate) last_client: u64,
     /// What always holds is looked at after each turn.
@@ -142,7 +142,7 @@ impl World {
             links: Vec::new(),
             asks: Vec::new(),
             kills: Vec::new(),
-            called_back: Vec::new(),
+            abandonments: Abandonments::default(),
             last_client: 0,
             is_checked: true,
             dropped: Vec::new(),
@@ -207,6 +207,22 @@ impl World {
         self.nodes.values_mut().for_each(|node| node.store = store.clone());
     }
 
+    /// Both are workers of one proxy, in front of the same nodes. Numbers of this one's connections and clients begin where
+    /// those of the other do not come.
+    pub(crate) fn be_colleague_of(&mut self, other: &mut World) {
+        const BEHIND: usize = 1_000;
+        let store = Store::default();
+        for (address, node) in &mut self.nodes {
+            let others = other.nodes.get_mut(address).unwrap();
+            (node.closed, node.store) = (others.closed.clone(), store.clone());
+            others.store = store.clone();
+        }
+        self.connects = BEHIND;
+        self.last_client = BEHIND as u64;
+        self.abandonments = other.abandonments.clone();
+        self.share();
+    }
+
     /// From now on connections to nodes begin with this password.
     pub(crate) fn use_backend_password(&mut self, password: &[u8]) {
         self.backend_password = Some(password.to_vec());
@@ -218,6 +234,7 @@ impl World {
         let mut shared = shared(&self.settings, self.view.clone(), self.backend_password.as_deref());
         shared.fences = WriteFences::new(vec![(NODES[0].parse().unwrap(), self.until_us.clone())]);
         shared.lives = self.lives.clone();
+        shared.abandonments = self.abandonments.clone();
         self.engine.update(shared);
     }
 
@@ -259,5 +276,6 @@ fn shared(settings: &Settings, view: Option<Arc<WorkerView>>, password: Option<&
         view,
         fences: WriteFences::default(),
         lives: NodeLives::default(),
+        abandonments: Abandonments::default(),
     }
 }

@@ -251,7 +251,7 @@ fn seconds(us: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use proxy_core::command::CommandTable;
-    use proxy_core::engine::{NodeLives, Shared, WriteFences};
+    use proxy_core::engine::{Abandonments, NodeLives, Shared, WriteFences};
     use proxy_core::settings::Settings;
     use service::metrics::Metrics;
 
@@ -266,6 +266,7 @@ mod tests {
             server_version: "7.0.15".into(),
             view: None,
             lives: NodeLives::default(),
+            abandonments: Abandonments::default(),
             fences: WriteFences::default(),
         }
     }

@@ -52,7 +52,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use proxy_core::command::CommandTable;
-use proxy_core::engine::{NodeLives, Shared, WriteFences};
+use proxy_core::engine::{Abandonments, NodeLives, Shared, WriteFences};
 use service::logging::LogControl;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::unbounded_channel;
@@ -107,6 +107,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         view: None,
         fences: WriteFences::default(),
         lives: NodeLives::default(),
+        abandonments: Abandonments::default(),
     };
     let (asks_sender, asks) = unbounded_channel();
     let (inquiries_sender, inquiries) = unbounded_channel();

@@ -13,8 +13,8 @@ use tracing::debug;
 use super::reply_to::ReplyTo;
 use crate::RunError;
 use crate::worker::{
-    Colleagues, ControlLine, Errand, FaceAddresses, KillErrand, Mailbox, OwedAsk, SessionFilter, SessionLine,
-    Totals, Worker, WorkerMessage, WorkerStart,
+    ControlLine, Errand, FaceAddresses, KillErrand, Mailbox, OwedAsk, SessionFilter, SessionLine, Totals,
+    Worker, WorkerMessage, WorkerStart,
 };
 
 /// A worker that has not answered for this long is taken for stuck, and its part of an answer is left out.
@@ -150,7 +150,6 @@ impl Workers {
     ) -> Result<Workers, RunError> {
         let totals = Arc::new(Totals::default());
         let mut started = Workers { workers: Vec::new() };
-        let colleagues = Colleagues::default();
         let count = usize::from(shared.settings.workers);
         let memory = MemoryBudget::new(shared.settings.memory_max_bytes, count);
         for index in 0..count {
@@ -162,7 +161,6 @@ impl Workers {
                 stats: Arc::new(WorkerStats::new()),
                 memory: memory.share(index),
                 totals: totals.clone(),
-                colleagues: colleagues.clone(),
                 control: control.clone(),
             });
             match worker {
@@ -177,7 +175,6 @@ impl Workers {
                 }
             }
         }
-        colleagues.set(started.line().0).expect("it is set once, when all workers run");
         Ok(started)
     }
 

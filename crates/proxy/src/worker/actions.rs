@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
-use proxy_core::engine::{Action, BackendId, CalledBack, DroppedSession, SessionId};
+use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::event_loop::EventLoop;
 use super::registration::{Source, register};
 use super::socket_tables::BackendSocket;
-use super::{SessionAsk, WorkerMessage, sockets};
+use super::{SessionAsk, sockets};
 
 impl EventLoop {
     pub(super) fn act(&mut self) {
@@ -52,17 +52,8 @@ impl EventLoop {
                     let left = ask.question.takes_long().then(|| self.patience(ask.place.session));
                     self.control.ask(SessionAsk { worker: self.index, ask, left });
                 }
-                Action::CalledBack(called_back) => self.tell_colleagues(&called_back),
                 Action::Slow(entry) => self.control.slow(entry),
             }
-        }
-    }
-
-    /// The other workers' connections lead to the same node.
-    fn tell_colleagues(&self, called_back: &CalledBack) {
-        let all = self.colleagues.get().into_iter().flatten().enumerate();
-        for (_, mailbox) in all.filter(|(index, _)| *index != self.index) {
-            mailbox.send(WorkerMessage::CalledBack(called_back.clone()));
         }
     }
 

@@ -27,7 +27,7 @@ use super::registration::{
 };
 use super::socket_tables::{BackendSocket, SessionSocket};
 use super::spare::Spare;
-use super::start::{Colleagues, Totals, WorkerStart};
+use super::start::{Totals, WorkerStart};
 
 /// Events taken from the kernel at once.
 const EVENTS_MAX: usize = 1024;
@@ -53,7 +53,6 @@ pub(super) struct EventLoop {
     pub(super) owed_asks: Vec<OwedAsk>,
     /// Whose CLIENT KILL is not answered yet, oldest first.
     pub(super) killed: VecDeque<Killed>,
-    pub(super) colleagues: Colleagues,
     /// Clients that were refused and may still be sending.
     pub(super) linger: Linger,
     /// For the limit of open files.
@@ -100,7 +99,6 @@ impl EventLoop {
             again: Vec::new(),
             owed_asks: Vec::new(),
             killed: VecDeque::new(),
-            colleagues: start.colleagues,
             linger: Linger::default(),
             spare: Spare::new(),
             chunk,

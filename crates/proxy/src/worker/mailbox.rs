@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use model::Address;
 use proxy_core::command::CommandId;
-use proxy_core::engine::{Ask, BackendId, CalledBack, Pause, Question, ReplyPlace, Shared};
+use proxy_core::engine::{Ask, BackendId, Pause, Question, ReplyPlace, Shared};
 use proxy_core::profile::Profile;
 use proxy_core::slowlog::SlowEntry;
 use rustix::event::{EventfdFlags, eventfd};
@@ -61,8 +61,6 @@ pub(crate) enum WorkerMessage {
     Pause(Option<Pause>),
     /// Accept no more clients, and end when those connected have their replies.
     Drain,
-    /// Another worker has given up a connection.
-    CalledBack(CalledBack),
     /// What a node's name was found to be.
     Resolved(BackendId, std::io::Result<SocketAddr>),
     /// End now.

@@ -76,7 +76,6 @@ impl EventLoop {
                 let open = self.sessions.iter().flatten().map(|session| Source::Session(session.id));
                 self.again.extend(open);
             }
-            WorkerMessage::CalledBack(called_back) => self.engine.called_back(&called_back),
             WorkerMessage::Resolved(id, address) => self.resolved(id, address),
             WorkerMessage::Stop => self.running = false,
         }

@@ -22,7 +22,7 @@ pub(crate) use mailbox::{
     ControlLine, Errand, Inquiry, KillErrand, Mailbox, OwedAsk, SessionAsk, SessionFilter, SessionLine,
     WorkerMessage,
 };
-pub(crate) use start::{Colleagues, FaceAddresses, Totals, WorkerStart};
+pub(crate) use start::{FaceAddresses, Totals, WorkerStart};
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,14 +1,14 @@
 //! What a worker is started with, and what it shares with the others.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
 
 use proxy_core::engine::memory::MemoryShare;
 use proxy_core::engine::{Policy, Shared};
 use proxy_core::stats::WorkerStats;
 
-use super::mailbox::{ControlLine, Mailbox};
+use super::mailbox::ControlLine;
 
 /// What the workers of a proxy count together.
 #[derive(Debug, Default)]
@@ -28,9 +28,6 @@ pub(crate) struct FaceAddresses {
     pub(crate) replica: Option<SocketAddr>,
 }
 
-/// The mailboxes of all workers of a proxy, once all of them run.
-pub(crate) type Colleagues = Arc<OnceLock<Vec<Mailbox>>>;
-
 /// What a worker is started with.
 pub(crate) struct WorkerStart {
     pub(crate) index: usize,
@@ -40,6 +37,5 @@ pub(crate) struct WorkerStart {
     pub(crate) stats: Arc<WorkerStats>,
     pub(crate) memory: MemoryShare,
     pub(crate) totals: Arc<Totals>,
-    pub(crate) colleagues: Colleagues,
     pub(crate) control: ControlLine,
 }

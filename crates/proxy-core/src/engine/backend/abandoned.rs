@@ -7,54 +7,66 @@
 //! ```text
 //!   SET k old ─▶ a connection of the session's own: no answer ─ SET k new ─▶ the shared one: OK ─ the node reads k = old
 //! ```
-//! A connection that is made later says so when it greets the node, until one such greeting or order was answered.
+//! A connection that is made later says so when it greets the node, until one such greeting or order was answered. An order
+//! in a greeting takes the node a moment, so one greeting has a limit of them; where there are more, the connection is not
+//! used until the node has closed all.
 //!
-//! The same holds for the connections of the other workers: they are told. And it holds for another proxy, also where that
-//! has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
+//! The same holds for the connections of the other workers (`state/abandoned.rs`). And it holds for another proxy, also where
+//! that has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
 use std::net::SocketAddr;
 
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
-use crate::engine::port::{Action, CalledBack};
-use crate::engine::state::abandoned::AbandonedId;
-use crate::engine::state::backend::{Backend, Own, Phase};
+use crate::engine::state::abandoned::{AbandonedId, Full, GivenUp};
+use crate::engine::state::backend::{Backend, Owed, Own, Phase};
 use crate::engine::state::ids::{BackendId, NodeKey};
-use crate::engine::state::nodes::{Node, NodeKind};
+use crate::engine::state::nodes::Node;
+
+/// Orders to close that are given over one connection at once, before it takes requests. A node looks at all its clients
+/// for each of them.
+const ORDERS_MAX: usize = 64;
 
 impl Engine {
-    /// Another worker has given up a connection.
-    pub fn called_back(&mut self, called_back: &CalledBack) {
-        let CalledBack { node, is_proxy, end } = called_back;
-        let kind = if *is_proxy { NodeKind::Proxy } else { NodeKind::Local };
-        let is_it = |known: &Node| known.address == *node && known.kind == kind;
-        let known = self.nodes.nodes.iter().find(|(_, known)| is_it(known)).map(|(key, _)| key);
-        if let Some(key) = known {
-            self.connections().call_back(key, None, *end);
+    /// Has nodes close what other workers have given up: before a request is taken that may be of somebody who knows of the
+    /// failure.
+    #[inline]
+    pub(in crate::engine) fn hear_of_abandoned(&mut self) {
+        if self.shared.abandonments.next() != self.nodes.heard {
+            self.connections().call_back_news(None);
         }
     }
 }
 
 impl Connections<'_> {
     /// A connection is about to be given up, and its node may still have requests of it.
-    pub(super) fn abandon(&mut self, id: BackendId) {
-        let Some(backend) = self.backends.get(id).filter(|backend| !matches!(backend.phase, Phase::Down { .. }))
-        else {
-            return;
-        };
+    ///
+    /// # Errors
+    /// There are too many of those: this one is not going to be called back.
+    pub(super) fn abandon(&mut self, id: BackendId) -> Result<(), Full> {
+        let Some(backend) = self.backends.get(id) else { return Ok(()) };
+        let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
         let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
-        let Some(end) = backend.end.filter(|_| is_waited_for) else { return };
-        let node = backend.purpose.node;
-        let Node { address, kind, .. } = &self.nodes.nodes[node];
-        let called_back = CalledBack { node: address.clone(), is_proxy: *kind == NodeKind::Proxy, end };
-        self.agenda.actions.push(Action::CalledBack(Box::new(called_back)));
-        self.call_back(node, Some(id), end);
+        let Some(end) = backend.end.filter(|_| stands && is_waited_for) else { return Ok(()) };
+        let Node { address, kind, .. } = &self.nodes.nodes[backend.purpose.node];
+        self.shared.abandonments.add(GivenUp { node: address.clone(), kind: *kind, end })?;
+        self.call_back_news(Some(id));
+        Ok(())
     }
 
-    /// Has the node close the connection with this end of ours before anything more is asked of it. `id` is that
-    /// connection, where it is this worker's.
-    fn call_back(&mut self, node: NodeKey, id: Option<BackendId>, end: SocketAddr) {
-        let abandoned = self.nodes.nodes[node].abandoned.add(end);
+    /// Has nodes close what was given up since this worker looked last, before anything more is asked of them. `id` is about
+    /// to be given up itself.
+    #[cold]
+    fn call_back_news(&mut self, id: Option<BackendId>) {
+        for (abandoned, GivenUp { node, kind, end }) in self.shared.abandonments.news(&mut self.nodes.heard) {
+            // A node that is not known is told when a connection to it is made.
+            if let Some(node) = self.nodes.known(&node, kind) {
+                self.call_back(node, id, abandoned, end);
+            }
+        }
+    }
+
+    fn call_back(&mut self, node: NodeKey, id: Option<BackendId>, abandoned: AbandonedId, end: SocketAddr) {
         let is_told = |backend: &Backend| {
             let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
             backend.purpose.node == node && stands && !backend.retired && backend.script.is_none()
@@ -75,13 +87,49 @@ impl Connections<'_> {
         self.pool.recycle(frame);
     }
 
-    /// A node has answered the order to close a connection.
-    pub(in crate::engine) fn kill_answered(&mut self, over: BackendId, abandoned: AbandonedId) {
-        self.nodes.nodes[self.backends[over].purpose.node].abandoned.closed(abandoned);
+    /// Whether a node may still have requests of connections that were given up.
+    pub(super) fn has_abandoned(&self, node: NodeKey) -> bool {
+        let Node { address, kind, .. } = &self.nodes.nodes[node];
+        let all = self.shared.abandonments.next();
+        !self.shared.abandonments.of_node(address, *kind, all).is_empty()
+    }
+
+    /// Writes orders to close what a new connection's node may still have of those that were given up before the connection
+    /// was made; notes on it whom they are about.
+    pub(super) fn order_kills(&mut self, over: BackendId, out: &mut Vec<u8>) {
+        let backend = &mut self.backends[over];
+        let Node { address, kind, .. } = &self.nodes.nodes[backend.purpose.node];
+        let open = self.shared.abandonments.of_node(address, *kind, backend.told_before);
+        // Who may do nothing more afterwards says all at once.
+        let most = if backend.script.is_some() { open.len() } else { ORDERS_MAX };
+        // Where there are more, each connection begins with others.
+        let first = if open.len() > most { over.index() * most % open.len() } else { 0 };
+        backend.told.clear();
+        for &(abandoned, end) in open.iter().cycle().skip(first).take(most.min(open.len())) {
+            kill(out, end);
+            backend.told.push_back(abandoned);
+        }
+    }
+
+    /// A new connection has been greeted: has its node close what is left, if anything is.
+    pub(super) fn order_more_kills(&mut self, over: BackendId) -> bool {
+        let mut orders = self.pool.buffer();
+        self.order_kills(over, &mut orders);
+        let backend = &mut self.backends[over];
+        let due = backend.told.len() as u16;
+        if due > 0 {
+            backend.is_greeted = true;
+            (0..due).for_each(|_| backend.owed.push_front(Owed::to_nobody(self.now.us as u32)));
+            backend.greeting.copy(&orders, self.pool);
+            backend.phase = Phase::Handshake { due };
+            self.sending().mark_backend(over);
+        }
+        self.pool.recycle(orders);
+        due > 0
     }
 }
 
 /// The order to close the connection whose other end is this.
-pub(super) fn kill(out: &mut Vec<u8>, end: SocketAddr) {
+fn kill(out: &mut Vec<u8>, end: SocketAddr) {
     resp::encode::request(out, &[b"CLIENT", b"KILL", b"ADDR", end.to_string().as_bytes()]);
 }

@@ -330,10 +330,10 @@ impl Connections<'_> {
     pub(in crate::engine) fn give_back(&mut self, id: BackendId) {
         let backend = &mut self.backends[id];
         backend.purpose.owner = None;
-        let node = &mut self.nodes.nodes[backend.purpose.node];
-        let is_usual = backend.script.is_none();
+        let key = backend.purpose.node;
         // While others are told to be killed over each connection that is used again, this one was not.
-        let is_usual = is_usual && node.abandoned.is_empty();
+        let is_usual = backend.script.is_none() && !self.has_abandoned(key);
+        let (backend, node) = (&self.backends[id], &mut self.nodes.nodes[key]);
         if is_usual && node.current && node.idle.len() < IDLE_MAX && backend.phase == Phase::Ready {
             node.idle.push(id);
         } else {

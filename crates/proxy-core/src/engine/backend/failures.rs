@@ -5,8 +5,9 @@ use model::Address;
 use resp::ReplyScanner;
 
 use crate::engine::contexts::Connections;
+use crate::engine::state::abandoned::Full;
 use crate::engine::state::backend::{Backend, Owed, Phase, Purpose};
-use crate::engine::state::ids::BackendId;
+use crate::engine::state::ids::{BackendId, SessionId};
 use crate::engine::state::nodes::NodeKind;
 use crate::engine::{Action, Engine};
 use crate::errors;
@@ -134,8 +135,19 @@ impl Connections<'_> {
     /// Fails a connection that is of no more use, whatever the reason. What its node was asked over it may be carried out
     /// all the same, so it is called back before anything more is asked.
     pub(in crate::engine) fn fail_backend(&mut self, id: BackendId, why: &str) {
-        self.abandon(id);
+        if let Err(Full) = self.abandon(id) {
+            self.close_sessions_of(id);
+        }
         self.fail_ended(id, why);
+    }
+
+    /// Closes the sessions that wait for what this connection's node was asked. As with a Redis server, who is not answered
+    /// knows nothing of what became of it, and nothing more is taken from it.
+    fn close_sessions_of(&mut self, id: BackendId) {
+        let backend = &self.backends[id];
+        let in_flight = backend.owed.iter().take(backend.in_flight());
+        let sessions: Vec<SessionId> = in_flight.filter_map(|owed| owed.session).collect();
+        sessions.into_iter().for_each(|session| self.close_session(session));
     }
 
     /// As [`Self::fail_backend`], for the only connections that need not be called back: those that a Redis server itself

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use resp::Protocol;
 
 use crate::engine::Engine;
-use crate::engine::backend::abandoned::kill;
 use crate::engine::contexts::Connections;
 use crate::engine::request::held::held_reply;
 use crate::engine::state::abandoned::AbandonedId;
@@ -16,7 +15,7 @@ use crate::engine::state::nodes::NodeKind;
 /// How a node's reply begins while a script that runs for long keeps it from everything else.
 const BUSY: &[u8] = b"-BUSY ";
 /// What is said for the user of a script: ACL SETUSER and AUTH.
-const SCRIPT_GREETINGS: u8 = 2;
+const SCRIPT_GREETINGS: u16 = 2;
 
 impl Engine {
     /// The driver has connected: greet the node, or begin at once where nothing is to be said. `end` is our end of the
@@ -47,18 +46,14 @@ impl Engine {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
         }
         backend.end = end;
-        backend.kills = 0;
-        backend.told_before = AbandonedId::default();
-        let node = &self.nodes.nodes[backend.purpose.node];
+        backend.is_greeted = false;
         // Nothing is asked over a connection that shows whether another proxy lives, so nothing has to be called back first.
-        if node.sign_of_life != Some(id) {
-            backend.told_before = node.abandoned.next();
-            for end in node.abandoned.ends() {
-                kill(&mut greeting, end);
-                backend.kills += 1;
-            }
-        }
-        due += backend.kills;
+        let is_sign_of_life = self.nodes.nodes[backend.purpose.node].sign_of_life == Some(id);
+        backend.told_before =
+            if is_sign_of_life { AbandonedId::default() } else { self.shared.abandonments.next() };
+        self.connections().order_kills(id, &mut greeting);
+        let backend = &mut self.backends[id];
+        due += backend.told.len() as u16;
         let mut greet = |words: &[&[u8]]| {
             resp::encode::request(&mut greeting, words);
             due += 1;
@@ -106,14 +101,16 @@ impl Connections<'_> {
         let Phase::Handshake { due } = backend.phase else { return false };
         self.nodes.nodes[backend.purpose.node].greeted_us = self.now.us;
         // Whatever a node answers to a PING, it answers.
-        let is_ping = backend.pings && due == 1;
-        let is_offer = due == 1 + u8::from(backend.pings);
+        let is_ping = backend.pings && due == 1 && !backend.is_greeted;
+        let is_offer = due == 1 + u16::from(backend.pings) && !backend.is_greeted;
         let last = match &backend.script {
+            _ if backend.is_greeted => 0,
             Some(_) => SCRIPT_GREETINGS,
-            None => u8::from(backend.pings) + u8::from(backend.held_answer.is_some()),
+            None => u16::from(backend.pings) + u16::from(backend.held_answer.is_some()),
         };
         // A node whose user may not do that is no worse than before.
-        let is_kill = (last + 1..=last + backend.kills).contains(&due) && !reply.starts_with(BUSY);
+        let is_kill_due = due > last && usize::from(due - last) == backend.told.len();
+        let killed = if is_kill_due && !reply.starts_with(BUSY) { backend.told.pop_front() } else { None };
         if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
             // A proxy of an older version does not know what is offered.
             held_answer.is_agreed = reply[0] == b'+';
@@ -122,7 +119,9 @@ impl Connections<'_> {
                 self.fail_backend(id, "it is of an older version than before");
                 return false;
             }
-        } else if reply[0] == b'-' && !is_ping && !is_kill {
+        } else if let Some(abandoned) = killed {
+            self.shared.abandonments.closed(abandoned);
+        } else if reply[0] == b'-' && !is_ping {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);
                 return false;
@@ -144,16 +143,15 @@ impl Connections<'_> {
 
     /// Nothing is left to be said before requests.
     fn begin_requests(&mut self, id: BackendId) {
+        if self.order_more_kills(id) {
+            return;
+        }
         let backend = &mut self.backends[id];
         backend.phase = Phase::Ready;
         backend.failures = 0;
         backend.must_prove = false;
         backend.refusal = None;
-        let told_before = backend.told_before;
-        let node = &mut self.nodes.nodes[backend.purpose.node];
-        node.doubted = false;
-        // What it was told of when the connection was made, it has closed.
-        node.abandoned.closed_before(told_before);
+        self.nodes.nodes[backend.purpose.node].doubted = false;
         self.sending().mark_backend(id);
     }
 }

@@ -155,7 +155,7 @@ impl Engine {
         match backend.own.pop_front() {
             Some(Own::Process) => self.process_told(from, reply),
             // What it answers is the same to us.
-            Some(Own::Kill(abandoned)) => self.connections().kill_answered(from, abandoned),
+            Some(Own::Kill(abandoned)) => self.shared.abandonments.closed(abandoned),
             None => {}
         }
     }

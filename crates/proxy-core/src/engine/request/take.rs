@@ -81,6 +81,7 @@ impl Engine {
     /// Takes requests from `bytes` until they end or the session has to wait; returns the bytes used.
     /// `origin` is the chunk that holds `bytes`, and where in it they begin.
     fn take_requests(&mut self, id: SessionId, bytes: &[u8], origin: Option<(&Chunk, usize)>) -> usize {
+        self.hear_of_abandoned();
         let mut parser = self.take_parser(id);
         let mut limits = self.request_limits(id);
         let mut run = Run::EMPTY;

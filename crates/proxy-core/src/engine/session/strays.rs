@@ -14,7 +14,7 @@ use crate::engine::state::backend::Owed;
 impl Engine {
     /// Whether everything that was taken until `taken_us` (worker clock) from sessions that are gone by now has been
     /// answered, or has failed: what was called back counts as over, because every worker asks its node so
-    /// before anything more ([`crate::engine::Action::CalledBack`]).
+    /// before anything more ([`crate::engine::Abandonments`]).
     #[must_use]
     pub fn are_strays_over(&self, taken_us: u64) -> bool {
         let is_stray = |owed: &Owed| {

@@ -1,59 +1,133 @@
-//! Connections to one node that were given up while it may still have requests of them in its socket.
+//! Connections that were given up while their node may still have requests of them in its socket: one list for all workers
+//! of a proxy.
+//!
+//! Connections of all workers lead to the same node, and the next request of a session of another proxy may come to another
+//! worker. Ruled out:
+//! ```text
+//!   SET k old ─▶ worker 1 ─▶ node: no answer, an error ─ SET k new ─▶ worker 2 ─▶ node: OK ─ the node reads k = old
+//! ```
+//! A worker writes a connection down before it tells anybody of the failure. A worker looks at the list after it has read
+//! requests and before it takes them. So when a request was sent by somebody who knows of the failure, its worker finds the
+//! connection here.
+//!
+//! A connection stays here until its node has closed it, however long the node is stopped, and also while no view has the
+//! node. A connection has requests under way only when all that were here before it are closed. So there are never many more
+//! than connections can stand at one time.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Connections to one node that are remembered after they were given up; beyond those the oldest is forgotten.
-const ABANDONED_MAX: usize = 64;
+use model::Address;
 
-/// Names one of them among all that were ever given up at its node. Neither its end nor the time does: an end is used
-/// again, and several are given up in one moment.
+use super::nodes::NodeKind;
+
+/// Connections that are remembered. Above that nobody is told of a failure: the sessions concerned are closed.
+const ABANDONED_MAX: usize = 32_768;
+
+/// Names a connection among all that were ever given up. Neither its end nor the time does: an end is used again, and
+/// several are given up in one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct AbandonedId(u64);
 
-/// Those that the node is not known to have closed, oldest first.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Abandoned {
-    /// By which the node knows each: our end of it.
-    ends: VecDeque<(AbandonedId, SocketAddr)>,
-    next: AbandonedId,
+/// A connection that was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct GivenUp {
+    /// Its node.
+    pub(in crate::engine) node: Address,
+    /// What that is.
+    pub(in crate::engine) kind: NodeKind,
+    /// By which the node knows the connection: our end of it.
+    pub(in crate::engine) end: SocketAddr,
 }
 
-impl Abandoned {
-    /// One more is given up.
-    pub(in crate::engine) fn add(&mut self, end: SocketAddr) -> AbandonedId {
-        if self.ends.len() == ABANDONED_MAX {
-            self.ends.pop_front();
-        }
-        let id = self.next;
-        self.next = AbandonedId(id.0 + 1);
-        self.ends.push_back((id, end));
-        id
-    }
+/// The list is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many connections were given up")]
+pub(in crate::engine) struct Full;
 
-    /// The node has closed this one.
-    pub(in crate::engine) fn closed(&mut self, id: AbandonedId) {
-        self.ends.retain(|(other, _)| *other != id);
-    }
+/// The connections that nodes are not known to have closed. Clones are the same list.
+#[derive(Debug, Clone)]
+pub struct Abandonments(Arc<Board>);
 
-    /// The node has closed all that were given up before this one.
-    pub(in crate::engine) fn closed_before(&mut self, id: AbandonedId) {
-        self.ends.retain(|(other, _)| *other >= id);
+#[derive(Debug)]
+struct Board {
+    room: usize,
+    /// The next to be given up: a line that hardly ever changes, and that workers look at without the lock.
+    next: AtomicU64,
+    /// Oldest first.
+    open: Mutex<VecDeque<(AbandonedId, GivenUp)>>,
+}
+
+impl Default for Abandonments {
+    fn default() -> Self {
+        Abandonments::with_room_for(ABANDONED_MAX)
+    }
+}
+
+impl Abandonments {
+    /// A list of its own, of that many connections at most.
+    #[must_use]
+    pub fn with_room_for(room: usize) -> Abandonments {
+        let (next, open) = (AtomicU64::new(0), Mutex::new(VecDeque::new()));
+        Abandonments(Arc::new(Board { room, next, open }))
     }
 
     /// The next to be given up.
+    #[inline]
     pub(in crate::engine) fn next(&self) -> AbandonedId {
-        self.next
+        // Who tells of a failure has counted it before; who asks on has read of the failure.
+        AbandonedId(self.0.next.load(Ordering::Acquire))
     }
 
-    /// Our ends of them.
-    pub(in crate::engine) fn ends(&self) -> impl Iterator<Item = SocketAddr> {
-        self.ends.iter().map(|(_, end)| *end)
+    /// Writes one down.
+    ///
+    /// # Errors
+    /// The list is full, and this one is not remembered.
+    pub(in crate::engine) fn add(&self, given_up: GivenUp) -> Result<AbandonedId, Full> {
+        let mut open = self.open();
+        if open.len() == self.0.room {
+            return Err(Full);
+        }
+        let id = self.next();
+        open.push_back((id, given_up));
+        self.0.next.store(id.0 + 1, Ordering::Release);
+        Ok(id)
     }
 
-    /// Whether there is none.
-    pub(in crate::engine) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+    /// Its node has closed this one.
+    pub(in crate::engine) fn closed(&self, id: AbandonedId) {
+        let mut open = self.open();
+        if let Ok(at) = open.binary_search_by_key(&id, |(other, _)| *other) {
+            open.remove(at);
+        }
+    }
+
+    /// Those that were given up from `heard` on, which is moved behind them.
+    pub(in crate::engine) fn news(&self, heard: &mut AbandonedId) -> Vec<(AbandonedId, GivenUp)> {
+        let open = self.open();
+        let first = open.partition_point(|(id, _)| *id < *heard);
+        *heard = self.next();
+        open.range(first..).cloned().collect()
+    }
+
+    /// Those of a node that were given up before this one.
+    pub(in crate::engine) fn of_node(
+        &self,
+        node: &Address,
+        kind: NodeKind,
+        before: AbandonedId,
+    ) -> Vec<(AbandonedId, SocketAddr)> {
+        let open = self.open();
+        let of_node = open.iter().take_while(|(id, _)| *id < before);
+        let of_node = of_node.filter(|(_, other)| other.node == *node && other.kind == kind);
+        of_node.map(|(id, given_up)| (*id, given_up.end)).collect()
+    }
+
+    /// Each change is one step, so what a panic leaves behind is whole.
+    fn open(&self) -> MutexGuard<'_, VecDeque<(AbandonedId, GivenUp)>> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,43 +135,70 @@ impl Abandoned {
 mod tests {
     use super::*;
 
-    fn end(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    const NODE: &str = "127.0.0.1:7001";
+
+    fn given_up(port: u16) -> GivenUp {
+        let end = SocketAddr::from(([127, 0, 0, 1], port));
+        GivenUp { node: NODE.parse().unwrap(), kind: NodeKind::Local, end }
+    }
+
+    fn ports(board: &Abandonments) -> Vec<u16> {
+        let open = board.of_node(&NODE.parse().unwrap(), NodeKind::Local, board.next());
+        open.iter().map(|(_, end)| end.port()).collect()
     }
 
     #[test]
     fn an_answer_about_one_says_nothing_of_another() {
-        let mut abandoned = Abandoned::default();
-        let (first, second) = (abandoned.add(end(1)), abandoned.add(end(2)));
+        let board = Abandonments::default();
+        let (first, second) = (board.add(given_up(1)).unwrap(), board.add(given_up(2)).unwrap());
         // Two connections were told to close both, and both have answered about the first.
-        abandoned.closed(first);
-        abandoned.closed(first);
-        assert_eq!(abandoned.ends().collect::<Vec<_>>(), [end(2)]);
+        board.closed(first);
+        board.closed(first);
+        assert_eq!(ports(&board), [2]);
         // The same end again is another connection.
-        let again = abandoned.add(end(2));
-        abandoned.closed(second);
-        assert_eq!(abandoned.ends().collect::<Vec<_>>(), [end(2)]);
-        abandoned.closed(again);
-        assert!(abandoned.is_empty());
+        let again = board.add(given_up(2)).unwrap();
+        board.closed(second);
+        assert_eq!(ports(&board), [2]);
+        board.closed(again);
+        assert!(ports(&board).is_empty());
     }
 
     #[test]
-    fn a_new_connection_closes_those_that_it_was_told_of() {
-        let mut abandoned = Abandoned::default();
-        abandoned.add(end(1));
-        let told_before = abandoned.next();
-        abandoned.add(end(2));
-        abandoned.closed_before(told_before);
-        assert_eq!(abandoned.ends().collect::<Vec<_>>(), [end(2)]);
+    fn each_worker_hears_of_each_that_is_not_closed() {
+        let board = Abandonments::default();
+        let mut heard = AbandonedId::default();
+        let first = board.add(given_up(1)).unwrap();
+        board.add(given_up(2)).unwrap();
+        let mut late = heard;
+        let of =
+            |news: Vec<(AbandonedId, GivenUp)>| news.iter().map(|(_, n)| n.end.port()).collect::<Vec<_>>();
+        assert_eq!(of(board.news(&mut heard)), [1, 2]);
+        assert_eq!((heard, of(board.news(&mut heard))), (board.next(), Vec::new()));
+        board.closed(first);
+        assert_eq!(of(board.news(&mut late)), [2]);
     }
 
     #[test]
-    fn there_is_an_end_to_what_is_remembered() {
-        let mut abandoned = Abandoned::default();
-        for port in 0..70 {
-            abandoned.add(end(port));
-        }
-        assert_eq!(abandoned.ends().count(), ABANDONED_MAX);
-        assert_eq!(abandoned.ends().next(), Some(end(6)));
+    fn a_node_s_are_those_that_were_there_before() {
+        let board = Abandonments::default();
+        board.add(given_up(1)).unwrap();
+        let before = board.next();
+        board.add(given_up(2)).unwrap();
+        let of = |node: &str, kind| board.of_node(&node.parse().unwrap(), kind, before).len();
+        assert_eq!(of(NODE, NodeKind::Local), 1);
+        assert_eq!(of(NODE, NodeKind::Proxy), 0);
+        assert_eq!(of("127.0.0.1:7002", NodeKind::Local), 0);
+    }
+
+    #[test]
+    fn none_is_forgotten_for_another() {
+        let board = Abandonments::with_room_for(2);
+        let first = board.add(given_up(1)).unwrap();
+        board.add(given_up(2)).unwrap();
+        assert_eq!(board.add(given_up(3)), Err(Full));
+        assert_eq!(ports(&board), [1, 2]);
+        board.closed(first);
+        board.add(given_up(4)).unwrap();
+        assert_eq!(ports(&board), [2, 4]);
     }
 }

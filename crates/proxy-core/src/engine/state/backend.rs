@@ -124,7 +124,7 @@ pub(crate) enum Phase {
     /// Waits for the driver to connect, until the deadline (worker clock, µs).
     Connecting { deadline_us: u64 },
     /// Connected; `due` handshake replies are still to come before requests may be sent.
-    Handshake { due: u8 },
+    Handshake { due: u16 },
     /// Takes requests.
     Ready,
     /// Not connected; to be tried again at this time (worker clock, µs).
@@ -142,8 +142,10 @@ pub(crate) struct Backend {
     pub(crate) end: Option<SocketAddr>,
     /// Its greeting ends with PING.
     pub(crate) pings: bool,
-    /// How many abandoned connections its greeting has the node close.
-    pub(crate) kills: u8,
+    /// The abandoned connections that the node was told to close before requests, and has not answered about.
+    pub(crate) told: VecDeque<AbandonedId>,
+    /// Its greeting was answered, and before requests the node only has more abandoned connections to close.
+    pub(crate) is_greeted: bool,
     /// The connection is for one script that runs as this user.
     pub(crate) script: Option<Box<ScriptUser>>,
     /// To another proxy, shared.
@@ -162,7 +164,7 @@ pub(crate) struct Backend {
     pub(crate) process: ProcessSeen,
     /// When the connection was made (worker clock, µs).
     pub(crate) connected_us: u64,
-    /// Its greeting told the node to close all that had been given up before this one.
+    /// The node has to close all that had been given up before this one, before it takes requests.
     pub(crate) told_before: AbandonedId,
     /// No new requests: closes once nothing is owed any more.
     pub(crate) retired: bool,
@@ -207,7 +209,8 @@ impl Backend {
             phase: Phase::Down { retry_us: u64::MAX },
             end: None,
             pings: false,
-            kills: 0,
+            told: VecDeque::new(),
+            is_greeted: false,
             script: None,
             held_answer: None,
             kept: VecDeque::new(),

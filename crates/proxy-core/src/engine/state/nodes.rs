@@ -3,7 +3,7 @@
 use model::Address;
 use resp::Protocol;
 
-use super::abandoned::Abandoned;
+use super::abandoned::AbandonedId;
 use super::ids::{BackendId, NodeKey, SessionId};
 use super::reached::Reached;
 use super::slab::Slab;
@@ -53,8 +53,6 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) apart: [Option<BackendId>; 2],
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
-    /// Connections that were given up while it may still have requests of them.
-    pub(in crate::engine) abandoned: Abandoned,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
     /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
@@ -88,6 +86,8 @@ pub(in crate::engine) struct Nodes {
     /// The proxies that own slots.
     owning_proxies: Vec<NodeKey>,
     pub(in crate::engine) connections: u32,
+    /// Of connections that any worker gave up before this one, this worker has heard.
+    pub(in crate::engine) heard: AbandonedId,
 }
 
 impl Default for Nodes {
@@ -99,6 +99,7 @@ impl Default for Nodes {
             primaries: Vec::new(),
             owning_proxies: Vec::new(),
             connections: 1,
+            heard: AbandonedId::default(),
         }
     }
 }
@@ -142,10 +143,15 @@ impl Nodes {
         &self.owning_proxies
     }
 
+    /// The node with this address, if there is one.
+    pub(in crate::engine) fn known(&self, address: &Address, kind: NodeKind) -> Option<NodeKey> {
+        let is_it = |node: &Node| node.address == *address && node.kind == kind;
+        self.nodes.iter().find(|(_, node)| is_it(node)).map(|(key, _)| key)
+    }
+
     /// The node with this address, made where it is new.
     pub(in crate::engine) fn key_of(&mut self, address: &Address, kind: NodeKind) -> NodeKey {
-        let is_it = |node: &Node| node.address == *address && node.kind == kind;
-        if let Some((key, _)) = self.nodes.iter().find(|(_, node)| is_it(node)) {
+        if let Some(key) = self.known(address, kind) {
             return key;
         }
         let mark = match kind {
@@ -160,7 +166,6 @@ impl Nodes {
             others: Vec::new(),
             apart: [None; 2],
             idle: Vec::new(),
-            abandoned: Abandoned::default(),
             current: true,
             doubted: false,
             greeted_us: 0,
