@@ -57,6 +57,44 @@ fn one_client_opens_a_limited_number_of_connections_to_another_proxy() {
 }
 
 #[test]
+fn the_first_requests_over_a_new_connection_name_their_sessions() {
+    for requests in ["set KEY 1\r\nget KEY\r\n", "dbsize\r\nget KEY\r\n", "scan 0\r\nget KEY\r\n"] {
+        let mut world = forwarding();
+        world.node(PEER).labels = Some(Vec::new());
+        let requests = requests.replace("KEY", &tag(Owner::Other, 0));
+        let clients = [world.accept(), world.accept()];
+        clients.into_iter().for_each(|client| drop(world.says(client, b"hello 3\r\n")));
+        clients
+            .into_iter()
+            .for_each(|client| world.clients[client].outgoing.extend_from_slice(requests.as_bytes()));
+        world.says(clients[0], b"");
+        for client in clients {
+            let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
+            assert!(seen.ends_with("_\r\n") || seen.ends_with("$1\r\n1\r\n"), "{requests}: {seen}");
+        }
+        let labels = world.node(PEER).labels.take().unwrap();
+        assert!(labels.len() >= 2, "{requests}: {labels:?}");
+        assert!(labels.iter().all(|label| label.contains('/')), "{requests}: {labels:?}");
+    }
+}
+
+#[test]
+fn who_waits_for_a_new_connection_that_is_never_made_is_told() {
+    let mut world = forwarding();
+    let client = world.accept();
+    world.clients[client].log = Some(Vec::new());
+    world.clients[client].outgoing = format!("get {}\r\n", tag(Owner::Other, 0)).into_bytes();
+    while world.client_sends(client, usize::MAX) > 0 {}
+    for _ in 0..320 {
+        world.end_turn();
+        world.pass(10_000);
+    }
+    let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
+    let expected = format!("-CLUSTERDOWN backend {PEER} is not reachable; the command was not executed\r\n");
+    assert_eq!(seen, expected);
+}
+
+#[test]
 fn a_request_travels_as_far_as_this_proxy_allows() {
     let mut world = forwarding();
     let key = tag(Owner::Other, 0);

@@ -62,6 +62,8 @@ pub(crate) struct Node {
     pub(crate) is_dead: bool,
     /// What it answers to everything, for the moment.
     pub(crate) refusal: Option<Vec<u8>>,
+    /// It plays another proxy of this version: what it takes over its connections, by `hops/session`.
+    pub(crate) labels: Option<Vec<String>>,
     /// The password that a connection has to give.
     pub(crate) password: Option<Vec<u8>>,
 }
@@ -187,6 +189,7 @@ impl Node {
                 let text = format!("# Server\r\nrun_id:{:040x}\r\n", self.starts);
                 return encode::bulk(out, text.as_bytes());
             }
+            ("UMFORWARD", [_, b"SESSIONS", _]) if self.labels.is_some() => return encode::simple(out, "OK"),
             // The greeting of another proxy. This one plays an older version.
             ("UMFORWARD", [_, b"SESSIONS", _]) => {
                 return encode::error(out, "ERR value is not an integer or out of range");
@@ -223,7 +226,10 @@ impl Node {
                 encode::integer(out, i64::from(had));
             }
             // From another proxy.
-            ("UMFORWARD", [_, _, name, ..]) => {
+            ("UMFORWARD", [_, label, name, ..]) => {
+                if let Some(labels) = &mut self.labels {
+                    labels.push(String::from_utf8_lossy(label).into_owned());
+                }
                 let name = String::from_utf8_lossy(name).to_ascii_uppercase();
                 self.command(peer, &name, &args[2..], out);
             }

@@ -188,7 +188,8 @@ impl Connections<'_> {
             return Some(known);
         }
         if others.len() >= WAYS_MAX {
-            let unused = others.iter().filter(|&&(_, id)| self.backends[id].owed.is_empty());
+            let is_unused = |backend: &Backend| backend.owed.is_empty() && backend.waiters.is_empty();
+            let unused = others.iter().filter(|&&(_, id)| is_unused(&self.backends[id]));
             let &(_, oldest) = unused.min_by_key(|&&(_, id)| self.backends[id].last_heard_us)?;
             self.retire(oldest);
         }

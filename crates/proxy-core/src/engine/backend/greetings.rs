@@ -151,7 +151,9 @@ impl Connections<'_> {
         backend.failures = 0;
         backend.must_prove = false;
         backend.refusal = None;
+        let waiters = std::mem::take(&mut backend.waiters);
         self.nodes.nodes[backend.purpose.node].doubted = false;
+        waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         self.sending().mark_backend(id);
     }
 }

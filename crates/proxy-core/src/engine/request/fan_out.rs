@@ -131,8 +131,7 @@ impl Engine {
             self.connections().reply_unreachable(id, first);
             return Taken::Yes;
         }
-        let room = self.backend_room;
-        if let Some(&full) = backends.iter().find(|&&backend| self.backends[backend].out.len() >= room) {
+        if let Some(&full) = backends.iter().find(|&&backend| !self.takes_more(backend)) {
             self.sending().wait_for_room(id, full);
             return Taken::Later;
         }
@@ -173,8 +172,7 @@ impl Engine {
             let Some(backend) = backend else { return Taken::Yes };
             backends.push(backend);
         }
-        let room = self.backend_room;
-        if let Some(&full) = backends.iter().find(|&&backend| self.backends[backend].out.len() >= room) {
+        if let Some(&full) = backends.iter().find(|&&backend| !self.takes_more(backend)) {
             self.sending().wait_for_room(id, full);
             return Taken::Later;
         }
@@ -243,12 +241,15 @@ impl Engine {
             }
         };
         let Some(backend) = backend else { return Taken::Yes };
-        if member.proxy.is_none() && self.backends[backend].out.len() < self.backend_room {
-            self.ask_process(backend);
-        }
-        if !self.sending().owe(backend, id, command.id, Some(Part::new(0))) {
+        if !self.takes_more(backend) {
+            self.sending().wait_for_room(id, backend);
             return Taken::Later;
         }
+        if member.proxy.is_none() {
+            self.ask_process(backend);
+        }
+        let owed = self.sending().owe(backend, id, command.id, Some(Part::new(0)));
+        assert!(owed, "room was made sure of");
         let mut digits = itoa::Buffer::new();
         let request = scan_words(args, digits.format(step.backend_cursor));
         if member.proxy.is_some() {

@@ -15,7 +15,8 @@
 //! all share says that the session begins again. Ruled out: GET k of A executed there before its SET k 1, in whatever
 //! order hold, replies and requests pass each other.
 //!
-//! `UMFORWARD SESSIONS token` agrees on this when a connection is made, and `hops/session` or `hops/session!` takes the
+//! `UMFORWARD SESSIONS token` agrees on this when a connection is made; until that is answered, sessions wait as they do
+//! for room, because a request that names no session is held, and everybody behind it. Then `hops/session` or `hops/session!` takes the
 //! place of `hops`. The token is in the answer, so that no reply of a node can be taken for it. A proxy of an older version
 //! refuses, and holds as before. A request that is forwarded twice is held where it is.
 //!
@@ -32,6 +33,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::request::dispatch::Taken;
 use crate::engine::state::backend::{Backend, Kept, Owed, Phase};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
+use crate::engine::state::nodes::NodeKind;
 use crate::engine::state::session::{Link, Phase as SessionPhase, WaitFor};
 use crate::errors;
 
@@ -64,6 +66,16 @@ pub(super) fn read_label(label: &[u8]) -> Option<(u8, Option<Stranger>)> {
 }
 
 impl Engine {
+    /// Whether a request that names its session may go over this connection now. Where it may not, the session waits for that
+    /// with [`crate::engine::contexts::Sending::wait_for_room`].
+    pub(super) fn takes_more(&self, to: BackendId) -> bool {
+        let Backend { phase, purpose, out, kept, .. } = &self.backends[to];
+        let is_link = purpose.owner.is_none() && self.nodes.nodes[purpose.node].kind == NodeKind::Proxy;
+        let is_greeting = matches!(phase, Phase::Connecting { .. } | Phase::Handshake { .. });
+        // Behind what is named already everything is named.
+        out.len() < self.backend_room && !(is_link && is_greeting && kept.is_empty())
+    }
+
     /// Sends what `backend`, a connection to another proxy, owes `id` last.
     pub(super) fn send_forwarded<'a>(
         &mut self,

@@ -56,10 +56,15 @@ impl Engine {
         let Some(backend) = self.connections().backend_of_node(id, proxy, Some(hops)) else {
             return Taken::Yes;
         };
+        let names_session = is_first_hop && !is_large;
+        if names_session && !self.takes_more(backend) {
+            self.sending().wait_for_room(id, backend);
+            return Taken::Later;
+        }
         if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }
-        self.send_forwarded(id, backend, (hops, is_first_hop && !is_large), words(request.args));
+        self.send_forwarded(id, backend, (hops, names_session), words(request.args));
         Taken::Yes
     }
 

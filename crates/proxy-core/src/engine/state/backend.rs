@@ -196,7 +196,7 @@ pub(crate) struct Backend {
     pub(crate) counted: usize,
     /// The reply at the head passes through as it comes, instead of being gathered in `partial`.
     pub(crate) streaming: bool,
-    /// Sessions that wait for room in `out`.
+    /// Sessions that wait for room in `out`, or for what is agreed on with another proxy.
     pub(crate) waiters: Vec<SessionId>,
 }
 
