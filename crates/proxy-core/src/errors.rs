@@ -117,6 +117,10 @@ pub const TOO_MANY_REDIRECTIONS: &str =
 pub const TOO_MANY_WAYS: &str = "TRYAGAIN too many connections to the slot's owner are in use, for other databases, protocols or \
                                  hops; the command was not executed";
 
+/// The owner's proxy was to hold what a client had asked for that has sent its last byte.
+pub const HELD_AND_LEFT: &str =
+    "ERR the client has left while the command was held; the command was not executed";
+
 // ---- UMCTL ----
 
 /// UMCTL AUTH with another password than `control_password`.

@@ -32,6 +32,8 @@ pub enum Action {
     Connect(BackendId, Address),
     /// Close the connection.
     CloseBackend(BackendId),
+    /// Nothing more is asked over the connection: its other end is to see that, and may still answer.
+    EndBackend(BackendId),
     /// Close the connection, if it is still open.
     CloseSession(SessionId),
     /// Close the connection, if it is still open, so that a client which is still sending reads what was written.

@@ -78,6 +78,57 @@ fn the_first_requests_over_a_new_connection_name_their_sessions() {
     }
 }
 
+/// A proxy whose client has asked for what the other proxy holds, and that client.
+fn held_elsewhere(asks_again: bool) -> (World, usize) {
+    let mut world = forwarding();
+    let key = tag(Owner::Other, 0);
+    let client = world.accept();
+    world.node(PEER).labels = Some(Vec::new());
+    assert_eq!(world.says(client, format!("get {key}\r\n").as_bytes()), "$-1\r\n");
+    world.node(PEER).holds = true;
+    world.clients[client].outgoing.extend_from_slice(format!("set {key} 1\r\n").as_bytes());
+    while world.client_sends(client, usize::MAX) > 0 {}
+    world.end_turn();
+    if asks_again {
+        world.says(client, b"");
+        assert_eq!(links_to_the_other(&world), 2);
+    }
+    (world, client)
+}
+
+#[test]
+fn what_another_proxy_holds_ends_with_its_client() {
+    type Leave = fn(&mut World, usize);
+    let leaves: [Leave; 3] = [World::client_ends, World::client_breaks, |world, _| {
+        assert_eq!(world.engine.kill_sessions(None, |_| true), 1);
+    }];
+    for leave in leaves {
+        let (mut world, client) = held_elsewhere(true);
+        leave(&mut world, client);
+        world.flow();
+        let ended = world.links.iter().flatten().filter(|link| link.ended).count();
+        assert_eq!(ended, 1, "the other proxy sees that nothing more is wanted");
+        // As the other proxy does then.
+        let own = world.links().into_iter().find(|&link| world.links[link].as_ref().unwrap().ended).unwrap();
+        world.fails(own);
+        (0..4).for_each(|_| world.flow());
+        assert_eq!(world.engine.session_count(), 0);
+        assert_eq!(links_to_the_other(&world), 1);
+    }
+}
+
+#[test]
+fn what_another_proxy_would_hold_is_not_asked_again_for_a_client_that_has_left() {
+    let (mut world, client) = held_elsewhere(false);
+    world.client_ends(client);
+    (0..4).for_each(|_| world.flow());
+    assert_eq!(links_to_the_other(&world), 1);
+    let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
+    assert!(seen.ends_with("the command was not executed\r\n"), "{seen}");
+    assert!(world.clients[client].closed);
+    assert_eq!(world.node(PEER).executed, 1, "what was asked before");
+}
+
 #[test]
 fn who_waits_for_a_new_connection_that_is_never_made_is_told() {
     let mut world = forwarding();

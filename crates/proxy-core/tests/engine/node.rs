@@ -64,6 +64,8 @@ pub(crate) struct Node {
     pub(crate) refusal: Option<Vec<u8>>,
     /// It plays another proxy of this version: what it takes over its connections, by `hops/session`.
     pub(crate) labels: Option<Vec<String>>,
+    /// It would hold all that it is sent by other clients than proxies, and says so to proxies; it plays one itself.
+    pub(crate) holds: bool,
     /// The password that a connection has to give.
     pub(crate) password: Option<Vec<u8>>,
 }
@@ -78,6 +80,8 @@ pub(crate) struct Peer {
     db: u32,
     protocol: Protocol,
     authenticated: bool,
+    /// It is another proxy's for all its sessions: what is answered in place of holding a request.
+    held_reply: Option<Vec<u8>>,
 }
 
 /// What a proxy says on a new connection.
@@ -104,6 +108,7 @@ impl Node {
             db: 0,
             protocol: Protocol::Resp2,
             authenticated: self.password.is_none(),
+            held_reply: None,
         }
     }
 
@@ -121,7 +126,8 @@ impl Node {
                     let args: Vec<Vec<u8>> =
                         peer.parser.spans().iter().map(|span| span.of(rest).to_vec()).collect();
                     let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
-                    if self.is_busy && !is_greeting(&args) {
+                    let is_held = self.holds && peer.held_reply.is_none();
+                    if (self.is_busy || is_held) && !is_greeting(&args) {
                         peer.parser.reset();
                         break;
                     }
@@ -189,11 +195,15 @@ impl Node {
                 let text = format!("# Server\r\nrun_id:{:040x}\r\n", self.starts);
                 return encode::bulk(out, text.as_bytes());
             }
-            ("UMFORWARD", [_, b"SESSIONS", _]) if self.labels.is_some() => return encode::simple(out, "OK"),
+            ("UMFORWARD", [_, b"SESSIONS", token]) if self.labels.is_some() => {
+                peer.held_reply = Some([b"+UMHELD ", *token, b"\r\n"].concat());
+                return encode::simple(out, "OK");
+            }
             // The greeting of another proxy. This one plays an older version.
             ("UMFORWARD", [_, b"SESSIONS", _]) => {
                 return encode::error(out, "ERR value is not an integer or out of range");
             }
+            _ if self.holds => return out.extend_from_slice(peer.held_reply.as_deref().unwrap_or_default()),
             _ => self.executed += 1,
         }
         self.command(peer, &name, args, out);

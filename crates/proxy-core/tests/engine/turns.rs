@@ -70,6 +70,7 @@ impl World {
         let Some(Some(open)) = self.links.get_mut(id.index()) else { return };
         assert_eq!(open.id, id, "another connection is meant");
         assert!(open.connected, "a connection that is not made is written to");
+        assert!(!open.ended, "a connection is written to of which our end is shut");
         let bytes = first_bytes(self.engine.backend_output(id), self.node_window);
         if bytes.is_empty() {
             open.cut = !self.engine.backend_output(id).is_empty();
@@ -131,6 +132,7 @@ impl World {
                         replies: Vec::new(),
                         read: 0,
                         unread: false,
+                        ended: false,
                         cut: false,
                     });
                 }
@@ -140,6 +142,14 @@ impl World {
                     let node = self.nodes.get_mut(&link.address).unwrap();
                     if node.is_stopped && !node.is_dead {
                         node.closed.borrow_mut().extend(link.peer);
+                    }
+                }
+                Action::EndBackend(id) => {
+                    if let Some(Some(open)) = self.links.get_mut(id.index())
+                        && open.id == id
+                    {
+                        assert!(open.connected && self.engine.backend_output(id).is_empty());
+                        open.ended = true;
                     }
                 }
                 Action::CloseSession(id) | Action::EndSession(id) => {

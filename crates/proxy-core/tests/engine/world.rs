@@ -44,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) read: usize,
     /// The engine did not want to read.
     pub(crate) unread: bool,
+    /// The proxy has shut its end.
+    pub(crate) ended: bool,
     /// A write was cut short; the socket has to say that it takes more.
     pub(crate) cut: bool,
 }

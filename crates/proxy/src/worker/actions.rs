@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use proxy_core::engine::{Action, BackendId, DroppedSession, SessionId};
+use rustix::net::{Shutdown, shutdown};
 use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
@@ -28,6 +29,12 @@ impl EventLoop {
                 Action::CloseBackend(id) => {
                     if self.backend_socket(id).is_some() {
                         self.backends[id.index()] = None;
+                    }
+                }
+                Action::EndBackend(id) => {
+                    if let Some(backend) = self.backend_socket(id) {
+                        // Where it is broken already, that is seen when it is read.
+                        let _ = shutdown(&backend.socket, Shutdown::Write);
                     }
                 }
                 Action::ReadBackend(id) => {

@@ -320,7 +320,7 @@ impl Connections<'_> {
     #[inline]
     pub(in crate::engine) fn backend_idle(&mut self, id: BackendId) {
         let backend = &self.backends[id];
-        if backend.retired {
+        if backend.retired || backend.is_last {
             self.cold().close_backend(id);
         } else if backend.purpose.owner.is_some() && !self.cold().is_uploading(id) {
             self.cold().give_back(id);

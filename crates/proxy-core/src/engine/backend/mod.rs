@@ -4,6 +4,7 @@ mod abandoned;
 mod connections;
 mod failures;
 mod greetings;
+mod leaving;
 mod peers;
 mod processes;
 mod reading;

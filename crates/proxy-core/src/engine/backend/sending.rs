@@ -2,13 +2,13 @@
 //! writes it at the end of the turn.
 
 use crate::command::CommandId;
-use crate::engine::Engine;
 use crate::engine::contexts::Sending;
 use crate::engine::state::backend::{Backend, Owed, Part, Phase};
 use crate::engine::state::buffers::{Chunk, LARGE_BYTES_MIN, OutQueue};
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::stream::STREAM_WINDOW_BYTES;
+use crate::engine::{Action, Engine};
 
 impl Sending<'_> {
     /// Notes that `backend` owes `id` one more reply; false, and the session waits, if it cannot take more.
@@ -123,6 +123,9 @@ impl Engine {
             backend.last_heard_us = self.now.us;
         }
         let is_awaited = !backend.waiters.is_empty() || backend.purpose.owner.is_some();
+        if backend.is_last && backend.out.is_empty() {
+            self.agenda.actions.push(Action::EndBackend(id));
+        }
         self.sending().recount_backend(id);
         if is_awaited {
             self.sending().backend_drained(id);

@@ -185,6 +185,10 @@ impl Connections<'_> {
             backend.refused.push(id);
         }
         let (node, db) = (backend.purpose.node, backend.purpose.db);
+        if self.sessions[id].input_ended {
+            // Nothing is held for a client that has left, here or there.
+            return self.fail_reply(owed, &errors::line(errors::HELD_AND_LEFT));
+        }
         let to = match self.connection_for_held(id, node) {
             Some(known) => known,
             None => self.own_backend(id, node, db),
@@ -208,6 +212,7 @@ impl Connections<'_> {
                 && (purpose.node, purpose.db, purpose.protocol) == (node, db, protocol)
                 && !backend.owed.is_empty()
                 && !backend.retired
+                && !backend.is_last
                 && !self.is_uploading(*at)
         };
         let is_owed =

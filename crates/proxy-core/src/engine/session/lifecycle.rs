@@ -31,6 +31,9 @@ impl Engine {
         if self.sessions.get(id).is_some_and(is_held) {
             self.clients().close_after_replies(id);
         }
+        if self.sessions.get(id).is_some_and(|session| session.outstanding() > 0) {
+            self.connections().ask_last_elsewhere(id);
+        }
         self.connections().close_if_done(id);
     }
 
@@ -195,6 +198,9 @@ impl Connections<'_> {
         let stream = session.unusual.take().and_then(|unusual| unusual.stream);
         if let Some(backend) = stream.and_then(|stream| stream.backend) {
             self.close_backend(backend);
+        }
+        if session.outstanding() > 0 {
+            self.ask_last_elsewhere(id);
         }
         true
     }

@@ -168,6 +168,9 @@ pub(crate) struct Backend {
     pub(crate) told_before: AbandonedId,
     /// No new requests: closes once nothing is owed any more.
     pub(crate) retired: bool,
+    /// Another proxy, whose session's client has left: nothing more is asked over it, and the other is told so when all is
+    /// written. It closes when nothing is owed any more.
+    pub(crate) is_last: bool,
     pub(crate) dirty: bool,
     /// The socket took less than it was given: it tells when it takes more.
     pub(crate) blocked: bool,
@@ -223,6 +226,7 @@ impl Backend {
             connected_us: 0,
             told_before: AbandonedId::default(),
             retired: false,
+            is_last: false,
             dirty: false,
             blocked: false,
             cut: false,
