@@ -1,8 +1,8 @@
 //! Requests and replies that are too large to be gathered.
 
-use proxy_core::engine::Policy;
 use proxy_core::engine::buffers::READ_BYTES;
 use proxy_core::engine::stream::{STREAM_BYTES_MIN, STREAM_WINDOW_BYTES};
+use proxy_core::engine::{Pause, Policy};
 
 use crate::client::Allowed;
 use crate::views::{BOTH, NODES, ONE, Owner, tag};
@@ -125,6 +125,73 @@ fn who_leaves_an_upload_that_the_node_does_not_take_is_gone() {
         assert_eq!(world.links().len(), if is_gone { 1 } else { 2 });
         world.finish();
     }
+}
+
+/// A client whose large write has come but for `missing` bytes when writes are paused, and the rest of it comes then.
+fn upload_in_a_pause(missing: usize, us: u64) -> (World, usize) {
+    let mut world = World::new(ONE, Policy::default());
+    let client = world.accept();
+    world.clients[client].set(1_000_000, "a");
+    let end = world.clients[client].outgoing.len();
+    world.clients[client].incr("a");
+    while world.clients[client].sent < end - missing {
+        let left = end - missing - world.clients[client].sent;
+        world.client_sends(client, left);
+        world.flow_nodes();
+    }
+    let until_us = world.now.us + us;
+    world.engine.pause(Some(Pause { until_us, writes_only: true }));
+    for _ in 0..50 {
+        world.client_sends(client, usize::MAX);
+        world.flow_nodes();
+        world.pass(1_000);
+    }
+    (world, client)
+}
+
+#[test]
+fn an_upload_that_ends_in_a_pause_is_executed_after_it() {
+    for missing in [1, 2, 3, 400_000] {
+        // As long as a node may take to answer, and longer.
+        let (mut world, client) = upload_in_a_pause(missing, 30_000_000);
+        for _ in 0..200 {
+            world.pass(100_000);
+            world.flow_nodes();
+        }
+        assert_eq!(world.node(NODES[0]).executed, 0, "{missing} bytes came in the pause");
+        world.engine.pause(None);
+        world.finish();
+        let client = &world.clients[client];
+        assert_eq!((client.replies, client.excused), (2, 0));
+    }
+    // What had come before the pause is not held.
+    let (mut world, _) = upload_in_a_pause(0, 30_000_000);
+    assert_eq!(world.node(NODES[0]).executed, 1);
+    world.engine.pause(None);
+    world.finish();
+}
+
+#[test]
+fn an_upload_that_is_kept_back_ends_with_its_client_its_node_and_its_pause() {
+    type End = fn(&mut World, usize);
+    let check = |end: End, executed: usize| {
+        let (mut world, client) = upload_in_a_pause(400_000, 1_000_000);
+        world.allowed = Allowed { failures: true, ..Allowed::default() };
+        end(&mut world, client);
+        for _ in 0..40 {
+            world.flow();
+            world.pass(50_000);
+        }
+        let client = &world.clients[client];
+        assert!(client.closed || client.has_everything());
+        assert_eq!(world.node(NODES[0]).executed, executed);
+    };
+    check(|_, _| {}, 2);
+    check(World::client_ends, 0);
+    check(World::client_breaks, 0);
+    check(|world, client| world.engine.session_leaves(world.clients[client].id, 0), 0);
+    // The write has failed, and what follows it goes on.
+    check(|world, _| world.fails(*world.links().last().unwrap()), 1);
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! Everything that the session asked for before has been answered when the streaming begins, and nothing after it
 //! is taken before its reply: so the order of execution is the order of the requests.
+//!
+//! A node executes a request when its last byte comes. So where a pause holds the command by then, the last byte is kept
+//! back until the pause is over.
 
 use resp::{PendingBulk, RequestParser};
 
@@ -65,7 +68,7 @@ impl Engine {
             }
             Err(misplaced) => (None, Some((slot, misplaced))),
         };
-        let mut stream = Stream::new(backend, bulk.len, parser.declared() - bulk.index - 1);
+        let mut stream = Stream::new(command.id, backend, bulk.len, parser.declared() - bulk.index - 1);
         stream.refusal = refusal;
         let used = bulk.start
             + stream
@@ -84,6 +87,10 @@ impl Engine {
     pub(in crate::engine) fn stream_received(&mut self, id: SessionId, chunk: &Chunk, len: usize) -> usize {
         let limits = self.request_limits(id);
         let Some(stream) = self.sessions[id].stream() else { return 0 };
+        if stream.is_kept_back {
+            self.let_upload_end(id);
+            return 0;
+        }
         let bytes = &chunk.bytes()[..len];
         let backend = stream.backend;
         let used = match stream.consume(bytes, &limits) {
@@ -96,17 +103,40 @@ impl Engine {
             }
         };
         let finished = stream.is_finished();
+        let command = stream.command;
+        let is_kept_back = finished && backend.is_some() && self.is_paused(self.shared.table.by_id(command));
         if let Some(backend) = backend {
             let known = &mut self.backends[backend];
             if known.out.is_empty() {
                 known.last_heard_us = self.now.us; // until now it was the client that was waited for
             }
-            self.sending().send(backend, &bytes[..used], Some((chunk, 0)));
+            self.sending().send(backend, &bytes[..used - usize::from(is_kept_back)], Some((chunk, 0)));
         }
-        if finished {
+        if is_kept_back {
+            if let Some(stream) = self.sessions[id].stream() {
+                stream.is_kept_back = true;
+            }
+            self.clients().hold(id);
+        } else if finished {
             self.end_stream(id);
         }
         used
+    }
+
+    /// Where the last byte of an upload was kept back: sends it, unless it is held still.
+    pub(in crate::engine) fn let_upload_end(&mut self, id: SessionId) {
+        let session = &mut self.sessions[id];
+        let is_taking = session.phase == Phase::Taking;
+        let Some(stream) = session.stream().filter(|stream| stream.is_kept_back && is_taking) else { return };
+        let (backend, command) = (stream.backend, stream.command);
+        if self.is_paused(self.shared.table.by_id(command)) {
+            return self.clients().hold(id);
+        }
+        if let Some(backend) = backend {
+            self.backends[backend].last_heard_us = self.now.us; // until now it was waited for us
+            self.sending().send(backend, b"\n", None);
+        }
+        self.end_stream(id);
     }
 
     fn end_stream(&mut self, id: SessionId) {

@@ -5,7 +5,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::state::buffers::{OutQueue, READ_BYTES};
 use crate::engine::state::ids::SessionId;
 use crate::engine::state::session::{Phase, Session, WaitFor};
-use crate::engine::state::stream::STREAM_WINDOW_BYTES;
+use crate::engine::state::stream::{STREAM_WINDOW_BYTES, Stream};
 use crate::engine::{Action, Engine, SessionSketch};
 use crate::profile::Profile;
 
@@ -42,7 +42,8 @@ impl Engine {
     /// comes is given up at once, however long its node takes nothing more.
     pub fn session_leaves(&mut self, id: SessionId, unread_bytes: usize) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let is_cut = session.stream().is_some_and(|stream| stream.bytes_left_min() > unread_bytes);
+        let is_over = |stream: &Stream| stream.is_kept_back || stream.bytes_left_min() > unread_bytes;
+        let is_cut = session.stream().is_some_and(|stream| is_over(stream));
         let is_held = session.phase == Phase::Waiting(WaitFor::Held);
         if is_cut {
             self.session_ended(id);

@@ -8,6 +8,7 @@ use resp::{ProtocolError, RequestLimits};
 
 use super::ids::BackendId;
 use super::misplaced::Misplaced;
+use crate::command::CommandId;
 
 /// A request whose next bulk is at least this long is streamed instead of being gathered first.
 pub const STREAM_BYTES_MIN: usize = 256 * 1024;
@@ -23,6 +24,9 @@ pub(crate) struct Stream {
     pub(crate) backend: Option<BackendId>,
     /// Why nobody here takes the request, where that is told when all of it was sent: Redis answers no half of a request.
     pub(in crate::engine) refusal: Option<(Slot, Misplaced)>,
+    pub(crate) command: CommandId,
+    /// All of the request has come, and its last byte is kept back: a pause holds the command.
+    pub(crate) is_kept_back: bool,
     /// Bytes of the current bulk still to come, with its line end.
     bulk: usize,
     /// Bulks that have not begun.
@@ -32,8 +36,16 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A request of which a bulk of `bulk` bytes (line end not counted) has begun and `bulks` more follow.
-    pub(crate) fn new(backend: Option<BackendId>, bulk: usize, bulks: usize) -> Self {
-        Stream { backend, refusal: None, bulk: bulk + 2, bulks, header: Vec::new() }
+    pub(crate) fn new(command: CommandId, backend: Option<BackendId>, bulk: usize, bulks: usize) -> Self {
+        Stream {
+            backend,
+            refusal: None,
+            command,
+            is_kept_back: false,
+            bulk: bulk + 2,
+            bulks,
+            header: Vec::new(),
+        }
     }
 
     /// Whether the request's last byte has been seen.
@@ -93,7 +105,7 @@ mod tests {
 
     fn check(rest: &[u8], bulk: usize, bulks: usize, expected: Result<usize, ProtocolError>) {
         for step in 1..=rest.len() {
-            let mut stream = Stream::new(None, bulk, bulks);
+            let mut stream = Stream::new(CommandId(0), None, bulk, bulks);
             let mut used = 0;
             let mut outcome = Ok(());
             for piece in rest.chunks(step) {

@@ -75,8 +75,12 @@ impl Engine {
         let later = resumed.split_off(resumed.len().min(RESUMED_PER_TURN_MAX));
         for id in resumed {
             let is_taking = |session: &Session| session.phase == SessionPhase::Taking;
-            let Some(session) = self.sessions.get(id).filter(|session| is_taking(session)) else { continue };
-            if !session.input.is_empty() {
+            if self.sessions.get(id).is_none_or(|session| !is_taking(session)) {
+                continue;
+            }
+            self.let_upload_end(id);
+            let session = &self.sessions[id];
+            if is_taking(session) && !session.input.is_empty() {
                 self.take_input(id);
             }
             let Some(session) = self.sessions.get_mut(id) else { continue };
