@@ -6,6 +6,7 @@ mod access;
 mod error;
 mod probes;
 mod routes;
+mod scrapes;
 mod server;
 mod sources;
 mod v1;
@@ -19,6 +20,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Semaphore, watch};
 
+use self::scrapes::Scrapes;
 use self::sources::Sources;
 use super::metrics::ProxyCollector;
 use super::orders::Order;
@@ -47,7 +49,7 @@ impl AdminStart {
         let collector = ProxyCollector { stats: self.stats.clone(), picture: self.picture.clone() };
         metrics.registry().register_collector(Box::new(collector));
         let sources = Sources {
-            metrics,
+            scrapes: Scrapes::new(metrics),
             stats: self.stats,
             picture: self.picture,
             line: self.line,

@@ -26,6 +26,8 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(300);
 /// How long that response may still take.
 const LAST_RESPONSE_LIMIT: Duration = Duration::from_secs(10);
+/// How long the response of a connection that has to make room may still take.
+const EVICTION_LIMIT: Duration = Duration::from_millis(100);
 /// After accepting failed, as it does when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -68,7 +70,10 @@ async fn serve_connection(stream: TcpStream, router: Router, place: Arc<Place>) 
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        () = place.wanted() => Ok(()),
+        () = place.wanted() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(EVICTION_LIMIT, connection).await.unwrap_or(Ok(()))
+        }
         () = tokio::time::sleep(CONNECTION_LIFE_MAX) => {
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(LAST_RESPONSE_LIMIT, connection).await.unwrap_or(Ok(()))

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use proxy_core::settings::Secret;
 use proxy_core::stats::{Snapshot, WorkerStats};
-use service::metrics::Metrics;
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Semaphore, watch};
@@ -13,10 +12,11 @@ use super::super::orders::Order;
 use super::super::picture::Picture;
 use super::super::questions::DeskLine;
 use super::super::workers::WorkersLine;
+use super::scrapes::Scrapes;
 
 /// All of it.
 pub(super) struct Sources {
-    pub(super) metrics: Metrics,
+    pub(super) scrapes: Scrapes,
     pub(super) stats: Vec<Arc<WorkerStats>>,
     pub(super) picture: watch::Receiver<Picture>,
     pub(super) line: WorkersLine,
