@@ -136,6 +136,9 @@ pub fn not_an_operator(what: &str, lack: Lack) -> String {
 
 /// The epoch of new metadata is not above the current one.
 pub const OLD_EPOCH: &str = "OLD_EPOCH the epoch is not higher than the current one";
+/// The epoch of new metadata leaves no room for later ones.
+pub const EPOCH_TOO_HIGH: &str =
+    "EPOCH_TOO_HIGH the epoch leaves no room for later ones; with FORCE it is accepted all the same";
 /// Other metadata is being applied.
 pub const TRY_AGAIN: &str = "TRY_AGAIN other metadata is being applied";
 /// The metadata names local nodes that are not on this proxy's host.

@@ -15,12 +15,19 @@ use std::sync::Arc;
 use crate::role::{DesiredRole, Order};
 use model::{Address, Epoch, Role, SetCluster, SetRepl, SlotAssignment, SlotRanges, SlotTag, View};
 
+/// Metadata with a higher epoch is accepted only by force: nothing newer could follow it. A broker gives out epochs up to
+/// 2^62 where it is asked to, and one more with each change after that.
+const EPOCH_TAKEN_MAX: Epoch = Epoch((1 << 62) + (1 << 32));
+
 /// Why metadata was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Newer metadata, or the same, is here already. The sender should look at the epoch and not retry.
     #[error("newer metadata, or the same, is here already")]
     OldEpoch,
+    /// The epoch leaves no room for later ones. The sender's fault.
+    #[error("the epoch is above {EPOCH_TAKEN_MAX}, which leaves no room for later ones")]
+    EpochTooHigh,
     /// It was meant for another proxy. The sender's fault.
     #[error("a local node is not on this proxy's host")]
     NotMyMeta,
@@ -118,6 +125,9 @@ impl Metadata {
         }
         if !force && given <= current {
             return Err(Refusal::OldEpoch);
+        }
+        if !force && given > EPOCH_TAKEN_MAX {
+            return Err(Refusal::EpochTooHigh);
         }
         self.applying = true;
         Ok(())

@@ -56,6 +56,20 @@ fn epochs() {
 }
 
 #[test]
+fn an_epoch_that_leaves_no_room_is_taken_by_force_alone() {
+    let last = "v2 4611686022722355200 NOFLAGS mydb 10.0.0.1:6379 1 0-16383";
+    check(&[Cluster(last), Applied], Ok(()), 4_611_686_022_722_355_200, 0, true);
+    let over = "v2 4611686022722355201 NOFLAGS mydb 10.0.0.1:6379 1 0-16383";
+    check(&[Cluster(over)], Err(Refusal::EpochTooHigh), 0, 0, false);
+    let highest = "v2 18446744073709551615 NOFLAGS mydb 10.0.0.1:6379 1 0-16383";
+    check(&[Cluster(highest)], Err(Refusal::EpochTooHigh), 0, 0, false);
+    let forced = "v2 18446744073709551615 FORCE mydb 10.0.0.1:6379 1 0-16383";
+    check(&[Cluster(forced), Applied], Ok(()), u64::MAX, 0, true);
+    let roles = "18446744073709551615 NOFLAGS replica mydb 10.0.0.1:6379 1 10.0.0.2:6379 10.0.0.2:5299";
+    check(&[Repl(roles)], Err(Refusal::EpochTooHigh), 0, 0, false);
+}
+
+#[test]
 fn one_at_a_time() {
     check(&[Cluster(ONE), Cluster(TWO)], Err(Refusal::TryAgain), 0, 0, false);
     check(&[Cluster(ONE), Cluster(ONE)], Err(Refusal::TryAgain), 0, 0, false);

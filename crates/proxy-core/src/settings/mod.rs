@@ -177,6 +177,7 @@ mod tests {
             (&["maxclients", "10", "MAXCLIENTS", "12"], "MAXCLIENTS') - duplicate parameter"),
             (&["timeout", "-1"], "timeout') - argument must be between 0 and 2147483647 inclusive"),
             (&["active-redirection", "maybe"], "active-redirection') - argument must be 'yes' or 'no'"),
+            (&["max-redirections", "65"], "max-redirections') - argument must be between 1 and 64 inclusive"),
             (&["proto-max-bulk-len", "1xb"], "proto-max-bulk-len') - argument must be a memory value"),
             (&["proto-max-bulk-len", "9g"], "proto-max-bulk-len') - argument must be between"),
             (&["cluster-nodes-version", "v3"], "argument(s) must be one of the following: v1, v2"),

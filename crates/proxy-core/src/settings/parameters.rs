@@ -28,6 +28,8 @@ type Write = fn(&mut Settings, &[u8]) -> Result<Change, String>;
 const TIMEOUT_S_MAX: u64 = 2_147_483_647;
 /// Redis's own lower bound of `proto-max-bulk-len`.
 const BULK_BYTES_MIN: u64 = 1024 * 1024;
+/// The most proxies that may forward one request, as in the configuration.
+const REDIRECTIONS_MAX: u8 = 64;
 /// A larger argument would not fit the parser's 32-bit offsets.
 const BULK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Below this a few replies of ordinary size would close sessions.
@@ -149,7 +151,8 @@ pub(super) static ALL: &[Parameter] = &[
         "max-redirections",
         |s| s.max_redirections.to_string(),
         |s, value| {
-            s.max_redirections = u8::try_from(integer(value, 1, u64::from(u8::MAX))?).unwrap_or(u8::MAX);
+            let redirections = integer(value, 1, u64::from(REDIRECTIONS_MAX))?;
+            s.max_redirections = u8::try_from(redirections).expect("it is within its bounds");
             Ok(Change::Redirection)
         },
     ),

@@ -17,6 +17,7 @@ pub(super) const LOG_LEVEL_FAILED: &str = "ERR CONFIG SET failed (possibly relat
 pub(super) fn refusal(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::OldEpoch => errors::OLD_EPOCH,
+        Refusal::EpochTooHigh => errors::EPOCH_TOO_HIGH,
         Refusal::NotMyMeta => errors::NOT_MY_META,
         Refusal::TryAgain => errors::TRY_AGAIN,
     }
