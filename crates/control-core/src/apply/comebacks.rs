@@ -6,7 +6,8 @@ use crate::command::{KeysSeen, Reply};
 use crate::error::ApplyError;
 use crate::state::{Comeback, RestartedPrimary, ShardId, State, SyncState};
 
-/// Decides what becomes of one.
+/// Decides what becomes of one. `process`: which process of it, if its proxy tells; an operator's word is about the process that
+/// the shard waits with, and refused where he has looked at another.
 pub(super) fn decide(
     state: &mut State,
     name: &ClusterName,
@@ -25,10 +26,21 @@ pub(super) fn decide(
     if by_operator && shard.comeback.is_none() {
         return Err(ApplyError::Retry("the primary does not wait for that"));
     }
+    let process = if by_operator {
+        if process.is_some() && process != shard.comeback_process {
+            return Err(ApplyError::Retry("the primary restarted once more: look again what it has"));
+        }
+        shard.comeback_process.clone()
+    } else {
+        process
+    };
     // Who decides this may not have heard the replica at all, while another has.
     let is_passed_over = shard.replica_has_keys && (keys.replica.is_none() || has_former);
     if comeback == Comeback::Serves && is_passed_over && !by_operator && !is_trusting {
         return Err(ApplyError::Retry("its replica was seen to have keys"));
+    }
+    if !by_operator {
+        shard.comeback_keys = Some(keys);
     }
     match keys.replica {
         Some(0) if !has_former => shard.replica_has_keys = false,

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use model::{Address, ClusterName, Epoch, MigrationMeta, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
-pub use self::parts::{KeysSeen, NewProxy, Stopped};
+pub use self::parts::{NewProxy, Stopped};
 pub use self::reply::{FailedOver, Reply};
 use crate::serving::Serving;
+pub use crate::state::KeysSeen;
 use crate::state::{Comeback, Comebacks, FenceReason, LeaseLimit, ReporterId, Settings, State, SyncState};
 use crate::time::TimeMs;
 
@@ -256,7 +257,7 @@ pub enum Command {
         primary: Address,
         /// What becomes of it.
         comeback: Comeback,
-        /// Which process of it; `None` means any process.
+        /// Which process of it; `None` means any process, and of an operator the one that it waits with.
         #[serde(default)]
         process: Option<RunId>,
         /// How many keys both nodes have; for the record.

@@ -36,12 +36,3 @@ pub enum Stopped {
         lease_ms: u64,
     },
 }
-
-/// How many keys the two nodes of a shard have; `None` where that is not known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeysSeen {
-    /// The primary.
-    pub primary: Option<u64>,
-    /// The replica.
-    pub replica: Option<u64>,
-}

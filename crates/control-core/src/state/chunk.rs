@@ -12,6 +12,7 @@
 use model::{Address, Epoch, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeysSeen;
 use crate::time::TimeMs;
 
 /// How many nodes a chunk has.
@@ -91,6 +92,9 @@ pub struct Shard {
     /// The process of the primary about which `comeback` was decided, if its proxy tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comeback_process: Option<RunId>,
+    /// How many keys both nodes had when that was decided; for the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comeback_keys: Option<KeysSeen>,
     /// While `comeback` stands: the replica, or the node in whose place it is, was seen to have keys. It is not passed over
     /// for being silent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -107,7 +111,8 @@ pub struct Shard {
 impl Shard {
     /// Nothing is decided, or to be decided, of a primary that restarted.
     pub(crate) fn forget_comeback(&mut self) {
-        (self.comeback, self.comeback_process, self.replica_has_keys) = (None, None, false);
+        (self.comeback, self.comeback_process, self.comeback_keys) = (None, None, None);
+        self.replica_has_keys = false;
     }
 
     /// Whether what was decided of a primary that restarted was decided of this process.
@@ -224,6 +229,7 @@ impl Shard {
             deposed: None,
             comeback: None,
             comeback_process: None,
+            comeback_keys: None,
             replica_has_keys: false,
             former: None,
             is_unbegun: true,

@@ -4,6 +4,7 @@ mod check;
 mod chunk;
 mod cluster;
 mod fault;
+mod keys;
 mod lease_limit;
 mod names;
 mod proxy;
@@ -16,6 +17,7 @@ pub use chunk::{CHUNK_NODES, Chunk, Comeback, Fence, FenceReason, Half, Losses, 
 pub(crate) use cluster::FINISHED_MIGRATIONS_KEPT;
 pub use cluster::{Cluster, FenceId, FinishedMigration, Migration, MigrationOutcome, ScaleJob, ShardId};
 pub use fault::StateFault;
+pub use keys::KeysSeen;
 pub use lease_limit::{LEASE_USUAL_MS, LeaseLimit};
 pub(crate) use names::HOST_NAME_BYTES_MAX;
 pub use names::{HostName, ReporterId};

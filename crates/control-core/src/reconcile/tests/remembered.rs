@@ -82,3 +82,30 @@ fn a_decision_of_an_operator_is_about_one_process() {
         Some("second".parse().unwrap());
     assert_eq!(decide(&mut scene), Some(Waits));
 }
+
+/// What an operator says is about the process that the shard waits with when he says it.
+#[test]
+fn a_decision_of_an_operator_that_names_no_process_is_about_the_one_that_waits() {
+    use crate::state::Comeback::{Serves, Waits};
+    let mut scene = came_back_with(5);
+    assert_eq!(decide(&mut scene), Some(Waits));
+    let primary = scene.chunk(1).primary(Half::First).clone();
+    let serve = |process: Option<&str>| Command::DecideComeback {
+        cluster: name(),
+        primary: primary.clone(),
+        comeback: Serves,
+        process: process.map(|process| process.parse().unwrap()),
+        keys: crate::command::KeysSeen::default(),
+        by_operator: true,
+    };
+    let another = apply(&mut scene.state.clone(), serve(Some("second")));
+    assert!(another.is_err(), "the operator has looked at another process");
+    let mut named = scene.state.clone();
+    apply(&mut named, serve(Some("first"))).unwrap();
+    scene.apply(serve(None));
+    assert_eq!(scene.state, named);
+    let again = scene.health(scene.chunk(1).primary_proxy(Half::First));
+    let again = again.nodes.iter_mut().find(|node| node.address == primary).unwrap();
+    (again.run_id, again.keys) = (Some("second".parse().unwrap()), Some(0));
+    assert_eq!(decide(&mut scene), Some(Waits), "the next process has nothing");
+}

@@ -5,8 +5,7 @@ use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ServeRequest, Shar
 use axum::Json;
 use axum::extract::{Path, State};
 use control_core::{
-    ApplyError, Cluster, Comeback, Command, FenceReason, KeysSeen, ShardId, State as Metadata, TimeMs, apply,
-    foresee,
+    ApplyError, Cluster, Comeback, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply, foresee,
 };
 use model::ClusterName;
 
@@ -69,16 +68,12 @@ pub(crate) async fn serve(
     let ServeRequest { node, shard } = wanted;
     for id in chosen(cluster, &FailoverRequest { node, shard, ..FailoverRequest::default() })? {
         let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
-        let (cluster, comeback, keys) = (name.clone(), Comeback::Serves, KeysSeen::default());
+        // It is about what the shard waits with, not about what the primary may come back with next.
+        let waiting = cluster.shard(id);
+        let (process, keys) = (waiting.comeback_process.clone(), waiting.comeback_keys.unwrap_or_default());
+        let (cluster, comeback, by_operator) = (name.clone(), Comeback::Serves, true);
         broker
-            .change(Command::DecideComeback {
-                cluster,
-                primary,
-                comeback,
-                process: None,
-                keys,
-                by_operator: true,
-            })
+            .change(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })
             .await?;
     }
     Ok(())

@@ -1,0 +1,12 @@
+//! How many keys the two nodes of a shard were seen to have.
+
+use serde::{Deserialize, Serialize};
+
+/// How many keys the two nodes of a shard have; `None` where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysSeen {
+    /// The primary.
+    pub primary: Option<u64>,
+    /// The replica.
+    pub replica: Option<u64>,
+}
