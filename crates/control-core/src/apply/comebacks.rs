@@ -44,6 +44,10 @@ pub(super) fn decide(
     }
     match keys.replica {
         Some(0) if !has_former => shard.replica_has_keys = false,
+        // One in sync has what the primary had. It counts as out of sync once it is dead for long.
+        None if shard.replica == SyncState::InSync && comeback == Comeback::Waits => {
+            shard.replica_has_keys = true
+        }
         Some(0) | None => {}
         Some(_) => shard.replica_has_keys = true,
     }

@@ -7,22 +7,21 @@
 //!   seen to have some
 //!   as many or more, and it keeps a log of all  it serves: the replica was seen to lack writes before
 //!   changes on disk
-//!   as many or more, and the replica            it serves: both have what was on their disks
-//!   restarted, too
+//!   some, it keeps a log, and the replica is    it serves, unless the replica was in sync or seen to have keys meanwhile.
+//!   not heard                                   The replica's proxy must have failed by what a quorum says
+//!   as many or more, and the replica            it serves: both have what was on their disks. It waits where only the
+//!   restarted, too                              replica keeps a log
 //!   some, otherwise                             it waits for an operator: numbers of keys do not tell who has newer
 //!                                               ones, and what the primary has read from disk may be old
 //!   none, and the replica is not heard          it waits for an operator
-//!   some, and the replica is not heard          it serves, unless it waits already: the replica was seen to lack writes
-//!                                               before. Its proxy must have failed by what a quorum says. Where the
-//!                                               replica was seen to have keys meanwhile it waits for an operator
-//!   none, or some while the replica was seen    it waits for an operator: the node that was replaced still has its keys
-//!   to have keys, and the replica took the
-//!   place of another that is not caught up with
+//!   any, and the replica took the place of      it waits for an operator: the node that was replaced still has its keys.
+//!   another that is not caught up with          With a log and some keys it serves, unless the replica was seen to have keys
 //!   not told, by a proxy of an older version    it waits for an operator
 //!   any, and the replica is in sync             the replica takes over; while it is not heard the primary waits
 //! ```
 //! What the primary had in memory is lost, and the replica would be made to copy the loss. So it never serves by default
-//! with less than its replica may have.
+//! with less than its replica, or the node that was replaced, may have. A log counts only where the process kept it when it was
+//! first decided on: what is switched on later does not tell what was read at the start.
 
 use model::{Address, ClusterName, NodeHealth, NodeState};
 
@@ -77,8 +76,9 @@ fn decided(
         return None;
     }
     let keys = keys(watch, known, chunk, shard);
-    let keeps_log = seen.is_some_and(|health| health.keeps_log);
     let has_waited = held.comeback == Some(Comeback::Waits);
+    let is_decided_on = has_waited && held.comeback_process == process;
+    let keeps_log = seen.is_some_and(|health| health.keeps_log) && !is_decided_on;
     let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keeps_log, has_waited)) {
         Verdict::Serves => (Comeback::Serves, false),
         Verdict::Waits => (Comeback::Waits, false),
@@ -129,8 +129,8 @@ fn is_given_up(watch: &Watch<'_>, proxy: &Address) -> bool {
     watch.state.is_failed(proxy) || watch.observed.is_reported(watch.state, proxy, watch.now)
 }
 
-/// `(keys, keeps_log, has_waited)`: how many keys both have, whether the primary has an append-only file, and whether it waits
-/// already.
+/// `(keys, keeps_log, has_waited)`: how many keys both have, whether the primary has had an append-only file since it started,
+/// and whether it waits already.
 fn verdict(
     watch: &Watch<'_>,
     chunk: &Chunk,
@@ -144,30 +144,42 @@ fn verdict(
             _ => Verdict::Unknown,
         };
     }
-    let has_begun = chunk.shard(shard).replica != SyncState::Fresh;
+    let held = chunk.shard(shard);
+    // Nobody has seen the primary live in this place, or the replica in sync: there are no data that either could lack.
+    let has_begun = held.replica != SyncState::Fresh || !held.is_unbegun;
     if !has_begun || watch.state.settings.restarted_primary == RestartedPrimary::Serves {
         return Verdict::Serves;
     }
     // A proxy of an older version does not tell: that is not nothing.
     let Some(own) = keys.primary else { return Verdict::Waits };
     let condition = watch.replica(chunk, shard);
-    let was_seen = chunk.shard(shard).replica_has_keys;
+    let was_seen = held.replica_has_keys;
     // What it waits for is a replica that may have more: that one's silence says nothing of that.
     let is_silent = matches!(condition, NodeCondition::Dead | NodeCondition::Unreachable);
     if is_silent && (has_waited || was_seen) {
         return Verdict::Waits;
     }
+    let replica_logs = || {
+        let health = node_health(watch.observed, chunk.replica_proxy(shard), chunk.replica(shard));
+        health.is_some_and(|health| health.keeps_log)
+    };
+    // Who is not heard was seen to lack writes that a primary with a log still has.
+    let has_its_log = keeps_log && own > 0 && !was_seen;
     match (condition, keys.replica) {
         (NodeCondition::Unknown | NodeCondition::Busy, _) => Verdict::Unknown,
         // This coordinator alone does not hear its proxy.
         (NodeCondition::Unreachable, _) if !is_given_up(watch, chunk.replica_proxy(shard)) => {
             Verdict::Unknown
         }
-        _ if (own == 0 || was_seen) && watch.state.former(chunk.shard(shard)).is_some() => Verdict::Waits,
+        _ if !has_its_log && watch.state.former(held).is_some() => Verdict::Waits,
         (NodeCondition::Loading, _) => Verdict::Waits,
-        (NodeCondition::Dead | NodeCondition::Unreachable, _) if own > 0 => Verdict::Serves,
+        (NodeCondition::Dead | NodeCondition::Unreachable, _) if has_its_log => Verdict::Serves,
+        (NodeCondition::Dead | NodeCondition::Unreachable, _) => Verdict::Waits,
         (_, Some(0)) => Verdict::Serves,
-        (NodeCondition::Restarted, Some(others)) if own >= others => Verdict::Serves,
+        // What was on their disks; a log has newer writes than a file that is saved now and then.
+        (NodeCondition::Restarted, Some(others)) if own >= others && (keeps_log || !replica_logs()) => {
+            Verdict::Serves
+        }
         (_, Some(others)) if own >= others && keeps_log => Verdict::Serves,
         // One that restarted, too, has what it had saved: nobody knows how old that is.
         (condition, Some(_)) if own == 0 && condition != NodeCondition::Restarted => Verdict::Promote,

@@ -95,8 +95,8 @@ pub struct Shard {
     /// How many keys both nodes had when that was decided; for the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comeback_keys: Option<KeysSeen>,
-    /// While `comeback` stands: the replica, or the node in whose place it is, was seen to have keys. It is not passed over
-    /// for being silent.
+    /// While `comeback` stands: the replica, or the node in whose place it is, was seen to have keys, or was in sync. It is not
+    /// passed over for being silent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replica_has_keys: bool,
     /// The proxy that was replaced while a node behind it had the shard's data, until the replica in its place is in sync.

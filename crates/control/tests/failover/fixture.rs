@@ -51,6 +51,11 @@ pub(crate) fn problems(cluster: &ManagedCluster, id: ShardId) -> Vec<String> {
     health.shards.into_iter().find(|shard| shard.shard == number).unwrap().problems
 }
 
+/// The number under which the API has a shard.
+pub(crate) fn number_of(cluster: &ManagedCluster, shard: &ShardPlace) -> usize {
+    cluster.shards(CLUSTER).unwrap().iter().position(|other| other.id == shard.id).unwrap()
+}
+
 /// The reply to a command that is no error. A primary without a replica serves by its lease alone, and on a machine
 /// that is busy for long a lease may lapse for a moment: then it is asked again.
 pub(crate) fn reply(connection: &mut Connection, line: &str) -> Frame {

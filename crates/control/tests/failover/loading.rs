@@ -1,16 +1,17 @@
 //! A Redis that reads its data from disk is told apart from a dead one: its replica takes over, and it comes back as
-//! a replica; where there is no replica, the shard waits for it and has its data again.
+//! a replica; where there is no replica, the shard waits for it, and then for an operator, and has its data again.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use api::v4::ServeRequest;
 use control_core::SyncState;
 use testkit::managed::ManagedCluster;
 use testkit::managed::service::Service;
 use testkit::managed::shard::{NodePlace, ShardPlace};
 
 use crate::fixture::{
-    CLUSTER, HEAL_LIMIT, find, first_write, four_of, from_environment, problems, reply, shard_on,
+    CLUSTER, HEAL_LIMIT, find, first_write, four_of, from_environment, number_of, problems, reply, shard_on,
     wait_replicated,
 };
 use testkit::proof::times::Times;
@@ -159,8 +160,18 @@ fn a_primary_that_loads_is_waited_for_where_no_replica_is_in_sync() {
         assert_eq!((now.primary, now.is_fenced), (shard.primary, false));
     });
     let_load(&cluster, shard.primary);
+    // What it has read may be old, and nobody knows what its replica has.
+    let words = "restarted, and replica";
+    let waits = || {
+        let problems = problems(&cluster, shard.id);
+        ensure!(problems.iter().any(|problem| problem.contains(words)), "{problems:?}");
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "the primary waits for an operator", waits).unwrap();
+    let wanted = ServeRequest { node: None, shard: Some(number_of(&cluster, &shard)) };
+    cluster.block_on(cluster.client().serve(&CLUSTER.parse().unwrap(), &wanted)).unwrap();
     let took = first_write(proxy, &keys[0], Instant::now());
-    println!("served again {} ms after it had loaded; before: {refusals:?}", took.as_millis());
+    println!("served {} ms after an operator had said so; before: {refusals:?}", took.as_millis());
     check_data(&cluster, &shard, &keys[1..]);
     cluster.hosts[shard.replica.host].nodes[shard.replica.node].restart().unwrap();
     cluster.wait_whole(CLUSTER).unwrap();

@@ -11,7 +11,8 @@ use testkit::managed::{ManagedCluster, ManagedOptions};
 use testkit::redis_server::RedisOptions;
 
 use crate::fixture::{
-    CLUSTER, HEAL_LIMIT, find, first_write, four_of, problems, reply, shard_on, staying, wait_replicated,
+    CLUSTER, HEAL_LIMIT, find, first_write, four_of, number_of, problems, reply, shard_on, staying,
+    wait_replicated,
 };
 
 /// Keys written to the shard before.
@@ -211,13 +212,12 @@ fn an_empty_primary_whose_replica_is_gone_waits_for_an_operator() {
     cluster.block_on(cluster.client().serve(&CLUSTER.parse().unwrap(), &wanted)).unwrap();
     let proxy = cluster.hosts[shard.primary.host].proxy.address();
     first_write(proxy, &keys[0], Instant::now());
-    assert!(events(&cluster).contains("an operator says so"));
+    let told = events(&cluster);
+    assert!(
+        told.contains("the primary has 0 keys, its replica an unknown number of keys\nan operator says so"),
+        "{told}"
+    );
     cluster.hosts[shard.replica.host].nodes[shard.replica.node].process().thaw().unwrap();
     cluster.wait_whole(CLUSTER).unwrap();
     assert_eq!(find(&cluster, shard.id).primary, shard.primary);
-}
-
-/// The number under which the API has a shard.
-fn number_of(cluster: &ManagedCluster, shard: &ShardPlace) -> usize {
-    cluster.shards(CLUSTER).unwrap().iter().position(|other| other.id == shard.id).unwrap()
 }

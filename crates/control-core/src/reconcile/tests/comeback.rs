@@ -8,6 +8,10 @@ enum Other {
     Up(u64),
     /// Up, and the primary keeps a log on its disk.
     BesideLog(u64),
+    /// Dead, and the primary keeps a log on its disk.
+    DeadBesideLog,
+    /// Restarted, and keeps a log on its disk, unlike the primary.
+    RestartedWithLog(u64),
     /// As it was before it was given this place.
     Earlier(u64),
     Restarted(u64),
@@ -42,15 +46,18 @@ fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other
     };
     node(&mut scene, chunk.primary_proxy(Half::First), &primary, &|node| {
         (node.restarted, node.keys, node.offset) = (true, own, 0);
-        node.keeps_log = matches!(other, Other::BesideLog(_));
+        node.keeps_log = matches!(other, Other::BesideLog(_) | Other::DeadBesideLog);
     });
     node(&mut scene, &other_proxy, &replica, &|node| match other {
         Other::Up(keys) | Other::BesideLog(keys) | Other::Earlier(keys) => {
             (node.link, node.keys) = (Some(LinkState::Syncing), Some(keys));
         }
         Other::Restarted(keys) => (node.restarted, node.keys) = (true, Some(keys)),
+        Other::RestartedWithLog(keys) => {
+            (node.restarted, node.keys, node.keeps_log) = (true, Some(keys), true);
+        }
         Other::Loading => node.state = NodeState::Loading,
-        Other::Dead => node.state = NodeState::Down { for_ms: 10_000 },
+        Other::Dead | Other::DeadBesideLog => node.state = NodeState::Down { for_ms: 10_000 },
         Other::Unheard | Other::GivenUp => {}
     });
     if matches!(other, Other::Earlier(_)) {
@@ -118,15 +125,21 @@ fn a_primary_without_its_data_is_not_forced_into_service() {
         // Both have what was on their disks.
         (SyncState::OutOfSync, Some(1000), Other::Restarted(1000), Waits, served),
         (SyncState::OutOfSync, Some(999), Other::Restarted(1000), Waits, "Waits"),
+        // The replica has what was written last, the primary what was saved once.
+        (SyncState::OutOfSync, Some(1000), Other::RestartedWithLog(1000), Waits, "Waits"),
         // Nobody else has anything.
         (SyncState::OutOfSync, Some(1000), Other::Up(0), Waits, served),
         (SyncState::OutOfSync, Some(0), Other::Up(0), Waits, served),
         (SyncState::OutOfSync, Some(0), Other::Restarted(0), Waits, served),
-        // The replica was seen to lack something before, and the primary has read its data from disk.
-        (SyncState::OutOfSync, Some(5), Other::Dead, Waits, served),
-        (SyncState::OutOfSync, Some(5), Other::GivenUp, Waits, served),
-        // Nobody has ever written anything.
-        (SyncState::Fresh, Some(0), Other::Dead, Waits, served),
+        // The replica was seen to lack something before, and the primary may lack more: what it has read may be old.
+        (SyncState::OutOfSync, Some(5), Other::Dead, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(5), Other::GivenUp, Waits, "Waits"),
+        (SyncState::OutOfSync, Some(5), Other::DeadBesideLog, Waits, served),
+        (SyncState::OutOfSync, Some(0), Other::DeadBesideLog, Waits, "Waits"),
+        // It was seen to serve, so there may be data although nobody has looked at its replica yet.
+        (SyncState::Fresh, Some(0), Other::Dead, Waits, "Waits"),
+        (SyncState::Fresh, Some(5), Other::Up(1000), Waits, "Waits"),
+        (SyncState::Fresh, Some(0), Other::Up(0), Waits, served),
         // An operator has set that it is to be so.
         (SyncState::OutOfSync, Some(0), Other::Up(1000), Serves, served),
     ] {
@@ -302,12 +315,32 @@ fn an_operator_decides_about_a_primary_that_waits() {
 }
 
 #[test]
-fn an_empty_primary_does_not_serve_while_a_replaced_node_has_its_keys() {
-    for (former, expected) in [(false, "Serves, forced"), (true, "Waits")] {
+fn a_primary_does_not_serve_while_a_replaced_node_may_have_more_keys() {
+    let served = "Serves, forced";
+    for (former, own, other, expected) in [
+        (false, 0, Other::Up(0), served),
+        (true, 0, Other::Up(0), "Waits"),
+        // An old file.
+        (false, 3, Other::Up(0), served),
+        (true, 3, Other::Up(0), "Waits"),
+        (true, 3, Other::Dead, "Waits"),
+        (true, 3, Other::Restarted(0), "Waits"),
+        // It has written down all that it was told, the replaced node was not told all of that.
+        (true, 3, Other::BesideLog(0), served),
+        (true, 0, Other::BesideLog(0), "Waits"),
+    ] {
         let mut scene = Scene::new();
         scene.shard(1, Half::First).former = former.then(|| "10.9.9.9:5299".parse().unwrap());
-        assert_eq!(comeback_in(scene, SyncState::OutOfSync, Some(0), Other::Up(0)), expected);
+        let found = comeback_in(scene, SyncState::OutOfSync, Some(own), other);
+        assert_eq!(found, expected, "{former} {own} {other:?}");
     }
+}
+
+#[test]
+fn a_primary_that_nobody_has_seen_live_has_nothing_to_lose() {
+    let mut scene = Scene::new();
+    scene.shard(1, Half::First).is_unbegun = true;
+    assert_eq!(comeback_in(scene, SyncState::Fresh, Some(0), Other::Dead), "Serves, forced");
 }
 
 #[test]

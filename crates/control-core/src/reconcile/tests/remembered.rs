@@ -109,3 +109,50 @@ fn a_decision_of_an_operator_that_names_no_process_is_about_the_one_that_waits()
     (again.run_id, again.keys) = (Some("second".parse().unwrap()), Some(0));
     assert_eq!(decide(&mut scene), Some(Waits), "the next process has nothing");
 }
+
+/// A log that is switched on later does not tell what was read at the start.
+#[test]
+fn a_log_that_begins_while_a_primary_waits_does_not_count() {
+    use crate::state::Comeback::Waits;
+    let mut scene = came_back_with(1000);
+    assert_eq!(decide(&mut scene), Some(Waits));
+    let primary = scene.chunk(1).primary(Half::First).clone();
+    let own = scene.health(scene.chunk(1).primary_proxy(Half::First));
+    own.nodes.iter_mut().find(|node| node.address == primary).unwrap().keeps_log = true;
+    assert_eq!(decide(&mut scene), None, "it goes on to wait");
+}
+
+/// A replica that was in sync when its primary came back lacks nothing, also when it counts as out of sync later because
+/// it is dead.
+#[test]
+fn a_replica_that_was_in_sync_is_not_passed_over_once_it_is_dead_for_long() {
+    use crate::state::Comeback::{Serves, Waits};
+    let mut scene = came_back_with(5);
+    scene.shard(1, Half::First).replica = SyncState::InSync;
+    scene.hear_all();
+    let chunk = scene.chunk(1);
+    let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
+        let (proxy, address) = if of_primary {
+            (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
+        } else {
+            (chunk.replica_proxy(Half::First), chunk.replica(Half::First))
+        };
+        change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
+    };
+    node(&mut scene, true, &|node| {
+        (node.restarted, node.keys, node.run_id) = (true, Some(5), Some("first".parse().unwrap()));
+        node.keeps_log = true;
+    });
+    node(&mut scene, false, &|node| node.state = NodeState::Down { for_ms: 60_000 });
+    assert_eq!(decide(&mut scene), Some(Waits));
+    let replica = chunk.replica(Half::First).clone();
+    scene.apply(Command::SetReplicaSync { cluster: name(), replica, sync: SyncState::OutOfSync });
+    assert_eq!(decide(&mut scene), None, "it goes on to wait");
+    node(&mut scene, true, &|node| node.run_id = Some("second".parse().unwrap()));
+    assert_eq!(decide(&mut scene), Some(Waits));
+    let (primary, process) = (chunk.primary(Half::First).clone(), Some("second".parse().unwrap()));
+    let (keys, by_operator) = (crate::command::KeysSeen { primary: Some(5), replica: None }, false);
+    let late =
+        Command::DecideComeback { cluster: name(), primary, comeback: Serves, process, keys, by_operator };
+    assert!(apply(&mut scene.state.clone(), late).is_err(), "another coordinator has not seen it in sync");
+}
