@@ -36,6 +36,9 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
         let (proxy, epoch) = (proxy.clone(), record.epoch);
         if record.dirty {
+            if !can_be_emptied(watch, &proxy, record) {
+                continue;
+            }
             let process = watch.process(&proxy);
             actions.push(Action::Clean { proxy, process, epoch });
         } else if record.cluster.is_none() && may_hold_something(watch, &proxy, record) {
@@ -58,6 +61,15 @@ pub(super) fn has_foreign_view(watch: &Watch<'_>, proxy: &Address) -> bool {
 /// told so with FORCE, and cannot be emptied as the replica of nobody that it may be.
 pub(super) fn has_restarted_node(watch: &Watch<'_>, proxy: &Address) -> bool {
     proxy_health(watch.observed, proxy).is_some_and(|health| health.nodes.iter().any(|node| node.restarted))
+}
+
+/// Whether all nodes of a proxy answer, as far as it tells. One that is dead would be asked in vain at each turn; one that is
+/// back has restarted, and is seen to be up again.
+fn can_be_emptied(watch: &Watch<'_>, proxy: &Address, record: &Proxy) -> bool {
+    let answers = |node: &Address| {
+        node_health(watch.observed, proxy, node).is_none_or(|health| health.state == NodeState::Up)
+    };
+    record.nodes.iter().all(answers)
 }
 
 /// Whether the nodes of a proxy that were empty may not be so any more.

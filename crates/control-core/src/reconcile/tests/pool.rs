@@ -119,3 +119,27 @@ fn a_proxy_of_the_pool_that_was_away_is_emptied() {
     apply(&mut registered, Command::RegisterProxy(again)).unwrap();
     assert!(registered.proxies[&proxy].dirty, "it was registered again");
 }
+
+/// It would be asked in vain, turn after turn.
+#[test]
+fn a_proxy_is_emptied_once_all_its_nodes_answer() {
+    let (mut scene, proxy, _) = free_proxy(false, |node| node.state = NodeState::Down { for_ms: 1_000 });
+    let epoch = scene.state.proxies[&proxy].epoch;
+    scene.apply(Command::NoteDirty { proxy: proxy.clone(), epoch });
+    let epoch = scene.state.proxies[&proxy].epoch;
+    let health = scene.health(&proxy);
+    (health.view_epoch, health.roles_epoch) = (epoch, epoch);
+    for (state, is_asked) in [
+        (NodeState::Down { for_ms: 1_000 }, false),
+        (NodeState::Down { for_ms: 50 }, false),
+        (NodeState::Unseen { for_ms: 1_000 }, false),
+        (NodeState::Busy { for_ms: 1_000 }, false),
+        (NodeState::Loading, false),
+        (NodeState::Up, true),
+    ] {
+        scene.health(&proxy).nodes[1].state = state;
+        scene.health(&proxy).nodes[0].state = NodeState::Up;
+        let is_clean = |action: &Action| matches!(action, Action::Clean { proxy: of, .. } if *of == proxy);
+        assert_eq!(scene.actions().iter().any(is_clean), is_asked, "{state:?}");
+    }
+}
