@@ -49,6 +49,7 @@ pub(super) fn cluster(
         }
     };
     review.obstacles.extend(unserved(&newest, &serving));
+    review.obstacles.extend(left_out(&newest, &serving));
     let (read, serving) = (stored, Box::new(serving));
     let now = TimeMs::default();
     let adopt = Command::Adopt { cluster: name.clone(), read, serving: serving.clone(), highest, now };
@@ -129,6 +130,18 @@ fn unserved(newest: &Newest<'_>, serving: &Serving) -> Vec<String> {
         }
     }
     words
+}
+
+/// Proxies that the cluster has now and would lose.
+fn left_out(newest: &Newest<'_>, serving: &Serving) -> Option<String> {
+    let left_out: Vec<String> = newest.left_out(serving).iter().map(ToString::to_string).collect();
+    (!left_out.is_empty()).then(|| {
+        format!(
+            "{} have no slots, and nobody says which of them belong together: the cluster would be taken over without them, \
+             and they are reviewed one by one",
+            left_out.join(", ")
+        )
+    })
 }
 
 /// Primaries by the metadata of which nobody can say that they, and so nobody else, serve now: each with the proxy that

@@ -4,6 +4,9 @@
 //!   newest view:    proxy P owns S, proxy Q copies S          P and Q are a chunk
 //!   P's own view:   its first node owns S                     S is the shard that is at home in P's half
 //! ```
+//! Proxies without slots are a chunk where a node of the one replicates a node of the other. Where nobody tells that, they are
+//! left out: nothing is lost, and they are for an operator to decide about.
+//!
 //! A view names the nodes of its own proxy only. Of the other half of a chunk the place tells: a shard is on the first node
 //! of the half where it is at home, and on the second of the other.
 
@@ -86,12 +89,17 @@ impl<'a> Newest<'a> {
                 continue;
             };
             if placed.contains(partner) {
+                if self.members.get(proxy).is_some_and(Member::is_empty) {
+                    continue;
+                }
                 return Err(format!("{partner} backs up more than one proxy"));
             }
             chunks.push(self.chunk(proxy, partner)?);
             placed.extend([*proxy, partner]);
         }
-        if let Some(alone) = self.members.keys().find(|proxy| !placed.contains(*proxy)) {
+        let has_slots =
+            |(proxy, member): &(&&Address, &Member)| !placed.contains(*proxy) && !member.is_empty();
+        if let Some((alone, _)) = self.members.iter().find(has_slots) {
             return Err(format!("nobody says which proxy {alone} belongs together with"));
         }
         Ok(Serving { chunks, config: self.view.config.clone() })
@@ -113,11 +121,31 @@ impl<'a> Newest<'a> {
         if let Some(partner) = copier.or(owner).filter(|partner| *partner != proxy) {
             return Some(partner);
         }
-        // Without slots only the metadata tell, if they know it.
+        // Without slots the metadata tell, if they know it, and what the nodes replicate.
         let chunks = self.state.clusters.get(self.name).into_iter().flat_map(|cluster| &cluster.chunks);
         let mut known = chunks.filter_map(|chunk| Some(chunk.proxy(chunk.half_of(proxy)?.other())));
-        let partner = known.next()?;
-        self.members.get_key_value(partner).map(|(partner, _)| *partner)
+        let known = known.find_map(|partner| self.members.get_key_value(partner));
+        known.map(|(partner, _)| *partner).or_else(|| self.linked(proxy))
+    }
+
+    /// The other proxy without slots of which a node replicates a node of this one, or the other way round.
+    fn linked(&self, proxy: &Address) -> Option<&'a Address> {
+        let replicates = |replica: &Address, primary: &Address| {
+            let (Some(found), Some(record)) = (self.found(replica), self.state.proxies.get(primary)) else {
+                return false;
+            };
+            let primaries = found.health.nodes.iter().filter_map(|health| health.primary.as_ref());
+            primaries.into_iter().any(|node| record.nodes.contains(node))
+        };
+        let is_linked = |other: &Address| replicates(proxy, other) || replicates(other, proxy);
+        let mut others = self.members.iter().filter(|(other, member)| **other != proxy && member.is_empty());
+        others.find(|(other, _)| is_linked(other)).map(|(other, _)| *other)
+    }
+
+    /// The proxies without slots of which nobody says which belong together.
+    pub(super) fn left_out(&self, serving: &Serving) -> Vec<&'a Address> {
+        let has_place = |proxy: &Address| serving.chunks.iter().any(|chunk| chunk.proxies.contains(proxy));
+        self.members.keys().copied().filter(|proxy| !has_place(proxy)).collect()
     }
 
     fn chunk(&self, proxy: &Address, partner: &Address) -> Result<ServingChunk, String> {
@@ -239,6 +267,11 @@ impl<'a> Newest<'a> {
 }
 
 impl Member {
+    /// Whether it has no slots.
+    fn is_empty(&self) -> bool {
+        self.owned.is_empty() && self.copied.is_empty()
+    }
+
     fn note<'s>(&mut self, slots: impl IntoIterator<Item = &'s SlotAssignment>) {
         for SlotAssignment { ranges, tag } in slots {
             match tag {

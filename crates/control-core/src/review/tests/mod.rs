@@ -2,6 +2,7 @@
 
 mod announced;
 mod by_metadata;
+mod without_slots;
 
 use std::collections::BTreeMap;
 
