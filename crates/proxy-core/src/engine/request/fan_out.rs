@@ -248,8 +248,10 @@ impl Engine {
         if member.proxy.is_none() {
             self.ask_process(backend);
         }
-        let owed = self.sending().owe(backend, id, command.id, Some(Part::new(0)));
-        assert!(owed, "room was made sure of");
+        // Asking for the process may have taken the room.
+        if !self.sending().owe(backend, id, command.id, Some(Part::new(0))) {
+            return Taken::Later;
+        }
         let mut digits = itoa::Buffer::new();
         let request = scan_words(args, digits.format(step.backend_cursor));
         if member.proxy.is_some() {
