@@ -44,6 +44,13 @@ pub enum Action {
     ReadSession(SessionId),
     /// Read again from a backend that was not to be read from.
     ReadBackend(BackendId),
+    /// A node refuses to close a connection that was given up, for the first time: for the log.
+    CloseRefused {
+        /// The node, or the proxy.
+        node: Address,
+        /// What it answers.
+        answer: String,
+    },
     /// A request took too long: for the slow log.
     Slow(Box<SlowEntry>),
     /// A question that the control thread answers, with [`Engine::control_replied`].

@@ -30,6 +30,7 @@ pub struct Totals {
     pub sessions_rejected: u64,
     pub sessions_dropped: u64,
     pub sessions_timed_out: u64,
+    pub closes_refused: u64,
     pub protocol_errors: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -129,6 +130,7 @@ impl Totals {
         self.sessions_rejected += worker.sessions_rejected.get();
         self.sessions_dropped += worker.sessions_dropped.get();
         self.sessions_timed_out += worker.sessions_timed_out.get();
+        self.closes_refused += worker.closes_refused.get();
         self.protocol_errors += worker.protocol_errors.get();
         self.bytes_in += worker.bytes_in.get();
         self.bytes_out += worker.bytes_out.get();
@@ -146,6 +148,7 @@ impl Totals {
         less(&mut self.sessions_rejected, before.sessions_rejected);
         less(&mut self.sessions_dropped, before.sessions_dropped);
         less(&mut self.sessions_timed_out, before.sessions_timed_out);
+        less(&mut self.closes_refused, before.closes_refused);
         less(&mut self.protocol_errors, before.protocol_errors);
         less(&mut self.bytes_in, before.bytes_in);
         less(&mut self.bytes_out, before.bytes_out);

@@ -28,6 +28,8 @@ pub struct WorkerStats {
     pub sessions_dropped: Counter,
     /// Sessions closed because they were idle too long.
     pub sessions_timed_out: Counter,
+    /// Times that a node refused to close a connection that was given up.
+    pub closes_refused: Counter,
     /// Sessions closed because of a protocol error.
     pub protocol_errors: Counter,
     /// Bytes read from clients.
@@ -118,6 +120,7 @@ impl WorkerStats {
             sessions_rejected: Counter::default(),
             sessions_dropped: Counter::default(),
             sessions_timed_out: Counter::default(),
+            closes_refused: Counter::default(),
             protocol_errors: Counter::default(),
             bytes_in: Counter::default(),
             bytes_out: Counter::default(),

@@ -92,6 +92,41 @@ fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
 }
 
 #[test]
+fn where_the_node_closes_nothing_no_session_goes_on_over_what_was_given_up() {
+    for (bytes, protocol) in [(300_000, 2), (1_000_000, 3), (100, 2), (100, 3)] {
+        let mut world = World::new(ONE, Policy::default());
+        let other = world.accept();
+        assert_eq!(world.says(other, b"get b\r\n"), "$-1\r\n");
+        let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
+        world.node(NODES[0]).closes_nothing = true;
+        for _ in 0..2 {
+            let client = world.accept();
+            assert_eq!(world.says(client, &large), "+OK\r\n");
+            world.node(NODES[0]).is_stopped = true;
+            sends(&mut world, client, &large);
+            time_out(&mut world);
+            assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+            sends(&mut world, client, format!("hello {protocol}\r\n").as_bytes());
+            world.end_turn();
+            sends(&mut world, client, b"set k new\r\n");
+            sends(&mut world, client, &large);
+            world.end_turn();
+            world.goes_on(&NODES[0].parse().unwrap(), false);
+            for _ in 0..6 {
+                world.flow();
+                world.pass(300_000);
+            }
+            assert!(!seen(&world, client).contains("+OK\r\n"), "{bytes} B: {}", seen(&world, client));
+            assert!(world.clients[client].closed, "{bytes} B: it was owed something");
+            // Whoever asks now is served.
+            assert_eq!(world.dialogue(b"set k newer\r\n").0, "+OK\r\n");
+            assert!(!world.clients[other].closed);
+        }
+        assert_eq!(world.refusals_told, 1);
+    }
+}
+
+#[test]
 fn what_a_fence_gave_up_is_never_executed_after_what_was_acknowledged() {
     for bytes in [100, 300_000, 1_000_000] {
         let mut world = World::new(ONE, Policy::default());

@@ -50,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) silent: bool,
     /// Which process it is: another after each start.
     pub(crate) starts: u32,
+    /// It refuses CLIENT KILL, as a node does whose user may not ask.
+    pub(crate) closes_nothing: bool,
     /// It refuses INFO, as a node does whose user may not ask.
     pub(crate) tells_nothing: bool,
     /// It answers greetings, and has everything else wait, as another proxy does whose node is busy with a script.
@@ -181,6 +183,12 @@ impl Node {
             ("SELECT", [_, db]) => {
                 peer.db = std::str::from_utf8(db).unwrap().parse().unwrap();
                 return encode::simple(out, "OK");
+            }
+            ("CLIENT", [_, b"KILL", ..]) if self.closes_nothing => {
+                return encode::error(
+                    out,
+                    "NOPERM this user has no permissions to run the 'client|kill' command",
+                );
             }
             ("CLIENT", [_, b"KILL", b"ADDR", end]) => {
                 let mut closed = self.closed.borrow_mut();

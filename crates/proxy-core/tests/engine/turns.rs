@@ -175,6 +175,7 @@ impl World {
                     self.dropped.push(*dropped);
                 }
                 Action::Control(ask) => self.asks.push(*ask),
+                Action::CloseRefused { .. } => self.refusals_told += 1,
                 Action::Slow(_) => {}
             }
         }

@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) is_checked: bool,
     /// Sessions that were closed because memory was short.
     pub(crate) dropped: Vec<DroppedSession>,
+    /// How often the log was told that a node does not close what was given up.
+    pub(crate) refusals_told: usize,
     /// What each session, by its number, held at the end of the turn before, or less.
     pub(crate) held: BTreeMap<u64, usize>,
     pub(crate) memory: MemoryBudget,
@@ -148,6 +150,7 @@ impl World {
             last_client: 0,
             is_checked: true,
             dropped: Vec::new(),
+            refusals_told: 0,
             held: BTreeMap::new(),
             memory,
             allowed: Allowed::default(),

@@ -45,6 +45,12 @@ const TOTALS: &[Row<Totals>] = &[
         COUNTER,
         |t| t.sessions_timed_out,
     ),
+    (
+        "proxy_closes_refused",
+        "Times that a node refused CLIENT KILL of a connection that was given up",
+        COUNTER,
+        |t| t.closes_refused,
+    ),
     ("proxy_protocol_errors", "Client connections closed for a protocol error", COUNTER, |t| {
         t.protocol_errors
     }),

@@ -59,6 +59,14 @@ impl EventLoop {
                     let left = ask.question.takes_long().then(|| self.patience(ask.place.session));
                     self.control.ask(SessionAsk { worker: self.index, ask, left });
                 }
+                Action::CloseRefused { node, answer } => {
+                    warn!(
+                        %node,
+                        answer,
+                        "the node does not close a connection that was given up, so clients that were owed something are \
+                         disconnected; its user must be allowed CLIENT KILL",
+                    );
+                }
                 Action::Slow(entry) => self.control.slow(entry),
             }
         }

@@ -11,6 +11,9 @@
 //! in a greeting takes the node a moment, so one greeting has a limit of them; where there are more, the connection is not
 //! used until the node has closed all.
 //!
+//! A node may refuse to close it, because its user may not ask that. Then the sessions that were owed something over it are
+//! closed: that answer comes before those to what they have asked since.
+//!
 //! The same holds for the connections of the other workers (`state/abandoned.rs`). And it holds for another proxy, also where
 //! that has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
@@ -18,9 +21,10 @@ use std::net::SocketAddr;
 
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
+use crate::engine::port::Action;
 use crate::engine::state::abandoned::{AbandonedId, Full, GivenUp};
 use crate::engine::state::backend::{Backend, Owed, Own, Phase};
-use crate::engine::state::ids::{BackendId, NodeKey};
+use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
 use crate::engine::state::nodes::Node;
 
 /// Orders to close that are given over one connection at once, before it takes requests. A node looks at all its clients
@@ -46,10 +50,13 @@ impl Connections<'_> {
     pub(super) fn abandon(&mut self, id: BackendId) -> Result<(), Full> {
         let Some(backend) = self.backends.get(id) else { return Ok(()) };
         let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
-        let is_waited_for = backend.owed.iter().take(backend.in_flight()).any(|owed| owed.session.is_some());
-        let Some(end) = backend.end.filter(|_| stands && is_waited_for) else { return Ok(()) };
-        let Node { address, kind, .. } = &self.nodes.nodes[backend.purpose.node];
-        self.shared.abandonments.add(GivenUp { node: address.clone(), kind: *kind, end })?;
+        let owed = backend.owed.iter().take(backend.in_flight());
+        let creditors: Vec<SessionId> = owed.filter_map(|owed| owed.session).collect();
+        let Some(end) = backend.end.filter(|_| stands && !creditors.is_empty()) else { return Ok(()) };
+        let node = &mut self.nodes.nodes[backend.purpose.node];
+        let given_up = GivenUp { node: node.address.clone(), kind: node.kind, end };
+        let abandoned = self.shared.abandonments.add(given_up)?;
+        node.creditors.add(abandoned, creditors);
         self.call_back_news(Some(id));
         Ok(())
     }
@@ -126,6 +133,43 @@ impl Connections<'_> {
         }
         self.pool.recycle(orders);
         due > 0
+    }
+
+    /// A node has answered the order to close a connection.
+    pub(in crate::engine) fn kill_answered(&mut self, node: NodeKey, abandoned: AbandonedId, reply: &[u8]) {
+        let Node { address, kind, .. } = &self.nodes.nodes[node];
+        let is_refusal = reply.first() == Some(&b'-');
+        if is_refusal {
+            self.stats.closes_refused.increment();
+            // Before it is taken off the list: a worker that does not find it there asks whether its node refuses.
+            if self.shared.abandonments.note_refusal(address, *kind) {
+                let answer = String::from_utf8_lossy(&reply[1..]).trim_end().to_owned();
+                self.agenda.actions.push(Action::CloseRefused { node: address.clone(), answer });
+            }
+        }
+        self.shared.abandonments.closed(abandoned);
+        let creditors = self.nodes.nodes[node].creditors.of(abandoned);
+        if is_refusal {
+            self.close_all(creditors);
+        }
+    }
+
+    /// Before requests go over a new connection: other workers may have heard what the node answers about connections that
+    /// this one gave up before the new one was made.
+    pub(super) fn rely_on_answers_to_others(&mut self, over: BackendId) {
+        let backend = &self.backends[over];
+        let (node, before) = (backend.purpose.node, backend.told_before);
+        let creditors = self.nodes.nodes[node].creditors.before(before);
+        let Node { address, kind, .. } = &self.nodes.nodes[node];
+        if !creditors.is_empty() && self.shared.abandonments.has_refused(address, *kind) {
+            self.close_all(creditors);
+        }
+    }
+
+    /// A node does not close a connection, and may execute what lies in it at any time. So those that were owed something
+    /// over it are closed before they are told of anything that they asked after it.
+    fn close_all(&mut self, creditors: Vec<SessionId>) {
+        creditors.into_iter().for_each(|creditor| self.close_session(creditor));
     }
 }
 

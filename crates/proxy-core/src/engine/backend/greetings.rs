@@ -108,10 +108,15 @@ impl Connections<'_> {
             Some(_) => SCRIPT_GREETINGS,
             None => u16::from(backend.pings) + u16::from(backend.held_answer.is_some()),
         };
-        // A node whose user may not do that is no worse than before.
         let is_kill_due = due > last && usize::from(due - last) == backend.told.len();
         let killed = if is_kill_due && !reply.starts_with(BUSY) { backend.told.pop_front() } else { None };
-        if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
+        if let Some(abandoned) = killed {
+            let node = backend.purpose.node;
+            self.kill_answered(node, abandoned, reply);
+            if self.backends.get(id).is_none() {
+                return false; // it was a session's that is closed
+            }
+        } else if let Some(held_answer) = backend.held_answer.as_mut().filter(|_| is_offer) {
             // A proxy of an older version does not know what is offered.
             held_answer.is_agreed = reply[0] == b'+';
             if !held_answer.is_agreed && !backend.kept.is_empty() {
@@ -119,8 +124,6 @@ impl Connections<'_> {
                 self.fail_backend(id, "it is of an older version than before");
                 return false;
             }
-        } else if let Some(abandoned) = killed {
-            self.shared.abandonments.closed(abandoned);
         } else if reply[0] == b'-' && !is_ping {
             if reply.starts_with(BUSY) {
                 self.backend_is_busy(id, reply);
@@ -136,15 +139,19 @@ impl Connections<'_> {
         }
         match due {
             1 => self.begin_requests(id),
-            due => backend.phase = Phase::Handshake { due: due - 1 },
+            due => self.backends[id].phase = Phase::Handshake { due: due - 1 },
         }
-        true
+        self.backends.get(id).is_some()
     }
 
     /// Nothing is left to be said before requests.
     fn begin_requests(&mut self, id: BackendId) {
         if self.order_more_kills(id) {
             return;
+        }
+        self.rely_on_answers_to_others(id);
+        if self.backends.get(id).is_none() {
+            return; // it was a session's that is closed
         }
         let backend = &mut self.backends[id];
         backend.phase = Phase::Ready;

@@ -154,8 +154,10 @@ impl Engine {
         backend.batches.answered(&mut self.pool);
         match backend.own.pop_front() {
             Some(Own::Process) => self.process_told(from, reply),
-            // What it answers is the same to us.
-            Some(Own::Kill(abandoned)) => self.shared.abandonments.closed(abandoned),
+            Some(Own::Kill(abandoned)) => {
+                let node = backend.purpose.node;
+                self.connections().kill_answered(node, abandoned, reply);
+            }
             None => {}
         }
     }
@@ -172,7 +174,12 @@ impl Engine {
             }
             // The node has forgotten the user of a script.
             None if self.backends[from].script.is_some() && self.backends[from].phase == Phase::Ready => {}
-            None if self.backends[from].phase == Phase::Ready => self.own_answered(from, reply),
+            None if self.backends[from].phase == Phase::Ready => {
+                self.own_answered(from, reply);
+                if self.backends.get(from).is_none() {
+                    return Err(Nonsense); // it was a session's that is closed
+                }
+            }
             // Whatever follows a refusal is of no use.
             None if !self.connections().handshake_replied(from, reply) => return Err(Nonsense),
             None => {}

@@ -26,6 +26,9 @@ use super::nodes::NodeKind;
 /// Connections that are remembered. Above that nobody is told of a failure: the sessions concerned are closed.
 const ABANDONED_MAX: usize = 32_768;
 
+/// Nodes that are remembered because they refuse to close connections.
+const REFUSERS_MAX: usize = 1024;
+
 /// Names a connection among all that were ever given up. Neither its end nor the time does: an end is used again, and
 /// several are given up in one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -58,6 +61,8 @@ struct Board {
     next: AtomicU64,
     /// Oldest first.
     open: Mutex<VecDeque<(AbandonedId, GivenUp)>>,
+    /// Nodes that have refused to close one.
+    refusers: Mutex<Vec<(Address, NodeKind)>>,
 }
 
 impl Default for Abandonments {
@@ -71,7 +76,7 @@ impl Abandonments {
     #[must_use]
     pub fn with_room_for(room: usize) -> Abandonments {
         let (next, open) = (AtomicU64::new(0), Mutex::new(VecDeque::new()));
-        Abandonments(Arc::new(Board { room, next, open }))
+        Abandonments(Arc::new(Board { room, next, open, refusers: Mutex::default() }))
     }
 
     /// The next to be given up.
@@ -102,6 +107,25 @@ impl Abandonments {
         if let Ok(at) = open.binary_search_by_key(&id, |(other, _)| *other) {
             open.remove(at);
         }
+    }
+
+    /// A node has refused to close one; whether it is the first time.
+    pub(in crate::engine) fn note_refusal(&self, node: &Address, kind: NodeKind) -> bool {
+        let mut refusers = self.0.refusers.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !refusers.iter().any(|(other, other_kind)| other == node && *other_kind == kind);
+        if is_new {
+            if refusers.len() == REFUSERS_MAX {
+                refusers.remove(0);
+            }
+            refusers.push((node.clone(), kind));
+        }
+        is_new
+    }
+
+    /// Whether a node has refused to close one.
+    pub(in crate::engine) fn has_refused(&self, node: &Address, kind: NodeKind) -> bool {
+        let refusers = self.0.refusers.lock().unwrap_or_else(PoisonError::into_inner);
+        refusers.iter().any(|(other, other_kind)| other == node && *other_kind == kind)
     }
 
     /// Those that were given up from `heard` on, which is moved behind them.

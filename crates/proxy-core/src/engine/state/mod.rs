@@ -1,6 +1,7 @@
 //! The plain data of one worker: sessions, connections, buffers, limits. Nothing here knows the engine.
 
 pub mod buffers;
+pub(in crate::engine) mod creditors;
 pub mod memory;
 pub mod policy;
 pub mod stream;

@@ -4,6 +4,7 @@ use model::Address;
 use resp::Protocol;
 
 use super::abandoned::AbandonedId;
+use super::creditors::Creditors;
 use super::ids::{BackendId, NodeKey, SessionId};
 use super::reached::Reached;
 use super::slab::Slab;
@@ -53,6 +54,8 @@ pub(in crate::engine) struct Node {
     pub(in crate::engine) apart: [Option<BackendId>; 2],
     /// Connections of their own that no session uses now.
     pub(in crate::engine) idle: Vec<BackendId>,
+    /// Sessions that connections to it owed something when they were given up.
+    pub(in crate::engine) creditors: Creditors,
     /// Part of the current view.
     pub(in crate::engine) current: bool,
     /// A shared connection to it failed, and no connection has been answered since: a new one has to prove itself.
@@ -166,6 +169,7 @@ impl Nodes {
             others: Vec::new(),
             apart: [None; 2],
             idle: Vec::new(),
+            creditors: Creditors::default(),
             current: true,
             doubted: false,
             greeted_us: 0,
