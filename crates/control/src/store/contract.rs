@@ -113,6 +113,12 @@ pub trait Store: Send + 'static {
     /// [`StoreError::Unavailable`] or [`StoreError::Unknown`].
     fn check_writing(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Why what this process writes would not be found by the next one, although it can be written. Asked every second, so it
+    /// costs little.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+
     /// Asks a shared store for the last change, beside whatever is being committed: by that it is told
     /// whether what is known is all. `None` where that is known without asking, or only by reading.
     fn head_reader(&self) -> Option<HeadReader>;

@@ -5,9 +5,13 @@
 //!
 //! After any error of the disk redb refuses everything until the file is opened again. So it is closed then, and opened
 //! by whatever is wanted next; what it holds says whether the batch that failed was written after all.
+//!
+//! A file that was removed or replaced while it is open can be written all the same, and nobody finds what is written. So it
+//! takes no change then, and no new file is made in its place.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata as FileMetadata};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +34,8 @@ const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
 pub struct Embedded {
     path: PathBuf,
     open: Open,
+    /// Which file it is that is open, or was until an error: its device and its number there.
+    file: (u64, u64),
     /// None after an error, until it is opened again.
     database: Option<Arc<Database>>,
     /// A commit has failed since the file was read last: it may have been made.
@@ -65,14 +71,19 @@ impl Embedded {
 
     fn open_with(path: &Path, open: Open) -> Result<Self, StoreError> {
         let database = Some(open_file(path, open)?);
+        let file = identity(path).ok_or_else(|| StoreError::Unavailable(missing(path)))?;
         let (failed, head, silence) = (None, None, watch::Sender::new(0));
-        Ok(Self { path: path.to_owned(), open, database, is_doubtful: false, failed, head, silence })
+        Ok(Self { path: path.to_owned(), open, file, database, is_doubtful: false, failed, head, silence })
     }
 
     async fn blocking<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&Database) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if self.database.is_none() {
+            // An owner may have put another one there while it was closed.
+            self.file = identity(&self.path).ok_or_else(|| StoreError::Unavailable(missing(&self.path)))?;
+        }
         let (known, path, open) = (self.database.take(), self.path.clone(), self.open);
         let done = tokio::task::spawn_blocking(move || {
             let database = match known {
@@ -99,6 +110,16 @@ fn open_file(path: &Path, open: Open) -> Result<Arc<Database>, StoreError> {
     let database = open(path).map_err(|error| named(error.to_string()))?;
     sync_folder(path).map_err(|error| named(error.to_string()))?;
     Ok(Arc::new(database))
+}
+
+/// Names a file, whatever its path.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let names = |file: FileMetadata| (file.dev(), file.ino());
+    std::fs::metadata(path).ok().map(names)
+}
+
+fn missing(path: &Path) -> String {
+    format!("{}: the file is not there any more", path.display())
 }
 
 impl Store for Embedded {
@@ -134,7 +155,21 @@ impl Store for Embedded {
         Ok(Loaded { base: after(base), ..loaded })
     }
 
+    fn lost(&self) -> Option<String> {
+        if self.database.is_none() || identity(&self.path) == Some(self.file) {
+            return None;
+        }
+        Some(format!(
+            "{}: the file was removed or replaced, and what this broker knows is lost when it ends: save it with `undermoon ctl \
+             dump`, or put the file back",
+            self.path.display()
+        ))
+    }
+
     async fn check_writing(&mut self) -> Result<(), StoreError> {
+        if let Some(reason) = self.lost() {
+            return Err(StoreError::Unavailable(reason));
+        }
         let sealed = |database: &Database| {
             let mut transaction = database.begin_write().map_err(unavailable)?;
             transaction.set_durability(Durability::Immediate).map_err(unavailable)?;
@@ -147,6 +182,9 @@ impl Store for Embedded {
     }
 
     async fn commit(&mut self, base: Base, update: &Update) -> Result<Base, StoreError> {
+        if let Some(reason) = self.lost() {
+            return Err(StoreError::Unavailable(reason));
+        }
         let parts = update.parts.clone();
         let events: Vec<(u64, Vec<u8>)> = update
             .events

@@ -102,3 +102,29 @@ async fn a_disk_that_was_full_takes_changes_again() {
     let known: Vec<String> = metadata.snapshot().state.proxies.keys().map(ToString::to_string).collect();
     assert_eq!(known, ["10.0.0.1:5299", "10.0.0.3:5299"]);
 }
+
+/// Without its name the file is gone when the broker ends, however well it can be written until then.
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_takes_no_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (folder.path().join("metadata.redb"), folder.path().join("elsewhere"));
+    let metadata = Metadata::open(Embedded::open(&path).unwrap()).await.unwrap();
+    metadata.change(register(1)).await.unwrap();
+    for (case, is_replaced) in [("removed", false), ("replaced", true)] {
+        std::fs::rename(&path, &elsewhere).unwrap();
+        if is_replaced {
+            std::fs::write(&path, b"another").unwrap();
+        }
+        wait("health says so, whether anybody wants a change or not", || metadata.problem().is_some()).await;
+        let problem = metadata.problem().unwrap();
+        assert!(problem.contains("metadata.redb"), "{case}: {problem}");
+        let refused = metadata.change(register(2)).await;
+        assert!(matches!(refused, Err(ChangeError::Unavailable(_))), "{case}: {refused:?}");
+        // What it has can still be read, and so be saved.
+        assert_eq!(metadata.confirmed().await.unwrap().state.proxies.len(), 1, "{case}");
+        assert!(metadata.problem().is_some(), "{case}");
+        std::fs::rename(&elsewhere, &path).unwrap();
+        wait("health says that it is over", || metadata.problem().is_none()).await;
+    }
+    metadata.change(register(3)).await.unwrap();
+}

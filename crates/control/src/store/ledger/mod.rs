@@ -138,7 +138,11 @@ impl<S: Store> Ledger<S> {
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = check.tick(), if self.has_problem() => self.check_writing().await,
+                _ = check.tick() => {
+                    if self.has_problem() || self.store.lost().is_some() {
+                        self.check_writing().await;
+                    }
+                }
                 count = requests.recv_many(&mut batch, BATCH_MAX) => {
                     if count == 0 {
                         return;
