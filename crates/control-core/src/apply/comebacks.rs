@@ -46,7 +46,7 @@ pub(super) fn decide(
         Some(0) if !has_former => shard.replica_has_keys = false,
         // One in sync has what the primary had. It counts as out of sync once it is dead for long.
         None if shard.replica == SyncState::InSync && comeback == Comeback::Waits => {
-            shard.replica_has_keys = true
+            shard.replica_has_keys = true;
         }
         Some(0) | None => {}
         Some(_) => shard.replica_has_keys = true,
