@@ -26,8 +26,9 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const CONNECTION_LIFE_MAX: Duration = Duration::from_secs(300);
 /// How long that response may still take.
 const LAST_RESPONSE_LIMIT: Duration = Duration::from_secs(10);
-/// How long the response of a connection that has to make room may still take.
-const EVICTION_LIMIT: Duration = Duration::from_millis(100);
+/// How long the response of a connection that has to make room may still take. Half a request never ends, and each that
+/// makes room keeps a new connection waiting for so long.
+const EVICTION_LIMIT: Duration = Duration::from_millis(5);
 /// After accepting failed, as it does when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
