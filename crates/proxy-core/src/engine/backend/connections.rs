@@ -8,7 +8,8 @@ use crate::engine::state::backend::{Backend, Phase, ProcessSeen, Purpose, Script
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::nodes::{Node, NodeKind, Way};
+use crate::engine::state::node_kind::NodeKind;
+use crate::engine::state::nodes::{Node, Way};
 use crate::engine::state::reached::Reached;
 use crate::engine::{Action, Engine, NodeState};
 use crate::errors;

@@ -8,7 +8,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::state::abandoned::Full;
 use crate::engine::state::backend::{Backend, Owed, Phase, Purpose};
 use crate::engine::state::ids::{BackendId, SessionId};
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 use crate::engine::{Action, Engine};
 use crate::errors;
 

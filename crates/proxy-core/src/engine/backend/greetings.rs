@@ -10,7 +10,7 @@ use crate::engine::request::held::held_reply;
 use crate::engine::state::abandoned::AbandonedId;
 use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
 use crate::engine::state::ids::BackendId;
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 
 /// How a node's reply begins while a script that runs for long keeps it from everything else.
 const BUSY: &[u8] = b"-BUSY ";

@@ -8,7 +8,7 @@ use crate::engine::Action;
 use crate::engine::contexts::Connections;
 use crate::engine::state::backend::{Backend, Owed, Phase};
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 
 impl Connections<'_> {
     /// This session's client has sent its last byte, or is gone.

@@ -8,7 +8,7 @@ use crate::engine::request::held::words;
 use crate::engine::state::backend::Part;
 use crate::engine::state::gather::{Gather, Kind};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 use crate::engine::state::order::ReplySlot;
 use crate::engine::state::session::{Phase, WaitFor};
 use crate::errors;

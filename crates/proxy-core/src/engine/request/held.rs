@@ -33,7 +33,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::request::dispatch::Taken;
 use crate::engine::state::backend::{Backend, Kept, Owed, Phase};
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 use crate::engine::state::session::{Link, Phase as SessionPhase, WaitFor};
 use crate::errors;
 

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Address;
 
-use super::nodes::NodeKind;
+use super::node_kind::NodeKind;
 
 /// Connections that are remembered. Above that nobody is told of a failure: the sessions concerned are closed.
 const ABANDONED_MAX: usize = 32_768;

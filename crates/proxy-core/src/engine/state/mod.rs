@@ -15,6 +15,7 @@ pub(in crate::engine) mod gather;
 pub(in crate::engine) mod ids;
 pub(in crate::engine) mod lives;
 pub(in crate::engine) mod misplaced;
+pub(in crate::engine) mod node_kind;
 pub(in crate::engine) mod nodes;
 pub(in crate::engine) mod order;
 pub(in crate::engine) mod pace;

@@ -6,6 +6,7 @@ use resp::Protocol;
 use super::abandoned::AbandonedId;
 use super::creditors::Creditors;
 use super::ids::{BackendId, NodeKey, SessionId};
+use super::node_kind::NodeKind;
 use super::reached::Reached;
 use super::slab::Slab;
 use crate::route::TargetIndex;
@@ -20,15 +21,6 @@ pub enum NodeState {
     Connected,
     /// None is.
     Disconnected,
-}
-
-/// Who is at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum NodeKind {
-    /// A Redis server beside this proxy.
-    Local,
-    /// Another proxy, to which requests are forwarded.
-    Proxy,
 }
 
 /// What a connection that sessions share is for, besides database 0 of a local node.

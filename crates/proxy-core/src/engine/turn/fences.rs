@@ -23,7 +23,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::state::backend::Backend;
 use crate::engine::state::ids::NodeKey;
 use crate::engine::state::ids::SessionId;
-use crate::engine::state::nodes::NodeKind;
+use crate::engine::state::node_kind::NodeKind;
 use crate::engine::state::session::Session;
 use crate::route::Target;
 
