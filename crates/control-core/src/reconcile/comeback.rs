@@ -75,11 +75,12 @@ fn decided(
     if held.fence.is_some() || (held.comeback == Some(Comeback::Serves) && is_of_it) {
         return None;
     }
-    let keys = keys(watch, known, chunk, shard);
+    let mut keys = keys(watch, known, chunk, shard);
     let has_waited = held.comeback == Some(Comeback::Waits);
     let is_decided_on = has_waited && held.comeback_process == process;
-    let keeps_log = seen.is_some_and(|health| health.keeps_log) && !is_decided_on;
-    let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keeps_log, has_waited)) {
+    let kept_log = !is_decided_on || held.comeback_keys.is_some_and(|seen| seen.keeps_log);
+    keys.keeps_log = kept_log && seen.is_some_and(|health| health.keeps_log);
+    let (comeback, by_operator) = match verdict(watch, chunk, shard, (keys, keys.keeps_log, has_waited)) {
         Verdict::Serves => (Comeback::Serves, false),
         Verdict::Waits => (Comeback::Waits, false),
         // The promotion names what it is about: it is to be known, and in force when the promotion is carried out.
@@ -121,6 +122,7 @@ fn keys(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, shard: Half) -> Key
     KeysSeen {
         primary: up(chunk.primary_proxy(shard), chunk.primary(shard)).and_then(|health| health.keys),
         replica: replica.and_then(|health| health.keys),
+        keeps_log: false,
     }
 }
 

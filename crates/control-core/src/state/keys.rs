@@ -9,4 +9,7 @@ pub struct KeysSeen {
     pub primary: Option<u64>,
     /// The replica.
     pub replica: Option<u64>,
+    /// The primary kept a log of all changes on disk when it was first seen since its start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_log: bool,
 }

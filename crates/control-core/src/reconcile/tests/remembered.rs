@@ -42,7 +42,7 @@ fn what_the_replica_was_seen_to_have_is_remembered() {
     let primary = scene.chunk(1).primary(Half::First).clone();
     let decision = |comeback, replica, by_operator| {
         let (cluster, primary, process) = (name(), primary.clone(), Some("second".parse().unwrap()));
-        let keys = crate::command::KeysSeen { primary: Some(5), replica };
+        let keys = crate::command::KeysSeen { primary: Some(5), replica, keeps_log: false };
         Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator }
     };
     assert!(apply(&mut scene.state.clone(), decision(Serves, None, false)).is_err());
@@ -151,8 +151,38 @@ fn a_replica_that_was_in_sync_is_not_passed_over_once_it_is_dead_for_long() {
     node(&mut scene, true, &|node| node.run_id = Some("second".parse().unwrap()));
     assert_eq!(decide(&mut scene), Some(Waits));
     let (primary, process) = (chunk.primary(Half::First).clone(), Some("second".parse().unwrap()));
-    let (keys, by_operator) = (crate::command::KeysSeen { primary: Some(5), replica: None }, false);
+    let (keys, by_operator) =
+        (crate::command::KeysSeen { primary: Some(5), replica: None, keeps_log: false }, false);
     let late =
         Command::DecideComeback { cluster: name(), primary, comeback: Serves, process, keys, by_operator };
     assert!(apply(&mut scene.state.clone(), late).is_err(), "another coordinator has not seen it in sync");
+}
+
+/// Both hosts lose power, and the one of the primary is back first.
+#[test]
+fn a_log_that_was_kept_when_it_came_back_counts_when_the_replica_is_back() {
+    use crate::state::Comeback::{Serves, Waits};
+    for (keeps_log, expected) in [(true, Some(Serves)), (false, None)] {
+        let mut scene = came_back_with(5);
+        let chunk = scene.chunk(1);
+        let mut node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
+            let (proxy, address) = if of_primary {
+                (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
+            } else {
+                (chunk.replica_proxy(Half::First), chunk.replica(Half::First))
+            };
+            change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
+        };
+        node(&mut scene, true, &|node| node.keeps_log = keeps_log);
+        scene.shard(1, Half::First).replica = SyncState::InSync;
+        node(&mut scene, false, &|node| node.state = NodeState::Down { for_ms: 60_000 });
+        assert_eq!(decide(&mut scene), Some(Waits), "a replica in sync may be back soon");
+        // What is switched on while it waits tells nothing.
+        node(&mut scene, true, &|node| node.keeps_log = true);
+        scene.shard(1, Half::First).replica = SyncState::OutOfSync;
+        node(&mut scene, false, &|node| {
+            (node.state, node.restarted, node.keys, node.keeps_log) = (NodeState::Up, true, Some(5), true);
+        });
+        assert_eq!(decide(&mut scene), expected, "{keeps_log}");
+    }
 }
