@@ -20,6 +20,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// Or that many times as long as the last reading took, where that is longer: much metadata takes its time, and must not
 /// be read twice each time.
 const PATIENCE_READINGS: u32 = 2;
+/// But never longer than this: a reading that was slow once, on a busy machine, must not make the next one late for a lease.
+const PATIENCE_MAX: Duration = Duration::from_millis(200);
 /// How long one of several may take to do something. When it is not known whether it was done, that is read again.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a broker is to wait for a change: well below what it may take to answer.
@@ -102,7 +104,7 @@ impl RemoteBroker {
             return client.state_timed(known, wait).await;
         }
         let last_took = Duration::from_millis(self.shared.last_took_ms.load(Ordering::Relaxed));
-        let patience = PATIENCE.max(last_took * PATIENCE_READINGS).min(TIMEOUT);
+        let patience = PATIENCE.max(last_took * PATIENCE_READINGS).min(PATIENCE_MAX);
         let next = client.from_the_next();
         tokio::pin! {
             let first = client.state_timed(known, wait);

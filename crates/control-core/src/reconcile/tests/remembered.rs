@@ -165,7 +165,7 @@ fn a_log_that_was_kept_when_it_came_back_counts_when_the_replica_is_back() {
     for (keeps_log, expected) in [(true, Some(Serves)), (false, None)] {
         let mut scene = came_back_with(5);
         let chunk = scene.chunk(1);
-        let mut node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
+        let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
             let (proxy, address) = if of_primary {
                 (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
             } else {
