@@ -92,7 +92,9 @@ fn one_of_two_in_turn(stalls: &mut StallWatch) -> Result<()> {
     cluster.wait_for(HEAL_LIMIT, "the replica counts as lost", is_alone).unwrap();
     stalls.begin(&[]);
     for number in 0..2 {
-        let load = Load::start(&cluster.proxies(), vec![shard.key("alone", number).unwrap()]);
+        let key = shard.key("alone", number).unwrap();
+        first_write(cluster.hosts[shard.primary.host].proxy.address(), &key, Instant::now());
+        let load = Load::start(&cluster.proxies(), vec![key]);
         cluster.brokers[number].process().freeze().unwrap();
         std::thread::sleep(ONE_HANGING);
         cluster.brokers[number].process().thaw().unwrap();
