@@ -189,6 +189,17 @@ pub fn backend_unreachable(out: &mut Vec<u8>, backend: &Address) {
     write(out, &format!("CLUSTERDOWN backend {backend} is not reachable; the command was not executed"));
 }
 
+/// The command had been forwarded already, and was not forwarded on, so it was not executed: another proxy has still to
+/// close connections that were given up.
+pub fn still_closing(out: &mut Vec<u8>, proxy: &Address) {
+    write(
+        out,
+        &format!(
+            "CLUSTERDOWN proxy {proxy} is still closing connections that were given up; the command was not executed"
+        ),
+    );
+}
+
 /// The node did not answer in time. `ERR`, because no client may retry blindly.
 pub fn backend_timeout(out: &mut Vec<u8>, backend: &Address, timeout_ms: u64) {
     write(

@@ -51,10 +51,12 @@ pub use self::port::{
     Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
     Shared,
 };
+pub use self::session::strays::{Killed, Strays};
 pub use self::state::abandoned::Abandonments;
 use self::state::agenda::Agenda;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};
+use self::state::departed::Departed;
 pub use self::state::fences::WriteFences;
 pub use self::state::ids::BackendId;
 pub use self::state::ids::SessionId;
@@ -88,6 +90,7 @@ pub struct EngineStart {
 /// One worker's sessions and backends.
 pub struct Engine {
     sessions: Slab<SessionId, Session>,
+    departed: Departed,
     backends: Slab<BackendId, Backend>,
     nodes: Nodes,
     memory: MemoryShare,
@@ -124,6 +127,7 @@ impl Engine {
         let sessions_max = shared.settings.maxclients as usize;
         let mut engine = Engine {
             sessions: Slab::with_capacity(sessions_max),
+            departed: Departed::default(),
             backends: Slab::with_capacity(0),
             nodes: Nodes::default(),
             memory,

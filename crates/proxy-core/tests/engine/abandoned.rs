@@ -2,6 +2,7 @@
 //! and in any order: what was answered with an error by then never undoes what was acknowledged later.
 
 use proxy_core::engine::{Abandonments, Policy};
+use proxy_core::profile::Profile;
 use resp::{Protocol, encode};
 
 use crate::views::{BOTH, NODES, ONE, Owner, PEER, tag};
@@ -170,11 +171,18 @@ fn a_client_that_is_gone_is_over_when_its_node_has_answered() {
         world.node(NODES[0]).is_stopped = true;
         sends(&mut world, client, &large);
         world.end_turn();
-        assert_eq!(world.engine.kill_sessions(None, |profile| profile.id == client as u64 + 1), 1);
+        let picks = |profile: &Profile| profile.id == client as u64 + 1;
+        let killed = world.engine.kill_sessions(None, picks);
+        assert_eq!(killed.closed, 1);
         world.end_turn();
-        let killed_us = world.now.us;
         world.pass(1_000);
-        assert!(!world.engine.are_strays_over(killed_us), "{bytes} B");
+        assert!(!world.engine.are_over(&killed.strays), "{bytes} B");
+        // It is waited for also where it was gone before.
+        let again = world.engine.kill_sessions(None, picks);
+        assert!(again.closed == 0 && !world.engine.are_over(&again.strays), "{bytes} B");
+        // Nobody else is.
+        let others = world.engine.kill_sessions(None, |profile| !picks(profile));
+        assert!(world.engine.are_over(&others.strays), "{bytes} B");
         // What others ask later does not matter.
         let other = world.accept();
         sends(&mut world, other, b"set k new\r\n");
@@ -183,7 +191,7 @@ fn a_client_that_is_gone_is_over_when_its_node_has_answered() {
             world.flow();
             world.pass(1_000);
         }
-        assert!(world.engine.are_strays_over(killed_us), "{bytes} B");
+        assert!(world.engine.are_over(&killed.strays) && world.engine.are_over(&again.strays), "{bytes} B");
     }
 }
 

@@ -62,7 +62,7 @@ impl Allowed {
     /// Whether a node's reply may be replaced by this error.
     fn allows(self, reply: &[u8]) -> bool {
         let any = |beginnings: &[&[u8]]| beginnings.iter().any(|beginning| reply.starts_with(beginning));
-        (self.failures && any(&[b"-ERR backend", b"-CLUSTERDOWN backend"]))
+        (self.failures && any(&[b"-ERR backend", b"-CLUSTERDOWN backend", b"-CLUSTERDOWN proxy"]))
             || (self.moves && any(&[b"-MOVED ", b"-ERR_TOO_MANY_REDIRECTIONS"]))
             || (self.unowned && any(&[b"-CLUSTERDOWN Hash slot not served", b"-ERR_CLUSTER_NOT_FOUND"]))
             || (self.fences

@@ -100,7 +100,7 @@ fn held_elsewhere(asks_again: bool) -> (World, usize) {
 fn what_another_proxy_holds_ends_with_its_client() {
     type Leave = fn(&mut World, usize);
     let leaves: [Leave; 3] = [World::client_ends, World::client_breaks, |world, _| {
-        assert_eq!(world.engine.kill_sessions(None, |_| true), 1);
+        assert_eq!(world.engine.kill_sessions(None, |_| true).closed, 1);
     }];
     for leave in leaves {
         let (mut world, client) = held_elsewhere(true);
@@ -143,6 +143,62 @@ fn who_waits_for_a_new_connection_that_is_never_made_is_told() {
     let seen = String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned();
     let expected = format!("-CLUSTERDOWN backend {PEER} is not reachable; the command was not executed\r\n");
     assert_eq!(seen, expected);
+}
+
+/// What a client of a forwarding proxy was answered.
+fn seen(world: &World, client: usize) -> String {
+    String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned()
+}
+
+/// Asks for a key of another proxy, as a client of this one or of a third.
+fn asks(world: &mut World, is_forwarded: bool) -> usize {
+    let client = world.accept();
+    world.clients[client].log = Some(Vec::new());
+    let hops = if is_forwarded { "umforward 1 " } else { "" };
+    world.clients[client].outgoing = format!("{hops}get {}\r\n", tag(Owner::Other, 0)).into_bytes();
+    while world.client_sends(client, usize::MAX) > 0 {}
+    world.end_turn();
+    client
+}
+
+#[test]
+fn what_was_forwarded_waits_for_no_connection_to_be_closed() {
+    let refusal = format!(
+        "-CLUSTERDOWN proxy {PEER} is still closing connections that were given up; the command was not executed\r\n"
+    );
+    for hops in ["before", "after"] {
+        let mut world = forwarding();
+        let first = asks(&mut world, false);
+        (0..4).for_each(|_| world.flow());
+        assert_eq!(seen(&world, first), "$-1\r\n");
+        world.node(PEER).is_stopped = true;
+        let first = asks(&mut world, false);
+        let known = world.links();
+        let mut forwarded = (hops == "before").then(|| asks(&mut world, true));
+        // The other hangs, and one of the connections to it is lost.
+        let lost = known.into_iter().find(|&link| world.is_link_to(link, PEER)).unwrap();
+        world.fails(lost);
+        world.end_turn();
+        assert!(seen(&world, first).starts_with("-ERR backend"), "{}", seen(&world, first));
+        for link in world.links() {
+            world.connects(link);
+        }
+        world.end_turn();
+        let forwarded = *forwarded.get_or_insert_with(|| asks(&mut world, true));
+        let answer = seen(&world, forwarded);
+        match hops {
+            "before" => assert!(answer.ends_with("the command was not executed\r\n"), "{answer}"),
+            _ => assert_eq!(answer, refusal),
+        }
+        world.goes_on(&PEER.parse().unwrap(), false);
+        for _ in 0..8 {
+            world.flow();
+            world.pass(50_000);
+        }
+        let again = asks(&mut world, true);
+        (0..4).for_each(|_| world.flow());
+        assert_eq!(seen(&world, again), "$-1\r\n");
+    }
 }
 
 #[test]

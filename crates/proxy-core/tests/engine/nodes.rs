@@ -23,7 +23,8 @@ pub(crate) fn kill_whom_others_ask_for(workers: &mut [&mut World]) {
                 Some(known) => workers[at].kills.swap_remove(known),
                 None => Killing::begin(ask.place, kill, ask.profile.id, workers),
             };
-            if workers.iter().all(|worker| worker.engine.are_strays_over(killing.at_us)) {
+            let mut strays = workers.iter().zip(&killing.strays);
+            if strays.all(|(worker, strays)| worker.engine.are_over(strays)) {
                 workers[at].engine.control_replied(ask.place, format!(":{}\r\n", killing.killed).as_bytes());
             } else {
                 workers[at].kills.push(killing);
@@ -35,13 +36,15 @@ pub(crate) fn kill_whom_others_ask_for(workers: &mut [&mut World]) {
 
 impl Killing {
     fn begin(place: ReplyPlace, kill: &ClientKill, asker: u64, workers: &mut [&mut World]) -> Killing {
-        let mut killing = Killing { place, killed: 0, at_us: workers[0].now.us };
+        let mut killing = Killing { place, killed: 0, strays: Vec::new() };
         for worker in workers {
             let now_ms = worker.now.unix_us / 1000;
             let picks = |profile: &Profile| {
                 profile.id != asker && kill.filter.matches(profile, ClientType::Normal, now_ms)
             };
-            killing.killed += worker.engine.kill_sessions(Some(asker), picks);
+            let killed = worker.engine.kill_sessions(Some(asker), picks);
+            killing.killed += killed.closed;
+            killing.strays.push(killed.strays);
         }
         killing
     }

@@ -15,7 +15,7 @@ use proxy_core::engine::buffers::Chunk;
 use proxy_core::engine::memory::MemoryBudget;
 use proxy_core::engine::{
     Abandonments, Ask, BackendId, DroppedSession, Engine, EngineStart, Moment, NodeLives, Policy, ReplyPlace,
-    Shared, WriteFences,
+    Shared, Strays, WriteFences,
 };
 use proxy_core::profile::Profile;
 use proxy_core::route::WorkerView;
@@ -61,8 +61,8 @@ impl Link {
 pub(crate) struct Killing {
     pub(crate) place: ReplyPlace,
     pub(crate) killed: usize,
-    /// When, by the workers' clock, µs.
-    pub(crate) at_us: u64,
+    /// What each worker waits for.
+    pub(crate) strays: Vec<Strays>,
 }
 
 /// An engine with clients and nodes around it.

@@ -1,13 +1,14 @@
 //! CLIENT KILL between closing clients and its answer, which waits until nothing more of them is carried out.
 
+use proxy_core::engine::Strays;
 use tokio::sync::oneshot;
 
 /// A CLIENT KILL whose clients are closed.
 pub(super) struct Killed {
     /// How many there were.
     pub(super) closed: usize,
-    /// When they were closed (worker clock, µs).
-    pub(super) at_us: u64,
+    /// What may still be carried out of them.
+    pub(super) strays: Strays,
     /// Who asked.
     pub(super) answer: oneshot::Sender<usize>,
 }

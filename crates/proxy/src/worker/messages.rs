@@ -34,7 +34,7 @@ impl EventLoop {
     /// what was given up in it is told to the other workers by then.
     pub(super) fn answer_killed(&mut self) {
         while let Some(first) = self.killed.front()
-            && self.engine.are_strays_over(first.at_us)
+            && self.engine.are_over(&first.strays)
         {
             self.killed.pop_front().expect("it was looked at").tell();
         }
@@ -97,8 +97,8 @@ impl EventLoop {
             Errand::Kill(errand) => {
                 let cost = self.engine.session_count() * SESSION_LOOK_BYTES;
                 let KillErrand { filter, asker, waits_for_strays, answer } = errand;
-                let closed = self.engine.kill_sessions(asker, |profile| filter(profile));
-                let killed = Killed { closed, at_us: self.now.us, answer };
+                let done = self.engine.kill_sessions(asker, |profile| filter(profile));
+                let killed = Killed { closed: done.closed, strays: done.strays, answer };
                 if waits_for_strays {
                     self.killed.push_back(killed);
                 } else {

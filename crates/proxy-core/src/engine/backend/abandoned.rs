@@ -95,7 +95,7 @@ impl Connections<'_> {
     }
 
     /// Whether a node may still have requests of connections that were given up.
-    pub(super) fn has_abandoned(&self, node: NodeKey) -> bool {
+    pub(in crate::engine) fn has_abandoned(&self, node: NodeKey) -> bool {
         let Node { address, kind, .. } = &self.nodes.nodes[node];
         let all = self.shared.abandonments.next();
         !self.shared.abandonments.of_node(address, *kind, all).is_empty()
@@ -116,6 +116,17 @@ impl Connections<'_> {
             kill(out, end);
             backend.told.push_back(abandoned);
         }
+    }
+
+    /// Whether what was forwarded here waits in a new connection while its node has something to close. It had not when
+    /// the request was taken; now it fails, because such requests wait for no order to close (`session/strays.rs`).
+    pub(super) fn fails_what_is_passed_on(&mut self, over: BackendId) -> bool {
+        let backend = &self.backends[over];
+        let fails = backend.passes_on && backend.unsent > 0 && self.has_abandoned(backend.purpose.node);
+        if fails {
+            self.fail_backend(over, "other connections to it have still to be closed");
+        }
+        fails
     }
 
     /// A new connection has been greeted: has its node close what is left, if anything is.

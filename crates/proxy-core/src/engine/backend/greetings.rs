@@ -23,9 +23,12 @@ impl Engine {
     pub fn backend_connected(&mut self, id: BackendId, end: Option<SocketAddr>) {
         let token = self.random.next();
         let Some(backend) = self.backends.get_mut(id) else { return };
-        if !matches!(backend.phase, Phase::Connecting { .. }) {
+        if !matches!(backend.phase, Phase::Connecting { .. })
+            || self.connections().fails_what_is_passed_on(id)
+        {
             return;
         }
+        let backend = &mut self.backends[id];
         let mut due = 0;
         let mut greeting = self.pool.buffer();
         let mut greet = |words: &[&[u8]]| {
@@ -141,12 +144,12 @@ impl Connections<'_> {
             1 => self.begin_requests(id),
             due => self.backends[id].phase = Phase::Handshake { due: due - 1 },
         }
-        self.backends.get(id).is_some()
+        self.backends.get(id).is_some_and(|backend| !matches!(backend.phase, Phase::Down { .. }))
     }
 
     /// Nothing is left to be said before requests.
     fn begin_requests(&mut self, id: BackendId) {
-        if self.order_more_kills(id) {
+        if self.fails_what_is_passed_on(id) || self.order_more_kills(id) {
             return;
         }
         self.rely_on_answers_to_others(id);

@@ -7,6 +7,7 @@ use crate::engine::port::{Moment, Shared};
 use crate::engine::state::agenda::Agenda;
 use crate::engine::state::backend::Backend;
 use crate::engine::state::buffers::BufferPool;
+use crate::engine::state::departed::Departed;
 use crate::engine::state::ids::{BackendId, SessionId};
 use crate::engine::state::memory::MemoryShare;
 use crate::engine::state::nodes::Nodes;
@@ -22,6 +23,7 @@ pub(in crate::engine) struct Connections<'a> {
     pub(in crate::engine) nodes: &'a mut Nodes,
     pub(in crate::engine) backends: &'a mut Slab<BackendId, Backend>,
     pub(in crate::engine) sessions: &'a mut Slab<SessionId, Session>,
+    pub(in crate::engine) departed: &'a mut Departed,
     pub(in crate::engine) agenda: &'a mut Agenda,
     pub(in crate::engine) memory: &'a mut MemoryShare,
     pub(in crate::engine) pool: &'a mut BufferPool,
@@ -46,6 +48,7 @@ impl Connections<'_> {
             nodes: self.nodes,
             backends: self.backends,
             sessions: self.sessions,
+            departed: self.departed,
             agenda: self.agenda,
             memory: self.memory,
             pool: self.pool,

@@ -28,6 +28,7 @@ impl Engine {
             nodes: &mut self.nodes,
             backends: &mut self.backends,
             sessions: &mut self.sessions,
+            departed: &mut self.departed,
             agenda: &mut self.agenda,
             memory: &mut self.memory,
             pool: &mut self.pool,

@@ -42,6 +42,9 @@ impl Engine {
             return Taken::Later;
         }
         let is_first_hop = request.hops.is_none();
+        if !is_first_hop && !self.may_pass_on(id, proxy) {
+            return Taken::Yes;
+        }
         let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;
         if is_large && is_first_hop {
             // What does not name its session must not be behind what does.
@@ -64,6 +67,7 @@ impl Engine {
         if !self.sending().owe(backend, id, command, None) {
             return Taken::Later;
         }
+        self.backends[backend].passes_on |= !is_first_hop;
         self.send_forwarded(id, backend, (hops, names_session), words(request.args));
         Taken::Yes
     }

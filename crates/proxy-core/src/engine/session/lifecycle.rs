@@ -145,18 +145,6 @@ impl Engine {
         })
     }
 
-    /// CLIENT KILL: closes the sessions that the filter picks, at once, whether they read or not; only `asker`, the
-    /// client id of the one that asks, gets its replies first. Returns how many.
-    pub fn kill_sessions(&mut self, asker: Option<u64>, mut picks: impl FnMut(&Profile) -> bool) -> usize {
-        let sessions = self.sessions.iter().filter(|(_, session)| picks(&session.profile));
-        let picked: Vec<(SessionId, bool)> =
-            sessions.map(|(id, session)| (id, asker == Some(session.profile.id))).collect();
-        for &(id, asks) in &picked {
-            if asks { self.clients().close_after_replies(id) } else { self.connections().close_session(id) }
-        }
-        picked.len()
-    }
-
     /// Takes no more connections' requests once they are idle: each session is closed when nothing is due to it.
     pub fn drain(&mut self) {
         self.draining = true;
@@ -202,6 +190,7 @@ impl Connections<'_> {
         }
         if session.outstanding() > 0 {
             self.ask_last_elsewhere(id);
+            self.note_departed(id, session.profile);
         }
         true
     }

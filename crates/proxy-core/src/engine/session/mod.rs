@@ -2,5 +2,5 @@
 
 mod lifecycle;
 mod memory;
-mod strays;
+pub(in crate::engine) mod strays;
 mod waiting;

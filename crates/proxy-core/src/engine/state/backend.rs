@@ -155,6 +155,8 @@ pub(crate) struct Backend {
     pub(crate) kept_bytes: usize,
     /// Sessions of which the other proxy takes nothing more here until it is told to.
     pub(crate) refused: Vec<SessionId>,
+    /// Requests that had been forwarded before have gone over it.
+    pub(crate) passes_on: bool,
     /// Failed attempts since the last success.
     pub(crate) failures: u32,
     /// It failed, or its node did: until it has answered a PING, requests are answered at once with an error.
@@ -219,6 +221,7 @@ impl Backend {
             kept: VecDeque::new(),
             kept_bytes: 0,
             refused: Vec::new(),
+            passes_on: false,
             failures: 0,
             must_prove: false,
             refusal: None,
