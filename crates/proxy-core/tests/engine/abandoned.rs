@@ -320,7 +320,6 @@ fn what_was_sent_to_another_proxy_is_called_back_when_that_has_closed_the_connec
         world.node(PEER).is_stopped = true;
         sends(&mut world, client, &old);
         world.end_turn();
-        let peer = PEER.parse().unwrap();
         for link in world.links() {
             if world.is_link_to(link, PEER) {
                 world.fails(link);
@@ -329,13 +328,41 @@ fn what_was_sent_to_another_proxy_is_called_back_when_that_has_closed_the_connec
         world.end_turn();
         assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
         world.node(PEER).is_stopped = false;
-        for _ in 0..4 {
+        for _ in 0..8 {
             world.flow();
             world.pass(1_000_000);
         }
         let set = format!("set {key} new\r\n");
-        assert_eq!(world.says(client, set.as_bytes()), "+OK\r\n");
-        world.goes_on(&peer, false);
+        assert_eq!(world.says(client, set.as_bytes()), "+OK\r\n", "{bytes} B");
+        world.node(PEER).read_closed();
+        let get = format!("get {key}\r\n");
+        assert_eq!(world.says(client, get.as_bytes()), "$3\r\nnew\r\n", "{bytes} B");
+    }
+}
+
+#[test]
+fn another_proxy_calls_back_a_connection_by_its_own_name_for_it() {
+    // It sees another address than this proxy does.
+    for bytes in [100, 300_000] {
+        let mut world = World::with_settings(Some(BOTH), Policy::default(), |settings| {
+            settings.active_redirection = true;
+        });
+        let client = world.accept();
+        let key = format!("k{{{}}}", tag(Owner::Other, 0));
+        let old = request(&[b"SET", key.as_bytes(), &vec![b'x'; bytes]]);
+        assert_eq!(world.says(client, &old), "+OK\r\n");
+        world.node(PEER).is_stopped = true;
+        sends(&mut world, client, &old);
+        time_out(&mut world);
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{bytes} B: {}", seen(&world, client));
+        assert!(!world.node(PEER).closed.borrow().is_empty());
+        world.node(PEER).is_stopped = false;
+        for _ in 0..8 {
+            world.flow();
+            world.pass(1_000_000);
+        }
+        assert_eq!(world.says(client, format!("set {key} new\r\n").as_bytes()), "+OK\r\n", "{bytes} B");
+        world.node(PEER).read_closed();
         let get = format!("get {key}\r\n");
         assert_eq!(world.says(client, get.as_bytes()), "$3\r\nnew\r\n", "{bytes} B");
     }

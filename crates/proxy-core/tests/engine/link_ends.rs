@@ -47,7 +47,7 @@ impl Trio {
                 }
                 let known = self.wires.iter().find(|wire| wire.0 == link.number).copied();
                 let (_, worker, client) = known.unwrap_or_else(|| {
-                    let client = self.there[self.taker].accept_from(link.end());
+                    let client = self.there[self.taker].accept_from(link.end_seen());
                     self.there[self.taker].clients[client].log = Some(Vec::new());
                     self.wires.push((link.number, self.taker, client));
                     (link.number, self.taker, client)

@@ -75,6 +75,8 @@ pub(crate) struct Node {
 /// What a node keeps of one connection.
 #[derive(Debug)]
 pub(crate) struct Peer {
+    /// What the node calls it.
+    number: usize,
     /// The proxy's end of it.
     end: String,
     parser: RequestParser,
@@ -102,8 +104,9 @@ impl Node {
     }
 
     /// A connection is made.
-    pub(crate) fn welcome(&self, end: &str) -> Peer {
+    pub(crate) fn welcome(&self, number: usize, end: &str) -> Peer {
         Peer {
+            number,
             end: end.to_owned(),
             parser: RequestParser::new(),
             unread: Vec::new(),
@@ -190,10 +193,22 @@ impl Node {
                     "NOPERM this user has no permissions to run the 'client|kill' command",
                 );
             }
-            ("CLIENT", [_, b"KILL", b"ADDR", end]) => {
+            ("CLIENT", [_, b"INFO"]) if self.tells_nothing => return encode::error(out, "NOPERM no"),
+            ("CLIENT", [_, b"INFO"]) => {
+                let text = format!("id={} addr={} laddr=127.0.0.1:1 fd=9", peer.number, peer.end);
+                return encode::verbatim(out, peer.protocol, "txt", text.as_bytes());
+            }
+            ("CLIENT", [_, b"KILL", which @ ..]) => {
                 let mut closed = self.closed.borrow_mut();
                 let before = closed.len();
-                closed.retain(|peer| peer.end.as_bytes() != *end);
+                let is_it = |peer: &Peer| match which {
+                    [b"ADDR", end] => peer.end.as_bytes() == *end,
+                    [b"ID", number, b"ADDR", end] => {
+                        peer.number.to_string().as_bytes() == *number && peer.end.as_bytes() == *end
+                    }
+                    _ => panic!("CLIENT KILL of whom?"),
+                };
+                closed.retain(|peer| !is_it(peer));
                 return encode::integer(out, (before - closed.len()) as i64);
             }
             // So does a proxy greet a node that has failed.

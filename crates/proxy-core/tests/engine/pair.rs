@@ -126,7 +126,7 @@ impl Pair {
                 continue;
             }
             let client = *wires.entry(link.number).or_insert_with(|| {
-                let client = there.accept_from(link.end());
+                let client = there.accept_from(link.end_seen());
                 there.clients[client].log = Some(Vec::new());
                 client
             });

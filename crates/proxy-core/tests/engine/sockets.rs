@@ -64,7 +64,7 @@ impl World {
         if !open.connected {
             open.connected = true;
             let end = open.end();
-            open.peer = Some(self.nodes[&open.address].welcome(&end.to_string()));
+            open.peer = Some(self.nodes[&open.address].welcome(open.number, &open.end_seen().to_string()));
             self.engine.backend_connected(open.id, Some(end));
         }
     }

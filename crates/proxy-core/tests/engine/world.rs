@@ -55,6 +55,15 @@ impl Link {
     pub(crate) fn end(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 10_000 + self.number as u16))
     }
+
+    /// The proxy's end of it as its node sees it. On the way to another proxy addresses are translated.
+    pub(crate) fn end_seen(&self) -> SocketAddr {
+        let address = self.address.to_string();
+        if NODES.contains(&address.as_str()) {
+            return self.end();
+        }
+        SocketAddr::from(([10, 0, 0, 9], 20_000 + self.number as u16))
+    }
 }
 
 /// A CLIENT KILL that is not answered yet.

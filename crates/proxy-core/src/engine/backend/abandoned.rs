@@ -2,7 +2,7 @@
 //!
 //! A node that was stopped executes what lies there when it goes on, although the connection is closed, and in whatever
 //! order it looks at its sockets. So over every other connection to it the node is told to close the abandoned one
-//! (CLIENT KILL ADDR) before anything more is asked. What comes behind that is executed after all that is ever executed
+//! (CLIENT KILL) before anything more is asked. What comes behind that is executed after all that is ever executed
 //! of what was abandoned. Ruled out:
 //! ```text
 //!   SET k old ─▶ a connection of the session's own: no answer ─ SET k new ─▶ the shared one: OK ─ the node reads k = old
@@ -17,13 +17,12 @@
 //! The same holds for the connections of the other workers (`state/abandoned.rs`). And it holds for another proxy, also where
 //! that has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
-use std::net::SocketAddr;
-
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
 use crate::engine::port::Action;
 use crate::engine::state::abandoned::{AbandonedId, Full, GivenUp};
 use crate::engine::state::backend::{Backend, Owed, Own, Phase};
+use crate::engine::state::connection_name::ConnectionName;
 use crate::engine::state::ids::{BackendId, NodeKey, SessionId};
 use crate::engine::state::nodes::Node;
 
@@ -52,9 +51,11 @@ impl Connections<'_> {
         let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
         let owed = backend.owed.iter().take(backend.in_flight());
         let creditors: Vec<SessionId> = owed.filter_map(|owed| owed.session).collect();
-        let Some(end) = backend.end.filter(|_| stands && !creditors.is_empty()) else { return Ok(()) };
+        let Some(name) = backend.name.clone().filter(|_| stands && !creditors.is_empty()) else {
+            return Ok(());
+        };
         let node = &mut self.nodes.nodes[backend.purpose.node];
-        let given_up = GivenUp { node: node.address.clone(), kind: node.kind, end };
+        let given_up = GivenUp { node: node.address.clone(), kind: node.kind, name };
         let abandoned = self.shared.abandonments.add(given_up)?;
         node.creditors.add(abandoned, creditors);
         self.call_back_news(Some(id));
@@ -65,15 +66,22 @@ impl Connections<'_> {
     /// to be given up itself.
     #[cold]
     fn call_back_news(&mut self, id: Option<BackendId>) {
-        for (abandoned, GivenUp { node, kind, end }) in self.shared.abandonments.news(&mut self.nodes.heard) {
+        for (abandoned, GivenUp { node, kind, name }) in self.shared.abandonments.news(&mut self.nodes.heard)
+        {
             // A node that is not known is told when a connection to it is made.
             if let Some(node) = self.nodes.known(&node, kind) {
-                self.call_back(node, id, abandoned, end);
+                self.call_back(node, id, abandoned, &name);
             }
         }
     }
 
-    fn call_back(&mut self, node: NodeKey, id: Option<BackendId>, abandoned: AbandonedId, end: SocketAddr) {
+    fn call_back(
+        &mut self,
+        node: NodeKey,
+        id: Option<BackendId>,
+        abandoned: AbandonedId,
+        name: &ConnectionName,
+    ) {
         let is_told = |backend: &Backend| {
             let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
             backend.purpose.node == node && stands && !backend.retired && backend.script.is_none()
@@ -81,15 +89,15 @@ impl Connections<'_> {
         for other in self.backends.keys(is_told) {
             // In the middle of a large request nothing can be said; such a connection is not used again.
             if Some(other) != id && !self.is_uploading(other) {
-                self.order_kill(other, abandoned, end);
+                self.order_kill(other, abandoned, name);
             }
         }
     }
 
-    fn order_kill(&mut self, over: BackendId, abandoned: AbandonedId, end: SocketAddr) {
+    fn order_kill(&mut self, over: BackendId, abandoned: AbandonedId, name: &ConnectionName) {
         self.backends[over].owe_own(Own::Kill(abandoned), self.now.us as u32);
         let mut frame = self.pool.buffer();
-        kill(&mut frame, end);
+        name.kill(&mut frame);
         self.sending().send(over, &frame, None);
         self.pool.recycle(frame);
     }
@@ -112,9 +120,9 @@ impl Connections<'_> {
         // Where there are more, each connection begins with others.
         let first = if open.len() > most { over.index() * most % open.len() } else { 0 };
         backend.told.clear();
-        for &(abandoned, end) in open.iter().cycle().skip(first).take(most.min(open.len())) {
-            kill(out, end);
-            backend.told.push_back(abandoned);
+        for (abandoned, name) in open.iter().cycle().skip(first).take(most.min(open.len())) {
+            name.kill(out);
+            backend.told.push_back(*abandoned);
         }
     }
 
@@ -182,9 +190,4 @@ impl Connections<'_> {
     fn close_all(&mut self, creditors: Vec<SessionId>) {
         creditors.into_iter().for_each(|creditor| self.close_session(creditor));
     }
-}
-
-/// The order to close the connection whose other end is this.
-fn kill(out: &mut Vec<u8>, end: SocketAddr) {
-    resp::encode::request(out, &[b"CLIENT", b"KILL", b"ADDR", end.to_string().as_bytes()]);
 }

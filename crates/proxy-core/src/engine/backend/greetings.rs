@@ -9,6 +9,7 @@ use crate::engine::contexts::Connections;
 use crate::engine::request::held::held_reply;
 use crate::engine::state::abandoned::AbandonedId;
 use crate::engine::state::backend::{HeldAnswer, Owed, Phase};
+use crate::engine::state::connection_name::ConnectionName;
 use crate::engine::state::ids::BackendId;
 use crate::engine::state::node_kind::NodeKind;
 
@@ -48,10 +49,16 @@ impl Engine {
         if backend.purpose.db != 0 {
             greet(&[b"SELECT", backend.purpose.db.to_string().as_bytes()]);
         }
-        backend.end = end;
-        backend.is_greeted = false;
         // Nothing is asked over a connection that shows whether another proxy lives, so nothing has to be called back first.
         let is_sign_of_life = self.nodes.nodes[backend.purpose.node].sign_of_life == Some(id);
+        let is_proxy = self.nodes.nodes[backend.purpose.node].kind == NodeKind::Proxy;
+        // A node is beside this proxy, and knows its connections by the addresses that it sees itself.
+        backend.asks_name = is_proxy && !is_sign_of_life;
+        if backend.asks_name {
+            greet(&[b"CLIENT", b"INFO"]);
+        }
+        backend.name = end.map(ConnectionName::End);
+        backend.is_greeted = false;
         backend.told_before =
             if is_sign_of_life { AbandonedId::default() } else { self.shared.abandonments.next() };
         self.connections().order_kills(id, &mut greeting);
@@ -61,7 +68,7 @@ impl Engine {
             resp::encode::request(&mut greeting, words);
             due += 1;
         };
-        if self.nodes.nodes[backend.purpose.node].kind == NodeKind::Proxy && backend.purpose.owner.is_none() {
+        if is_proxy && backend.purpose.owner.is_none() {
             let token = format!("{token:016x}");
             greet(&[b"UMFORWARD", b"SESSIONS", token.as_bytes()]);
             backend.held_answer = Some(HeldAnswer { reply: held_reply(token.as_bytes()), is_agreed: false });
@@ -113,7 +120,13 @@ impl Connections<'_> {
         };
         let is_kill_due = due > last && usize::from(due - last) == backend.told.len();
         let killed = if is_kill_due && !reply.starts_with(BUSY) { backend.told.pop_front() } else { None };
-        if let Some(abandoned) = killed {
+        let is_name = backend.asks_name
+            && !backend.is_greeted
+            && usize::from(due) == usize::from(last) + backend.told.len() + 1;
+        if is_name {
+            // Who does not tell is given the address that this proxy sees.
+            backend.name = ConnectionName::of_info(reply).or(backend.name.take());
+        } else if let Some(abandoned) = killed {
             let node = backend.purpose.node;
             self.kill_answered(node, abandoned, reply);
             if self.backends.get(id).is_none() {

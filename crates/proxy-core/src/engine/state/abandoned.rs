@@ -15,12 +15,12 @@
 //! than connections can stand at one time.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::Address;
 
+use super::connection_name::ConnectionName;
 use super::node_kind::NodeKind;
 
 /// Connections that are remembered. Above that nobody is told of a failure: the sessions concerned are closed.
@@ -41,8 +41,8 @@ pub(in crate::engine) struct GivenUp {
     pub(in crate::engine) node: Address,
     /// What that is.
     pub(in crate::engine) kind: NodeKind,
-    /// By which the node knows the connection: our end of it.
-    pub(in crate::engine) end: SocketAddr,
+    /// By what the node knows the connection.
+    pub(in crate::engine) name: ConnectionName,
 }
 
 /// The list is full.
@@ -142,11 +142,11 @@ impl Abandonments {
         node: &Address,
         kind: NodeKind,
         before: AbandonedId,
-    ) -> Vec<(AbandonedId, SocketAddr)> {
+    ) -> Vec<(AbandonedId, ConnectionName)> {
         let open = self.open();
         let of_node = open.iter().take_while(|(id, _)| *id < before);
         let of_node = of_node.filter(|(_, other)| other.node == *node && other.kind == kind);
-        of_node.map(|(id, given_up)| (*id, given_up.end)).collect()
+        of_node.map(|(id, given_up)| (*id, given_up.name.clone())).collect()
     }
 
     /// Each change is one step, so what a panic leaves behind is whole.
@@ -162,13 +162,20 @@ mod tests {
     const NODE: &str = "127.0.0.1:7001";
 
     fn given_up(port: u16) -> GivenUp {
-        let end = SocketAddr::from(([127, 0, 0, 1], port));
-        GivenUp { node: NODE.parse().unwrap(), kind: NodeKind::Local, end }
+        let name = ConnectionName::End(([127, 0, 0, 1], port).into());
+        GivenUp { node: NODE.parse().unwrap(), kind: NodeKind::Local, name }
+    }
+
+    fn port(name: &ConnectionName) -> u16 {
+        match name {
+            ConnectionName::End(end) => end.port(),
+            ConnectionName::Told { .. } => panic!("{name:?}"),
+        }
     }
 
     fn ports(board: &Abandonments) -> Vec<u16> {
         let open = board.of_node(&NODE.parse().unwrap(), NodeKind::Local, board.next());
-        open.iter().map(|(_, end)| end.port()).collect()
+        open.iter().map(|(_, name)| port(name)).collect()
     }
 
     #[test]
@@ -195,7 +202,7 @@ mod tests {
         board.add(given_up(2)).unwrap();
         let mut late = heard;
         let of =
-            |news: Vec<(AbandonedId, GivenUp)>| news.iter().map(|(_, n)| n.end.port()).collect::<Vec<_>>();
+            |news: Vec<(AbandonedId, GivenUp)>| news.iter().map(|(_, n)| port(&n.name)).collect::<Vec<_>>();
         assert_eq!(of(board.news(&mut heard)), [1, 2]);
         assert_eq!((heard, of(board.news(&mut heard))), (board.next(), Vec::new()));
         board.closed(first);

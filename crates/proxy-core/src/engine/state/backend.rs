@@ -7,7 +7,6 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use resp::{Protocol, ReplyScanner};
 use super::abandoned::AbandonedId;
 use super::batches::Batches;
 use super::buffers::OutQueue;
+use super::connection_name::ConnectionName;
 use super::ids::{NodeKey, SessionId};
 use super::reached::Reached;
 use crate::command::CommandId;
@@ -138,8 +138,10 @@ pub(crate) struct Backend {
     pub(crate) mark: Reached,
     pub(crate) stats: Arc<BackendStats>,
     pub(crate) phase: Phase,
-    /// Our end of it, where it is known.
-    pub(crate) end: Option<SocketAddr>,
+    /// By what its node knows it.
+    pub(in crate::engine) name: Option<ConnectionName>,
+    /// Its greeting asks by what its node knows it.
+    pub(crate) asks_name: bool,
     /// Its greeting ends with PING.
     pub(crate) pings: bool,
     /// The abandoned connections that the node was told to close before requests, and has not answered about.
@@ -212,7 +214,8 @@ impl Backend {
             mark,
             stats,
             phase: Phase::Down { retry_us: u64::MAX },
-            end: None,
+            name: None,
+            asks_name: false,
             pings: false,
             told: VecDeque::new(),
             is_greeted: false,

@@ -10,6 +10,7 @@ pub(in crate::engine) mod abandoned;
 pub(in crate::engine) mod agenda;
 pub(in crate::engine) mod backend;
 pub(in crate::engine) mod batches;
+pub(in crate::engine) mod connection_name;
 pub(in crate::engine) mod departed;
 pub(in crate::engine) mod fences;
 pub(in crate::engine) mod gather;
