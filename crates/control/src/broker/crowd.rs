@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use link::{Link, LinkError, within};
 use model::Address;
 use service::config::Secret;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-use crate::coordinator::{Link, LinkError, within};
 
 /// How many proxies are asked at a time.
 const ASKED_AT_A_TIME: usize = 256;
@@ -35,7 +34,8 @@ where
             let (password, ask) = (password.cloned(), ask.clone());
             asked.spawn(async move {
                 let deadline = within(limit);
-                let answer = match Link::connect(&proxy, password.as_ref(), deadline).await {
+                let password = password.as_ref().map(|password| password.expose().as_bytes());
+                let answer = match Link::connect(&proxy, password, deadline).await {
                     Ok(link) => ask(link, deadline).await,
                     Err(error) => Err(error),
                 };

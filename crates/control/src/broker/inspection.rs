@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control_core::{AskedProxies, Found, NodeContents};
+use link::{Link, LinkError};
 use model::{Address, Fields, HealthFault, SetCluster};
 use resp::Value;
 use service::config::Secret;
 use tokio::time::Instant;
 
 use super::crowd;
-use crate::coordinator::{Link, LinkError, health};
+use crate::coordinator::health;
 
 /// How long one proxy may take; what is slower counts as silent.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -45,7 +46,7 @@ async fn found_at(mut link: Link, deadline: Instant) -> Result<Found, LinkError>
 }
 
 fn read(reply: &Value<'_>) -> Result<Found, LinkError> {
-    Ok(found(reply)?)
+    found(reply).map_err(|HealthFault(missing)| LinkError::Unexpected(missing))
 }
 
 fn found(reply: &Value<'_>) -> Result<Found, HealthFault> {

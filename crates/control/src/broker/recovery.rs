@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use link::LinkError;
 use model::{Address, Epoch};
 use resp::Value;
 use service::config::Secret;
 
 use super::crowd;
-use crate::coordinator::LinkError;
 
 /// How long one proxy may take.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(2);

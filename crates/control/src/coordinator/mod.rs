@@ -12,10 +12,10 @@
 //! It is stateless: what it knows it has seen itself, and one that restarts watches first. Any number may run.
 //! It decides nothing here: what is to be done is [`control_core::reconcile`]'s to say.
 
+mod access;
 mod admin;
 mod clock;
 mod config;
-mod link;
 mod local;
 mod metadata;
 mod pace;
@@ -38,11 +38,11 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::info;
 
+use self::access::ProxyAccess;
+pub(crate) use self::access::health;
 use self::admin::Admin;
 use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
-use self::link::ProxyAccess;
-pub(crate) use self::link::{Link, LinkError, health, within};
 pub use self::local::LocalBroker;
 pub use self::metadata::{MetadataError, MetadataSource, Reading};
 use self::pace::Pace;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control_core::{LeaseTerms, ProbeAnswer, Tokens};
+use link::{LinkError, resolve, within};
 use model::{Address, Moment, ProxyHealth};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout_at;
 use tracing::{debug, info, warn};
 
+use super::access::{ProxyAccess, health};
 use super::clock::Clock;
-use super::link::{Link, LinkError, ProxyAccess, health, resolve, within};
 use super::pace::Pace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
@@ -103,7 +104,7 @@ impl Probe {
             Ok(Err(_)) => {}
             Err(_) => return Err(LinkError::TimedOut),
         }
-        let mut link = Link::connect_to(&self.access, found, deadline).await?;
+        let mut link = self.access.connect_to(found, deadline).await?;
         tokens.reconnected();
         loop {
             let (asked, deadline) = (Instant::now(), within(self.limit()));

@@ -2,14 +2,26 @@
 
 use std::time::Duration;
 
+use link::{Link, LinkError, within};
 use model::{Address, Epoch, RunId, SetCluster, SetRepl};
 use resp::Value;
 use tokio::time::Instant;
 
-use super::link::{Link, LinkError, ProxyAccess, health, within};
+use super::access::{ProxyAccess, health};
 
 /// What the error reply of a proxy that has something newer, or the same, begins with.
 const OLD_EPOCH: &str = "OLD_EPOCH";
+
+/// Why a proxy was not given what it should have.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PushError {
+    /// It did not answer as it should.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// It has started anew since it was decided what to send.
+    #[error("it has started anew meanwhile")]
+    AnotherProcess,
+}
 
 /// A proxy, and the process of it that something was decided for: none where it does not tell which it is.
 pub(crate) type Meant<'a> = (&'a Address, Option<&'a RunId>);
@@ -33,7 +45,7 @@ impl Pusher {
         proxy: Meant<'_>,
         roles: &SetRepl,
         view: &SetCluster,
-    ) -> Result<(), LinkError> {
+    ) -> Result<(), PushError> {
         let deadline = within(self.limit);
         let mut link = self.connect(proxy, deadline).await?;
         for (word, arguments) in
@@ -50,7 +62,7 @@ impl Pusher {
     }
 
     /// Has the proxy empty its nodes, which it does only while the empty view of that epoch is what it has.
-    pub(crate) async fn clean(&self, proxy: Meant<'_>, epoch: Epoch) -> Result<(), LinkError> {
+    pub(crate) async fn clean(&self, proxy: Meant<'_>, epoch: Epoch) -> Result<(), PushError> {
         let deadline = within(self.limit);
         let mut link = self.connect(proxy, deadline).await?;
         let epoch = epoch.to_string();
@@ -58,7 +70,7 @@ impl Pusher {
             Value::Simple(b"OK") => Ok(()),
             _ => Err(LinkError::Unexpected("OK")),
         };
-        link.ask(&[b"UMCTL", b"CLEAN", epoch.as_bytes()], deadline, done).await
+        Ok(link.ask(&[b"UMCTL", b"CLEAN", epoch.as_bytes()], deadline, done).await?)
     }
 
     /// A connection to that process of the proxy. What is sent over it goes to this process or to nobody, however late:
@@ -67,12 +79,12 @@ impl Pusher {
     ///   coordinator   decides for process 1 ───────────▶ connects, and finds process 2: sends nothing
     ///   coordinator   decides ─▶ connects ─▶ sleeps ──────────────────────▶ sends to process 1: the connection is broken
     /// ```
-    async fn connect(&self, (proxy, process): Meant<'_>, deadline: Instant) -> Result<Link, LinkError> {
-        let mut link = Link::connect_as(&self.access, proxy, deadline).await?;
+    async fn connect(&self, (proxy, process): Meant<'_>, deadline: Instant) -> Result<Link, PushError> {
+        let mut link = self.access.connect(proxy, deadline).await?;
         if process.is_some() {
             let found = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health.run_id;
             if found.as_ref() != process {
-                return Err(LinkError::AnotherProcess);
+                return Err(PushError::AnotherProcess);
             }
         }
         Ok(link)

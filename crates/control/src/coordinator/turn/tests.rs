@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
 
-use super::super::link::ProxyAccess;
+use super::super::access::ProxyAccess;
 use super::super::metadata::MetadataError;
 use super::*;
 
