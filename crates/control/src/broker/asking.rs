@@ -15,7 +15,7 @@ const PROXY_TIMEOUT: Duration = Duration::from_millis(500);
 /// What each of these proxies answers; `None` for one that does not.
 pub(super) async fn ask(proxies: Vec<Address>, password: Option<&Secret>) -> Asked {
     let answers = crowd::each(proxies, password, PROXY_TIMEOUT, async |mut link, deadline| {
-        link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await
+        health(&link.ask(&[b"UMCTL", b"HEALTH"], deadline).await?)
     });
     let known = answers.await.into_iter().map(|(proxy, answer)| match answer {
         Ok(answer) => (proxy, Some(answer.health)),

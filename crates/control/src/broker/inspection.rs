@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use control_core::{AskedProxies, Found, NodeContents};
-use link::{Link, LinkError};
+use link::{Link, LinkError, Reply};
 use model::{Address, Fields, HealthFault, SetCluster};
 use resp::Value;
 use service::config::Secret;
@@ -35,9 +35,9 @@ pub(super) async fn inspect(proxies: Vec<Address>, password: Option<&Secret>) ->
 }
 
 async fn found_at(mut link: Link, deadline: Instant) -> Result<Found, LinkError> {
-    let mut found = link.ask(&[b"UMCTL", b"VIEW"], deadline, read).await?;
+    let mut found = read(&link.ask(&[b"UMCTL", b"VIEW"], deadline).await?)?;
     // Asked last: what it says of the nodes is not older than the view.
-    let health = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health;
+    let health = health(&link.ask(&[b"UMCTL", b"HEALTH"], deadline).await?)?.health;
     if found.view.as_ref().is_some_and(|view| view.epoch != health.view_epoch) {
         return Err(LinkError::Unexpected("a view that stays"));
     }
@@ -45,8 +45,8 @@ async fn found_at(mut link: Link, deadline: Instant) -> Result<Found, LinkError>
     Ok(found)
 }
 
-fn read(reply: &Value<'_>) -> Result<Found, LinkError> {
-    found(reply).map_err(|HealthFault(missing)| LinkError::Unexpected(missing))
+fn read(reply: &Reply) -> Result<Found, LinkError> {
+    found(&reply.value()?).map_err(|HealthFault(missing)| LinkError::Unexpected(missing))
 }
 
 fn found(reply: &Value<'_>) -> Result<Found, HealthFault> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use link::LinkError;
+use link::{LinkError, Reply};
 use model::{Address, Epoch};
 use resp::Value;
 use service::config::Secret;
@@ -25,7 +25,7 @@ pub(super) struct Found {
 pub(super) async fn highest_epoch(proxies: Vec<Address>, password: Option<&Secret>) -> Found {
     let mut found = Found::default();
     let answers = crowd::each(proxies, password, PROXY_TIMEOUT, async |mut link, deadline| {
-        link.ask(&[b"UMCTL", b"GETEPOCH"], deadline, read).await
+        read(&link.ask(&[b"UMCTL", b"GETEPOCH"], deadline).await?)
     });
     for (proxy, answer) in answers.await {
         match answer {
@@ -39,9 +39,9 @@ pub(super) async fn highest_epoch(proxies: Vec<Address>, password: Option<&Secre
     found
 }
 
-fn read(reply: &Value<'_>) -> Result<Epoch, LinkError> {
-    let number = match reply {
-        Value::Integer(number) => u64::try_from(*number).ok(),
+fn read(reply: &Reply) -> Result<Epoch, LinkError> {
+    let number = match reply.value()? {
+        Value::Integer(number) => u64::try_from(number).ok(),
         _ => None,
     };
     number.map(Epoch).ok_or(LinkError::Unexpected("an epoch"))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use control_core::{Found, Review, State, TimeMs, review};
+use link::{Link, within};
 use model::Address;
 use service::config::Secret;
 use tracing::{info, warn};
@@ -41,8 +42,7 @@ pub(super) async fn found_at(proxy: &Address, password: Option<&Secret>) -> Opti
 
 /// Whether anything takes connections at the address of a proxy that cannot be asked.
 pub(super) async fn is_there(proxy: &Address) -> bool {
-    let connecting = tokio::net::TcpStream::connect((proxy.host(), proxy.port()));
-    tokio::time::timeout(CONNECT_LIMIT, connecting).await.is_ok_and(|connected| connected.is_ok())
+    Link::connect(proxy, None, within(CONNECT_LIMIT)).await.is_ok()
 }
 
 /// Runs until it is dropped.

@@ -1,12 +1,9 @@
 //! How a coordinator reaches proxies and says who it is, and how it reads what they answer.
 
-use std::net::SocketAddr;
-
-use link::{Link, LinkError, resolve};
+use link::{Link, LinkError, Places, Reply};
 use model::{Address, HealthAnswer, HealthFault};
-use resp::Value;
 use service::config::Secret;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// How a coordinator reaches proxies, and what it says who it is.
 #[derive(Clone, Debug, Default)]
@@ -20,25 +17,21 @@ pub(crate) struct ProxyAccess {
 }
 
 impl ProxyAccess {
-    /// Where a proxy answers UMCTL.
-    pub(crate) fn place<'a>(&self, proxy: &'a Address) -> (&'a str, u16) {
+    /// Where a proxy answers UMCTL, looked for until `deadline`.
+    pub(crate) async fn places(&self, proxy: &Address, deadline: Instant) -> Result<Places, LinkError> {
         // The configuration says that the offset fits the ports of its proxies.
-        (proxy.host(), proxy.port().saturating_add(self.control_port_offset))
+        let port = proxy.port().saturating_add(self.control_port_offset);
+        Places::of(proxy.host(), port, deadline).await
     }
 
     /// Connects as a coordinator, until `deadline`.
     pub(crate) async fn connect(&self, proxy: &Address, deadline: Instant) -> Result<Link, LinkError> {
-        let found = timeout_at(deadline, resolve(self.place(proxy))).await;
-        self.connect_to(&found.map_err(|_| LinkError::TimedOut)??, deadline).await
+        self.connect_to(&self.places(proxy, deadline).await?, deadline).await
     }
 
-    /// Connects as a coordinator, at addresses that were found before.
-    pub(crate) async fn connect_to(
-        &self,
-        found: &[SocketAddr],
-        deadline: Instant,
-    ) -> Result<Link, LinkError> {
-        let mut link = Link::open(found, deadline).await?;
+    /// Connects as a coordinator, at places that were found before.
+    pub(crate) async fn connect_to(&self, places: &Places, deadline: Instant) -> Result<Link, LinkError> {
+        let mut link = Link::open(places, deadline).await?;
         self.introduce(&mut link, deadline).await?;
         Ok(link)
     }
@@ -47,20 +40,20 @@ impl ProxyAccess {
     async fn introduce(&self, link: &mut Link, deadline: Instant) -> Result<(), LinkError> {
         let has_own_port = self.control_port_offset > 0;
         if !has_own_port && let Some(password) = &self.password {
-            link.ask(&[b"AUTH", password.expose().as_bytes()], deadline, |_| Ok(())).await?;
+            link.ask(&[b"AUTH", password.expose().as_bytes()], deadline).await?;
         }
         let fallback = self.password.as_ref().filter(|_| has_own_port);
         let Some(password) = self.control_password.as_ref().or(fallback) else { return Ok(()) };
         let words: [&[u8]; 3] = [b"UMCTL", b"AUTH", password.expose().as_bytes()];
-        match link.ask(&words, deadline, |_| Ok(())).await {
+        match link.ask(&words, deadline).await {
             // A proxy of an older version knows no control password.
             Err(LinkError::Refused(error)) if error.starts_with("ERR ") => Ok(()),
-            outcome => outcome,
+            outcome => outcome.map(drop),
         }
     }
 }
 
 /// Reads an answer to UMCTL HEALTH.
-pub(crate) fn health(reply: &Value<'_>) -> Result<HealthAnswer, LinkError> {
-    HealthAnswer::read(reply).map_err(|HealthFault(missing)| LinkError::Unexpected(missing))
+pub(crate) fn health(reply: &Reply) -> Result<HealthAnswer, LinkError> {
+    HealthAnswer::read(&reply.value()?).map_err(|HealthFault(missing)| LinkError::Unexpected(missing))
 }

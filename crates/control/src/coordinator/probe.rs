@@ -1,14 +1,12 @@
 //! Probing one proxy again and again: one task for each, with a connection that stays open.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use control_core::{LeaseTerms, ProbeAnswer, Tokens};
-use link::{LinkError, resolve, within};
+use link::{LinkError, Places, within};
 use model::{Address, Moment, ProxyHealth};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::timeout_at;
 use tracing::{debug, info, warn};
 
 use super::access::{ProxyAccess, health};
@@ -69,7 +67,7 @@ impl Probe {
         // They outlive a connection: the process that issued them may be the same.
         let mut tokens = Tokens::new(self.proxy.clone());
         // A dead proxy's name may be gone with it: its last addresses tell whether it is dead.
-        let mut found = Vec::new();
+        let mut found = None;
         loop {
             let Err(error) = self.follow(&mut failed, &mut tokens, &mut found).await;
             let could_ask = !error.says_nothing();
@@ -95,29 +93,29 @@ impl Probe {
         &mut self,
         failed: &mut u32,
         tokens: &mut Tokens,
-        found: &mut Vec<SocketAddr>,
+        found: &mut Option<Places>,
     ) -> Result<std::convert::Infallible, LinkError> {
         let deadline = within(self.limit());
-        match timeout_at(deadline, resolve(self.access.place(&self.proxy))).await {
-            Ok(Ok(now)) => *found = now,
-            Ok(Err(error)) if found.is_empty() => return Err(error),
-            Ok(Err(_)) => {}
-            Err(_) => return Err(LinkError::TimedOut),
-        }
-        let mut link = self.access.connect_to(found, deadline).await?;
+        let places = match (self.access.places(&self.proxy, deadline).await, &*found) {
+            (Ok(now), _) => &*found.insert(now),
+            (Err(LinkError::Unresolved { .. }), Some(before)) => before,
+            (Err(error), _) => return Err(error),
+        };
+        let mut link = self.access.connect_to(places, deadline).await?;
         tokens.reconnected();
         loop {
             let (asked, deadline) = (Instant::now(), within(self.limit()));
             let grant = tokens.grant(&self.terms.borrow(), self.clock.moment(asked));
-            let answer = match grant {
+            let reply = match grant {
                 Some(grant) => {
                     let for_ms = grant.for_ms.to_string();
                     let words: [&[u8]; 5] = [b"UMCTL", b"HEALTH", b"LEASE", &grant.token, for_ms.as_bytes()];
-                    link.ask(&words, deadline, health).await?
+                    link.ask(&words, deadline).await?
                 }
-                None => link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?,
+                None => link.ask(&[b"UMCTL", b"HEALTH"], deadline).await?,
             };
             let at = Instant::now();
+            let answer = health(&reply)?;
             if std::mem::take(failed) > 0 {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }

@@ -53,9 +53,9 @@ impl Pusher {
         {
             let mut words: Vec<&[u8]> = vec![b"UMCTL", word.as_bytes()];
             words.extend(arguments.iter().map(String::as_bytes));
-            match link.ask(&words, deadline, |_| Ok(())).await {
+            match link.ask(&words, deadline).await {
                 Err(LinkError::Refused(error)) if error.starts_with(OLD_EPOCH) => {}
-                outcome => outcome?,
+                outcome => drop(outcome?),
             }
         }
         Ok(())
@@ -66,11 +66,10 @@ impl Pusher {
         let deadline = within(self.limit);
         let mut link = self.connect(proxy, deadline).await?;
         let epoch = epoch.to_string();
-        let done = |value: &Value<'_>| match value {
+        match link.ask(&[b"UMCTL", b"CLEAN", epoch.as_bytes()], deadline).await?.value()? {
             Value::Simple(b"OK") => Ok(()),
-            _ => Err(LinkError::Unexpected("OK")),
-        };
-        Ok(link.ask(&[b"UMCTL", b"CLEAN", epoch.as_bytes()], deadline, done).await?)
+            _ => Err(LinkError::Unexpected("OK").into()),
+        }
     }
 
     /// A connection to that process of the proxy. What is sent over it goes to this process or to nobody, however late:
@@ -82,8 +81,8 @@ impl Pusher {
     async fn connect(&self, (proxy, process): Meant<'_>, deadline: Instant) -> Result<Link, PushError> {
         let mut link = self.access.connect(proxy, deadline).await?;
         if process.is_some() {
-            let found = link.ask(&[b"UMCTL", b"HEALTH"], deadline, health).await?.health.run_id;
-            if found.as_ref() != process {
+            let answer = health(&link.ask(&[b"UMCTL", b"HEALTH"], deadline).await?)?;
+            if answer.health.run_id.as_ref() != process {
                 return Err(PushError::AnotherProcess);
             }
         }
