@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use keeper::StreamPlace;
 
-use super::node_client::{NodeClient, NodeError};
+use super::node_client::NodeClient;
+use link::LinkError;
 
 /// Between two looks at how far the replica is.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
@@ -15,8 +16,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// Where a primary's stream is after all that it has now.
 ///
 /// # Errors
-/// [`NodeError`], when the primary does not answer as it should.
-pub(super) async fn place(primary: &mut NodeClient, channel: &[u8]) -> Result<StreamPlace, NodeError> {
+/// [`LinkError`], when the primary does not answer as it should.
+pub(super) async fn place(primary: &mut NodeClient, channel: &[u8]) -> Result<StreamPlace, LinkError> {
     // Also where nobody asks the replica: a link over which nothing comes looks broken.
     primary.call(&[b"PUBLISH", channel, b""]).await?;
     stream_place(primary).await
@@ -26,16 +27,16 @@ pub(super) async fn place(primary: &mut NodeClient, channel: &[u8]) -> Result<St
 ///
 /// # Errors
 /// As [`place`].
-pub(super) async fn stream_place(primary: &mut NodeClient) -> Result<StreamPlace, NodeError> {
+pub(super) async fn stream_place(primary: &mut NodeClient) -> Result<StreamPlace, LinkError> {
     let info = primary.call(&[b"INFO", b"replication"]).await?.text()?;
-    StreamPlace::of_primary(&info).ok_or(NodeError::Unexpected)
+    StreamPlace::of_primary(&info).ok_or(LinkError::Unexpected("how far its replication stream is"))
 }
 
 /// Whether a replica has reached that place now.
 ///
 /// # Errors
-/// [`NodeError`], when the replica does not answer as it should.
-pub(super) async fn has_reached(replica: &mut NodeClient, place: &StreamPlace) -> Result<bool, NodeError> {
+/// [`LinkError`], when the replica does not answer as it should.
+pub(super) async fn has_reached(replica: &mut NodeClient, place: &StreamPlace) -> Result<bool, LinkError> {
     let info = replica.call(&[b"INFO", b"replication"]).await?.text()?;
     Ok(place.is_reached_by(&info))
 }
@@ -48,7 +49,7 @@ pub(super) async fn reaches(
     replica: &mut NodeClient,
     place: &StreamPlace,
     limit: Duration,
-) -> Result<bool, NodeError> {
+) -> Result<bool, LinkError> {
     let begun = Instant::now();
     loop {
         if has_reached(replica, place).await? {

@@ -2,9 +2,9 @@
 //! most a few times a second, and one set of metadata is applied at a time.
 
 use keeper::{NodeStatus, Ticket, VisitFault};
+use link::Reply;
 use model::Address;
 
-use super::node_client::NodeReply;
 use super::node_status::NodeInfo;
 
 /// Something that happened in a task.
@@ -24,5 +24,5 @@ pub(super) enum NodeReport {
     /// How many databases it has.
     Databases(u32),
     /// Its reply to COMMAND.
-    Commands(NodeReply),
+    Commands(Reply),
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use keeper::Ticket;
+use link::LinkError;
 use model::Address;
 use proxy_core::settings::Secret;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -11,7 +12,7 @@ use tracing::{info, warn};
 
 use super::acknowledge::{place, reaches};
 use super::event::Event;
-use super::node_client::{NodeClient, NodeError};
+use super::node_client::NodeClient;
 
 /// How long the replica may take until it has everything.
 const ACKNOWLEDGE_MAX: Duration = Duration::from_millis(200);
@@ -46,9 +47,9 @@ pub(super) struct Heartbeat {
 #[derive(Debug, thiserror::Error)]
 enum Missed {
     #[error("its primary does not say how far it is: {0}")]
-    Primary(NodeError),
+    Primary(LinkError),
     #[error("this proxy cannot ask it: {0}")]
-    Replica(NodeError),
+    Replica(LinkError),
     #[error("it says that it does not follow its primary, or has not everything")]
     Behind,
 }
@@ -108,7 +109,7 @@ impl Pair {
         Ok(())
     }
 
-    async fn connect(&self, node: &Address, limit: Duration) -> Result<NodeClient, NodeError> {
+    async fn connect(&self, node: &Address, limit: Duration) -> Result<NodeClient, LinkError> {
         NodeClient::connect(node, self.password.as_ref(), limit).await
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use keeper::{DesiredRole, NodeStatus, Ticket, VISIT_LIMIT, VisitFault};
+use link::{LinkError, Reply};
 use model::Address;
 use proxy_core::settings::Secret;
 use resp::Value;
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::event::{Event, NodeReport};
-use super::node_client::{NodeClient, NodeError, NodeReply};
+use super::node_client::NodeClient;
 use super::node_status::NodeInfo;
 
 /// The sections of INFO that are looked at: no others, because it happens often.
@@ -39,6 +40,17 @@ pub(super) struct NodeLine {
     pub(super) password: Option<Secret>,
     pub(super) orders: UnboundedReceiver<NodeOrder>,
     pub(super) events: UnboundedSender<Event>,
+}
+
+/// Why a visit brought nothing.
+#[derive(Debug, thiserror::Error)]
+enum VisitError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("no answer within {} ms", VISIT_LIMIT.as_millis())]
+    TooLate,
+    #[error("the connection to the process that was meant is gone")]
+    Disconnected,
 }
 
 /// A connection, and what was found out about the node over it.
@@ -74,7 +86,7 @@ impl NodeLine {
                 NodeOrder::SetRole(visit, role) => (visit, Some(role)),
             };
             let visited = timeout(VISIT_LIMIT, self.visit(&mut connection, role)).await;
-            let outcome = visited.unwrap_or(Err(NodeError::TimedOut(VISIT_LIMIT)));
+            let outcome = visited.unwrap_or(Err(VisitError::TooLate));
             match &outcome {
                 Ok(_) if std::mem::take(&mut is_silent) => info!(node = %self.node, "a node answers again"),
                 Ok(_) => {}
@@ -94,11 +106,11 @@ impl NodeLine {
         &self,
         held: &mut Option<Connection>,
         role: Option<DesiredRole>,
-    ) -> Result<Box<(NodeStatus, NodeInfo)>, NodeError> {
+    ) -> Result<Box<(NodeStatus, NodeInfo)>, VisitError> {
         let connection = match (held, &role) {
             (Some(connection), _) => connection,
             // The process that answers over another connection may be another one.
-            (None, Some(_)) => return Err(NodeError::Closed),
+            (None, Some(_)) => return Err(VisitError::Disconnected),
             (held @ None, None) => held.insert(self.connect().await?),
         };
         if let Some(role) = role {
@@ -111,7 +123,7 @@ impl NodeLine {
         Ok(Box::new((status, NodeInfo::of_info(&text))))
     }
 
-    async fn connect(&self) -> Result<Connection, NodeError> {
+    async fn connect(&self) -> Result<Connection, LinkError> {
         let client = NodeClient::connect(&self.node, self.password.as_ref(), VISIT_LIMIT).await?;
         Ok(Connection { client, takes_several: true, is_introduced: false, is_loading: false })
     }
@@ -126,22 +138,22 @@ impl NodeLine {
         }
     }
 
-    async fn ask_once(&self, client: &mut NodeClient) -> Result<(), NodeError> {
+    async fn ask_once(&self, client: &mut NodeClient) -> Result<(), LinkError> {
         match client.call(&[b"CONFIG", b"GET", b"databases"]).await {
             Ok(reply) => self.report_databases(&reply)?,
             // Managed servers rename CONFIG away; the proxy's own setting holds then.
-            Err(NodeError::Refused(_)) => {}
+            Err(LinkError::Refused(_)) => {}
             Err(error) => return Err(error),
         }
         match client.call(&[b"COMMAND"]).await {
             Ok(reply) => self.report(NodeReport::Commands(reply)),
-            Err(NodeError::Refused(_)) => {}
+            Err(LinkError::Refused(_)) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    fn report_databases(&self, reply: &NodeReply) -> Result<(), NodeError> {
+    fn report_databases(&self, reply: &Reply) -> Result<(), LinkError> {
         let Value::Array(pair) = reply.value()? else { return Ok(()) };
         // Empty where the server knows no such setting.
         let [_, Value::Bulk(count)] = pair.as_slice() else { return Ok(()) };
@@ -152,7 +164,7 @@ impl NodeLine {
     }
 
     /// Makes the node what it should be. What the node refuses shows in what it says of itself then.
-    async fn set_role(&self, client: &mut NodeClient, desired: DesiredRole) -> Result<(), NodeError> {
+    async fn set_role(&self, client: &mut NodeClient, desired: DesiredRole) -> Result<(), LinkError> {
         info!(node = %self.node, ?desired, "setting a node's role");
         let outcome = match desired {
             DesiredRole::Primary => client.call(&[b"REPLICAOF", b"NO", b"ONE"]).await,
@@ -160,7 +172,7 @@ impl NodeLine {
         };
         match outcome {
             Ok(_) => Ok(()),
-            Err(NodeError::Refused(error)) => {
+            Err(LinkError::Refused(error)) => {
                 warn!(node = %self.node, error, "a node refuses its role");
                 Ok(())
             }
@@ -168,7 +180,7 @@ impl NodeLine {
         }
     }
 
-    async fn replicate(&self, client: &mut NodeClient, primary: &Address) -> Result<NodeReply, NodeError> {
+    async fn replicate(&self, client: &mut NodeClient, primary: &Address) -> Result<Reply, LinkError> {
         if let Some(password) = &self.password {
             client.call(&[b"CONFIG", b"SET", b"masterauth", password.reveal()]).await?;
         }
@@ -183,22 +195,22 @@ impl NodeLine {
 }
 
 /// What a failed visit says of the node.
-fn fault(error: NodeError) -> VisitFault {
+fn fault(error: VisitError) -> VisitFault {
     let text = error.to_string();
     match error {
-        NodeError::TimedOut(_) => VisitFault::Silent(text),
-        NodeError::Refused(reply) if reply.starts_with(BUSY) => VisitFault::Busy(text),
+        VisitError::TooLate | VisitError::Link(LinkError::TimedOut(_)) => VisitFault::Silent(text),
+        VisitError::Link(LinkError::Refused(reply)) if reply.starts_with(BUSY) => VisitFault::Busy(text),
         _ => VisitFault::Failed(text),
     }
 }
 
 impl Connection {
     /// The sections of INFO. Servers before Redis 7 take one at a time, and then that is asked for.
-    async fn info(&mut self) -> Result<String, NodeError> {
+    async fn info(&mut self) -> Result<String, LinkError> {
         if self.takes_several {
             let words: Vec<&[u8]> = std::iter::once(&b"INFO"[..]).chain(SECTIONS).collect();
             match self.client.call(&words).await {
-                Err(NodeError::Refused(_)) => self.takes_several = false,
+                Err(LinkError::Refused(_)) => self.takes_several = false,
                 outcome => return outcome?.text(),
             }
         }

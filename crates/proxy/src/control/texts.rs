@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use keeper::Refusal;
+use link::LinkError;
 use model::Address;
 use proxy_core::errors;
-
-use super::node_client::NodeError;
 
 /// A scan for the keys of a slot found too many of them.
 pub(super) const SCAN_TOO_LARGE: &str = "ERR the keys of this slot are too large to be listed";
@@ -50,12 +49,12 @@ pub(super) fn scan_too_slow(limit: Duration) -> String {
 }
 
 /// A scan for the keys of a slot failed at a node.
-pub(super) fn scan_failed(node: &Address, error: &NodeError) -> String {
+pub(super) fn scan_failed(node: &Address, error: &LinkError) -> String {
     format!("ERR looking for the keys of this slot failed at backend {node}: {error}")
 }
 
 /// Waiting for what a node's replicas or files have failed.
-pub(super) fn wait_failed(node: &Address, error: &NodeError) -> String {
+pub(super) fn wait_failed(node: &Address, error: &LinkError) -> String {
     format!("ERR waiting at backend {node} failed: {error}")
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keeper::{Event as Happened, Keeper, Readiness};
+use link::Reply;
 use model::Address;
 use proxy_core::authority::{self, Lack};
 use proxy_core::engine::{Question, Shared};
@@ -22,7 +23,6 @@ use super::callers::Callers;
 use super::event::{Event, NodeReport};
 use super::fair_queue::FairQueue;
 use super::fences::Fences;
-use super::node_client::NodeReply;
 use super::node_status::NodeSeen;
 use super::nodes::Nodes;
 use super::orders::Order;
@@ -267,7 +267,7 @@ impl Control {
     }
 
     /// A node has told its commands: the workers get those that the table did not know.
-    fn learn(&mut self, address: &Address, reply: &NodeReply) {
+    fn learn(&mut self, address: &Address, reply: &Reply) {
         let learned = match reply.value() {
             Ok(value) => self.shared.table.learn(&value),
             Err(error) => return warn!(node = %address, %error, "the reply to COMMAND cannot be read"),

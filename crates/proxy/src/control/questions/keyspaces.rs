@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use link::LinkError;
 use model::Address;
 use proxy_core::settings::Secret;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::node_client::{NodeClient, NodeError};
+use super::super::node_client::NodeClient;
 use super::idle_clients::IdleClients;
 
 /// Askings at once; more wait, within their time.
@@ -63,7 +64,7 @@ async fn keyspace_of(
     node: &Address,
     idle: &IdleClients,
     password: Option<&Secret>,
-) -> Result<String, NodeError> {
+) -> Result<String, LinkError> {
     const REQUEST: [&[u8]; 2] = [b"INFO", b"keyspace"];
     if let Some(mut client) = idle.take(node)
         && let Ok(reply) = client.call(&REQUEST).await

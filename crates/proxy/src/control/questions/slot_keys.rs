@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use link::LinkError;
 use model::{Address, Slot};
 use proxy_core::errors;
 use proxy_core::face::Face;
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::node_client::{NodeClient, NodeError};
+use super::super::node_client::NodeClient;
 use super::super::picture::Picture;
 use super::super::reply_to::ReplyTo;
 use super::super::texts;
@@ -24,6 +25,8 @@ use super::super::texts;
 const SCANS_MAX: usize = 4;
 /// Keys asked for with each step.
 const SCAN_COUNT: &[u8] = b"2000";
+/// What an answer to SCAN is not.
+const NO_STEP: LinkError = LinkError::Unexpected("a cursor with keys");
 /// Bytes of keys that one scan may collect.
 const KEYS_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -46,7 +49,7 @@ enum ScanError {
     #[error("{}", texts::SCAN_TOO_LARGE)]
     TooLarge,
     #[error("{}", texts::scan_failed(.0, .1))]
-    Node(Address, NodeError),
+    Node(Address, LinkError),
 }
 
 /// All scans.
@@ -121,7 +124,7 @@ async fn collect(
             let found = scan_node(&scan, &node).await;
             found.map_err(|fault| match fault {
                 Fault::TooLarge => ScanError::TooLarge,
-                Fault::Node(NodeError::TimedOut(_)) => ScanError::TooSlow(scan.limit),
+                Fault::Node(LinkError::TimedOut(_)) => ScanError::TooSlow(scan.limit),
                 Fault::Node(error) => ScanError::Node(node, error),
             })
         });
@@ -138,11 +141,11 @@ async fn collect(
 
 enum Fault {
     TooLarge,
-    Node(NodeError),
+    Node(LinkError),
 }
 
-impl From<NodeError> for Fault {
-    fn from(error: NodeError) -> Fault {
+impl From<LinkError> for Fault {
+    fn from(error: LinkError) -> Fault {
         Fault::Node(error)
     }
 }
@@ -158,12 +161,12 @@ async fn scan_node(scan: &Scan, node: &Address) -> Result<HashSet<Box<[u8]>>, Fa
     let mut cursor = b"0".to_vec();
     loop {
         let reply = client.call(&[b"SCAN", &cursor, b"COUNT", SCAN_COUNT]).await?;
-        let Value::Array(parts) = reply.value()? else { return Err(NodeError::Unexpected.into()) };
+        let Value::Array(parts) = reply.value()? else { return Err(NO_STEP.into()) };
         let [Value::Bulk(next), Value::Array(found)] = parts.as_slice() else {
-            return Err(NodeError::Unexpected.into());
+            return Err(NO_STEP.into());
         };
         for key in found {
-            let Value::Bulk(key) = key else { return Err(NodeError::Unexpected.into()) };
+            let Value::Bulk(key) = key else { return Err(NO_STEP.into()) };
             if Slot::of_key(key) == scan.slot && keys.insert((*key).into()) {
                 bytes += key.len();
             }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use link::LinkError;
 use model::Address;
 use proxy_core::settings::Secret;
 
-use super::super::super::node_client::{NodeClient, NodeError};
+use super::super::super::node_client::NodeClient;
 use super::super::idle_clients::IdleClients;
 
 /// Where they come from, and where they are kept meanwhile.
@@ -27,8 +28,8 @@ impl Lines {
     /// A new one.
     ///
     /// # Errors
-    /// [`NodeError`].
-    pub(super) async fn connect(&self, node: &Address) -> Result<NodeClient, NodeError> {
+    /// [`LinkError`].
+    pub(super) async fn connect(&self, node: &Address) -> Result<NodeClient, LinkError> {
         NodeClient::connect(node, self.password.as_ref(), self.limit).await
     }
 

@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use link::LinkError;
 use model::Address;
 use proxy_core::errors;
 use proxy_core::local::{WaitGoal, WaitRequest, Written};
@@ -35,7 +36,7 @@ use tokio::time::Instant;
 use self::lines::Lines;
 use self::named::Named;
 use self::reached::Reached;
-use super::super::node_client::{NodeClient, NodeError};
+use super::super::node_client::NodeClient;
 use super::super::picture::Picture;
 use super::super::reply_to::ReplyTo;
 use super::super::texts;
@@ -154,7 +155,7 @@ enum WaitError {
     #[error("{0}")]
     Refused(String),
     #[error("{}", texts::wait_failed(.0, .1))]
-    Node(Address, NodeError),
+    Node(Address, LinkError),
     #[error("{}", errors::SHUTTING_DOWN)]
     ShuttingDown,
 }
@@ -234,7 +235,7 @@ impl NodesAsked {
         Ok(waiters)
     }
 
-    async fn open_waiter(&self, node: Address) -> Result<Waiter, NodeError> {
+    async fn open_waiter(&self, node: Address) -> Result<Waiter, LinkError> {
         let mut client = self.open_one(&node).await?;
         let named = match self.replicas.get(&node) {
             Some(replicas) => Some(Named::new(replicas, &mut client).await?),
@@ -243,7 +244,7 @@ impl NodesAsked {
         Ok(Waiter { node, client, named })
     }
 
-    async fn open_one(&self, node: &Address) -> Result<NodeClient, NodeError> {
+    async fn open_one(&self, node: &Address) -> Result<NodeClient, LinkError> {
         if let Some(mut client) = self.lines.take(node)
             && publish(&mut client).await.is_ok()
         {
@@ -264,10 +265,10 @@ async fn gone(left: Option<oneshot::Receiver<()>>) {
 }
 
 /// Moves the connection's own place in the replication stream behind all that was written so far.
-async fn publish(client: &mut NodeClient) -> Result<(), NodeError> {
+async fn publish(client: &mut NodeClient) -> Result<(), LinkError> {
     match client.call(&[b"SPUBLISH", CHANNEL, b""]).await {
         // Before Redis 7 there were no sharded channels.
-        Err(NodeError::Refused(_)) => client.call(&[b"PUBLISH", CHANNEL, b""]).await.map(drop),
+        Err(LinkError::Refused(_)) => client.call(&[b"PUBLISH", CHANNEL, b""]).await.map(drop),
         outcome => outcome.map(drop),
     }
 }
@@ -298,9 +299,9 @@ impl Waiter {
 }
 
 impl WaitError {
-    fn at(node: Address, error: NodeError) -> WaitError {
+    fn at(node: Address, error: LinkError) -> WaitError {
         match error {
-            NodeError::Refused(error) => WaitError::Refused(error),
+            LinkError::Refused(error) => WaitError::Refused(error),
             error => WaitError::Node(node, error),
         }
     }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keeper::{StreamPlace, replica_count};
+use link::LinkError;
 use model::{Address, Role};
 use proxy_core::local::WaitGoal;
 use tokio::time::{Instant, timeout};
 
 use super::super::super::acknowledge::{has_reached, stream_place};
-use super::super::super::node_client::{NodeClient, NodeError};
+use super::super::super::node_client::NodeClient;
 use super::super::super::picture::Picture;
 use super::lines::Lines;
 use super::reached::{self, Reached};
@@ -59,8 +60,8 @@ impl Named {
     /// All that the primary has now.
     ///
     /// # Errors
-    /// [`NodeError`], when the primary does not answer as it should.
-    pub(super) async fn new(replicas: &[Address], primary: &mut NodeClient) -> Result<Named, NodeError> {
+    /// [`LinkError`], when the primary does not answer as it should.
+    pub(super) async fn new(replicas: &[Address], primary: &mut NodeClient) -> Result<Named, LinkError> {
         let replica =
             |address: &Address| Replica { address: address.clone(), line: None, has_everything: false };
         let place = stream_place(primary).await?;
@@ -71,14 +72,14 @@ impl Named {
     /// then.
     ///
     /// # Errors
-    /// [`NodeError`], when the primary does not answer as it should.
+    /// [`LinkError`], when the primary does not answer as it should.
     pub(super) async fn wait(
         &mut self,
         primary: &mut NodeClient,
         lines: &Lines,
         goal: WaitGoal,
         time: Duration,
-    ) -> Result<Reached, NodeError> {
+    ) -> Result<Reached, LinkError> {
         let deadline = Instant::now() + time;
         let (mut count, mut pause) = (1, PAUSE_FIRST);
         loop {
@@ -132,7 +133,7 @@ impl Named {
 
 impl Replica {
     /// Whether it has everything. What goes wrong on a line ends it.
-    async fn ask(&mut self, lines: &Lines, place: &StreamPlace) -> Result<bool, NodeError> {
+    async fn ask(&mut self, lines: &Lines, place: &StreamPlace) -> Result<bool, LinkError> {
         let mut line = match self.line.take().or_else(|| lines.take(&self.address)) {
             Some(line) => line,
             None => lines.connect(&self.address).await?,

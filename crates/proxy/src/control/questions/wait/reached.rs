@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use link::LinkError;
 use proxy_core::local::WaitGoal;
 use resp::{Value, encode};
 
-use super::super::super::node_client::{NodeClient, NodeError};
+use super::super::super::node_client::NodeClient;
 
 /// Who has the writes of a node; of several nodes, the least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,16 +28,16 @@ impl Reached {
     ///
     /// # Errors
     /// When it is something else.
-    pub(super) fn read(goal: WaitGoal, reply: &Value<'_>) -> Result<Reached, NodeError> {
+    pub(super) fn read(goal: WaitGoal, reply: &Value<'_>) -> Result<Reached, LinkError> {
         match (goal, reply) {
             (WaitGoal::Replicas(_), Value::Integer(replicas)) => {
                 Ok(Reached { local: 0, replicas: *replicas })
             }
             (WaitGoal::Aof { .. }, Value::Array(numbers)) => match numbers[..] {
                 [Value::Integer(local), Value::Integer(replicas)] => Ok(Reached { local, replicas }),
-                _ => Err(NodeError::Unexpected),
+                _ => Err(LinkError::Unexpected("two numbers")),
             },
-            _ => Err(NodeError::Unexpected),
+            _ => Err(LinkError::Unexpected("a number")),
         }
     }
 
@@ -66,12 +67,12 @@ impl Reached {
 /// Has a node wait for this long.
 ///
 /// # Errors
-/// [`NodeError`], when the node does not answer as it should.
+/// [`LinkError`], when the node does not answer as it should.
 pub(super) async fn ask(
     client: &mut NodeClient,
     goal: WaitGoal,
     time: Duration,
-) -> Result<Reached, NodeError> {
+) -> Result<Reached, LinkError> {
     let words = request(goal, time);
     let words: Vec<&[u8]> = words.iter().map(String::as_bytes).collect();
     Reached::read(goal, &client.call_waiting(&words, time).await?.value()?)
@@ -122,7 +123,10 @@ mod tests {
             (WaitGoal::Aof { local: 0, replicas: 1 }, Value::Integer(1)),
             (WaitGoal::Aof { local: 0, replicas: 1 }, Value::Array(vec![Value::Integer(1)])),
         ] {
-            assert!(matches!(Reached::read(goal, &reply), Err(NodeError::Unexpected)), "{goal:?} {reply:?}");
+            assert!(
+                matches!(Reached::read(goal, &reply), Err(LinkError::Unexpected(_))),
+                "{goal:?} {reply:?}"
+            );
         }
     }
 }
