@@ -7,11 +7,12 @@ use anyhow::{Context as _, bail};
 use api::v3::{Cluster, NewProxy};
 use api::{BrokerClient, ClientError};
 use control_core::{CHUNK_NODES, State, SyncState};
+use link::{Link, LinkError, within};
 use model::{Address, ClusterName, Role};
+use resp::Value;
 use service::shutdown::{Phase, Shutdown};
 use tokio::runtime::Runtime;
 
-use super::connection::{Connection, Refusal};
 use super::layout::{Layout, host};
 use super::supervisor::Supervisor;
 use crate::failure::Failure;
@@ -21,6 +22,12 @@ pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long one with data may take: its servers read them first.
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long one look at a proxy or a Redis server may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What an error answer begins with that may be another one a little later.
+const TEMPORARY: [&str; 3] = ["TRY_AGAIN", "LOADING", "CLUSTERDOWN"];
 
 /// The pause between two looks at something that is not ready yet.
 const START_POLL: Duration = Duration::from_millis(20);
@@ -58,12 +65,13 @@ impl Formation<'_> {
     /// after that, so that no start that takes its time looks like a failure.
     pub(crate) fn wait_for_proxies(&self, supervisor: &mut Supervisor) -> Result<Step, Failure> {
         for (_, _, node) in self.layout.nodes() {
-            if self.wait(supervisor, || has_loaded(&node))? == Step::Stopped {
+            if self.wait(supervisor, || self.look(has_loaded(&node)))? == Step::Stopped {
                 return Ok(Step::Stopped);
             }
         }
         for proxy in &self.layout.proxies {
-            let answers = || Connection::open(&proxy.address(), self.password()).map(drop);
+            let answers =
+                || Ok(self.runtime.block_on(connect(&proxy.address(), self.password())).map(drop)?);
             if self.wait(supervisor, answers)? == Step::Stopped {
                 return Ok(Step::Stopped);
             }
@@ -124,9 +132,9 @@ impl Formation<'_> {
         }
         for node in self.cluster(name)?.nodes {
             if node.repl.role == Role::Replica {
-                follows(&node.address)?;
+                self.look(follows(&node.address))?;
             } else {
-                serves(&node.proxy_address, self.password())?;
+                self.look(serves(&node.proxy_address, self.password()))?;
             }
         }
         Ok(())
@@ -134,6 +142,10 @@ impl Formation<'_> {
 
     fn call<T>(&self, call: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
         self.runtime.block_on(call)
+    }
+
+    fn look(&self, look: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+        self.runtime.block_on(look)
     }
 
     fn password(&self) -> Option<&str> {
@@ -166,8 +178,9 @@ impl Formation<'_> {
 
 /// Whether an error is an answer that will be the same next time.
 fn is_final(error: &anyhow::Error) -> bool {
-    let of_server = |cause: &(dyn std::error::Error + 'static)| {
-        cause.downcast_ref::<Refusal>().map(|refusal| !refusal.is_temporary())
+    let of_server = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<LinkError>() {
+        Some(LinkError::Refused(text)) => Some(!TEMPORARY.iter().any(|code| text.starts_with(code))),
+        _ => None,
     };
     let of_broker = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<ClientError>() {
         Some(ClientError::Refused { status, .. }) => Some(*status < 500 && *status != 409),
@@ -184,16 +197,20 @@ fn unless_there(outcome: Result<(), ClientError>) -> anyhow::Result<()> {
     }
 }
 
+async fn connect(server: &Address, password: Option<&str>) -> Result<Link, LinkError> {
+    Link::connect(server, password.map(str::as_bytes), within(LOOK_TIMEOUT)).await
+}
+
 /// Whether a Redis server has read its data. It is asked by INFO: as a replica of nobody it refuses PING.
-fn has_loaded(node: &Address) -> anyhow::Result<()> {
-    let info = Connection::open(node, None)?.ask(&["INFO", "persistence"])?;
-    if info.contains("loading:0") { Ok(()) } else { bail!("{node} is reading its data") }
+async fn has_loaded(node: &Address) -> anyhow::Result<()> {
+    let info = connect(node, None).await?.ask(&[b"INFO", b"persistence"], within(LOOK_TIMEOUT)).await?;
+    if info.text()?.contains("loading:0") { Ok(()) } else { bail!("{node} is reading its data") }
 }
 
 /// Whether a replica follows its primary.
-fn follows(node: &Address) -> anyhow::Result<()> {
-    let replication = Connection::open(node, None)?.ask(&["INFO", "replication"])?;
-    if replication.contains("master_link_status:up") {
+async fn follows(node: &Address) -> anyhow::Result<()> {
+    let info = connect(node, None).await?.ask(&[b"INFO", b"replication"], within(LOOK_TIMEOUT)).await?;
+    if info.text()?.contains("master_link_status:up") {
         Ok(())
     } else {
         bail!("the replica {node} does not follow yet")
@@ -201,12 +218,14 @@ fn follows(node: &Address) -> anyhow::Result<()> {
 }
 
 /// Whether a proxy serves, and sees the whole cluster served.
-fn serves(proxy: &Address, password: Option<&str>) -> anyhow::Result<()> {
-    let mut connection = Connection::open(proxy, password)?;
-    if connection.ask(&["UMCTL", "READY"])? != "1" {
+async fn serves(proxy: &Address, password: Option<&str>) -> anyhow::Result<()> {
+    let mut link = connect(proxy, password).await?;
+    let ready = link.ask(&[b"UMCTL", b"READY"], within(LOOK_TIMEOUT)).await?;
+    if ready.value()? != Value::Integer(1) {
         bail!("proxy {proxy} is not ready");
     }
-    if !connection.ask(&["CLUSTER", "INFO"])?.contains("cluster_state:ok") {
+    let info = link.ask(&[b"CLUSTER", b"INFO"], within(LOOK_TIMEOUT)).await?;
+    if !info.text()?.contains("cluster_state:ok") {
         bail!("proxy {proxy} does not see the whole cluster");
     }
     Ok(())

@@ -4,7 +4,6 @@
 //! clusters, and restarts children that die. The coordinator does everything else. However this process ends, its
 //! children end with it ([`crate::child`]) and its temporary directory is removed ([`crate::sweep`]).
 
-mod connection;
 mod directory;
 mod formation;
 mod introduction;
