@@ -2,6 +2,7 @@
 
 mod parts;
 mod reply;
+mod stamp;
 
 use std::collections::BTreeMap;
 
@@ -356,53 +357,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Puts the time of the broker that makes the change into a command: the clocks of callers do not count.
-    pub fn stamp(&mut self, time: TimeMs) {
-        match self {
-            Self::CreateCluster { now, .. }
-            | Self::AddNodes { now, .. }
-            | Self::GrowTo { now, .. }
-            | Self::Scale { now, .. }
-            | Self::Balance { now, .. }
-            | Self::ReportFailure { now, .. }
-            | Self::ProxyReturned { now, .. }
-            | Self::FailOverProxy { now, .. }
-            | Self::FenceShard { now, .. }
-            | Self::Adopt { now, .. }
-            | Self::TrustMetadata { now, .. }
-            | Self::FailOverShard { now, .. } => *now = time,
-            Self::Configure(_)
-            | Self::SetReplicaAddresses(_)
-            | Self::DeleteCluster { .. }
-            | Self::RemoveFreeNodes { .. }
-            | Self::Expand { .. }
-            | Self::Shrink { .. }
-            | Self::ContinueScaling { .. }
-            | Self::CommitMigration { .. }
-            | Self::RestartMigration { .. }
-            | Self::PauseMigrations { .. }
-            | Self::ResumeMigrations { .. }
-            | Self::CancelMigrations { .. }
-            | Self::SetConfig { .. }
-            | Self::RegisterProxy(_)
-            | Self::RemoveProxy { .. }
-            | Self::ProxyCleaned { .. }
-            | Self::NoteDirty { .. }
-            | Self::LiftFence { .. }
-            | Self::DecideComeback { .. }
-            | Self::EndComeback { .. }
-            | Self::SetReplicaSync { .. }
-            | Self::BeginShard { .. }
-            | Self::LimitLeases { .. }
-            | Self::RaiseEpoch { .. }
-            | Self::AnnounceProxy { .. }
-            | Self::RecoverEpoch { .. }
-            | Self::Restore(_)
-            | Self::BeginReview { .. }
-            | Self::SettleProxy { .. } => {}
-        }
-    }
-
     /// Whether a shard that is without service is served again when this is done, and its proxy knows.
     #[must_use]
     pub const fn ends_an_outage(&self) -> bool {
