@@ -13,6 +13,7 @@
 //!
 //! A store that has gone back in time ends all that was known: see `going_back`.
 
+mod batch;
 mod going_back;
 mod reading;
 mod request;
@@ -21,21 +22,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use api::v4::Event;
-use control_core::{ApplyError, Command, FenceClock, Reply, TimeMs, apply, explain};
+use control_core::{ApplyError, FenceClock, Reply, TimeMs};
 use model::{Epoch, Moment};
 use rand::RngExt as _;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{info, warn};
 
+use self::batch::{Applied, Batch};
 use self::request::{Answer, Confirmation};
 pub(super) use self::request::{Change, Request};
 use super::change_error::ChangeError;
 use super::document::{Document, WriterId};
-use super::event_log::{EVENTS_MAX, EventLog, bounded};
-use super::history::{HistoryId, begins_history};
+use super::event_log::{EVENTS_MAX, EventLog};
+use super::history::HistoryId;
 use super::snapshot::Snapshot;
-use super::subject::{remarks, subject};
 use super::{Base, Store, StoreError, Update};
 use crate::{stalls, wall_clock};
 
@@ -55,13 +56,6 @@ const WRITE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// What came of applying a batch.
-struct Applied {
-    next: Document,
-    replies: Vec<Result<Reply, ApplyError>>,
-    events: Vec<Event>,
-}
 
 /// How a batch ended.
 type Outcome = Result<Vec<Result<Reply, ApplyError>>, ChangeError>;
@@ -309,57 +303,10 @@ impl<S: Store> Ledger<S> {
 
     /// Applies a batch to a copy, without the changes at the places that are given up.
     fn apply(&self, changes: &[Change], now: TimeMs, is_given_up: impl Fn(usize) -> bool) -> Applied {
-        let mut next = self.document.clone();
-        let mut events = Vec::new();
-        let mut replies = Vec::with_capacity(changes.len());
-        for (place, Change { command, by, .. }) in changes.iter().enumerate() {
-            if is_given_up(place) {
-                replies.push(Err(ApplyError::Retry("whoever asked for this may have given up")));
-                continue;
-            }
-            if let Err(refusal) = self.fences.check(&next.state, command, self.moment()) {
-                replies.push(Err(refusal));
-                continue;
-            }
-            let Some(about) = subject(command) else {
-                replies.push(apply(&mut next.state, command.clone()));
-                continue;
-            };
-            let before = next.state.clone();
-            let reply = apply(&mut next.state, command.clone());
-            if let Ok(reply) = &reply
-                && next.state != before
-            {
-                let mut words = explain(&before, &next.state);
-                words.extend(remarks(command, reply));
-                if words.is_empty() {
-                    // Only something that is said again and again has been renewed.
-                    replies.push(Ok(reply.clone()));
-                    continue;
-                }
-                let kind = about.kind.to_owned();
-                let (cluster, address, words) = (about.cluster, about.address, bounded(words));
-                let (number, at_ms, by) = (next.next_event, now.0, by.clone());
-                events.push(Event { number, at_ms, kind, cluster, address, by, words });
-                next.next_event += 1;
-            }
-            replies.push(reply);
-        }
-        let is_anew =
-            |(change, reply): (&Change, &Result<_, _>)| begins_history(&change.command) && reply.is_ok();
-        let begins = changes.iter().zip(&replies).any(is_anew);
-        if self.document.history == HistoryId::default() || begins {
-            next.history = HistoryId::random();
-        }
-        let is_restored = |(change, reply): (&Change, &Result<_, _>)| {
-            matches!(change.command, Command::Restore(_)) && reply.is_ok()
-        };
-        if changes.iter().zip(&replies).any(is_restored) {
-            next.forget_kept();
-        }
-        next.forget_removed(&self.document);
-        next.sign(self.writer, self.batch);
-        Applied { next, replies, events }
+        let batch = Batch { changes, now, fences: &self.fences, moment: self.moment() };
+        let mut applied = batch.apply(&self.document, is_given_up);
+        applied.next.sign(self.writer, self.batch);
+        applied
     }
 
     fn update(&self, applied: &Applied) -> Update {
