@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use super::fixture::{
 const CHANGES_DEFAULT: usize = 500;
 /// How many clients each broker has.
 const CLIENTS: usize = 8;
+/// How many changes are answered before etcd is killed, and how long it is away then.
+const CHANGES_BEFORE: usize = 10;
+const WITHOUT_ETCD: Duration = Duration::from_millis(100);
 
 fn proxy(number: usize) -> Value {
     let host = format!("127.{}.{}.{}", 1 + number / 62500, number / 250 % 250, number % 250);
@@ -112,23 +116,28 @@ fn tally(answers: &[(u16, String)]) -> BTreeMap<(u16, String), usize> {
 async fn etcd_is_killed_and_comes_back() {
     let mut etcd = EtcdServer::start().await;
     let broker = Arc::new(TestBroker::start(&on_etcd(&etcd)).await);
+    let count = Arc::new(AtomicUsize::new(0));
     let writer = tokio::spawn({
-        let broker = Arc::clone(&broker);
+        let (broker, count) = (Arc::clone(&broker), Arc::clone(&count));
         async move {
             let mut answered = BTreeMap::new();
             for number in 0..200 {
                 let (status, answer) = broker.call("POST", "/api/v3/proxies/meta", proxy(number)).await;
                 answered.insert(number, (status, answer["error"].as_str().unwrap_or_default().to_owned()));
+                count.fetch_add(1, Ordering::Relaxed);
             }
             answered
         }
     });
     for _ in 0..2 {
-        tokio::time::sleep(Duration::from_millis(150)).await;
+        let before = count.load(Ordering::Relaxed);
+        let more = || async { (count.load(Ordering::Relaxed) >= before + CHANGES_BEFORE).then_some(()) };
+        eventually("some changes are made", more).await;
         etcd.kill();
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(WITHOUT_ETCD).await;
         etcd.run().await;
     }
+    assert!(count.load(Ordering::Relaxed) < 200, "all was asked for before etcd was back");
     let answered = writer.await.unwrap();
     let state = broker.get("/api/v3/metadata").await;
     let mut made = 0;
