@@ -86,7 +86,7 @@ fn explain_settings(before: &State, after: &State) -> Vec<String> {
         ("failure_ttl_ms", old.failure_ttl_ms.to_string(), new.failure_ttl_ms.to_string()),
         ("failure_quorum", old.failure_quorum.to_string(), new.failure_quorum.to_string()),
         ("migration_limit", old.migration_limit.to_string(), new.migration_limit.to_string()),
-        ("restarted_primary", format!("{:?}", old.restarted_primary), format!("{:?}", new.restarted_primary)),
+        ("restarted_primary", old.restarted_primary.to_string(), new.restarted_primary.to_string()),
         ("ordered_proxies", old.ordered_proxies.to_string(), new.ordered_proxies.to_string()),
     ];
     let changes = changes.into_iter().filter(|(_, was, is)| was != is);
@@ -207,7 +207,11 @@ fn explain_chunk(old: &Chunk, new: &Chunk, words: &mut Vec<String>) {
                 words.push(format!("{} is not served before {old} has stopped", new.primary(home)));
             }
             (None, Some(fence)) => {
-                words.push(format!("{} is taken out of service ({:?})", new.primary(home), fence.reason));
+                words.push(format!(
+                    "{} is taken out of service, because {}",
+                    new.primary(home),
+                    fence.reason
+                ));
             }
             (Some(_), None) if was.primary == is.primary => {
                 let how = if was.deposed.is_some() { "is served now" } else { "goes on serving" };

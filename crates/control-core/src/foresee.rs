@@ -268,7 +268,10 @@ mod tests {
         let (cluster, sync) = (name(), SyncState::InSync);
         apply(&mut state, Command::SetReplicaSync { cluster, replica, sync }).unwrap();
         let words = foresee(&state, Command::Balance { cluster: name(), now: TimeMs(4) }).unwrap().join("\n");
-        assert!(words.contains("is taken out of service (Handover)"), "{words}");
+        assert!(
+            words.contains("is taken out of service, because its replica is to take over without loss"),
+            "{words}"
+        );
         let stays = state.clusters[&name()].chunks[0].primary(shards[1].shard);
         assert!(
             words.contains(&format!("why: {stays} stays where it is: its replica is not in sync")),

@@ -7,8 +7,8 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, Settings, State, SyncState,
-    TimeMs, apply, desired_view, explain, query,
+    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, RestartedPrimary, Settings,
+    State, SyncState, TimeMs, apply, desired_view, explain, query,
 };
 use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
 use pool::{address, new_proxy};
@@ -96,8 +96,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
         21 => Command::ProxyReturned { proxy, reporter, now },
         22 => Command::FailOverProxy { proxy, force: draft.number == 0, decided_after: None, now },
         23 => {
-            let reason =
-                if draft.number.is_multiple_of(2) { FenceReason::Dead } else { FenceReason::Handover };
+            let reason = [FenceReason::Dead, FenceReason::Handover, FenceReason::Planned][draft.number % 3];
             Command::FenceShard { cluster, primary, reason, now }
         }
         24 => Command::LiftFence { cluster, primary, fence: fence.unwrap_or(Epoch(1)), stopped: None },
@@ -142,10 +141,15 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             Command::TrustMetadata { cluster, highest, deposed, now }
         }
         33 | 34 => Command::SettleProxy { proxy, seen: state.global_epoch },
-        _ => match draft.number {
+        _ => match draft.other.index(5) {
             0 => Command::RaiseEpoch { epoch: Epoch(state.global_epoch.0 + 7) },
             1 => Command::RecoverEpoch { highest: Epoch(state.global_epoch.0.saturating_sub(1)) },
             2 => Command::Restore(Box::new(state.clone())),
+            3 => {
+                let restarted_primary =
+                    if draft.flag { RestartedPrimary::Waits } else { RestartedPrimary::Serves };
+                Command::Configure(Settings { restarted_primary, ..state.settings.clone() })
+            }
             _ => Command::SetReplicaAddresses(vec!["broker:7799".to_owned()]),
         },
     }
@@ -247,6 +251,11 @@ fn check_own(state: &State, name: &ClusterName, proxy: &Address) {
     assert_eq!(&view.cluster, name);
 }
 
+/// Whether a text for operators is in words, and has no name out of the code: each of those begins with a capital letter.
+fn is_plain(text: &str) -> bool {
+    !text.contains(|letter: char| letter.is_uppercase() || "{}\"".contains(letter))
+}
+
 /// Epochs as proxies see them; they never go back.
 fn epochs(state: &State) -> BTreeMap<Address, Epoch> {
     let epoch = |proxy: &Address| desired_view(state, proxy).unwrap().1.view.epoch;
@@ -293,7 +302,11 @@ proptest! {
                     prop_assert_eq!(&state, &before, "{} changed something", error);
                     prop_assert!(explain(&before, &state).is_empty());
                 }
-                Ok(_) => commands.push(command.clone()),
+                Ok(_) => {
+                    commands.push(command.clone());
+                    let events = explain(&before, &state);
+                    prop_assert!(events.iter().all(|words| is_plain(words)), "{:?}", events);
+                }
             }
             for (proxy, epoch) in epochs(&state) {
                 prop_assert!(told.get(&proxy).is_none_or(|told| *told <= epoch), "{:?}: {} goes back", command, proxy);

@@ -9,6 +9,8 @@
 //! Normally each shard's primary is at home. Each moves on its own, so that one dead node does not take
 //! the other shard along.
 
+use std::fmt;
+
 use model::{Address, Epoch, RunId, SlotRanges};
 use serde::{Deserialize, Serialize};
 
@@ -209,6 +211,17 @@ impl FenceReason {
     #[must_use]
     pub const fn is_handover(self) -> bool {
         matches!(self, Self::Handover | Self::Planned)
+    }
+}
+
+/// For operators, after "because".
+impl fmt::Display for FenceReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Dead => "it counts as dead",
+            Self::Handover => "its replica is to take over without loss",
+            Self::Planned => "an operator has asked its replica to take over without loss",
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an operator sets for the whole metadata store.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 const FAILURE_TTL_DEFAULT_MS: u64 = 60_000;
@@ -37,6 +39,16 @@ impl RestartedPrimary {
     #[must_use]
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// As the setting of brokers says it.
+impl fmt::Display for RestartedPrimary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Waits => "wait",
+            Self::Serves => "serve",
+        })
     }
 }
 

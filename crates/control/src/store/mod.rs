@@ -33,3 +33,4 @@ pub use metadata::Metadata;
 pub use observations::{ObservationBoard, Seen};
 pub use parts::{PartKey, Parts};
 pub use snapshot::Snapshot;
+pub(crate) use subject::{Subject, subject};

@@ -5,22 +5,29 @@ use model::{Address, ClusterName};
 
 /// What a command is about.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Subject {
+pub(crate) struct Subject {
     /// The kind of change.
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The cluster that it names.
-    pub(super) cluster: Option<ClusterName>,
+    pub(crate) cluster: Option<ClusterName>,
     /// The proxy or node that it names.
-    pub(super) address: Option<Address>,
+    pub(crate) address: Option<Address>,
 }
 
 /// What a command is about; `None` if it is too frequent to be recorded.
-pub(super) fn subject(command: &Command) -> Option<Subject> {
-    let about = |kind, cluster: Option<&ClusterName>, address: Option<&Address>| {
-        Some(Subject { kind, cluster: cluster.cloned(), address: address.cloned() })
+pub(super) fn recorded(command: &Command) -> Option<Subject> {
+    (!matches!(command, Command::ReportFailure { .. })).then(|| subject(command))
+}
+
+/// What a command is about.
+pub(crate) fn subject(command: &Command) -> Subject {
+    let about = |kind, cluster: Option<&ClusterName>, address: Option<&Address>| Subject {
+        kind,
+        cluster: cluster.cloned(),
+        address: address.cloned(),
     };
     match command {
-        Command::ReportFailure { .. } => None,
+        Command::ReportFailure { proxy, .. } => about("ReportFailure", None, Some(proxy)),
         Command::Configure(_) => about("Configure", None, None),
         Command::SetReplicaAddresses(_) => about("SetReplicaAddresses", None, None),
         Command::CreateCluster { cluster, .. } => about("CreateCluster", Some(cluster), None),

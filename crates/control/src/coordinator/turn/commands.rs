@@ -2,10 +2,12 @@
 
 use control_core::Command;
 use tokio::sync::mpsc;
+use tracing::field::display;
 use tracing::{debug, info, warn};
 
 use super::finished::Finished;
 use crate::coordinator::metadata::{MetadataError, MetadataSource};
+use crate::store::{Subject, subject};
 
 /// Sends commands one after the other: each may decide what becomes of the next.
 pub(super) async fn apply_all<M: MetadataSource>(
@@ -38,11 +40,13 @@ pub(super) async fn apply_one<M: MetadataSource>(
     command: Command,
 ) -> Result<(), MetadataError> {
     let told = format!("{command:?}");
+    let Subject { kind, cluster, address } = subject(&command);
     match metadata.apply(command).await {
         Ok(reply) => info!(command = told, ?reply, "done"),
         Err(error @ MetadataError::Refused(_)) => debug!(command = told, %error, "not wanted any more"),
         Err(error) => {
-            warn!(command = told, %error, "not done, and tried again");
+            let (cluster, address) = (cluster.map(display), address.map(display));
+            warn!(kind, cluster, address, %error, "the metadata was not changed; this is tried again");
             return Err(error);
         }
     }

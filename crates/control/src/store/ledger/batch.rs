@@ -8,7 +8,7 @@ use model::Moment;
 use super::super::document::Document;
 use super::super::event_log::bounded;
 use super::super::history::{HistoryId, begins_history};
-use super::super::subject::{remarks, subject};
+use super::super::subject::{recorded, remarks};
 use super::request::Change;
 
 /// The changes, and when they are made.
@@ -45,7 +45,7 @@ impl Batch<'_> {
                 replies.push(Err(refusal));
                 continue;
             }
-            let Some(about) = subject(command) else {
+            let Some(about) = recorded(command) else {
                 replies.push(apply(&mut next.state, command.clone()));
                 continue;
             };
