@@ -242,17 +242,7 @@ mod tests {
         // Two primaries go away from home; only one of them has a replica in sync afterwards.
         for id in &shards[..2] {
             let primary = state.clusters[&name()].chunks[id.chunk].primary(id.shard).clone();
-            let promote = Command::FailOverShard {
-                cluster: name(),
-                primary,
-                fence: None,
-                force: true,
-                behind_bytes: None,
-                empty_primary: None,
-                process: None,
-                stopped: None,
-                now: TimeMs(3),
-            };
+            let promote = Command::fail_over_unfenced(name(), primary, true, TimeMs(3));
             apply(&mut state, promote).unwrap();
             let shard = state.clusters[&name()].shard(*id);
             let primary = state.clusters[&name()].chunks[id.chunk].primary(id.shard).clone();

@@ -14,6 +14,15 @@ pub enum DesiredRole {
 }
 
 impl DesiredRole {
+    /// Whom the node is to replicate; `None` for a primary.
+    #[must_use]
+    pub const fn following(&self) -> Option<&Address> {
+        match self {
+            Self::Primary => None,
+            Self::ReplicaOf(primary) => Some(primary),
+        }
+    }
+
     /// Whether the node is that.
     #[must_use]
     pub fn is_had_by(&self, status: &NodeStatus) -> bool {

@@ -75,12 +75,8 @@ impl Node {
 
     /// Takes a role.
     pub(crate) fn set_role(&mut self, role: &DesiredRole) {
-        let following = match role {
-            DesiredRole::Primary => None,
-            DesiredRole::ReplicaOf(primary) => Some(primary.clone()),
-        };
-        if following != self.following {
-            (self.following, self.link) = (following, Link::New);
+        if role.following() != self.following.as_ref() {
+            (self.following, self.link) = (role.following().cloned(), Link::New);
             // Its own replicas are disconnected.
             self.acknowledged.clear();
         }

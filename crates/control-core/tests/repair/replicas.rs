@@ -32,17 +32,7 @@ fn replica_out_of_sync_is_not_promoted() {
     world.kill_node(&node);
     world.run(5_000);
     assert_eq!(world.server(slot), None, "no service is better than writes lost by the thousand");
-    let force = Command::FailOverShard {
-        cluster: cluster(),
-        primary: node.clone(),
-        fence: None,
-        force: false,
-        behind_bytes: None,
-        empty_primary: None,
-        process: None,
-        stopped: None,
-        now: world.now,
-    };
+    let force = Command::fail_over_unfenced(cluster(), node.clone(), false, world.now);
     assert_eq!(world.apply(force).unwrap_err().code(), "PROXY_NOT_SYNC");
     world.cut.clear();
     world.start_node(&node, true);

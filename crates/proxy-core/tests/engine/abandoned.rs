@@ -36,6 +36,21 @@ fn seen(world: &World, client: usize) -> String {
     String::from_utf8_lossy(world.clients[client].log.as_ref().unwrap()).into_owned()
 }
 
+/// The node goes on, after a client was answered with an error and has sent `set k new`: that failed, or it stays. Whether
+/// it was acknowledged.
+fn goes_on(world: &mut World, client: usize, case: &str) -> bool {
+    world.goes_on(&NODES[0].parse().unwrap(), false);
+    for _ in 0..4 {
+        world.flow();
+        world.pass(300_000);
+    }
+    let acknowledged = seen(world, client).ends_with("+OK\r\n");
+    let (after, _) = world.dialogue(b"get k\r\n");
+    assert!(!acknowledged || after == "$3\r\nnew\r\n", "{case}: {} B of k", after.len());
+    assert_eq!(world.says(client, b"set k newer\r\n"), "+OK\r\n");
+    acknowledged
+}
+
 #[test]
 fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
     let check = |bytes: usize, protocol: Protocol, others_wait: bool| {
@@ -43,7 +58,6 @@ fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
         let (client, other) = (world.accept(), world.accept());
         world.says(other, b"hello 3\r\nget b\r\n");
         world.says(client, b"get b\r\n");
-        let node = NODES[0].parse().unwrap();
         // A connection of the session's own is there already.
         let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
         assert_eq!(world.says(client, &large), "+OK\r\n");
@@ -71,18 +85,7 @@ fn what_was_given_up_is_never_executed_after_what_was_acknowledged() {
         }
         sends(&mut world, client, b"set k new\r\n");
         world.end_turn();
-        world.goes_on(&node, false);
-        for _ in 0..4 {
-            world.flow();
-            world.pass(300_000);
-        }
-        // Either it failed, or it stays.
-        let acknowledged = seen(&world, client).ends_with("+OK\r\n");
-        let (after, _) = world.dialogue(b"get k\r\n");
-        assert!(!acknowledged || after == "$3\r\nnew\r\n", "{bytes} B, {protocol:?}: {} B of k", after.len());
-        let is_served = world.says(client, b"set k newer\r\n");
-        assert_eq!(is_served, "+OK\r\n");
-        acknowledged
+        goes_on(&mut world, client, &format!("{bytes} B, {protocol:?}"))
     };
     // Of the session's own, and the one that all share.
     assert!(check(300_000, Protocol::Resp2, false), "a connection that stands goes on");
@@ -132,7 +135,6 @@ fn what_a_fence_gave_up_is_never_executed_after_what_was_acknowledged() {
     for bytes in [100, 300_000, 1_000_000] {
         let mut world = World::new(ONE, Policy::default());
         let client = world.accept();
-        let node = NODES[0].parse().unwrap();
         let large = request(&[b"SET", b"k", &vec![b'x'; bytes]]);
         assert_eq!(world.says(client, &large), "+OK\r\n");
         assert_eq!(world.says(client, b"get b\r\n"), "$-1\r\n");
@@ -149,15 +151,7 @@ fn what_a_fence_gave_up_is_never_executed_after_what_was_acknowledged() {
         world.end_turn();
         sends(&mut world, client, b"set k new\r\n");
         world.end_turn();
-        world.goes_on(&node, false);
-        for _ in 0..4 {
-            world.flow();
-            world.pass(300_000);
-        }
-        let acknowledged = seen(&world, client).ends_with("+OK\r\n");
-        let (after, _) = world.dialogue(b"get k\r\n");
-        assert!(!acknowledged || after == "$3\r\nnew\r\n", "{bytes} B: {} B of k", after.len());
-        assert_eq!(world.says(client, b"set k newer\r\n"), "+OK\r\n");
+        goes_on(&mut world, client, &format!("{bytes} B"));
     }
 }
 

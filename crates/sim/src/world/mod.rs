@@ -182,17 +182,7 @@ impl World {
                     by_operator: true,
                 }
             } else {
-                Command::FailOverShard {
-                    cluster,
-                    primary,
-                    fence: None,
-                    force: true,
-                    behind_bytes: None,
-                    empty_primary: None,
-                    process: None,
-                    stopped: None,
-                    now: TimeMs(0),
-                }
+                Command::fail_over_unfenced(cluster, primary, true, TimeMs(0))
             };
             // What has changed meanwhile needs no operator any more.
             let _ = self.order(command);

@@ -12,18 +12,20 @@ fn decide(scene: &mut Scene) -> Option<crate::state::Comeback> {
     Some(comeback)
 }
 
+/// Another answer about a node of the first shard of the second chunk.
+fn node(scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)) {
+    let chunk = scene.chunk(1);
+    let (proxy, address) = if of_primary {
+        (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
+    } else {
+        (chunk.replica_proxy(Half::First), chunk.replica(Half::First))
+    };
+    change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
+}
+
 #[test]
 fn what_the_replica_was_seen_to_have_is_remembered() {
     use crate::state::Comeback::{Serves, Waits};
-    let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
-        let chunk = scene.chunk(1);
-        let (proxy, address) = if of_primary {
-            (chunk.primary_proxy(Half::First).clone(), chunk.primary(Half::First).clone())
-        } else {
-            (chunk.replica_proxy(Half::First).clone(), chunk.replica(Half::First).clone())
-        };
-        change(scene.health(&proxy).nodes.iter_mut().find(|node| node.address == address).unwrap());
-    };
     let mut scene = came_back_with(5);
     // It waits at first because its replica reads its data.
     node(&mut scene, false, &|node| node.state = NodeState::Loading);
@@ -131,14 +133,6 @@ fn a_replica_that_was_in_sync_is_not_passed_over_once_it_is_dead_for_long() {
     scene.shard(1, Half::First).replica = SyncState::InSync;
     scene.hear_all();
     let chunk = scene.chunk(1);
-    let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
-        let (proxy, address) = if of_primary {
-            (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
-        } else {
-            (chunk.replica_proxy(Half::First), chunk.replica(Half::First))
-        };
-        change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
-    };
     node(&mut scene, true, &|node| {
         (node.restarted, node.keys, node.run_id) = (true, Some(5), Some("first".parse().unwrap()));
         node.keeps_log = true;
@@ -164,15 +158,6 @@ fn a_log_that_was_kept_when_it_came_back_counts_when_the_replica_is_back() {
     use crate::state::Comeback::{Serves, Waits};
     for (keeps_log, expected) in [(true, Some(Serves)), (false, None)] {
         let mut scene = came_back_with(5);
-        let chunk = scene.chunk(1);
-        let node = |scene: &mut Scene, of_primary: bool, change: &dyn Fn(&mut NodeHealth)| {
-            let (proxy, address) = if of_primary {
-                (chunk.primary_proxy(Half::First), chunk.primary(Half::First))
-            } else {
-                (chunk.replica_proxy(Half::First), chunk.replica(Half::First))
-            };
-            change(scene.health(proxy).nodes.iter_mut().find(|node| node.address == *address).unwrap());
-        };
         node(&mut scene, true, &|node| node.keeps_log = keeps_log);
         scene.shard(1, Half::First).replica = SyncState::InSync;
         node(&mut scene, false, &|node| node.state = NodeState::Down { for_ms: 60_000 });

@@ -11,17 +11,8 @@ fn chunk(state: &State) -> &Chunk {
 fn before_and_after() -> (State, State) {
     let dump = state(6);
     let mut truth = dump.clone();
-    let command = Command::FailOverShard {
-        cluster: cluster(),
-        primary: chunk(&dump).primary(Half::First).clone(),
-        fence: None,
-        force: true,
-        behind_bytes: None,
-        empty_primary: None,
-        process: None,
-        stopped: None,
-        now: NOW,
-    };
+    let primary = chunk(&dump).primary(Half::First).clone();
+    let command = Command::fail_over_unfenced(cluster(), primary, true, NOW);
     done(&mut truth, command);
     let held = truth.clusters.get_mut(&cluster()).unwrap();
     let shard = held.chunks[0].shard_mut(Half::First);

@@ -333,17 +333,7 @@ fn who_may_still_serve_has_to_stop_first() {
     let mut truth = dump.clone();
     let held = truth.clusters.get(&cluster()).unwrap();
     let (primary, old) = (held.chunks[0].primary(Half::First).clone(), held.chunks[0].proxies[0].clone());
-    let command = Command::FailOverShard {
-        cluster: cluster(),
-        primary,
-        fence: None,
-        force: true,
-        behind_bytes: None,
-        empty_primary: None,
-        process: None,
-        stopped: None,
-        now: NOW,
-    };
+    let command = Command::fail_over_unfenced(cluster(), primary, true, NOW);
     done(&mut truth, command);
     assert_eq!(
         truth.clusters.get(&cluster()).unwrap().chunks[0].shard(Half::First).deposed,

@@ -163,17 +163,7 @@ fn command(cluster: &ClusterName, of: &Cluster, id: ShardId, force: bool) -> Com
     let (cluster, now) = (cluster.clone(), TimeMs::default());
     let primary = of.chunks[id.chunk].primary(id.shard).clone();
     if force {
-        return Command::FailOverShard {
-            cluster,
-            primary,
-            fence: None,
-            force,
-            behind_bytes: None,
-            empty_primary: None,
-            process: None,
-            stopped: None,
-            now,
-        };
+        return Command::fail_over_unfenced(cluster, primary, force, now);
     }
     Command::FenceShard { cluster, primary, reason: FenceReason::Planned, now }
 }
