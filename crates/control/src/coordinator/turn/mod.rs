@@ -3,14 +3,12 @@
 
 mod commands;
 mod finished;
+mod telling;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use api::v4::{Observations, UnattachedShard, UnservedShard};
-use control_core::query::{BusyShard, Unattached, Unserved, busy, unattached, unserved};
-use control_core::{Action, Command, Observed, State, TimeMs, desired_view, reconcile};
+use control_core::{Action, Command, Observed, State, desired_view, reconcile};
 use model::{Address, Epoch, ProxyHealth, SetCluster, SetRepl};
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -18,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use self::commands::{apply_all, apply_one};
 use self::finished::Finished;
+use self::telling::Telling;
 use super::clock::{Clock, whole_ms};
 use super::metadata::{MetadataSource, Reading};
 use super::pace::Pace;
@@ -34,10 +33,6 @@ const TURN_SHARE: u32 = 3;
 /// By metadata that were read longer ago than this nothing is changed: they cannot be read any more. A reading may take as
 /// long as all brokers together are waited for.
 const READING_AGE_MAX: Duration = Duration::from_secs(2);
-/// Between two words to the brokers on what is seen.
-const OBSERVE_INTERVAL: Duration = Duration::from_millis(500);
-/// How many shards and how many proxies are told of at most.
-const SEEN_MAX: usize = 1_000;
 /// How long nothing is sent to a broker that does not let this coordinator change anything.
 const DENIED_PAUSE: Duration = Duration::from_secs(5);
 /// How many pushes are on their way at a time: of those that are urgent, and of the others.
@@ -82,11 +77,7 @@ struct Progress {
     others: Arc<Semaphore>,
     /// How long the last turn and the pause after it took.
     own_pause: Duration,
-    /// When the brokers were last told what is seen, and whether that is still under way.
-    observed_at: Option<Instant>,
-    is_observing: Arc<AtomicBool>,
-    /// Tells this process from others of its name.
-    process: u64,
+    telling: Telling,
     /// That somebody grants longer leases has been said.
     has_warned: bool,
     /// Probes of new proxies begin one after the other, so that they stay spread over the interval.
@@ -108,9 +99,7 @@ impl<M: MetadataSource> Turns<M> {
             urgent: permits(),
             others: permits(),
             own_pause: Duration::ZERO,
-            observed_at: None,
-            is_observing: Arc::default(),
-            process: rand::rng().random(),
+            telling: Telling::new(rand::rng().random()),
             has_warned: false,
             started: 0,
         };
@@ -218,7 +207,7 @@ impl<M: MetadataSource> Turns<M> {
                 other => self.send(progress, &state, &other),
             }
         }
-        self.observe(progress, &state, now);
+        progress.telling.tell(&self.metadata, (&state, &self.observed), now);
         let is_denied = progress.denied_until.is_some_and(|until| Instant::now() < until);
         let is_old = read_at.elapsed() > READING_AGE_MAX;
         if !commands.is_empty()
@@ -230,41 +219,6 @@ impl<M: MetadataSource> Turns<M> {
             progress.is_applying = true;
             tokio::spawn(apply_all(self.metadata.clone(), commands, progress.finished.clone()));
         }
-    }
-
-    /// Tells the brokers what is seen, now and then.
-    fn observe(&self, progress: &mut Progress, state: &State, now: TimeMs) {
-        if progress.observed_at.is_some_and(|at| at.elapsed() < OBSERVE_INTERVAL)
-            || progress.is_observing.load(Ordering::Acquire)
-        {
-            return;
-        }
-        progress.observed_at = Some(Instant::now());
-        let shard = |shard: Unserved| UnservedShard {
-            cluster: shard.cluster,
-            primary: shard.primary,
-            why: shard.why,
-        };
-        let busy_shard =
-            |BusyShard { cluster, primary, for_ms }| api::v4::BusyShard { cluster, primary, for_ms };
-        let unattached_shard =
-            |Unattached { cluster, primary, for_ms }| UnattachedShard { cluster, primary, for_ms };
-        let unattached = unattached(state, &self.observed, now);
-        let unaskable = self.observed.proxies.iter().filter(|(_, seen)| seen.is_unaskable);
-        let seen = Observations {
-            coordinator: self.observed.coordinator.0.clone(),
-            process: progress.process,
-            unserved: unserved(state, &self.observed, now).into_iter().take(SEEN_MAX).map(shard).collect(),
-            busy: busy(state, &self.observed, now).into_iter().take(SEEN_MAX).map(busy_shard).collect(),
-            unattached: unattached.into_iter().take(SEEN_MAX).map(unattached_shard).collect(),
-            unaskable: unaskable.map(|(proxy, _)| proxy.clone()).take(SEEN_MAX).collect(),
-        };
-        let (metadata, is_observing) = (self.metadata.clone(), Arc::clone(&progress.is_observing));
-        is_observing.store(true, Ordering::Release);
-        tokio::spawn(async move {
-            metadata.observe(seen).await;
-            is_observing.store(false, Ordering::Release);
-        });
     }
 
     fn follow(&self, progress: &mut Progress, state: &State) {

@@ -1,5 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
+use api::v4::Observations;
 use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
 
 use super::super::access::ProxyAccess;
