@@ -16,6 +16,9 @@ const LOOK_WAIT: Duration = Duration::from_secs(1);
 /// The pause before brokers are asked again that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
+/// The pause between two looks at what coordinators see.
+const SEEN_PAUSE: Duration = Duration::from_millis(50);
+
 /// How often a line is written where there is no terminal to draw on.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -102,6 +105,29 @@ pub(super) async fn until_done(
             meter.end();
             return Err(stuck(task, patience, last.as_ref(), problem));
         }
+    }
+}
+
+/// Waits until `holds`, of which the metadata alone does not tell.
+pub(super) async fn until_so(
+    patience: Patience,
+    task: Task<'_>,
+    mut holds: impl AsyncFnMut() -> Result<bool, CtlError>,
+) -> Result<(), CtlError> {
+    let started = Instant::now();
+    loop {
+        let problem = match holds().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => None,
+            Err(CtlError::Call(
+                error @ (ClientError::Unreachable { .. } | ClientError::BadAnswer { .. }),
+            )) => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        if started.elapsed() >= Duration::from_secs(patience.timeout) {
+            return Err(stuck(task, patience, None, problem));
+        }
+        tokio::time::sleep(SEEN_PAUSE).await;
     }
 }
 

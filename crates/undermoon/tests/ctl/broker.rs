@@ -4,9 +4,10 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use api::v4::{Observations, UnservedShard};
 use api::{BrokerClient, ClientOptions};
 use control_core::{Command as Change, Reply, State, SyncState};
-use model::ClusterName;
+use model::{Address, ClusterName};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -120,6 +121,18 @@ impl Broker {
             let (cluster, sync) = (name.clone(), SyncState::InSync);
             self.apply(&Change::SetReplicaSync { cluster, replica, sync });
         }
+    }
+
+    /// Says what a coordinator sees: that nobody serves these primaries of a cluster.
+    pub(crate) fn observe(&self, name: &str, unserved: &[Address]) {
+        let shard = |primary: &Address| UnservedShard {
+            cluster: name.parse().unwrap(),
+            primary: primary.clone(),
+            why: "it is still a replica".to_owned(),
+        };
+        let unserved = unserved.iter().map(shard).collect();
+        let seen = Observations { coordinator: "tests".to_owned(), unserved, ..Observations::default() };
+        self.call(async |client| client.observe(&seen).await.unwrap());
     }
 
     /// Waits until the metadata is as it should be.

@@ -90,6 +90,29 @@ fn create_until_ready_and_delete_until_cleaned() {
     assert_eq!(free.as_array().unwrap().len(), 2);
 }
 
+/// What `create` calls ready `list` calls so, too, also where a coordinator has seen more than the metadata says.
+#[test]
+fn create_until_coordinators_see_it_served() {
+    let broker = Broker::with_proxies(2);
+    let mut command = broker.command(&["cluster", "create", "mydb", "--chunks", "1"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut waiting = command.spawn().unwrap();
+    let state = broker.until("the cluster is made", |state| state.clusters.contains_key(&name()));
+    let unserved = [pairs(&state)[0].0.clone()];
+    broker.observe("mydb", &unserved);
+    broker.sync_all("mydb");
+    let state_in_list = || broker.ctl(&["cluster", "list", "-o", "json"]).json()[0]["state"].clone();
+    // For longer than it would take `create` to end.
+    for _ in 0..10 {
+        broker.observe("mydb", &unserved);
+        assert_eq!(state_in_list(), "down");
+        assert!(waiting.try_wait().unwrap().is_none(), "it has not waited");
+    }
+    broker.observe("mydb", &[]);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(state_in_list(), "ready");
+}
+
 #[test]
 fn planned_failover_and_balance() {
     let broker = ready(2, "1");

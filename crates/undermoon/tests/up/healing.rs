@@ -104,7 +104,12 @@ fn ctl_with_a_real_coordinator() {
 
     // A second cluster on the spare proxies: `create` returns when it is ready.
     assert_eq!(up.ctl(&["cluster", "create", "second", "--chunks", "1"])["done"], true);
-    assert!(up.is("second", "ready"));
+    assert!(
+        up.is("second", "ready"),
+        "{:#}\n{:#}",
+        up.ctl(&["cluster", "show", "second"]),
+        up.ctl(&["events"])
+    );
     let second = up.ctl(&["cluster", "show", "second"]);
     let proxy = second["shard_list"][0]["primary"]["proxy"].as_str().unwrap();
     let port: u16 = proxy.rsplit(':').next().unwrap().parse().unwrap();

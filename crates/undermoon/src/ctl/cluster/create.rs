@@ -1,14 +1,18 @@
 //! `undermoon ctl cluster create`.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
+use api::BrokerClient;
 use control_core::{Command, Reply, State, SyncState, TimeMs};
 use model::ClusterName;
 
+use super::super::connection::state;
 use super::super::context::Context;
 use super::super::error::CtlError;
+use super::super::facts::{Condition, cluster_line, condition_seen};
 use super::super::output::{Done, count, print};
-use super::super::wait::{Patience, Progress, Task, spoken, until_done};
+use super::super::wait::{Patience, Progress, Task, spoken, until_done, until_so};
 use super::size::Size;
 use super::words::setting;
 
@@ -50,7 +54,10 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
                  pool list` shows proxies that failed",
     };
     let measure = |state: &State| Ok(Progress::of(shards_ready(state, name), shards));
-    let took = until_done(&context.client, arguments.patience, task, measure).await?;
+    let begun = Instant::now();
+    until_done(&context.client, arguments.patience, task, measure).await?;
+    until_so(arguments.patience, task, async || is_ready(&context.client, name).await).await?;
+    let took = begun.elapsed();
     print(context.format, &Done::complete(format!("{made}, and ready after {}", spoken(took))))
 }
 
@@ -58,4 +65,15 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
 fn shards_ready(state: &State, name: &ClusterName) -> usize {
     let chunks = state.clusters.get(name).map_or(&[][..], |cluster| &cluster.chunks);
     chunks.iter().flat_map(|chunk| &chunk.shards).filter(|shard| shard.replica == SyncState::InSync).count()
+}
+
+/// Whether `cluster list` says that the cluster is ready: coordinators may have seen a moment ago that it is not served yet,
+/// and a primary may be gone again.
+async fn is_ready(client: &BrokerClient, name: &ClusterName) -> Result<bool, CtlError> {
+    let overview = client.overview().await?;
+    let state = state(client).await?;
+    Ok(state.clusters.get(name).is_some_and(|cluster| {
+        let line = cluster_line(&state, name, cluster).state;
+        condition_seen(line, name, &overview) == Condition::Ready
+    }))
 }

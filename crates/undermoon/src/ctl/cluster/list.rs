@@ -1,13 +1,11 @@
 //! `undermoon ctl cluster list`.
 
-use api::v4::Level;
 use control_core::State;
-use model::ClusterName;
 use serde::Serialize;
 
 use super::super::context::Context;
 use super::super::error::CtlError;
-use super::super::facts::{ClusterLine, Condition, cluster_line};
+use super::super::facts::{ClusterLine, cluster_line, condition_seen};
 use super::super::output::{Show, print_state, table};
 
 /// Show all clusters, one per line
@@ -25,18 +23,11 @@ struct Clusters(Vec<ClusterLine>);
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     // What coordinators see, which is not in the metadata.
     let overview = context.client.overview().await?;
-    let seen = |name: &ClusterName| {
-        let cluster = overview.clusters.iter().find(|cluster| cluster.name == *name);
-        match cluster.filter(|_| !arguments.watch)?.level {
-            Level::Down => Some(Condition::Down),
-            Level::Unknown => Some(Condition::Unknown),
-            Level::Degraded | Level::Well => None,
-        }
-    };
     let look = |state: &State| {
         let line = |(name, cluster)| {
             let line = cluster_line(state, name, cluster);
-            let state = seen(name).unwrap_or(line.state);
+            let state =
+                if arguments.watch { line.state } else { condition_seen(line.state, name, &overview) };
             ClusterLine { state, ..line }
         };
         Ok(Clusters(state.clusters.iter().map(line).collect()))

@@ -5,6 +5,7 @@ mod shards;
 
 use std::collections::BTreeMap;
 
+use api::v4::{Level, Overview};
 use control_core::{Chunk, Cluster, Half, Shard, State, SyncState};
 use model::{Address, ClusterName, Epoch};
 use serde::Serialize;
@@ -89,6 +90,16 @@ pub(super) fn cluster_line(state: &State, name: &ClusterName, cluster: &Cluster)
         primaries_away: shards_with_home(cluster).filter(|(home, shard)| shard.primary != *home).count(),
         slots_moving: slots_moving(cluster),
         epoch: cluster.epoch,
+    }
+}
+
+/// How a cluster is by its line, if coordinators do not see more than the metadata says.
+pub(super) fn condition_seen(line: Condition, name: &ClusterName, overview: &Overview) -> Condition {
+    let seen = overview.clusters.iter().find(|cluster| cluster.name == *name);
+    match seen.map(|cluster| cluster.level) {
+        Some(Level::Down) => Condition::Down,
+        Some(Level::Unknown) => Condition::Unknown,
+        Some(Level::Degraded | Level::Well) | None => line,
     }
 }
 
