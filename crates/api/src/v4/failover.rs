@@ -1,4 +1,4 @@
-//! The planned failover of shards: what is asked for, and what came of it.
+//! The failover of shards by an operator's order: what is asked for, and what came of it.
 
 use model::{Address, Epoch};
 use serde::{Deserialize, Serialize};
@@ -60,14 +60,25 @@ pub struct ShardFailover {
     /// Names the handover: while `health` shows this fence, it is under way.
     #[schema(value_type = Option<u64>)]
     pub fence: Option<Epoch>,
+    /// The proxy of the old primary, where it has to stop before the new one is served.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<Address>,
+    /// Why the new primary cannot serve, in words, where its proxy has just said so or did not answer. Only with `force`:
+    /// else the replica is promoted only when it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
-/// How far a planned failover is.
+/// How far a failover is that an operator asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailoverState {
     /// The primary is asked to stop; a coordinator promotes the replica when it has everything.
     HandingOver,
+    /// The replica is the primary by the metadata. It is not served before the old primary has stopped, and a coordinator has
+    /// seen that.
+    Waiting,
     /// The replica is the primary.
     Done,
 }

@@ -58,6 +58,9 @@ pub struct ShardHealth {
     pub sync: Sync,
     /// Set while the primary is being taken out of service.
     pub fence: Option<FenceShown>,
+    /// Whether the primary takes writes by the present view, as its proxy has just said; known only when it was asked.
+    #[serde(default)]
+    pub served: Option<bool>,
     /// How many bytes of the primary's stream the replica lacks; known only when both proxies were asked.
     pub behind_bytes: Option<u64>,
 }

@@ -6,7 +6,7 @@ use api::v4::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, Health, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,
 };
-use control_core::query::{self, Asked, answered, shard_condition};
+use control_core::query::{self, Asked, answered, is_served, shard_condition};
 use control_core::{Chunk, Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
 use model::{Address, ClusterName, SLOT_COUNT};
 
@@ -92,6 +92,7 @@ fn shard(
         slot_count: held.slots.count(),
         level,
         problems: condition.problems,
+        served: is_served(cluster, id, asked),
         behind_bytes: primary.offset.zip(replica.offset).map(|(ahead, behind)| ahead.saturating_sub(behind)),
         primary,
         replica,

@@ -61,7 +61,17 @@ async fn by_shard_node_and_proxy() {
     let forced = broker.act("POST", CALL, json!({"proxy": proxy, "force": true})).await;
     let moved: Vec<&Value> =
         forced["shards"].as_array().unwrap().iter().map(|shard| &shard["state"]).collect();
-    assert_eq!(moved, ["done", "done"]);
+    // Nobody has seen the old ones stop, and nobody is there to serve.
+    assert_eq!(moved, ["waiting", "waiting"]);
+    for shard in forced["shards"].as_array().unwrap() {
+        assert_eq!(shard["waits_for"], proxy, "{shard}");
+        let problem = shard["problem"].as_str().unwrap_or_default();
+        assert!(
+            problem.ends_with(&format!("of {} does not answer", shard["to"].as_str().unwrap())),
+            "{shard}"
+        );
+        assert!(shard["fence"].is_u64(), "{shard}");
+    }
     let after = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
     assert!(after.as_u64() > shown.as_u64());
     let [third, fourth] = [2, 3].map(|place: usize| nodes[place]["address"].as_str().unwrap());

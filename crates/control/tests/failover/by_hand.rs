@@ -7,7 +7,9 @@ use api::v4::FailoverRequest;
 use testkit::managed::ManagedCluster;
 use testkit::managed::shard::ShardPlace;
 
-use crate::fixture::{CLUSTER, first_write, four_of, shard_on};
+use crate::fixture::{
+    CLUSTER, HEAL_LIMIT, find, first_write, four_of, node_at, number_of, problems, shard_on,
+};
 use testkit::proof::writers::Writers;
 
 /// Clients that keep writing to the old primary's proxy.
@@ -83,4 +85,57 @@ fn a_living_proxy_without_a_spare() {
 #[test]
 fn a_living_primary_by_force() {
     check(Order::Shard, 4);
+}
+
+/// `undermoon ctl cluster failover --force` for the shard: its exit code, and what it wrote to either output.
+fn ctl_force(cluster: &ManagedCluster, shard: &ShardPlace, seconds: &str) -> (i32, String) {
+    let output = std::process::Command::new(testkit::binary::undermoon().unwrap())
+        .args(["ctl", "--broker", &cluster.brokers[0].address().to_string(), "cluster", "failover", CLUSTER])
+        .args(["--shard", &number_of(cluster, shard).to_string(), "--force", "--yes", "--timeout", seconds])
+        .output()
+        .unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code().unwrap(), text)
+}
+
+/// The command line says that a replica has taken over when that serves, and not before.
+#[test]
+fn what_is_said_of_a_replica_that_hangs_and_of_one_that_is_well() {
+    let mut cluster = four_of(4);
+    let shard = shard_on(&cluster, 0);
+    let [primary, replica] = [shard.primary, shard.replica]
+        .map(|node| cluster.hosts[node.host].nodes[node.node].model_address().unwrap());
+    let node = &mut cluster.hosts[shard.replica.host].nodes[shard.replica.node];
+    node.process().freeze().unwrap();
+    let is_known = || {
+        let problems = problems(&cluster, shard.id);
+        anyhow::ensure!(
+            problems.iter().any(|text| text.contains("has not answered its proxy")),
+            "{problems:?}"
+        );
+        Ok(())
+    };
+    cluster.wait_for(HEAL_LIMIT, "its proxy knows that it hangs", is_known).unwrap();
+    let (code, told) = ctl_force(&cluster, &shard, "2");
+    assert_eq!(code, 75, "{told}");
+    assert!(told.contains(&format!("{replica} has not answered its proxy for ")), "{told}");
+    assert!(!told.contains("has taken over"), "{told}");
+
+    let node = &mut cluster.hosts[shard.replica.host].nodes[shard.replica.node];
+    node.process().thaw().unwrap();
+    cluster.wait_whole(CLUSTER).unwrap();
+    let shard = find(&cluster, shard.id);
+    assert_eq!(node_at(&cluster, shard.primary), socket(&replica), "it took over when it went on");
+    let (code, told) = ctl_force(&cluster, &shard, "30");
+    assert_eq!(code, 0, "{told}");
+    assert!(told.starts_with(&format!("{primary} has taken over from {replica}, after ")), "{told}");
+    // It serves now: no attempt is refused.
+    let proxy = cluster.hosts[shard.replica.host].proxy.address();
+    let mut connection = testkit::connection::Connection::open(proxy).unwrap();
+    let line = format!("SET {} v", shard.key("said", 0).unwrap());
+    connection.say(&line).unwrap().expect_ok().unwrap();
+}
+
+fn socket(address: &model::Address) -> std::net::SocketAddr {
+    address.to_string().parse().unwrap()
 }

@@ -33,6 +33,13 @@ pub(super) struct Patience {
     timeout: u64,
 }
 
+impl Patience {
+    /// For how long nothing may progress.
+    pub(super) const fn limit(self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+}
+
 /// How far something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -101,7 +108,7 @@ pub(super) async fn until_done(
         if let Some(progress) = &last {
             meter.show(progress);
         }
-        if progressed.elapsed() >= Duration::from_secs(patience.timeout) {
+        if progressed.elapsed() >= patience.limit() {
             meter.end();
             return Err(stuck(task, patience, last.as_ref(), problem));
         }

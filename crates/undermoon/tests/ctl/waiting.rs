@@ -123,7 +123,7 @@ fn planned_failover_and_balance() {
         broker.until("the primary is fenced", is_fenced);
         promote_fenced(broker);
     });
-    let told = format!("{} takes over from {}", before[0].1, before[0].0);
+    let told = format!("{} has taken over from {}", before[0].1, before[0].0);
     assert!(done.good().starts_with(&told));
     let after = pairs(&broker.state());
     assert_eq!(
@@ -174,9 +174,48 @@ fn a_handover_that_is_given_up() {
 fn a_failover_by_force() {
     let broker = ready(2, "1");
     let before = pairs(&broker.state());
-    let forced = broker.ctl(&["cluster", "failover", "mydb", "--shard", "1", "--force", "--yes"]);
-    assert!(forced.good().contains("takes over from"));
-    assert_eq!(pairs(&broker.state())[1], (before[1].1.clone(), before[1].0.clone()));
+    let force = ["cluster", "failover", "mydb", "--shard", "1", "--force", "--yes"];
+    let (from, to) = &before[1];
+    let [old, new] = [from, to].map(|node| format!("{}:5299", node.host()));
+    // It is the primary by the metadata, and nothing more: nobody has stopped the old one, and nobody is there.
+    let accepted = broker.ctl(&[&force[..], &["--no-wait"]].concat()).good();
+    let expected = format!(
+        "accepted: {to} takes over from {from} as soon as proxy {old} has stopped, and cannot serve yet: the proxy {new} of \
+         {to} does not answer\n"
+    );
+    assert_eq!(accepted, expected);
+    assert_eq!(pairs(&broker.state())[1], (to.clone(), from.clone()));
+
+    // Nobody says that it has stopped.
+    let back =
+        ["cluster", "failover", "mydb", "--node", &to.to_string(), "--force", "--yes", "--timeout", "1"];
+    let stuck = broker.ctl(&back);
+    assert_eq!(stuck.code, 75, "{}", stuck.stdout);
+    assert!(
+        stuck.stderr.contains("nothing has progressed for 1 s (0 of 1 replicas promoted)"),
+        "{}",
+        stuck.stderr
+    );
+    assert!(
+        stuck.stderr.contains(&format!("primary {from} waits until {old} has stopped")),
+        "{}",
+        stuck.stderr
+    );
+
+    // It has stopped, and the new one does not serve.
+    let dead = meanwhile(&broker, &back, |broker| {
+        let state = broker.until("it has taken over", |state| pairs(state)[1].0 == *to);
+        let fence = cluster(&state).chunks[0].shards.iter().find_map(|shard| shard.fence).unwrap().epoch;
+        let stopped = Some(control_core::Stopped::Heard { epoch: fence });
+        broker.apply(&Change::LiftFence { cluster: name(), primary: to.clone(), fence, stopped });
+    });
+    assert_eq!(dead.code, 75, "{}", dead.stdout);
+    assert!(
+        dead.stderr.contains(&format!("{to} instead of {from}, and it does not serve")),
+        "{}",
+        dead.stderr
+    );
+    assert!(dead.stderr.contains(&format!("the primary's proxy {new} does not answer")), "{}", dead.stderr);
 }
 
 /// Commits every migration that runs; answers whether there was any.

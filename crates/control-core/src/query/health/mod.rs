@@ -66,6 +66,46 @@ pub fn answered<'a>(asked: &'a Asked, proxy: &Address, node: &Address) -> Option
     asked.get(proxy)?.as_ref()?.nodes.iter().find(|health| health.address == *node)
 }
 
+/// Why a node cannot serve at the moment, by what its proxy has just answered; `None` where it can, or its proxy was not
+/// asked.
+#[must_use]
+pub fn cannot_serve(asked: &Asked, proxy: &Address, node: &Address) -> Option<String> {
+    match (asked.get(proxy)?, answered(asked, proxy, node)) {
+        (None, _) => Some(format!("the proxy {proxy} of {node} does not answer")),
+        (Some(_), None) => Some(format!("proxy {proxy} does not know of {node}")),
+        (Some(_), Some(health)) => Some(format!("{node} {}", trouble(health)?)),
+    }
+}
+
+/// Whether the primary of a shard takes writes, by what its proxy has just answered: it has the present view, the node is a
+/// primary, and there is a lease or an attached replica. `None` where its proxy was not asked.
+#[must_use]
+pub fn is_served(cluster: &Cluster, id: ShardId, asked: &Asked) -> Option<bool> {
+    let chunk = &cluster.chunks[id.chunk];
+    let (node, proxy) = (chunk.primary(id.shard), chunk.primary_proxy(id.shard));
+    let Some(answer) = asked.get(proxy)? else { return Some(false) };
+    let has_view = answer.view_epoch >= cluster.epoch && chunk.shard(id.shard).fence.is_none();
+    let may_use =
+        |health: &NodeHealth| health.role == Role::Primary && (health.attached || answer.lease_ms != Some(0));
+    let is_fit = |health: &NodeHealth| trouble(health).is_none() && may_use(health);
+    Some(has_view && answered(asked, proxy, node).is_some_and(is_fit))
+}
+
+/// What is wrong with a node, whatever its role.
+fn trouble(health: &NodeHealth) -> Option<String> {
+    Some(match health.state {
+        NodeState::Busy { for_ms } => {
+            format!("is busy: it has answered nobody for {for_ms} ms, and its process works")
+        }
+        NodeState::Down { for_ms } | NodeState::Unseen { for_ms } => {
+            format!("has not answered its proxy for {for_ms} ms")
+        }
+        NodeState::Loading => "is reading its data from disk".to_owned(),
+        NodeState::Up if health.restarted => "restarted and waits for its role".to_owned(),
+        NodeState::Up => return None,
+    })
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Primary,
@@ -172,21 +212,11 @@ impl Findings<'_> {
             self.add(side.loss(), text);
             return None;
         };
-        let what = match health.state {
-            NodeState::Busy { for_ms } => {
-                // Its requests wait, and nobody takes over.
-                let text = format!("is busy: it has answered nobody for {for_ms} ms, and its process works");
-                self.add(Level::Degraded, format!("{} {node} {text}", side.word()));
-                return None;
-            }
-            NodeState::Down { for_ms } | NodeState::Unseen { for_ms } => {
-                format!("has not answered its proxy for {for_ms} ms")
-            }
-            NodeState::Loading => "is reading its data from disk".to_owned(),
-            NodeState::Up if health.restarted => "restarted and waits for its role".to_owned(),
-            NodeState::Up => return Some(health.clone()),
-        };
-        self.add(side.loss(), format!("{} {node} {what}", side.word()));
+        let Some(what) = trouble(health) else { return Some(health.clone()) };
+        // The requests of a busy one wait, and nobody takes over.
+        let is_busy = matches!(health.state, NodeState::Busy { .. });
+        let level = if is_busy { Level::Degraded } else { side.loss() };
+        self.add(level, format!("{} {node} {what}", side.word()));
         None
     }
 

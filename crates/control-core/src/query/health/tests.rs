@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Address, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
-use super::{Asked, Level, shard_condition};
+use super::{Asked, Level, cannot_serve, is_served, shard_condition};
 use crate::apply;
 use crate::command::{Command, NewProxy};
 use crate::state::{FenceReason, Half, ReporterId, ShardId, State, SyncState};
@@ -166,5 +166,71 @@ fn by_what_proxies_answer() {
         |asked| node(asked, 1).address = address(9, 9),
         Level::Down,
         &["does not know of primary 10.0.0.1:1"],
+    );
+}
+
+#[test]
+fn whether_a_primary_takes_writes() {
+    fn check(change: impl Fn(&mut State, &mut Asked), expected: Option<bool>, why: &str) {
+        let (mut state, mut asked) = (cluster(), answers());
+        change(&mut state, &mut asked);
+        let cluster = state.clusters.values().next().unwrap();
+        assert_eq!(is_served(cluster, SHARD, &asked), expected, "{why}");
+    }
+    fn proxy(asked: &mut Asked) -> &mut ProxyHealth {
+        asked.get_mut(&address(1, 5299)).unwrap().as_mut().unwrap()
+    }
+    check(|_, _| (), Some(true), "all is well");
+    check(|_, asked| drop(asked.remove(&address(1, 5299))), None, "nobody has asked");
+    check(|_, asked| drop(asked.insert(address(1, 5299), None)), Some(false), "no answer");
+    check(|_, asked| proxy(asked).view_epoch = Epoch(1), Some(false), "an older view");
+    check(|_, asked| proxy(asked).lease_ms = Some(0), Some(false), "neither a lease nor a replica");
+    check(
+        |_, asked| {
+            proxy(asked).lease_ms = Some(0);
+            proxy(asked).nodes[0].attached = true;
+        },
+        Some(true),
+        "an attached replica",
+    );
+    check(|_, asked| proxy(asked).nodes[0].role = Role::Replica, Some(false), "still a replica");
+    check(|_, asked| proxy(asked).nodes[0].state = NodeState::Loading, Some(false), "its data are not there");
+    check(|_, asked| proxy(asked).nodes.clear(), Some(false), "its proxy does not know it");
+    let (cluster, primary) = (|| "db".parse().unwrap(), address(1, 1));
+    let fence = Command::FenceShard { cluster: cluster(), primary, reason: FenceReason::Planned, now: NOW };
+    check(
+        |state, asked| {
+            apply(state, fence.clone()).unwrap();
+            proxy(asked).view_epoch = Epoch(100);
+        },
+        Some(false),
+        "it is handing over",
+    );
+}
+
+#[test]
+fn why_a_node_cannot_serve() {
+    fn check(change: fn(&mut Asked), expected: Option<&str>) {
+        let mut asked = answers();
+        change(&mut asked);
+        let found = cannot_serve(&asked, &address(2, 5299), &address(2, 2));
+        assert_eq!(found.as_deref(), expected);
+    }
+    fn node(asked: &mut Asked) -> &mut NodeHealth {
+        &mut asked.get_mut(&address(2, 5299)).unwrap().as_mut().unwrap().nodes[1]
+    }
+    check(|_| (), None);
+    check(|asked| drop(asked.remove(&address(2, 5299))), None);
+    check(
+        |asked| drop(asked.insert(address(2, 5299), None)),
+        Some("the proxy 10.0.0.2:5299 of 10.0.0.2:2 does not answer"),
+    );
+    check(
+        |asked| node(asked).state = NodeState::Unseen { for_ms: 7 },
+        Some("10.0.0.2:2 has not answered its proxy for 7 ms"),
+    );
+    check(
+        |asked| node(asked).address = address(9, 9),
+        Some("proxy 10.0.0.2:5299 does not know of 10.0.0.2:2"),
     );
 }

@@ -1,23 +1,27 @@
-//! Planned failover: an operator moves primaries of his choice to their replicas.
+//! Failover by an operator's order: he moves primaries of his choice to their replicas.
+
+use std::collections::BTreeSet;
 
 use api::ErrorBody;
 use api::v4::{FailoverAnswer, FailoverRequest, FailoverState, ServeRequest, ShardFailover};
 use axum::Json;
 use axum::extract::{Path, State};
+use control_core::query::{self, Asked};
 use control_core::{
     ApplyError, Cluster, Comeback, Command, FenceReason, ShardId, State as Metadata, TimeMs, apply, foresee,
 };
-use model::ClusterName;
+use model::{Address, ClusterName};
 
 use super::super::error::ApiError;
 use super::super::input::{Body, cluster_name};
-use super::super::shapes;
-use super::super::shared::{Done, Shared};
+use super::super::shared::{Broker, Done, Shared};
+use super::super::{asking, shapes};
 
 /// Moves primaries to their replicas, for upkeep of a host or as an exercise. Without `force` nothing is lost: the
 /// primary is asked to stop, and a coordinator promotes the replica when it has everything, or lets the primary go
 /// on when that takes too long; clients wait meanwhile. The new primary stays where it is until the cluster is
-/// balanced or it fails.
+/// balanced or it fails. With `force` the replica is the primary at once by the metadata, and it is served when the old
+/// primary has stopped; the answer says what it waits for, and whether the new primary's own proxy says that it can serve.
 #[utoipa::path(post, path = "/api/v4/clusters/{cluster}/failover", tag = "failures",
     params(("cluster" = String, Path)), request_body = FailoverRequest,
     responses((status = 200, body = FailoverAnswer), (status = 400, body = ErrorBody),
@@ -45,8 +49,9 @@ pub(crate) async fn fail_over(
     for command in commands {
         broker.apply(command).await?;
     }
+    let asked = if wanted.force { ask_takers(&broker, cluster, &shards).await } else { Asked::new() };
     let now = &broker.metadata.snapshot().state;
-    let outcome = |id: &ShardId| became(now.clusters.get(&name), cluster, *id);
+    let outcome = |id: &ShardId| became(now.clusters.get(&name), cluster, *id, &asked);
     Ok(Json(FailoverAnswer { shards: shards.iter().map(outcome).collect() }))
 }
 
@@ -117,18 +122,33 @@ pub(super) fn foreseen(
     Ok(words)
 }
 
+/// What the proxies say whose nodes take over by force: nobody else looks whether these can serve.
+async fn ask_takers(broker: &Broker, cluster: &Cluster, shards: &[ShardId]) -> Asked {
+    let takers: BTreeSet<Address> =
+        shards.iter().map(|id| cluster.chunks[id.chunk].replica_proxy(id.shard).clone()).collect();
+    asking::ask(takers.into_iter().collect(), broker.proxy_password.as_ref()).await
+}
+
 /// What has become of a shard: a coordinator may have been as quick as that.
-fn became(now: Option<&Cluster>, before: &Cluster, id: ShardId) -> ShardFailover {
+fn became(now: Option<&Cluster>, before: &Cluster, id: ShardId, asked: &Asked) -> ShardFailover {
     let chunk = &before.chunks[id.chunk];
     let (from, to) = (chunk.primary(id.shard).clone(), chunk.replica(id.shard).clone());
-    let is_done = now.is_some_and(|now| now.shard_of_primary(&to).is_some());
-    let fence = now.and_then(|now| now.shard(now.shard_of_primary(&from)?).fence);
+    let problem = query::cannot_serve(asked, chunk.replica_proxy(id.shard), &to);
+    let promoted = now.and_then(|now| Some(now.shard(now.shard_of_primary(&to)?)));
+    let fenced = promoted.or_else(|| now.and_then(|now| Some(now.shard(now.shard_of_primary(&from)?))));
+    let waits_for = promoted.and_then(|shard| shard.deposed.clone());
     ShardFailover {
         shard: shapes::shard_number(id),
         from,
         to,
-        state: if is_done { FailoverState::Done } else { FailoverState::HandingOver },
-        fence: fence.map(|fence| fence.epoch),
+        state: match (promoted, &waits_for) {
+            (None, _) => FailoverState::HandingOver,
+            (Some(_), Some(_)) => FailoverState::Waiting,
+            (Some(_), None) => FailoverState::Done,
+        },
+        fence: fenced.and_then(|shard| shard.fence).map(|fence| fence.epoch),
+        waits_for,
+        problem,
     }
 }
 

@@ -1,6 +1,9 @@
 //! `undermoon ctl cluster failover`: a replica takes over from its primary because an operator asks for it.
 
-use api::v4::{FailoverRequest, ShardFailover};
+use std::time::{Duration, Instant};
+
+use api::ClientError;
+use api::v4::{FailoverRequest, FailoverState, ShardFailover, ShardHealth};
 use control_core::{Cluster, State};
 use model::{Address, ClusterName};
 
@@ -11,17 +14,20 @@ use super::super::output::{Done, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
 use super::words::find;
 
+/// The pause between two looks whether a new primary serves.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
 /// Have replicas take over from their primaries, without loss
 ///
 /// The primary stops, its replica catches up to the last byte and takes over; clients see no error. With --force the
-/// replica takes over at once, with what it has: use it for a primary that is lost.
+/// replica takes over with what it has, as soon as the old primary has stopped: use it for a primary that is lost.
 #[derive(Debug, clap::Args)]
 pub(in crate::ctl) struct Arguments {
     /// The cluster
     name: ClusterName,
     #[command(flatten)]
     which: Which,
-    /// Promote the replica at once, whatever it lacks
+    /// Promote the replica whatever it lacks
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -56,7 +62,7 @@ impl Which {
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
     if arguments.force {
-        let what = "With --force the replica takes over at once. What it has not received is lost.";
+        let what = "With --force the replica takes over with what it has. What it has not received is lost.";
         arguments.confirmation.ask(what, name.as_str())?;
     }
     let wanted = arguments.which.clone().request(arguments.force);
@@ -65,35 +71,118 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
         let message = format!("cluster {name}: there is no primary to move, nothing was changed");
         return print(context.format, &Done::complete(message));
     }
-    let told: Vec<String> =
-        shards.iter().map(|shard| format!("{} takes over from {}", shard.to, shard.from)).collect();
+    let told: Vec<String> = shards.iter().map(told).collect();
     let told = told.join("; ");
     if arguments.patience.no_wait {
         return print(context.format, &Done::accepted(format!("accepted: {told}")));
     }
+    // Whoever waits is told at once that it may be in vain.
+    shards.iter().filter_map(|shard| shard.problem.as_ref()).for_each(|problem| eprintln!("{problem}"));
     let task = Task {
         name: &format!("cluster {name}"),
         unit: "replicas promoted",
         advice: "is a coordinator running, and can it reach the proxies? Its log says what it does",
     };
     let measure = |state: &State| progress(find(state, name)?, &shards);
-    let took = until_done(&context.client, arguments.patience, task, measure).await?;
-    print(context.format, &Done::complete(format!("{told}, after {}", spoken(took))))
+    let promoted = match until_done(&context.client, arguments.patience, task, measure).await {
+        Err(CtlError::NotYet { what, advice }) => {
+            let seen = problems(&look(context, name, &shards).await.unwrap_or_default());
+            return Err(CtlError::NotYet { what: [vec![what], seen].concat().join("; "), advice });
+        }
+        outcome => outcome?,
+    };
+    // Without force a replica is promoted only when it serves as soon as its proxy has heard of that.
+    let served =
+        if arguments.force { until_served(context, arguments, &shards).await? } else { Duration::ZERO };
+    let took = promoted + served;
+    let told: Vec<String> =
+        shards.iter().map(|shard| format!("{} has taken over from {}", shard.to, shard.from)).collect();
+    print(context.format, &Done::complete(format!("{}, after {}", told.join("; "), spoken(took))))
+}
+
+/// What is to become of a shard.
+fn told(shard: &ShardFailover) -> String {
+    let ShardFailover { from, to, waits_for, problem, .. } = shard;
+    let mut told = format!("{to} takes over from {from}");
+    if let Some(proxy) = waits_for {
+        told += &format!(" as soon as proxy {proxy} has stopped");
+    }
+    if let Some(problem) = problem {
+        told += &format!(", and cannot serve yet: {problem}");
+    }
+    told
+}
+
+/// Waits until the new primaries serve, by what their proxies say. Answers how long that took.
+async fn until_served(
+    context: &Context,
+    arguments: &Arguments,
+    shards: &[ShardFailover],
+) -> Result<Duration, CtlError> {
+    let started = Instant::now();
+    loop {
+        let unserved = match look(context, &arguments.name, shards).await {
+            Ok(now) if now.iter().all(|shard| shard.served == Some(true)) => return Ok(started.elapsed()),
+            Ok(now) => problems(&now).join("; "),
+            Err(error @ ClientError::Refused { .. }) => return Err(error.into()),
+            Err(error) => error.to_string(),
+        };
+        if started.elapsed() >= arguments.patience.limit() {
+            let told: Vec<String> =
+                shards.iter().map(|shard| format!("{} instead of {}", shard.to, shard.from)).collect();
+            let what = format!("the metadata has {}, and it does not serve: {unserved}", told.join("; "));
+            let advice =
+                "repair that: it serves as soon as it can. `undermoon ctl cluster show --live` shows it";
+            return Err(CtlError::NotYet { what, advice: advice.to_owned() });
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+/// How these shards are, by the metadata, the coordinators and their proxies.
+async fn look(
+    context: &Context,
+    name: &ClusterName,
+    shards: &[ShardFailover],
+) -> Result<Vec<ShardHealth>, ClientError> {
+    let mut health = context.client.cluster_health(name, true).await?.shards;
+    health.retain(|shard| shards.iter().any(|meant| meant.shard == shard.shard));
+    Ok(health)
+}
+
+/// Why shards are without service.
+fn problems(shards: &[ShardHealth]) -> Vec<String> {
+    let words = |shard: &ShardHealth| {
+        let number = shard.shard;
+        shard.problems.iter().map(move |problem| format!("shard {number}: {problem}")).collect::<Vec<_>>()
+    };
+    shards.iter().filter(|shard| shard.served != Some(true)).flat_map(words).collect()
 }
 
 /// How many have taken over. An error when a primary was let go on: its replica did not catch up in time.
 fn progress(cluster: &Cluster, shards: &[ShardFailover]) -> Result<Progress, CtlError> {
     let id = |shard: &ShardFailover| cluster.shard_ids().nth(shard.shard);
-    let has_taken_over = |shard: &&ShardFailover| {
+    let is_primary = |shard: &ShardFailover| {
         id(shard).is_some_and(|id| *cluster.chunks[id.chunk].primary(id.shard) == shard.to)
+    };
+    let has_taken_over = |shard: &&ShardFailover| {
+        is_primary(shard) && id(shard).is_some_and(|id| cluster.shard(id).deposed.is_none())
     };
     let goes_on = |shard: &&ShardFailover| {
         let fence = id(shard).and_then(|id| cluster.shard(id).fence);
-        !has_taken_over(shard) && fence.map(|fence| fence.epoch) != shard.fence
+        !is_primary(shard) && fence.map(|fence| fence.epoch) != shard.fence
     };
-    if let Some(ShardFailover { from, to, .. }) = shards.iter().find(goes_on) {
-        let what = format!("{from} goes on serving: its replica {to} did not catch up in time");
-        let advice = "nothing was lost; try again when there are fewer writes or the link is better";
+    if let Some(ShardFailover { from, to, state, .. }) = shards.iter().find(goes_on) {
+        let (what, advice) = match state {
+            FailoverState::HandingOver => (
+                format!("{from} goes on serving: its replica {to} did not catch up in time"),
+                "nothing was lost; try again when there are fewer writes or the link is better",
+            ),
+            FailoverState::Waiting | FailoverState::Done => (
+                format!("{to} had taken over from {from}, and is not the primary any more"),
+                "`undermoon ctl events` says why",
+            ),
+        };
         return Err(CtlError::NotYet { what, advice: advice.to_owned() });
     }
     Ok(Progress::of(shards.iter().filter(has_taken_over).count(), shards.len()))
