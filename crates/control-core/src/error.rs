@@ -68,6 +68,17 @@ pub enum ApplyError {
     /// The proxy serves a cluster.
     #[error("proxy {0} is in use")]
     InUse(Address),
+    /// The proxy cannot leave its cluster while it has primaries.
+    #[error("proxy {0} has primaries: hand them over first")]
+    HasPrimaries(Address),
+    /// The proxy cannot leave its cluster now.
+    #[error("proxy {proxy} cannot be replaced now: {why}")]
+    NotReplaceable {
+        /// The proxy.
+        proxy: Address,
+        /// Why not.
+        why: &'static str,
+    },
     /// Too many proxies were removed before their nodes had been emptied.
     #[error(
         "the nodes of proxy {0} are not empty, and {UNCLEANED_NODES_MAX} such nodes are remembered already: wait until \
@@ -178,6 +189,8 @@ impl ApplyError {
             Self::JobNotFound(_) => ("JOB_NOT_FOUND", 404),
             Self::AlreadyExisted(_) => ("ALREADY_EXISTED", 409),
             Self::InUse(_) | Self::TooManyUncleaned(_) => ("IN_USE", 409),
+            Self::HasPrimaries(_) => ("HAS_PRIMARIES", 409),
+            Self::NotReplaceable { .. } => ("NOT_REPLACEABLE", 409),
             Self::NoAvailableResource { .. } => ("NO_AVAILABLE_RESOURCE", 409),
             Self::ResourceNotBalance { .. } => ("RESOURCE_NOT_BALANCE", 409),
             Self::MigrationRunning(_) => ("MIGRATION_RUNNING", 409),

@@ -15,7 +15,8 @@ use crate::v3::{
 };
 use crate::v4::{
     ClusterHealth, CommandAnswer, EventPage, FailoverAnswer, FailoverRequest, Health, Jobs, Observations,
-    Overview, Plan, PlannedChange, Review, ReviewDecision, ServeRequest, StateAnswer, StateMark,
+    Overview, Plan, PlannedChange, ReplaceAnswer, Review, ReviewDecision, ServeRequest, StateAnswer,
+    StateMark,
 };
 use crate::{V3, V4};
 
@@ -233,6 +234,11 @@ impl BrokerClient {
     /// Moves primaries of a cluster to their replicas.
     pub async fn fail_over(&self, cluster: &ClusterName, wanted: &FailoverRequest) -> Answer<FailoverAnswer> {
         self.call(Method::POST, &format!("{V4}/clusters/{cluster}/failover"), Some(wanted)).await
+    }
+
+    /// Takes a living proxy without primaries out of its cluster.
+    pub async fn replace_proxy(&self, address: &Address) -> Answer<ReplaceAnswer> {
+        self.call(Method::POST, &format!("{V4}/proxies/{address}/replace"), NOTHING).await
     }
 
     /// Has a primary that came back without its data serve with what it has.

@@ -1,6 +1,6 @@
 //! The failover of shards by an operator's order: what is asked for, and what came of it.
 
-use model::{Address, Epoch};
+use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -81,4 +81,15 @@ pub enum FailoverState {
     Waiting,
     /// The replica is the primary.
     Done,
+}
+
+/// Answer of POST `proxies/{address}/replace`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplaceAnswer {
+    /// The cluster that it served.
+    #[schema(value_type = String)]
+    pub cluster: ClusterName,
+    /// The proxy in its place.
+    #[schema(value_type = String)]
+    pub replacement: Address,
 }

@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 
 use crate::v3::NewProxy;
 pub use broker_health::Health;
-pub use failover::{FailoverAnswer, FailoverRequest, FailoverState, ServeRequest, ShardFailover};
+pub use failover::{
+    FailoverAnswer, FailoverRequest, FailoverState, ReplaceAnswer, ServeRequest, ShardFailover,
+};
 pub use health::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,
@@ -194,6 +196,12 @@ pub enum PlannedChange {
     },
     /// Take a proxy out of service.
     FailOverProxy {
+        /// The proxy.
+        #[schema(value_type = String)]
+        address: Address,
+    },
+    /// Take a living proxy without primaries out of its cluster.
+    ReplaceProxy {
         /// The proxy.
         #[schema(value_type = String)]
         address: Address,

@@ -102,6 +102,45 @@ pub(super) fn proxy(
     Ok(Reply::FailedOver(outcome))
 }
 
+/// Takes a living proxy out of its cluster. What could lose anything is refused: its primaries are handed over first, and
+/// both primaries beside it must be well, because its nodes are their replicas until the new ones are filled.
+pub(super) fn replace_living(state: &mut State, proxy: &Address) -> Result<Reply, ApplyError> {
+    let refuse = |why| Err(ApplyError::NotReplaceable { proxy: proxy.clone(), why });
+    let record = state.proxy(proxy)?;
+    if state.settings.ordered_proxies {
+        return Err(ApplyError::OrderedProxyEnabled("a proxy keeps its place"));
+    }
+    let Some(name) = record.cluster.clone() else { return refuse("no cluster has it") };
+    let cluster = state.cluster(&name)?;
+    let Some((place, half)) = cluster.place_of(proxy) else { return refuse("no cluster has it") };
+    let chunk = &cluster.chunks[place];
+    let partner = chunk.proxy(half.other());
+    if state.is_gone(partner) {
+        return refuse("the proxy beside it has failed, and it may have the only copy of the data");
+    }
+    if chunk.shards.iter().any(|shard| shard.fence.is_some() || shard.comeback.is_some()) {
+        return refuse("a primary of its chunk is being taken out of service, or waits for an operator");
+    }
+    let Some(new) = replacement(state, proxy, partner) else {
+        let free = state.free().count();
+        if free > 0 {
+            let host = state.host_of(partner).map_or_else(String::new, ToString::to_string);
+            return Err(ApplyError::ResourceNotBalance { host });
+        }
+        return Err(ApplyError::NoAvailableResource { needed: 1, free, held_back: state.held_back_count() });
+    };
+    if chunk.primaries_in(half).next().is_some() {
+        return Err(ApplyError::HasPrimaries(proxy.clone()));
+    }
+    for shard in &mut state.cluster_mut(&name)?.chunks[place].shards {
+        // The node that takes over there begins with nothing.
+        shard.replica = SyncState::OutOfSync;
+    }
+    schedule(state, &name);
+    replace(state, (&name, place, half), proxy, &new)?;
+    Ok(Reply::FailedOver(FailedOver { cluster: Some(name), replacement: Some(new), ..FailedOver::default() }))
+}
+
 fn mark_failed(state: &mut State, proxy: &Address, now: TimeMs) {
     if let Some(record) = state.proxies.get_mut(proxy) {
         record.failed_since = record.failed_since.or(Some(now));

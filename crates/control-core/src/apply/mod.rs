@@ -65,6 +65,7 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::FailOverProxy { proxy, force, decided_after, now } => {
             failover::proxy(state, &proxy, (decided_after, force), now)
         }
+        Command::ReplaceProxy { proxy } => failover::replace_living(state, &proxy),
         // What was seen is for the record, and how the stop is known for the broker that asks for this.
         Command::FailOverShard { cluster, primary, fence, force, empty_primary, process, now, .. } => {
             if empty_primary.is_some() {

@@ -74,6 +74,7 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         | Command::SetReplicaSync { cluster: name, .. } => cluster(name),
         Command::ProxyCleaned { proxy: address, .. }
         | Command::NoteDirty { proxy: address, .. }
+        | Command::ReplaceProxy { proxy: address }
         | Command::FailOverProxy { proxy: address, .. } => proxy(address),
         // These change no view of what is under review, or end the review; an operator may delete a cluster that is gone.
         Command::Configure(_)

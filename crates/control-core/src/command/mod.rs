@@ -203,6 +203,11 @@ pub enum Command {
         /// When.
         now: TimeMs,
     },
+    /// Takes a living proxy without primaries out of its cluster: a proxy of the pool takes its place.
+    ReplaceProxy {
+        /// The proxy.
+        proxy: Address,
+    },
     /// Begins to take a primary out of service.
     FenceShard {
         /// The cluster.

@@ -36,6 +36,7 @@ impl Command {
             | Self::RemoveProxy { .. }
             | Self::ProxyCleaned { .. }
             | Self::NoteDirty { .. }
+            | Self::ReplaceProxy { .. }
             | Self::LiftFence { .. }
             | Self::DecideComeback { .. }
             | Self::EndComeback { .. }

@@ -71,6 +71,7 @@ fn routes() -> OpenApiRouter<Arc<Broker>> {
         .routes(routes!(v4::health::overview))
         .routes(routes!(v4::failover::fail_over))
         .routes(routes!(v4::failover::serve))
+        .routes(routes!(v4::replace::replace))
         .routes(routes!(v4::plan::plan))
         .routes(routes!(v4::review::review, v4::review::decide))
         .routes(routes!(v4::state::state))

@@ -54,6 +54,7 @@ pub(crate) fn subject(command: &Command) -> Subject {
         Command::NoteDirty { proxy, .. } => about("NoteDirty", None, Some(proxy)),
         Command::ProxyReturned { proxy, .. } => about("ProxyReturned", None, Some(proxy)),
         Command::FailOverProxy { proxy, .. } => about("FailOverProxy", None, Some(proxy)),
+        Command::ReplaceProxy { proxy } => about("ReplaceProxy", None, Some(proxy)),
         Command::FenceShard { cluster, primary, .. } => about("FenceShard", Some(cluster), Some(primary)),
         Command::LiftFence { cluster, primary, .. } => about("LiftFence", Some(cluster), Some(primary)),
         Command::FailOverShard { cluster, primary, .. } => {

@@ -87,11 +87,19 @@ fn a_living_primary_by_force() {
     check(Order::Shard, 4);
 }
 
-/// `undermoon ctl cluster failover --force` for the shard: its exit code, and what it wrote to either output.
+/// `undermoon ctl cluster failover --force` for the shard.
 fn ctl_force(cluster: &ManagedCluster, shard: &ShardPlace, seconds: &str) -> (i32, String) {
+    let number = number_of(cluster, shard).to_string();
+    let words =
+        ["cluster", "failover", CLUSTER, "--shard", &number, "--force", "--yes", "--timeout", seconds];
+    ctl(cluster, &words)
+}
+
+/// `undermoon ctl` with these words: its exit code, and what it wrote to either output.
+fn ctl(cluster: &ManagedCluster, words: &[&str]) -> (i32, String) {
     let output = std::process::Command::new(testkit::binary::undermoon().unwrap())
-        .args(["ctl", "--broker", &cluster.brokers[0].address().to_string(), "cluster", "failover", CLUSTER])
-        .args(["--shard", &number_of(cluster, shard).to_string(), "--force", "--yes", "--timeout", seconds])
+        .args(["ctl", "--broker", &cluster.brokers[0].address().to_string()])
+        .args(words)
         .output()
         .unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
@@ -138,4 +146,35 @@ fn what_is_said_of_a_replica_that_hangs_and_of_one_that_is_well() {
 
 fn socket(address: &model::Address) -> std::net::SocketAddr {
     address.to_string().parse().unwrap()
+}
+
+/// No write is refused or lost, and what was replaced is in the pool and empty.
+#[test]
+fn a_living_proxy_is_replaced_without_loss() {
+    let cluster = four_of(5);
+    let shard = shard_on(&cluster, 0);
+    let [old, other] = [shard.primary, shard.replica].map(|node| &cluster.hosts[node.host].proxy);
+    let key = |number| shard.key("replaced", number).unwrap();
+    let mut client = testkit::connection::Connection::open(old.address()).unwrap();
+    for number in 0..100 {
+        client.say(&format!("SET {} {number}", key(number))).unwrap().expect_ok().unwrap();
+    }
+    let proxy = old.model_address().unwrap();
+    let (code, told) = ctl(&cluster, &["pool", "replace", &proxy.to_string()]);
+    assert_eq!(code, 0, "{told}");
+    let state = cluster.state().unwrap();
+    let record = &state.proxies[&proxy];
+    assert_eq!((&record.cluster, record.dirty), (&None, false), "{told}");
+    assert!(state.clusters[&CLUSTER.parse().unwrap()].place_of(&proxy).is_none(), "{told}");
+    let mut client = testkit::connection::Connection::open(other.address()).unwrap();
+    for number in 0..100 {
+        let value = client.say(&format!("GET {}", key(number))).unwrap().text().unwrap();
+        assert_eq!(value, number.to_string());
+    }
+    for node in &cluster.hosts[shard.primary.host].nodes {
+        assert_eq!(node.say("DBSIZE").unwrap().integer().unwrap(), 0);
+    }
+    cluster.wait_whole(CLUSTER).unwrap();
+    let (code, told) = ctl(&cluster, &["pool", "remove", &proxy.to_string()]);
+    assert_eq!(code, 0, "{told}");
 }

@@ -28,7 +28,15 @@ const TABLE: &[(&str, &str)] = &[
     ("MIGRATION_TASK_NOT_FOUND", "no slots of the cluster are to move"),
     ("PROXY_NOT_FOUND", "`undermoon ctl pool list` shows the proxies"),
     ("ALREADY_EXISTED", "`undermoon ctl cluster list` shows the clusters; choose another name"),
-    ("IN_USE", "the proxy serves a cluster: have it replaced first with `undermoon ctl cluster failover`"),
+    ("IN_USE", "the proxy serves a cluster: have it replaced first with `undermoon ctl pool replace`"),
+    (
+        "HAS_PRIMARIES",
+        "`undermoon ctl pool replace` hands them over first; where one has come back meanwhile, call it again",
+    ),
+    (
+        "NOT_REPLACEABLE",
+        "`undermoon ctl cluster show` and `undermoon ctl health` show how its cluster is: repair that first",
+    ),
     (
         "NO_AVAILABLE_RESOURCE",
         "add proxies with `undermoon ctl pool add`; `pool list --free` shows what is free",

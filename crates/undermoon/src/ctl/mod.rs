@@ -16,6 +16,7 @@ mod health;
 mod output;
 mod plan;
 mod pool;
+mod replace;
 mod review;
 mod wait;
 

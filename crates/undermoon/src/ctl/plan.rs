@@ -55,6 +55,11 @@ pub(super) enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Take a living proxy without primaries out of its cluster
+    Replace {
+        /// The proxy
+        proxy: Address,
+    },
     /// Register a proxy
     Add(pool::Add),
     /// Forget a proxy
@@ -77,6 +82,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlEr
         Command::Handover { name, which, force } => {
             PlannedChange::FailOver { cluster: name, which: which.request(force) }
         }
+        Command::Replace { proxy } => PlannedChange::ReplaceProxy { address: proxy },
         Command::Add(arguments) => PlannedChange::AddProxy { proxy: arguments.proxy() },
         Command::Remove { proxy } => PlannedChange::RemoveProxy { address: proxy },
     };

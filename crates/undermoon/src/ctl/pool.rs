@@ -9,10 +9,12 @@ use super::context::Context;
 use super::error::CtlError;
 use super::facts::{ProxyCondition, ProxyLine, proxy_lines};
 use super::output::{Done, Show, print, print_state, table};
+use super::replace;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Add(Add),
+    Replace(replace::Arguments),
     Remove(Remove),
     List(List),
 }
@@ -75,6 +77,7 @@ impl Add {
 pub(super) async fn run(context: &Context, command: Command) -> Result<(), CtlError> {
     match command {
         Command::Add(arguments) => add(context, &arguments).await,
+        Command::Replace(arguments) => replace::run(context, &arguments).await,
         Command::Remove(arguments) => remove(context, &arguments).await,
         Command::List(arguments) => list(context, &arguments).await,
     }

@@ -151,6 +151,38 @@ fn planned_failover_and_balance() {
 }
 
 #[test]
+fn a_living_proxy_is_replaced() {
+    let broker = ready(2, "1");
+    let old = cluster(&broker.state()).chunks[0].proxies[0].to_string();
+    let replace = ["pool", "replace", &old];
+    let refused = broker.ctl(&replace);
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    assert!(refused.stderr.contains("1 proxies are needed and 0 are free"), "{}", refused.stderr);
+    assert!(!is_fenced(&broker.state()), "nothing is handed over in vain");
+
+    let spare = ["pool", "add", "127.0.3.9:5299", "127.0.3.9:6379", "127.0.3.9:6380", "--host", "rack-9"];
+    broker.ctl(&spare).good();
+    let replaced = meanwhile(&broker, &replace, |broker| {
+        broker.until("the primary is fenced", is_fenced);
+        promote_fenced(broker);
+        broker.until("it is replaced", |state| cluster(state).chunks[0].proxies[0].host() == "127.0.3.9");
+        broker.sync_all("mydb");
+        let (proxy, state) = (old.parse::<Address>().unwrap(), broker.state());
+        broker.apply(&Change::ProxyCleaned { epoch: state.proxies[&proxy].epoch, proxy });
+    });
+    let told = replaced.good();
+    assert!(
+        told.starts_with(&format!("cluster mydb: 127.0.3.9:5299 has taken the place of {old}, after ")),
+        "{told}"
+    );
+    broker.ctl(&["pool", "remove", &old]).good();
+    let again = broker.ctl(&replace);
+    assert_eq!((again.code, again.stderr.contains("is not registered")), (1, true), "{}", again.stderr);
+    let free = broker.ctl(&["pool", "replace", "127.0.3.9:5299"]);
+    assert!(free.stderr.contains("are needed and 0 are free"), "{}", free.stderr);
+}
+
+#[test]
 fn a_handover_that_is_given_up() {
     let broker = ready(2, "1");
     let before = pairs(&broker.state());

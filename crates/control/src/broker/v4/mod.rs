@@ -7,5 +7,6 @@ pub(super) mod health;
 pub(super) mod jobs;
 pub(super) mod observations;
 pub(super) mod plan;
+pub(super) mod replace;
 pub(super) mod review;
 pub(super) mod state;

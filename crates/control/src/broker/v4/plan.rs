@@ -46,6 +46,7 @@ fn words(state: &Metadata, change: PlannedChange) -> Result<Vec<String>, ApiErro
         PlannedChange::FailOverProxy { address } => {
             Command::FailOverProxy { proxy: address, force: false, decided_after: None, now }
         }
+        PlannedChange::ReplaceProxy { address } => Command::ReplaceProxy { proxy: address },
         PlannedChange::FailOver { cluster, which } => return failover::foreseen(state, &cluster, &which),
     };
     Ok(foresee(state, command)?)

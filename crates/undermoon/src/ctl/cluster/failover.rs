@@ -78,19 +78,7 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     }
     // Whoever waits is told at once that it may be in vain.
     shards.iter().filter_map(|shard| shard.problem.as_ref()).for_each(|problem| eprintln!("{problem}"));
-    let task = Task {
-        name: &format!("cluster {name}"),
-        unit: "replicas promoted",
-        advice: "is a coordinator running, and can it reach the proxies? Its log says what it does",
-    };
-    let measure = |state: &State| progress(find(state, name)?, &shards);
-    let promoted = match until_done(&context.client, arguments.patience, task, measure).await {
-        Err(CtlError::NotYet { what, advice }) => {
-            let seen = problems(&look(context, name, &shards).await.unwrap_or_default());
-            return Err(CtlError::NotYet { what: [vec![what], seen].concat().join("; "), advice });
-        }
-        outcome => outcome?,
-    };
+    let promoted = until_promoted(context, name, arguments.patience, &shards).await?;
     // Without force a replica is promoted only when it serves as soon as its proxy has heard of that.
     let served =
         if arguments.force { until_served(context, arguments, &shards).await? } else { Duration::ZERO };
@@ -98,6 +86,28 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     let told: Vec<String> =
         shards.iter().map(|shard| format!("{} has taken over from {}", shard.to, shard.from)).collect();
     print(context.format, &Done::complete(format!("{}, after {}", told.join("; "), spoken(took))))
+}
+
+/// Waits until the replicas are the primaries, by the metadata. Answers how long that took.
+pub(in crate::ctl) async fn until_promoted(
+    context: &Context,
+    name: &ClusterName,
+    patience: Patience,
+    shards: &[ShardFailover],
+) -> Result<Duration, CtlError> {
+    let task = Task {
+        name: &format!("cluster {name}"),
+        unit: "replicas promoted",
+        advice: "is a coordinator running, and can it reach the proxies? Its log says what it does",
+    };
+    let measure = |state: &State| progress(find(state, name)?, shards);
+    match until_done(&context.client, patience, task, measure).await {
+        Err(CtlError::NotYet { what, advice }) => {
+            let seen = problems(&look(context, name, shards).await.unwrap_or_default());
+            Err(CtlError::NotYet { what: [vec![what], seen].concat().join("; "), advice })
+        }
+        outcome => outcome,
+    }
 }
 
 /// What is to become of a shard.
