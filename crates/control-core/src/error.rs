@@ -29,6 +29,16 @@ pub enum ApplyError {
         /// Why not.
         reason: &'static str,
     },
+    /// The proxy is registered, and not with these nodes or on this host.
+    #[error("proxy {proxy} is registered with the nodes {} and {} on host {host}; its failure was not cleared", nodes[0], nodes[1])]
+    RegisteredOtherwise {
+        /// The proxy.
+        proxy: Address,
+        /// The nodes that it is registered with.
+        nodes: [Address; 2],
+        /// The failure domain that it is registered in.
+        host: String,
+    },
     /// A failure domain's name cannot be taken.
     #[error("a host is named by 1 to {HOST_NAME_BYTES_MAX} bytes without control characters and spaces")]
     InvalidHost,
@@ -188,6 +198,7 @@ impl ApplyError {
             Self::MigrationTaskNotFound(_) => ("MIGRATION_TASK_NOT_FOUND", 404),
             Self::JobNotFound(_) => ("JOB_NOT_FOUND", 404),
             Self::AlreadyExisted(_) => ("ALREADY_EXISTED", 409),
+            Self::RegisteredOtherwise { .. } => ("REGISTERED_OTHERWISE", 409),
             Self::InUse(_) | Self::TooManyUncleaned(_) => ("IN_USE", 409),
             Self::HasPrimaries(_) => ("HAS_PRIMARIES", 409),
             Self::NotReplaceable { .. } => ("NOT_REPLACEABLE", 409),

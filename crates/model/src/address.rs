@@ -12,7 +12,8 @@ use crate::decimal;
 /// The longest host name, as DNS has it.
 const HOST_BYTES_MAX: usize = 253;
 
-/// Where a proxy or a node listens. Cheap to clone. Not resolved: two names of one machine are two hosts.
+/// Where a proxy or a node listens. Cheap to clone. Not resolved: two names of one machine are two addresses, see
+/// [`Address::machine`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address {
@@ -39,6 +40,28 @@ impl Address {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The host in one spelling for all names that are plainly the same machine: in lower case, without a final dot, an IPv4
+    /// address that is written as an IPv6 address as itself, and `127.0.0.1` for `localhost` and `::1`. Nothing is looked up,
+    /// so other names of one machine stay different.
+    #[must_use]
+    pub fn machine(&self) -> String {
+        let name = self.host.to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        match name.parse::<Ipv6Addr>() {
+            Ok(six) if six == Ipv6Addr::LOCALHOST => Ipv4Addr::LOCALHOST.to_string(),
+            Ok(six) => six.to_ipv4_mapped().map_or_else(|| six.to_string(), |four| four.to_string()),
+            // The whole of this domain is the loopback (RFC 6761).
+            Err(_) if name == "localhost" || name.ends_with(".localhost") => Ipv4Addr::LOCALHOST.to_string(),
+            Err(_) => name.to_owned(),
+        }
+    }
+
+    /// Whether both are the same place, by whatever names of its machine ([`Address::machine`]).
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.port == other.port && (self.host == other.host || self.machine() == other.machine())
     }
 
     /// The port, 1 to 65535.
@@ -146,5 +169,29 @@ mod tests {
         check("host:+1", Err(AddressError::Port));
         check("host", Err(AddressError::Form));
         check("", Err(AddressError::Form));
+    }
+
+    #[test]
+    fn names_of_one_machine() {
+        let check = |one: &str, other: &str, expected: bool| {
+            let [one, other] = [one, other].map(|text| text.parse::<Address>().unwrap());
+            assert_eq!(one.is_same_place(&other), expected, "{one} {other}");
+            assert_eq!(
+                one.machine() == other.machine() && one.port() == other.port(),
+                expected,
+                "{one} {other}"
+            );
+        };
+        check("127.0.0.1:1", "localhost:1", true);
+        check("localhost:1", "[::1]:1", true);
+        check("LocalHost.:1", "[::ffff:127.0.0.1]:1", true);
+        check("redis.localhost:1", "localhost:1", true);
+        check("DB-1.example.:1", "db-1.example:1", true);
+        check("[::ffff:10.0.0.1]:1", "10.0.0.1:1", true);
+        check("127.0.0.1:1", "localhost:2", false);
+        // Tests and trials take these for hosts of their own.
+        check("127.0.0.1:1", "127.0.0.2:1", false);
+        check("db-1:1", "db-1.example:1", false);
+        check("notlocalhost:1", "localhost:1", false);
     }
 }

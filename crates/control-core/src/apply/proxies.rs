@@ -13,6 +13,12 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         return Err(ApplyError::MissingProxyIndex(address));
     }
     if let Some(record) = state.proxies.get_mut(&address) {
+        let has_these =
+            nodes.len() == record.nodes.len() && nodes.iter().all(|node| record.nodes.contains(node));
+        if !has_these || host.as_ref().is_some_and(|host| *host != record.host) {
+            let (nodes, host) = (record.nodes.clone(), record.host.to_string());
+            return Err(ApplyError::RegisteredOtherwise { proxy: address, nodes, host });
+        }
         let had_reports = state.failures.remove(&address).is_some();
         let had_failed = record.failed_since.take().is_some();
         if had_failed || had_reports {
@@ -25,7 +31,8 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
         return Ok(Reply::AlreadyExisted);
     }
     let nodes = check_nodes(state, &address, nodes)?;
-    let host = host.unwrap_or_else(|| HostName(address.host().to_owned()));
+    // By whatever name: the halves of a chunk must not be on one machine.
+    let host = host.unwrap_or_else(|| HostName(address.machine()));
     if !host.is_fit() {
         return Err(ApplyError::InvalidHost);
     }
@@ -106,20 +113,26 @@ fn check_nodes(state: &State, proxy: &Address, nodes: Vec<Address>) -> Result<[A
     if first == second {
         return invalid(&first, "the two nodes of a proxy are two");
     }
-    if state.proxies.values().any(|other| other.nodes.contains(proxy)) {
+    let is_node = |place: &Address| {
+        state.proxies.values().any(|other| other.nodes.iter().any(|node| node.is_same_place(place)))
+    };
+    if is_node(proxy) {
         return invalid(proxy, "it is a node of another proxy");
+    }
+    if state.proxies.keys().any(|other| other.is_same_place(proxy)) {
+        return invalid(proxy, "it is registered by another name of its machine");
     }
     for node in [&first, &second] {
         if node == proxy {
             return invalid(node, "a proxy is not its own node");
         }
-        if state.proxies.contains_key(node) {
+        if state.proxies.keys().any(|other| other.is_same_place(node)) {
             return invalid(node, "it is a proxy, and no node");
         }
         if node.host() != proxy.host() {
             return invalid(node, "a node is on the host of its proxy, and named like it");
         }
-        if state.proxies.values().any(|other| other.nodes.contains(node)) {
+        if is_node(node) {
             return invalid(node, "the node is behind another proxy");
         }
     }

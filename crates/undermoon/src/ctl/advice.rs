@@ -65,6 +65,11 @@ const TABLE: &[(&str, &str)] = &[
         "wait until the new nodes are ready (`undermoon ctl cluster show NAME --watch`), or call it off with \
          `undermoon ctl cluster scale NAME --cancel`",
     ),
+    (
+        "REGISTERED_OTHERWISE",
+        "if its nodes or its host have changed, forget it first with `undermoon ctl pool remove`, which takes a proxy that no \
+         cluster uses",
+    ),
     ("INVALID_CONFIG", "`undermoon ctl cluster config NAME` shows the settings that there are"),
     ("INVALID_META_VERSION", "this is not a dump of this version of Undermoon, or it was changed by hand"),
     (

@@ -52,7 +52,7 @@ pub(crate) async fn failed(State(broker): Shared) -> Json<Addresses> {
 #[utoipa::path(post, path = "/api/v3/proxies/meta", tag = "proxies", request_body = NewProxy,
     responses((status = 200),
         (status = 400, body = ErrorBody, description = "INVALID_PROXY_ADDRESS, MISSING_SERVER_PROXY_INDEX"),
-        (status = 409, body = ErrorBody, description = "ALREADY_EXISTED, RETRY")))]
+        (status = 409, body = ErrorBody, description = "ALREADY_EXISTED, REGISTERED_OTHERWISE, RETRY")))]
 pub(crate) async fn register(State(broker): Shared, Body(body): Body<NewProxy>) -> Done {
     if body.host.as_deref().is_some_and(str::is_empty) {
         return Err(ApiError::bad_input("INVALID_REQUEST", "host", "a host's name is not empty"));
