@@ -11,7 +11,7 @@ pub mod tls;
 pub mod v3;
 pub mod v4;
 
-pub use actor::ACTOR_HEADER;
+pub use actor::{ACTOR_HEADER, COPIER};
 pub use client::{BrokerClient, ClientError, ClientOptions, Endpoint};
 pub use error::{ErrorBody, STOOD_STILL};
 pub use schema::{MigrationMetaSchema, ReplPeerSchema, SlotAssignmentSchema, SlotTagSchema};

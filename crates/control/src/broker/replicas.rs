@@ -1,11 +1,14 @@
 //! Gives other brokers a copy of the metadata after each change.
 //!
 //! For brokers with stores of their own, one of which stands in by hand when this one is lost. A copy never
-//! names further brokers, so copies do not go round.
+//! names further brokers. A broker that gives copies takes none, so copies do not go round, and two brokers that give to each
+//! other do not overwrite each other.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use api::{BrokerClient, ClientError, ClientOptions};
+use api::{BrokerClient, COPIER, ClientError, ClientOptions};
 use control_core::State;
 use service::config::Secret;
 use tracing::warn;
@@ -46,31 +49,48 @@ impl Tokens {
 
     fn options_for(&self, address: &str) -> ClientOptions {
         let token = self.token_for(address).map(|token| token.expose().to_owned());
-        ClientOptions {
-            token,
-            actor: Some("broker, which gives a copy".to_owned()),
-            ..ClientOptions::default()
-        }
+        ClientOptions { token, actor: Some(COPIER.to_owned()), ..ClientOptions::default() }
+    }
+}
+
+/// The brokers that were not given their copy, each with the reason.
+#[derive(Debug, Default)]
+pub(super) struct Copies(Mutex<BTreeMap<String, String>>);
+
+impl Copies {
+    /// What is wrong, one sentence each.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let problem = |(address, why): (&String, &String)| {
+            format!("broker {address} was not given a copy of the metadata: {why}")
+        };
+        failed.iter().map(problem).collect()
+    }
+
+    fn set(&self, failed: BTreeMap<String, String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     }
 }
 
 /// Runs until it is dropped.
-pub(super) async fn follow(metadata: Metadata, tokens: Tokens) {
+pub(super) async fn follow(metadata: Metadata, tokens: Tokens, copies: Arc<Copies>) {
     let mut copied = Mark::default();
     loop {
         let Some(snapshot) = metadata.newer_than(copied, WAIT).await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let mut failed = false;
+        let mut failed = BTreeMap::new();
         for address in &snapshot.state.replica_addresses {
             let copy = State { replica_addresses: Vec::new(), ..snapshot.state.clone() };
             if let Err(error) = push(address, &tokens.options_for(address), &copy).await {
                 warn!(address, %error, "a broker was not given its copy of the metadata");
-                failed = true;
+                failed.insert(address.clone(), error.to_string());
             }
         }
-        if failed {
+        let is_complete = failed.is_empty();
+        copies.set(failed);
+        if !is_complete {
             tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
         } else {
             copied = snapshot.mark();

@@ -16,6 +16,7 @@ use super::late::Connection;
 use super::limits::{Limits, RequestCounts};
 use super::open::open_metadata;
 use super::pace::{self, Pace};
+use super::replicas::Copies;
 use super::shared::Broker;
 use super::{metrics, replicas, review};
 use crate::config::BrokerConfig;
@@ -76,6 +77,7 @@ pub async fn serve(
     let pace = Arc::new(Mutex::new(Pace::default()));
     let watching = tokio::spawn(pace::follow(metadata.clone(), Arc::clone(&pace)));
     let denied = Arc::new(DeniedCommands::default());
+    let copies = Arc::new(Copies::default());
     let broker = Broker {
         pace,
         metadata: metadata.clone(),
@@ -83,12 +85,13 @@ pub async fn serve(
         review_policy: config.review_policy,
         metrics: metrics::metrics(&metadata, counts, Arc::clone(&denied)),
         denied: Arc::clone(&denied),
+        copies: Arc::clone(&copies),
     };
     let tokens = Tokens { write: config.write_token.clone(), read: config.read_token.clone() };
     let app = app(Arc::new(broker), Access { tokens, denied }, limits, config.body_bytes_max.size());
     let reviewing =
         tokio::spawn(review::follow(metadata.clone(), config.proxy_password.clone(), config.review_policy));
-    let copies = tokio::spawn(replicas::follow(metadata, replicas::Tokens::of(config)));
+    let copying = tokio::spawn(replicas::follow(metadata, replicas::Tokens::of(config), copies));
     let handle = Handle::new();
     let ending = tokio::spawn(end(handle.clone(), shutdown, config.shutdown_timeout_ms.duration()));
     let address = listener.local_addr().map_err(RunError::system("reading the address"))?;
@@ -111,7 +114,7 @@ pub async fn serve(
         }
     };
     looking.abort();
-    copies.abort();
+    copying.abort();
     reviewing.abort();
     watching.abort();
     ending.abort();

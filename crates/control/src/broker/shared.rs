@@ -12,6 +12,7 @@ use super::actor;
 use super::error::ApiError;
 use super::late;
 use super::pace::Pace;
+use super::replicas::Copies;
 use crate::config::ReviewPolicy;
 use crate::store::{ChangeError, Metadata};
 
@@ -24,6 +25,7 @@ pub(super) struct Broker {
     pub(super) pace: Arc<Mutex<Pace>>,
     pub(super) review_policy: ReviewPolicy,
     pub(super) denied: Arc<DeniedCommands>,
+    pub(super) copies: Arc<Copies>,
 }
 
 /// How handlers are given it.

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod condition;
+mod copies;
 mod crash;
 mod denied;
 mod document;

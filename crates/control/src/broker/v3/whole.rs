@@ -1,9 +1,10 @@
 //! The store as a whole: version, dump and restore, epochs, the broker's own settings.
 
-use api::ErrorBody;
 use api::v3::{Addresses, BrokerSettings};
+use api::{ACTOR_HEADER, COPIER, ErrorBody};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use control_core::{Command, State as Metadata};
 use model::Epoch;
 use service::build_info::BUILD;
@@ -11,7 +12,7 @@ use service::build_info::BUILD;
 use super::super::error::ApiError;
 use super::super::input::Body;
 use super::super::recovery;
-use super::super::shared::{Done, Shared};
+use super::super::shared::{Broker, Done, Shared};
 
 /// How many brokers may be given a copy.
 const REPLICAS_MAX: usize = 16;
@@ -29,12 +30,35 @@ pub(crate) async fn dump(State(broker): Shared) -> Json<Metadata> {
     Json(broker.metadata.snapshot().state.clone())
 }
 
-/// Replaces the whole of the metadata by a dump that is not older.
+/// Replaces the whole of the metadata by a dump that is not older. A copy of another broker is refused by one that gives
+/// copies itself, or that coordinators speak to.
 #[utoipa::path(put, path = "/api/v3/metadata", tag = "broker", request_body = Object,
     responses((status = 200), (status = 400, body = ErrorBody),
-        (status = 409, body = ErrorBody, description = "INVALID_META_VERSION, EPOCH_SMALLER_THAN_CURRENT")))]
-pub(crate) async fn restore(State(broker): Shared, Body(dump): Body<Metadata>) -> Done {
+        (status = 409, body = ErrorBody, description = "INVALID_META_VERSION, EPOCH_SMALLER_THAN_CURRENT, TAKES_NO_COPIES")))]
+pub(crate) async fn restore(State(broker): Shared, headers: HeaderMap, Body(dump): Body<Metadata>) -> Done {
+    if headers.get(ACTOR_HEADER).is_some_and(|caller| caller.as_bytes() == COPIER.as_bytes()) {
+        check_stands_in(&broker)?;
+    }
     broker.change(Command::Restore(Box::new(dump))).await
+}
+
+/// That this broker is a stand-in: nobody works with its metadata, so they may be replaced by another broker's.
+fn check_stands_in(broker: &Broker) -> Result<(), ApiError> {
+    let refuse = |text: String| Err(ApiError::new(StatusCode::CONFLICT, "TAKES_NO_COPIES", text));
+    let given = &broker.metadata.snapshot().state.replica_addresses;
+    if !given.is_empty() {
+        return refuse(format!(
+            "this broker gives copies itself, to {}: of two brokers that give copies to each other, each would overwrite \
+             what the other has",
+            given.join(", ")
+        ));
+    }
+    if broker.metadata.board().is_spoken_to() {
+        return refuse(
+            "coordinators speak to this broker: a copy would replace what they work with".to_owned(),
+        );
+    }
+    Ok(())
 }
 
 /// The highest epoch that was ever given out.

@@ -76,6 +76,7 @@ pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
     overview.problems.extend(in_review(&snapshot.state));
     overview.problems.extend(unknown(&snapshot.state));
     overview.problems.extend(broker.denied.problem().into_iter().chain(seen.problems()));
+    overview.problems.extend(broker.copies.problems());
     Json(overview)
 }
 
