@@ -75,6 +75,18 @@ pub enum ApplyError {
     /// The name is taken.
     #[error("cluster {0} exists already")]
     AlreadyExisted(ClusterName),
+    /// The cluster is not as the caller has seen it.
+    #[error(
+        "cluster {cluster} has changed since it was looked at: its epoch was {read} and is {now}; nothing was changed"
+    )]
+    Changed {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Its epoch when the caller looked.
+        read: Epoch,
+        /// Its epoch.
+        now: Epoch,
+    },
     /// The proxy serves a cluster.
     #[error("proxy {0} is in use")]
     InUse(Address),
@@ -198,6 +210,7 @@ impl ApplyError {
             Self::MigrationTaskNotFound(_) => ("MIGRATION_TASK_NOT_FOUND", 404),
             Self::JobNotFound(_) => ("JOB_NOT_FOUND", 404),
             Self::AlreadyExisted(_) => ("ALREADY_EXISTED", 409),
+            Self::Changed { .. } => ("CHANGED", 412),
             Self::RegisteredOtherwise { .. } => ("REGISTERED_OTHERWISE", 409),
             Self::InUse(_) | Self::TooManyUncleaned(_) => ("IN_USE", 409),
             Self::HasPrimaries(_) => ("HAS_PRIMARIES", 409),

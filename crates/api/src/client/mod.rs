@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use model::Epoch;
 use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,8 @@ pub struct BrokerClient {
     limit: Option<Duration>,
     /// Of the preferred broker and those after it, how many are asked last.
     passed_over: usize,
+    /// The epoch that a cluster must have for changes of it to be made.
+    only_at: Option<Epoch>,
 }
 
 /// The answer of the broker that answered.
@@ -79,6 +82,7 @@ impl BrokerClient {
             token: options.token.as_deref().map(Arc::from),
             limit: None,
             passed_over: 0,
+            only_at: None,
         })
     }
 
@@ -98,6 +102,13 @@ impl BrokerClient {
     #[must_use]
     pub fn from_the_next(&self) -> Self {
         Self { passed_over: self.passed_over + 1, ..self.clone() }
+    }
+
+    /// The same client, whose deletions and scalings of a cluster are made only while that has this epoch (`If-Match`): a
+    /// broker refuses them with CHANGED otherwise.
+    #[must_use]
+    pub fn only_at(&self, epoch: Epoch) -> Self {
+        Self { only_at: Some(epoch), ..self.clone() }
     }
 
     /// Makes one call and reads its JSON answer. `path` begins with a slash.
@@ -193,6 +204,9 @@ impl BrokerClient {
         let mut request = self.http.request(method, endpoint.url(path));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(epoch) = self.only_at {
+            request = request.header(reqwest::header::IF_MATCH, format!("\"{}\"", epoch.0));
         }
         if let Some(limit) = self.limit {
             request = request.timeout(limit);

@@ -1,6 +1,6 @@
 //! The failover of shards by an operator's order: what is asked for, and what came of it.
 
-use model::{Address, ClusterName, Epoch};
+use model::{Address, ClusterName, Epoch, RunId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -35,6 +35,11 @@ pub struct ServeRequest {
     /// The shard by its number in the cluster, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<usize>,
+    /// The process of the primary that this was decided of (`run_id` of its INFO; `waits_with` in the health of the shard):
+    /// refused when the shard waits with another by now.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<RunId>,
 }
 
 /// Answer of POST `clusters/{cluster}/failover`.

@@ -1,6 +1,6 @@
 //! How well clusters are served, for people and for dashboards.
 
-use model::{Address, ClusterName, Epoch};
+use model::{Address, ClusterName, Epoch, RunId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,6 +58,11 @@ pub struct ShardHealth {
     pub sync: Sync,
     /// Set while the primary is being taken out of service.
     pub fence: Option<FenceShown>,
+    /// The process of the primary (`run_id` of its INFO) with which the shard waits for an operator, after it came back with
+    /// less than its replica may have; left out where it does not wait, or that is not known.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_with: Option<RunId>,
     /// Whether the primary takes writes by the present view, as its proxy has just said; known only when it was asked.
     #[serde(default)]
     pub served: Option<bool>,

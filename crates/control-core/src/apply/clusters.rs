@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Address, ClusterConfig, ClusterName, ConfigField};
+use model::{Address, ClusterConfig, ClusterName, ConfigField, Epoch};
 
 use crate::allocate::{allocate, allocate_in_order};
 use crate::command::Reply;
@@ -53,6 +53,13 @@ pub(super) fn create(
     };
     state.clusters.insert(name, cluster);
     Ok(Reply::Done)
+}
+
+/// That a cluster has this epoch: it changes with all that is decided of the cluster, and no later cluster of its name has it
+/// again.
+pub(super) fn check_unchanged(state: &State, name: &ClusterName, read: Epoch) -> Result<(), ApplyError> {
+    let now = state.cluster(name)?.epoch;
+    if now == read { Ok(()) } else { Err(ApplyError::Changed { cluster: name.clone(), read, now }) }
 }
 
 /// Ends a cluster.

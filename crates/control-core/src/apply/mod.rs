@@ -36,6 +36,10 @@ pub fn apply(state: &mut State, command: Command) -> Result<Reply, ApplyError> {
         Command::CreateCluster { cluster, node_number, config, now } => {
             clusters::create(state, cluster, node_number, &config, now)
         }
+        Command::IfUnchanged { cluster, epoch, command } => {
+            clusters::check_unchanged(state, &cluster, epoch)?;
+            apply(state, *command)
+        }
         Command::DeleteCluster { cluster } => clusters::delete(state, &cluster),
         Command::SetConfig { cluster, fields } => clusters::set_config(state, &cluster, &fields),
         Command::AddNodes { cluster, node_number, now } => nodes::add(state, &cluster, node_number, now),

@@ -79,6 +79,8 @@ pub(super) fn check_trusted(state: &State, command: &Command) -> Result<(), Appl
         // These change no view of what is under review, or end the review; an operator may delete a cluster that is gone.
         Command::Configure(_)
         | Command::SetReplicaAddresses(_)
+        // What it does is looked at when it is its turn.
+        | Command::IfUnchanged { .. }
         | Command::CreateCluster { .. }
         | Command::DeleteCluster { .. }
         | Command::RegisterProxy(_)

@@ -34,6 +34,15 @@ pub enum Command {
         /// When.
         now: TimeMs,
     },
+    /// Does something with a cluster only if it is as the caller has seen it.
+    IfUnchanged {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Its epoch when the caller looked.
+        epoch: Epoch,
+        /// What to do.
+        command: Box<Command>,
+    },
     /// Ends a cluster and gives its proxies back.
     DeleteCluster {
         /// Its name.

@@ -7,6 +7,7 @@ impl Command {
     /// Puts the time of the broker that makes the change into a command: the clocks of callers do not count.
     pub fn stamp(&mut self, time: TimeMs) {
         match self {
+            Self::IfUnchanged { command, .. } => command.stamp(time),
             Self::CreateCluster { now, .. }
             | Self::AddNodes { now, .. }
             | Self::GrowTo { now, .. }

@@ -7,7 +7,7 @@ use api::v4::{
     ShardHealth, Sync,
 };
 use control_core::query::{self, Asked, answered, is_served, shard_condition};
-use control_core::{Chunk, Cluster, Half, HostName, ShardId, State, SyncState, TimeMs};
+use control_core::{Chunk, Cluster, Comeback, Half, HostName, ShardId, State, SyncState, TimeMs};
 use model::{Address, ClusterName, SLOT_COUNT};
 
 use super::shapes;
@@ -92,6 +92,7 @@ fn shard(
         slot_count: held.slots.count(),
         level,
         problems: condition.problems,
+        waits_with: held.comeback_process.clone().filter(|_| held.comeback == Some(Comeback::Waits)),
         served: is_served(cluster, id, asked),
         behind_bytes: primary.offset.zip(replica.offset).map(|(ahead, behind)| ahead.saturating_sub(behind)),
         primary,

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Query, Request};
-use axum::http::StatusCode;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use control_core::Command;
 use control_core::query::Page;
-use model::{Address, ClusterName};
+use model::{Address, ClusterName, Epoch};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
@@ -46,6 +48,41 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (content, unknown) = parse_with_unknown(&body(request, state).await?)?;
         Ok(Self { content, unknown })
+    }
+}
+
+/// The epoch that the cluster of a change must have, by the header `If-Match`: it is what `health` shows as `epoch`.
+#[derive(Debug)]
+pub(super) struct IfMatch(Option<Epoch>);
+
+impl IfMatch {
+    /// The change, with that condition if there is one.
+    pub(super) fn guard(self, cluster: &ClusterName, command: Command) -> Command {
+        match self.0 {
+            Some(epoch) => {
+                Command::IfUnchanged { cluster: cluster.clone(), epoch, command: Box::new(command) }
+            }
+            None => command,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let text = value.to_str().unwrap_or_default().trim();
+        // RFC 9110: any cluster that there is.
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+        let epoch = number.parse().map_err(|_| {
+            let text = "If-Match is the epoch of the cluster, as its health shows it";
+            ApiError::bad_input("INVALID_REQUEST", "If-Match", text)
+        })?;
+        Ok(Self(Some(Epoch(epoch))))
     }
 }
 

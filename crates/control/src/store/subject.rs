@@ -31,6 +31,7 @@ pub(crate) fn subject(command: &Command) -> Subject {
         Command::Configure(_) => about("Configure", None, None),
         Command::SetReplicaAddresses(_) => about("SetReplicaAddresses", None, None),
         Command::CreateCluster { cluster, .. } => about("CreateCluster", Some(cluster), None),
+        Command::IfUnchanged { command, .. } => subject(command),
         Command::DeleteCluster { cluster } => about("DeleteCluster", Some(cluster), None),
         Command::AddNodes { cluster, .. } => about("AddNodes", Some(cluster), None),
         Command::GrowTo { cluster, .. } => about("GrowTo", Some(cluster), None),

@@ -168,7 +168,7 @@ fn a_primary_that_loads_is_waited_for_where_no_replica_is_in_sync() {
         Ok(())
     };
     cluster.wait_for(HEAL_LIMIT, "the primary waits for an operator", waits).unwrap();
-    let wanted = ServeRequest { node: None, shard: Some(number_of(&cluster, &shard)) };
+    let wanted = ServeRequest { shard: Some(number_of(&cluster, &shard)), ..ServeRequest::default() };
     cluster.block_on(cluster.client().serve(&CLUSTER.parse().unwrap(), &wanted)).unwrap();
     let took = first_write(proxy, &keys[0], Instant::now());
     println!("served {} ms after an operator had said so; before: {refusals:?}", took.as_millis());

@@ -208,7 +208,7 @@ fn an_empty_primary_whose_replica_is_gone_waits_for_an_operator() {
         Ok(())
     };
     cluster.wait_for(HEAL_LIMIT, "the primary waits, and that is told", waits).unwrap();
-    let wanted = ServeRequest { node: None, shard: Some(number_of(&cluster, &shard)) };
+    let wanted = ServeRequest { shard: Some(number_of(&cluster, &shard)), ..ServeRequest::default() };
     cluster.block_on(cluster.client().serve(&CLUSTER.parse().unwrap(), &wanted)).unwrap();
     let proxy = cluster.hosts[shard.primary.host].proxy.address();
     first_write(proxy, &keys[0], Instant::now());

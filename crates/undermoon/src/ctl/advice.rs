@@ -22,6 +22,11 @@ const TABLE: &[(&str, &str)] = &[
         "EXTERNAL",
         "the broker cannot use its store; its log says why. Nothing was changed: try again when it can",
     ),
+    (
+        "CHANGED",
+        "look again with `undermoon ctl cluster show`, and repeat it if you still want it: somebody else, or a failover, has \
+         changed the cluster",
+    ),
     ("RETRY", "something changed at the same moment: try again"),
     ("CLUSTER_NOT_FOUND", "`undermoon ctl cluster list` shows the clusters"),
     ("SHARD_NOT_FOUND", "`undermoon ctl cluster show` shows the shards with their numbers"),

@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use control_core::{ApplyError, Command, TimeMs, query};
 
 use super::super::error::ApiError;
-use super::super::input::{Body, Parameters, cluster_name, page};
+use super::super::input::{Body, IfMatch, Parameters, cluster_name, page};
 use super::super::shapes;
 use super::super::shared::{Done, Shared};
 
@@ -70,11 +70,14 @@ pub(crate) async fn create(
 
 /// Ends a cluster and gives its proxies back.
 #[utoipa::path(delete, path = "/api/v3/clusters/meta/{cluster}", tag = "clusters",
-    params(("cluster" = String, Path)),
+    params(("cluster" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The cluster's epoch: only if it still has that")),
     responses((status = 200), (status = 400, body = ErrorBody),
-        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND")))]
-pub(crate) async fn delete(State(broker): Shared, Path(cluster): Path<String>) -> Done {
-    broker.change(Command::DeleteCluster { cluster: cluster_name(&cluster)? }).await
+        (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND"),
+        (status = 412, body = ErrorBody, description = "CHANGED")))]
+pub(crate) async fn delete(State(broker): Shared, Path(cluster): Path<String>, only: IfMatch) -> Done {
+    let cluster = cluster_name(&cluster)?;
+    broker.change(only.guard(&cluster, Command::DeleteCluster { cluster: cluster.clone() })).await
 }
 
 /// Changes settings; refused while slots move.

@@ -7,7 +7,7 @@ use control_core::{ApplyError, Command, TimeMs};
 use model::SlotTag;
 
 use super::super::error::ApiError;
-use super::super::input::{Body, cluster_name, node_number};
+use super::super::input::{Body, IfMatch, cluster_name, node_number};
 use super::super::shared::{Done, Shared};
 
 /// Adds that many nodes without slots.
@@ -44,12 +44,19 @@ pub(crate) async fn grow_to(
 
 /// Gives back the chunks without slots.
 #[utoipa::path(delete, path = "/api/v3/clusters/free_nodes/{cluster}", tag = "scaling",
-    params(("cluster" = String, Path)),
+    params(("cluster" = String, Path),
+        ("If-Match" = Option<String>, Header, description = "The cluster's epoch: only if it still has that")),
     responses((status = 200),
         (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND, FREE_NODE_NOT_FOUND"),
-        (status = 409, body = ErrorBody, description = "MIGRATION_RUNNING, NODE_NUMBER_CHANGING, RETRY")))]
-pub(crate) async fn remove_free_nodes(State(broker): Shared, Path(cluster): Path<String>) -> Done {
-    broker.change(Command::RemoveFreeNodes { cluster: cluster_name(&cluster)? }).await
+        (status = 409, body = ErrorBody, description = "MIGRATION_RUNNING, NODE_NUMBER_CHANGING, RETRY"),
+        (status = 412, body = ErrorBody, description = "CHANGED")))]
+pub(crate) async fn remove_free_nodes(
+    State(broker): Shared,
+    Path(cluster): Path<String>,
+    only: IfMatch,
+) -> Done {
+    let cluster = cluster_name(&cluster)?;
+    broker.change(only.guard(&cluster, Command::RemoveFreeNodes { cluster: cluster.clone() })).await
 }
 
 /// Starts to spread the slots evenly over all nodes.
@@ -76,13 +83,20 @@ pub(crate) async fn shrink(State(broker): Shared, Path((cluster, number)): Path<
 /// Scales to that many nodes with slots: adds nodes and moves slots to them when they are ready, or moves the
 /// slots onto fewer nodes.
 #[utoipa::path(post, path = "/api/v3/clusters/migrations/auto/{cluster}/{node_number}", tag = "scaling",
-    params(("cluster" = String, Path), ("node_number" = usize, Path)),
+    params(("cluster" = String, Path), ("node_number" = usize, Path),
+        ("If-Match" = Option<String>, Header, description = "The cluster's epoch: only if it still has that")),
     responses((status = 200), (status = 400, body = ErrorBody, description = "INVALID_NODE_NUMBER"),
         (status = 404, body = ErrorBody, description = "CLUSTER_NOT_FOUND"),
-        (status = 409, body = ErrorBody, description = "NO_AVAILABLE_RESOURCE, MIGRATION_RUNNING, RETRY")))]
-pub(crate) async fn scale(State(broker): Shared, Path((cluster, number)): Path<(String, String)>) -> Done {
-    let (cluster, node_number) = (cluster_name(&cluster)?, node_number(&number)?);
-    broker.change(Command::Scale { cluster, node_number, now: TimeMs::default() }).await
+        (status = 409, body = ErrorBody, description = "NO_AVAILABLE_RESOURCE, MIGRATION_RUNNING, RETRY"),
+        (status = 412, body = ErrorBody, description = "CHANGED")))]
+pub(crate) async fn scale(
+    State(broker): Shared,
+    Path((cluster, number)): Path<(String, String)>,
+    only: IfMatch,
+) -> Done {
+    let (name, node_number) = (cluster_name(&cluster)?, node_number(&number)?);
+    let (cluster, now) = (name.clone(), TimeMs::default());
+    broker.change(only.guard(&name, Command::Scale { cluster, node_number, now })).await
 }
 
 /// Commits a finished migration: the target owns the slots from now on.

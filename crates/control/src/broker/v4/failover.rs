@@ -70,12 +70,13 @@ pub(crate) async fn serve(
     let name = cluster_name(&cluster)?;
     let state = &broker.metadata.snapshot().state;
     let cluster = state.cluster(&name)?;
-    let ServeRequest { node, shard } = wanted;
+    let ServeRequest { node, shard, process: meant } = wanted;
     for id in chosen(cluster, &FailoverRequest { node, shard, ..FailoverRequest::default() })? {
         let primary = cluster.chunks[id.chunk].primary(id.shard).clone();
         // It is about what the shard waits with, not about what the primary may come back with next.
         let waiting = cluster.shard(id);
-        let (process, keys) = (waiting.comeback_process.clone(), waiting.comeback_keys.unwrap_or_default());
+        let process = meant.clone().or_else(|| waiting.comeback_process.clone());
+        let keys = waiting.comeback_keys.unwrap_or_default();
         let (cluster, comeback, by_operator) = (name.clone(), Comeback::Serves, true);
         broker
             .change(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })

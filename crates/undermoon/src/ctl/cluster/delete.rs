@@ -25,12 +25,13 @@ pub(in crate::ctl) struct Arguments {
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
     let state = connection::state(&context.client).await?;
-    let proxies: Vec<Address> =
-        find(&state, name)?.chunks.iter().flat_map(|chunk| chunk.proxies.clone()).collect();
+    let cluster = find(&state, name)?;
+    let proxies: Vec<Address> = cluster.chunks.iter().flat_map(|chunk| chunk.proxies.clone()).collect();
     let what =
         format!("Cluster {name} and all keys on its {} are deleted.", count(proxies.len() * 2, "node"));
     arguments.confirmation.ask(&what, name.as_str())?;
-    context.client.delete_cluster(name).await?;
+    // The one that was shown, not another that has its name by now.
+    context.client.only_at(cluster.epoch).delete_cluster(name).await?;
     if arguments.patience.no_wait {
         let message = format!("cluster {name} is deleted; its nodes are being emptied");
         return print(context.format, &Done::accepted(message));

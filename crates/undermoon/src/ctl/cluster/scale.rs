@@ -57,8 +57,9 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     }
     let chunks = arguments.what.chunks.map(|chunks| usize::from(chunks) * CHUNK_NODES);
     let node_number = chunks.or(arguments.what.nodes.map(usize::from)).unwrap_or(0);
-    let begun = connection::state(client).await?.global_epoch;
-    client.scale(name, node_number).await?;
+    let state = connection::state(client).await?;
+    let begun = state.global_epoch;
+    client.only_at(find(&state, name)?.epoch).scale(name, node_number).await?;
     if arguments.patience.no_wait {
         let message = format!(
             "cluster {name} is being scaled to {} with slots; `undermoon ctl cluster show {name} --watch` shows how \
@@ -83,8 +84,10 @@ impl What {
             client.cancel_jobs(name).await?;
             "slots that had not moved stay where they are".to_owned()
         } else if self.release {
-            let before = chunks_without_slots(find(&connection::state(client).await?, name)?);
-            client.remove_free_nodes(name).await?;
+            let state = connection::state(client).await?;
+            let cluster = find(&state, name)?;
+            let before = chunks_without_slots(cluster);
+            client.only_at(cluster.epoch).remove_free_nodes(name).await?;
             format!("{} given back to the pool", count(before, "chunk"))
         } else {
             return Ok(None);
