@@ -63,8 +63,9 @@ pub struct ShardHealth {
     #[schema(value_type = Option<String>)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_with: Option<RunId>,
-    /// Whether the primary takes writes by the present view, as its proxy has just said; known only when it was asked.
-    #[serde(default)]
+    /// Whether the primary takes writes by the present view, as its proxy has just said; known only when it was asked,
+    /// and left out otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<bool>,
     /// How many bytes of the primary's stream the replica lacks; known only when both proxies were asked.
     pub behind_bytes: Option<u64>,
