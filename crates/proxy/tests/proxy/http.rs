@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use proxy::config::ProxyConfig;
@@ -92,6 +94,67 @@ fn what_a_proxy_is() {
     let settings = read(&proxy, "/v1/settings");
     assert_eq!(settings["settings"]["requirepass"], json!({"value": "***", "changeable": true}));
     assert_eq!(settings["settings"]["databases"], json!({"value": "16", "changeable": false}));
+}
+
+/// More callers of `/metrics` than there are places, each with many requests under way: a liveness probe is answered.
+#[test]
+fn a_probe_beside_many_callers_of_metrics() {
+    const CALLERS: usize = 70;
+    const PROBES: usize = 30;
+    let proxy = Proxy::start(|_| {});
+    let address = proxy.admin;
+    let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let took = thread::scope(|scope| {
+        for _ in 0..CALLERS {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // A caller that has to make room comes again.
+                    let _ = ask_for_metrics(address, &over, &served);
+                }
+            });
+        }
+        let is_flooded = retry_until(Deadline::within(LIMIT), "the callers are at work", || {
+            anyhow::ensure!(served.load(Ordering::Relaxed) > CALLERS);
+            Ok(())
+        });
+        let probe = |_| {
+            let asked = Instant::now();
+            let answer = std::panic::catch_unwind(|| get(address, "/healthz"));
+            (answer.ok(), asked.elapsed())
+        };
+        let probes: Vec<_> = is_flooded.is_ok().then(|| (0..PROBES).map(probe).collect()).unwrap_or_default();
+        over.store(true, Ordering::Relaxed);
+        is_flooded.unwrap();
+        for (answer, _) in &probes {
+            assert_eq!(answer, &Some((200, "ok\n".to_owned())), "{probes:?}");
+        }
+        let mut took: Vec<_> = probes.into_iter().map(|(_, took)| took).collect();
+        took.sort_unstable();
+        took
+    });
+    // Places are free when the next text of metrics is made, after 50 ms at most; the rest is for a slow machine.
+    let (median, slowest) = (took[PROBES / 2], took[PROBES - 1]);
+    assert!(median < Duration::from_millis(250) && slowest < Duration::from_secs(2), "{took:?}");
+}
+
+/// Sends requests for metrics, many at a time, and reads what comes.
+fn ask_for_metrics(address: SocketAddr, over: &AtomicBool, served: &AtomicUsize) -> std::io::Result<()> {
+    const AT_A_TIME: usize = 20;
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    let mut received = vec![0; 1 << 20];
+    while !over.load(Ordering::Relaxed) {
+        stream.write_all("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(AT_A_TIME).as_bytes())?;
+        let mut bytes = 0;
+        while bytes < AT_A_TIME * 3000 {
+            match stream.read(&mut received)? {
+                0 => return Ok(()),
+                read => bytes += read,
+            }
+        }
+        served.fetch_add(AT_A_TIME, Ordering::Relaxed);
+    }
+    Ok(())
 }
 
 #[test]
