@@ -16,4 +16,4 @@ pub use protocol::Protocol;
 pub use reply::{
     ReplyError, ReplyScanner, ReplyStep, VALUE_DEPTH_MAX, Value, is_error, is_push, parse_value, reply_length,
 };
-pub use request::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep, Span};
+pub use request::{PendingBulk, ProtocolError, RequestLimits, RequestParser, RequestStep, Span, bulk_length};

@@ -4,7 +4,7 @@
 //! request's last byte. So a value of any size passes through within the bound of one connection's output.
 
 use model::Slot;
-use resp::{ProtocolError, RequestLimits};
+use resp::{ProtocolError, RequestLimits, bulk_length};
 
 use super::ids::BackendId;
 use super::misplaced::Misplaced;
@@ -74,29 +74,18 @@ impl Stream {
             }
             self.header.push(data[used]);
             used += 1;
-            if self.header.ends_with(b"\r\n") || self.header.len() > HEADER_BYTES_MAX {
-                self.bulk = bulk_length(&self.header, limits)? + 2;
+            // The byte after CR is not looked at, as in Redis.
+            let line = self.header.split_last().and_then(|(_, before)| before.strip_suffix(b"\r"));
+            if let Some(line) = line {
+                self.bulk = bulk_length(line, limits)? + 2;
                 self.bulks -= 1;
                 self.header.clear();
+            } else if self.header.len() > HEADER_BYTES_MAX {
+                return Err(ProtocolError::BulkLength);
             }
         }
         Ok(used)
     }
-}
-
-fn bulk_length(header: &[u8], limits: &RequestLimits) -> Result<usize, ProtocolError> {
-    if header[0] != b'$' {
-        return Err(ProtocolError::ExpectedBulk(header[0]));
-    }
-    let digits = header[1..].strip_suffix(b"\r\n").unwrap_or_default();
-    let is_plain = digits == b"0" || digits.first().is_some_and(|first| (b'1'..=b'9').contains(first));
-    std::str::from_utf8(digits)
-        .ok()
-        .filter(|_| is_plain)
-        .and_then(|digits| digits.parse::<u32>().ok())
-        .filter(|&len| len <= limits.bulk_bytes_max)
-        .map(|len| len as usize)
-        .ok_or(ProtocolError::BulkLength)
 }
 
 #[cfg(test)]
@@ -128,7 +117,9 @@ mod tests {
     fn counts_the_request_and_leaves_what_follows() {
         check(b"abcde\r\nPING\r\n", 5, 0, Ok(7));
         check(b"abcde\r\n$2\r\nxy\r\n$0\r\n\r\n*1\r\n$4\r\nPING\r\n", 5, 2, Ok(21));
+        check(b"abcde\r\n$2\r?xy\r\n", 5, 1, Ok(13));
         check(b"abcde\r\n:2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b':')));
+        check(b"abcde\r\n\r\n2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b'\r')));
         check(b"abcde\r\n$+2\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
         check(b"abcde\r\n$02\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
         check(b"abcde\r\n$-1\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));

@@ -6,6 +6,7 @@
 
 use memchr::memchr2;
 
+use super::bulk_length::bulk_length;
 use super::error::ProtocolError;
 use super::inline::InlineRequest;
 use super::limits::RequestLimits;
@@ -164,22 +165,6 @@ impl RequestParser {
         self.inline.as_ref().map_or(&[], |inline| inline.frame())
     }
 
-    /// Tells the parser that the caller has taken `bytes` of the pending argument's bytes out of the buffer,
-    /// to pass a large value on before it is whole. From now on the buffer is the request without them, and
-    /// all lengths and offsets, the argument's own span among them, are as if it had been sent so much
-    /// shorter. Anything beyond the pending argument is not taken.
-    ///
-    /// ```text
-    ///   *3 SET key $600000 vvvvvvvv…      pending: start 30, len 600000
-    ///                      |take 65536|
-    ///   *3 SET key $600000 vv…            pending: start 30, len 534464
-    /// ```
-    pub fn take_from_bulk(&mut self, bytes: usize) {
-        if let Stage::Bulk(len) = &mut self.stage {
-            *len = len.saturating_sub(bytes);
-        }
-    }
-
     /// The first bytes of a request whose header is not a short one.
     #[inline(never)]
     fn begin(&mut self, buffer: &[u8], limits: &RequestLimits) -> Result<RequestStep, ProtocolError> {
@@ -263,13 +248,8 @@ impl RequestParser {
         let Some(line_end) = line_end.map_err(|LineTooLong| ProtocolError::BulkHeaderTooLong)? else {
             return Ok(None);
         };
-        // Looked at only now that the line is whole, as in Redis.
-        if buffer[position] != b'$' {
-            return Err(ProtocolError::ExpectedBulk(buffer[position]));
-        }
-        let len = count(&buffer[position + 1..line_end]).ok_or(ProtocolError::BulkLength)?;
-        limits.check_bulk(len)?;
-        Ok(Some((len as usize, line_end + LINE_END_BYTES)))
+        let len = bulk_length(&buffer[position..line_end], limits)?;
+        Ok(Some((len, line_end + LINE_END_BYTES)))
     }
 
     /// Takes the argument of `len` bytes at `start` if it is whole, and gives the position after it.

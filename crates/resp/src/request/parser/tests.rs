@@ -241,27 +241,6 @@ fn reset_forgets_half_a_request() {
     }
 }
 
-#[test]
-fn a_large_value_is_taken_out_while_it_arrives() {
-    let limits = RequestLimits::default();
-    let mut parser = RequestParser::new();
-    let mut buffer = b"*4\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000\r\n".to_vec();
-    let start = buffer.len();
-    buffer.extend([b'v'; 300]);
-    let pending = |len| Ok(RequestStep::Incomplete { bulk: Some(PendingBulk { index: 2, start, len }) });
-    assert_eq!(parser.parse(&buffer, &limits), pending(1000));
-    buffer.truncate(start);
-    parser.take_from_bulk(300);
-    buffer.extend([b'v'; 600]);
-    assert_eq!(parser.parse(&buffer, &limits), pending(700));
-    buffer.truncate(start);
-    parser.take_from_bulk(600);
-    buffer.extend([b'w'; 100]);
-    buffer.extend(b"\r\n$2\r\nNX\r\n");
-    assert_eq!(parser.parse(&buffer, &limits), Ok(RequestStep::Request { len: buffer.len() }));
-    assert_eq!(arguments(&parser, &buffer), [&b"SET"[..], b"k", &[b'w'; 100], b"NX"]);
-}
-
 /// Room taken by one huge request is given back; room for usual ones is kept.
 #[test]
 fn room_for_spans() {
