@@ -22,8 +22,8 @@ use model::{ATTACHED_FOR_MS, Moment};
 use crate::command::{Command, Stopped};
 use crate::error::ApplyError;
 use crate::lease::{LeaseClock, lease_end_ms};
-use crate::observed::Timing;
 use crate::state::{Fence, FenceId, State};
+use crate::timing::Timing;
 
 /// A broker may hear of a fence that much later than the coordinator that acts on it; less than that fraction of a lease.
 const HEARD_LATER: Duration = Duration::from_millis(10);

@@ -28,6 +28,7 @@ mod serving;
 mod slot_plan;
 mod state;
 mod time;
+mod timing;
 mod views;
 
 pub use apply::apply;
@@ -40,7 +41,7 @@ pub use foresee::foresee;
 pub use lease::{
     Grant, LeaseTerms, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch, pause_after_reading,
 };
-pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen, Timing};
+pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen};
 pub use reconcile::{Action, reconcile};
 pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, Review, review};
 pub use serving::{Serving, ServingChunk, ServingShard};
@@ -52,4 +53,5 @@ pub use state::{
     State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;
+pub use timing::Timing;
 pub use views::{POOL_CLUSTER, desired_view};

@@ -15,8 +15,8 @@ use model::{Address, ClusterName, Epoch, LinkState, NodeHealth, NodeState, Proxy
 use super::*;
 use crate::apply::apply;
 use crate::command::{Command, NewProxy};
-use crate::observed::Timing;
 use crate::state::{Chunk, FenceReason, Half, ReporterId, Shard, SyncState};
+use crate::timing::Timing;
 
 /// A cluster of three chunks where all is well and was so for long, and who looks at it.
 struct Scene {

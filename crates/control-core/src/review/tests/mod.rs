@@ -12,10 +12,11 @@ use super::{AskedProxies, Found, NodeContents, Review, review};
 use crate::apply::apply;
 use crate::command::{Command, NewProxy, Reply};
 use crate::lease::lease_epoch;
-use crate::observed::{Observed, Timing};
+use crate::observed::Observed;
 use crate::reconcile::{Action, reconcile};
 use crate::state::{FenceReason, Half, ReporterId, State, SyncState};
 use crate::time::TimeMs;
+use crate::timing::Timing;
 use crate::views::desired_view;
 
 const NOW: TimeMs = TimeMs(1_000_000);
