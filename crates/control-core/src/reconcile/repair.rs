@@ -11,7 +11,7 @@
 //! Where somebody else had a replica take over before its primary had stopped, the new primary is the one that is
 //! fenced, until the old one has stopped in the same way.
 
-use model::{Address, ClusterName, NodeState};
+use model::{ATTACHED_FOR_MS, Address, ClusterName, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -203,14 +203,14 @@ impl Place<'_> {
     /// Whether the fenced primary cannot take writes any more, whatever became of it.
     ///
     /// Its proxy has the view without its slots; or neither of the two things that let it serve is left: the
-    /// last lease has run out, and the replica has been gone for as long. Both are counted from when this
-    /// coordinator saw them, which is never before they were.
+    /// last lease has run out, and the replica has let go for as long as it counts as attached after it was asked. Both are
+    /// counted from when this coordinator saw them, which is never before they were.
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
-        let lease_ms = self.lease_ms(shard);
-        let wait_ms = lease_end_ms(lease_ms);
         let detached = self.seen(shard, fence).and_then(|seen| seen.detached);
-        let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= wait_ms);
-        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(shard, fence) >= wait_ms)
+        let attached_ms = lease_end_ms(ATTACHED_FOR_MS);
+        let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= attached_ms);
+        let lease_ms = lease_end_ms(self.lease_ms(shard));
+        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(shard, fence) >= lease_ms)
     }
 
     /// Whether the replica was seen to have let go of the primary. One that still follows when it is promoted, by a proxy
