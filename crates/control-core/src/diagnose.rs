@@ -51,9 +51,7 @@ pub fn proxy_condition(observed: &Observed, proxy: &Address, now: TimeMs) -> Pro
     if seen.is_unaskable {
         return ProxyCondition::Unknown;
     }
-    // Silence before the watch began says nothing.
-    let heard = seen.answered.map_or(seen.watched_since, |answered| answered.max(seen.watched_since));
-    if now.since(heard) >= observed.timing.proxy_dead_ms {
+    if now.since(seen.heard()) >= observed.timing.proxy_dead_ms {
         ProxyCondition::Dead
     } else if seen.health.is_some() {
         ProxyCondition::Alive

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{Address, NodeState, ProxyHealth, Role};
+use model::{ATTACHED_FOR_MS, Address, NodeState, ProxyHealth, Role};
 
+use crate::lease::lease_end_ms;
 use crate::state::{Chunk, Fence, FenceId, LeaseLimit, ReporterId, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 use crate::timing::Timing;
@@ -127,6 +128,11 @@ impl ProxyObservation {
         let failed_seen = has_failed.then_some(now);
         let (asked, answered, health, process_since, is_unaskable) = (None, None, None, None, false);
         Self { watched_since: now, asked, answered, health, process_since, failed_seen, is_unaskable }
+    }
+
+    /// Since when it has been silent: silence before the watch began says nothing.
+    pub(crate) fn heard(&self) -> TimeMs {
+        self.answered.map_or(self.watched_since, |answered| answered.max(self.watched_since))
     }
 
     /// Whether the process that gives this answer gave the last one, too. One of a version that does not tell which it is
@@ -306,6 +312,21 @@ impl Observed {
             seen.watched_since = now;
         }
         seen.is_unaskable = !could_ask;
+    }
+
+    /// When next something comes to hold by the passing of time alone, that nobody waits longer for than needed: a proxy has
+    /// been silent for long enough, or a fenced primary has stopped. `None` where nothing of that kind is to come.
+    #[must_use]
+    pub fn due_after(&self, now: TimeMs) -> Option<TimeMs> {
+        let askable = self.proxies.values().filter(|seen| !seen.is_unaskable);
+        let silent = askable.map(|seen| TimeMs(seen.heard().0 + self.timing.proxy_dead_ms));
+        let held_ms = self.lease_limit.map_or(0, |(limit, _)| limit.held_ms);
+        let lease_ms = lease_end_ms(self.timing.lease_ms.max(held_ms));
+        let stopped = self.fences.values().flat_map(|seen| {
+            let detached = seen.detached.map(|at| TimeMs(at.0 + lease_end_ms(ATTACHED_FOR_MS)));
+            [Some(TimeMs(seen.since.0 + lease_ms)), detached].into_iter().flatten()
+        });
+        silent.chain(stopped).filter(|at| *at > now).min()
     }
 
     /// What was silent until now is not dead for that.

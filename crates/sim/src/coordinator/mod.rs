@@ -274,7 +274,15 @@ impl Coordinator {
     fn turn(&mut self, watch: Watch<'_>, out: &mut Out) {
         self.last_turn = watch.moment;
         self.next_turn = watch.moment.plus(TURN_INTERVAL);
+        self.act(watch, out);
+        if let Some(due) = self.observed.due_after(watch.date) {
+            let due = watch.moment.plus(Duration::from_millis(due.since(watch.date)));
+            self.next_turn = self.next_turn.min(due.max(watch.moment.plus(TURN_INTERVAL_MIN)));
+        }
         out.at(self.next_turn, Event::Wake);
+    }
+
+    fn act(&mut self, watch: Watch<'_>, out: &mut Out) {
         let Some(state) = self.reading.clone() else { return };
         let read_at = if watch.planted == Some(Planted::AnyProcessTold) {
             TimeMs(watch.date.0 + 1)

@@ -2,6 +2,7 @@
 
 mod attached;
 mod comeback;
+mod due;
 mod fences;
 mod leases;
 mod pool;

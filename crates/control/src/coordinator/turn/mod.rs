@@ -113,13 +113,14 @@ impl<M: MetadataSource> Turns<M> {
                 () = tokio::time::sleep_until(next.into()) => {
                     self.note_waiting(&mut progress);
                     let begun = Instant::now();
-                    self.turn(&mut progress);
+                    let due = self.turn(&mut progress);
                     let took = begun.elapsed();
                     debug!(?took, "a turn");
                     let pause = TURN_INTERVAL_MIN.max(took * TURN_SHARE);
                     progress.own_pause = pause + took;
                     earliest = Instant::now() + pause;
-                    next = earliest.max(begun + TURN_INTERVAL);
+                    let usual = begun + TURN_INTERVAL;
+                    next = earliest.max(due.map_or(usual, |due| due.min(usual)));
                 }
                 Some(end) = ends.recv() => self.note_end(&mut progress, &end),
                 changed = self.readings.changed() => {
@@ -192,13 +193,15 @@ impl<M: MetadataSource> Turns<M> {
         }
     }
 
-    fn turn(&mut self, progress: &mut Progress) {
-        let Some(Reading { state, at: read_at }) = self.readings.borrow().clone() else { return };
+    /// One turn; when the next is due because of the time alone.
+    fn turn(&mut self, progress: &mut Progress) -> Option<Instant> {
+        let Reading { state, at: read_at } = self.readings.borrow().clone()?;
         self.observed.timing = self.pace.borrow().timing;
         // A pause that this loop takes because its turns are long is no stall: the probes went on meanwhile.
         self.observed.timing.stall_ms += whole_ms(progress.own_pause) * 2;
         self.follow(progress, &state);
-        let now = self.clock.now();
+        let begun = Instant::now();
+        let now = self.clock.at(begun);
         self.observed.note_state(&state, self.clock.at(read_at), now);
         let mut commands = Vec::new();
         for action in reconcile(&state, &self.observed, now) {
@@ -219,6 +222,8 @@ impl<M: MetadataSource> Turns<M> {
             progress.is_applying = true;
             tokio::spawn(apply_all(self.metadata.clone(), commands, progress.finished.clone()));
         }
+        let due = self.observed.due_after(now);
+        due.map(|due| begun + Duration::from_millis(due.since(now)))
     }
 
     fn follow(&self, progress: &mut Progress, state: &State) {
