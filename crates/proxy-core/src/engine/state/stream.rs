@@ -117,7 +117,7 @@ mod tests {
     fn counts_the_request_and_leaves_what_follows() {
         check(b"abcde\r\nPING\r\n", 5, 0, Ok(7));
         check(b"abcde\r\n$2\r\nxy\r\n$0\r\n\r\n*1\r\n$4\r\nPING\r\n", 5, 2, Ok(21));
-        check(b"abcde\r\n$2\r?xy\r\n", 5, 1, Ok(13));
+        check(b"abcde\r\n$2\r?xy\r\n", 5, 1, Ok(15));
         check(b"abcde\r\n:2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b':')));
         check(b"abcde\r\n\r\n2\r\nxy\r\n", 5, 1, Err(ProtocolError::ExpectedBulk(b'\r')));
         check(b"abcde\r\n$+2\r\nxy\r\n", 5, 1, Err(ProtocolError::BulkLength));
