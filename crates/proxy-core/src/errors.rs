@@ -2,13 +2,13 @@
 //!
 //! A text begins with its code and has neither the leading `-` nor the line end;
 //! [`write()`] adds both. Where Redis 7 has an error for the same thing, the text is Redis's
-//! to the letter, because clients compare it. Errors of the protocol parser (crate `resp`)
-//! and of argument checks that need the command table (module `command`) are made where
-//! the fault is found. Nothing here decides when an error is due.
+//! to the letter, because clients compare it. Two kinds of texts stand elsewhere: those of the protocol parser (crate `resp`),
+//! and those that the command table gives, for commands that are unknown, have too few arguments (`command/reply/unknown.rs`)
+//! or are not supported (`command/catalog/refusal.rs`). Nothing here decides when an error is due.
+
+use std::fmt::Display;
 
 use model::{Address, Slot};
-
-use crate::authority::Lack;
 
 /// Appends `text` as an error reply.
 pub fn write(out: &mut Vec<u8>, text: &str) {
@@ -84,6 +84,67 @@ pub const INVALID_SLOT_RANGE: &str = "ERR Invalid slot";
 /// CLUSTER GETKEYSINSLOT with a slot or a count outside its bounds.
 pub const INVALID_SLOT_OR_COUNT: &str = "ERR Invalid slot or number of keys";
 
+/// SCAN with a cursor that is none.
+pub const INVALID_CURSOR: &str = "ERR invalid cursor";
+
+// ---- Keys of a request ----
+
+/// More keys are announced than there are arguments.
+pub const KEYS_MORE_THAN_ARGUMENTS: &str = "ERR Number of keys can't be greater than number of args";
+/// A number of keys that is not above 0.
+pub const KEYS_NOT_POSITIVE: &str = "ERR numkeys should be greater than 0";
+/// MSETEX with a number of keys that is none.
+pub const KEYS_INVALID: &str = "ERR invalid numkeys value or out of range";
+/// FCALL with a number of keys that is none.
+pub const KEYS_BAD: &str = "ERR Bad number of keys provided";
+/// A script with fewer than no keys.
+pub const KEYS_NEGATIVE: &str = "ERR Number of keys can't be negative";
+/// SORT with a BY pattern whose keys may be in other slots.
+pub const SORT_BY: &str =
+    "ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots.";
+/// SORT with a GET pattern whose keys may be in other slots.
+pub const SORT_GET: &str = "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots.";
+/// XREADGROUP with a stream too many or too few.
+pub const XREADGROUP_UNBALANCED: &str =
+    "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified.";
+/// XREAD with a stream too many or too few.
+pub const XREAD_UNBALANCED: &str =
+    "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified.";
+/// COMMAND GETKEYS of a command that is not known.
+pub const INVALID_COMMAND: &str = "ERR Invalid command specified";
+/// COMMAND GETKEYS of a command without keys.
+pub const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
+/// COMMAND GETKEYS of a command with too few or too many arguments.
+pub const INVALID_ARITY: &str = "ERR Invalid number of arguments specified for command";
+/// COMMAND GETKEYS of a command whose keys cannot be told.
+pub const INVALID_ARGUMENTS: &str = "ERR Invalid arguments specified for command";
+
+/// A command without the key that it needs.
+pub fn no_key_given(command: &str) -> String {
+    format!("ERR at least 1 input key is needed for '{command}' command")
+}
+
+// ---- Replies of several nodes ----
+
+/// The replies of all primaries to one command cannot be understood together.
+pub const REPLIES_DIFFER: &str = "ERR the backends' replies do not fit together";
+/// A node's cursor has no room for the shard in it.
+pub const CURSOR_TOO_LARGE: &str = "ERR the backend's SCAN cursor is too large for this proxy";
+/// A node's reply to SCAN is none.
+pub const NO_SCAN_REPLY: &str = "ERR the backend's reply to SCAN cannot be understood";
+
+// ---- Settings ----
+
+/// CONFIG SET of what is no setting, or without a value.
+pub fn unknown_setting(name: &str) -> String {
+    format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
+}
+
+/// CONFIG SET of a value that the setting cannot take.
+pub fn setting_refused(name: &str, reason: &str) -> String {
+    format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")
+}
+
 // ---- Cluster ----
 
 /// The keys of one command are in different slots.
@@ -130,7 +191,7 @@ pub const CONTROL_PASSWORD_NOT_SET: &str =
     "OK, but this proxy has no control_password: only this proxy's own host may give it orders";
 
 /// A session that is not an operator's asks for `what`, which is for operators.
-pub fn not_an_operator(what: &str, lack: Lack) -> String {
+pub fn not_an_operator(what: &str, lack: impl Display) -> String {
     format!("NOPERM {what} is for operators: {lack}")
 }
 

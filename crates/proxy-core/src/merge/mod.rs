@@ -17,13 +17,12 @@ mod scan;
 mod scan_members;
 mod text;
 
-pub use scan::{
-    INVALID_CURSOR, SCAN_NODES_MAX, ScanProcess, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_words,
-};
+pub use scan::{SCAN_NODES_MAX, ScanProcess, ScanShards, ScanStep, scan_cursor_of, scan_reply, scan_words};
 pub(crate) use scan::{ScanLevel, scan_hash};
 pub use scan_members::ScanMembers;
 
 use crate::command::Merge;
+use crate::errors;
 use all_ok::all_ok;
 use any_non_null::any_non_null;
 use by_time::by_time;
@@ -32,11 +31,8 @@ use latest_events::latest_events;
 use min_each::min_each;
 use one_ok::one_ok;
 use parts::{Mismatch, values};
-use resp::{Protocol, encode};
+use resp::Protocol;
 use text::text;
-
-/// The error where the primaries' replies cannot be understood together.
-const MISMATCH: &str = "ERR the backends' replies do not fit together";
 
 /// Merges the replies of all primaries, in the order of the primaries, and appends the result to `out`.
 /// The first error among them wins. The replies of [`Merge::Scan`] are not for here: see
@@ -62,7 +58,7 @@ pub fn merge(kind: Merge, parts: &[Vec<u8>], protocol: Protocol, out: &mut Vec<u
     let start = out.len();
     if merge_successes(kind, parts, protocol, out).is_err() {
         out.truncate(start);
-        encode::error(out, MISMATCH);
+        errors::write(out, errors::REPLIES_DIFFER);
     }
 }
 

@@ -22,6 +22,7 @@
 //! below 2^53, which clients that read numbers as doubles can hold.
 
 use crate::command::Args;
+use crate::errors;
 use resp::{Value, encode, parse_value};
 
 /// Bits of a cursor that say of which layout it is.
@@ -30,11 +31,6 @@ const LAYOUT_BITS: u32 = 8;
 const PROCESS_BITS: u32 = 14;
 /// How many primaries are asked for one command without keys.
 pub const SCAN_NODES_MAX: usize = 1 << 10;
-
-/// Redis's error for a cursor that is none.
-pub const INVALID_CURSOR: &str = "ERR invalid cursor";
-const TOO_LARGE: &str = "ERR the backend's SCAN cursor is too large for this proxy";
-const NO_SCAN_REPLY: &str = "ERR the backend's reply to SCAN cannot be understood";
 
 /// What cursors are bound to: the shards here, in the order of their lowest slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,12 +182,12 @@ pub(crate) fn scan_hash<'a>(parts: impl Iterator<Item = &'a [u8]>) -> u64 {
     hash ^ hash >> 32
 }
 
-/// The cursor of a SCAN request; the error is [`INVALID_CURSOR`].
+/// The cursor of a SCAN request; the error is [`errors::INVALID_CURSOR`].
 ///
 /// # Errors
 /// When argument 1 is no decimal number of 64 bits.
 pub fn scan_cursor_of(args: Args<'_>) -> Result<u64, &'static str> {
-    cursor(args.get(1)).ok_or(INVALID_CURSOR)
+    cursor(args.get(1)).ok_or(errors::INVALID_CURSOR)
 }
 
 /// The words of the SCAN request for the backend: the client's own, with the backend's cursor.
@@ -207,13 +203,15 @@ pub fn scan_reply(part: &[u8], step: &ScanStep, process: ScanProcess, out: &mut 
         out.extend_from_slice(part);
         return;
     }
-    let Some((backend_cursor, keys)) = reply_parts(part) else { return encode::error(out, NO_SCAN_REPLY) };
+    let Some((backend_cursor, keys)) = reply_parts(part) else {
+        return errors::write(out, errors::NO_SCAN_REPLY);
+    };
     let (next, keys) = if step.is_of_another(process) {
         (step.again(process), b"*0\r\n".as_slice())
     } else {
         (step.next(backend_cursor, process), keys)
     };
-    let Some(next) = next else { return encode::error(out, TOO_LARGE) };
+    let Some(next) = next else { return errors::write(out, errors::CURSOR_TOO_LARGE) };
     encode::array(out, 2);
     encode::bulk(out, itoa::Buffer::new().format(next).as_bytes());
     out.extend_from_slice(keys);

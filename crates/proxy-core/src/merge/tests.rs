@@ -1,7 +1,8 @@
 //! Replies in, reply out.
 
-use super::{MISMATCH, merge};
+use super::merge;
 use crate::command::Merge;
+use crate::errors::REPLIES_DIFFER;
 use resp::Protocol::{self, Resp2, Resp3};
 
 /// Bytes are written with `~` for CR LF.
@@ -16,7 +17,7 @@ fn check(kind: Merge, protocol: Protocol, parts: &[&str], expected: &str) {
 
 #[test]
 fn replies_merge() {
-    let mismatch = &*format!("-{MISMATCH}~");
+    let mismatch = &*format!("-{REPLIES_DIFFER}~");
     let cases: &[(Merge, &[&str], &str)] = &[
         (Merge::Sum, &[":1~", ":2~", ":3~"], ":6~"),
         (Merge::Sum, &[":1~", "-ERR a~", "-ERR b~"], "-ERR a~"),

@@ -12,6 +12,7 @@ mod secret;
 pub use self::change::Change;
 pub use self::fields::{LogLevel, NodesVersion, Settings};
 pub use self::secret::Secret;
+use crate::errors;
 use crate::glob::{Case, Pattern};
 
 /// A setting as operators see it.
@@ -29,10 +30,10 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has that name.
-    #[error("ERR Unknown option or number of arguments for CONFIG SET - '{0}'")]
+    #[error("{}", errors::unknown_setting(.0))]
     Unknown(String),
     /// The setting cannot take that value, or cannot change at run time.
-    #[error("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}")]
+    #[error("{}", errors::setting_refused(name, reason))]
     Refused {
         /// The setting.
         name: String,

@@ -30,7 +30,7 @@ impl Control {
         }
         if changes.contains(&Change::LogLevel) && !self.set_log_level(changed.log_level) {
             reply.clear();
-            errors::write(&mut reply, texts::LOG_LEVEL_FAILED);
+            errors::write(&mut reply, &texts::log_level_failed());
             return to.send(reply);
         }
         self.settings = changed;

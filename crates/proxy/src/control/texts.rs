@@ -4,13 +4,21 @@ use std::time::Duration;
 
 use keeper::Refusal;
 use link::LinkError;
-use model::Address;
+use model::{Address, MetaError};
 use proxy_core::errors;
 
 /// A scan for the keys of a slot found too many of them.
 pub(super) const SCAN_TOO_LARGE: &str = "ERR the keys of this slot are too large to be listed";
-/// CONFIG SET of a value that the process could not take.
-pub(super) const LOG_LEVEL_FAILED: &str = "ERR CONFIG SET failed (possibly related to argument 'loglevel') - the log of this process cannot be changed";
+
+/// CONFIG SET of a log level that the process could not take.
+pub(super) fn log_level_failed() -> String {
+    errors::setting_refused("loglevel", "the log of this process cannot be changed")
+}
+
+/// UMCTL with metadata that cannot be read.
+pub(super) fn invalid_metadata(error: &MetaError) -> String {
+    format!("ERR invalid metadata: {error}")
+}
 
 /// SETCLUSTER or SETREPL was not accepted.
 pub(super) fn refusal(refusal: Refusal) -> &'static str {
@@ -24,10 +32,9 @@ pub(super) fn refusal(refusal: Refusal) -> &'static str {
 
 /// CONFIG SET of more clients than the limit of open files has room for. Redis's text.
 pub(super) fn too_many_clients_for_files(max: u32) -> String {
-    format!(
-        "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle \
-         the specified number of clients, try with {max}"
-    )
+    let reason =
+        format!("The operating system is not able to handle the specified number of clients, try with {max}");
+    errors::setting_refused("maxclients", &reason)
 }
 
 /// UMCTL CLEAN while a cluster is served, or with another epoch.

@@ -7,6 +7,8 @@ use model::{Epoch, MetaError, SetCluster, SetRepl};
 use proxy_core::slowlog::SlowlogRequest;
 use proxy_core::{decimal, errors};
 
+use super::texts;
+
 /// Entries that SLOWLOG GET returns if it is not told how many, as Redis's own.
 const SLOWLOG_COUNT_DEFAULT: usize = 10;
 
@@ -165,7 +167,7 @@ impl UmctlError {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         match self {
             UmctlError::Unknown(sub) => errors::unknown_subcommand(out, "UMCTL", sub),
-            UmctlError::Meta(error) => errors::write(out, &format!("ERR invalid metadata: {error}")),
+            UmctlError::Meta(error) => errors::write(out, &texts::invalid_metadata(error)),
             UmctlError::Count => errors::write(out, errors::SLOWLOG_COUNT),
         }
     }

@@ -1,6 +1,7 @@
 //! A request whose keys cannot be told: the error that Redis gives to it.
 
 use crate::command::Command;
+use crate::errors;
 use std::borrow::Cow;
 
 /// Why the keys of a request cannot be told.
@@ -24,11 +25,6 @@ pub enum KeyError {
     SortGet,
 }
 
-const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
-const SYNTAX: &str = "ERR syntax error";
-const MORE_THAN_ARGUMENTS: &str = "ERR Number of keys can't be greater than number of args";
-const NOT_POSITIVE: &str = "ERR numkeys should be greater than 0";
-
 impl KeyError {
     /// Whether any node, given such a request, answers with an error of its own and does nothing. A node outside of
     /// cluster mode would execute SORT with patterns: that one the proxy has to refuse.
@@ -42,31 +38,21 @@ impl KeyError {
         use KeyError::{Negative, NotANumber, SortBy, SortGet, Syntax, TooMany, Unbalanced, Zero};
         let name = &*command.name;
         let fixed = match (self, name) {
-            (Syntax, _) => SYNTAX,
-            (SortBy, _) => {
-                "ERR BY option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots."
-            }
-            (SortGet, _) => {
-                "ERR GET option of SORT denied in Cluster mode when keys formed by the pattern may be in different slots."
-            }
-            (Unbalanced, "xreadgroup") => {
-                "ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified."
-            }
-            (Unbalanced, _) => {
-                "ERR Unbalanced 'xread' list of streams: for each stream key an ID, '+', or '$' must be specified."
-            }
-            (TooMany, "sintercard") => MORE_THAN_ARGUMENTS,
-            (TooMany, "lmpop" | "blmpop" | "zmpop" | "bzmpop" | "msetex") => SYNTAX,
-            (_, "sintercard" | "lmpop" | "blmpop" | "zmpop" | "bzmpop") => NOT_POSITIVE,
-            (_, "msetex") => "ERR invalid numkeys value or out of range",
-            (NotANumber, "fcall" | "fcall_ro") => "ERR Bad number of keys provided",
-            (NotANumber, _) => NOT_AN_INTEGER,
-            (TooMany, _) if is_script(name) => MORE_THAN_ARGUMENTS,
-            (Negative | Zero, _) if is_script(name) => "ERR Number of keys can't be negative",
-            (TooMany, _) => SYNTAX,
-            (Negative | Zero, _) => {
-                return format!("ERR at least 1 input key is needed for '{name}' command").into();
-            }
+            (Syntax, _) => errors::SYNTAX,
+            (SortBy, _) => errors::SORT_BY,
+            (SortGet, _) => errors::SORT_GET,
+            (Unbalanced, "xreadgroup") => errors::XREADGROUP_UNBALANCED,
+            (Unbalanced, _) => errors::XREAD_UNBALANCED,
+            (TooMany, "sintercard") => errors::KEYS_MORE_THAN_ARGUMENTS,
+            (TooMany, "lmpop" | "blmpop" | "zmpop" | "bzmpop" | "msetex") => errors::SYNTAX,
+            (_, "sintercard" | "lmpop" | "blmpop" | "zmpop" | "bzmpop") => errors::KEYS_NOT_POSITIVE,
+            (_, "msetex") => errors::KEYS_INVALID,
+            (NotANumber, "fcall" | "fcall_ro") => errors::KEYS_BAD,
+            (NotANumber, _) => errors::NOT_INTEGER,
+            (TooMany, _) if is_script(name) => errors::KEYS_MORE_THAN_ARGUMENTS,
+            (Negative | Zero, _) if is_script(name) => errors::KEYS_NEGATIVE,
+            (TooMany, _) => errors::SYNTAX,
+            (Negative | Zero, _) => return errors::no_key_given(name).into(),
         };
         Cow::Borrowed(fixed)
     }

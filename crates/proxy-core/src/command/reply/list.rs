@@ -2,10 +2,9 @@
 
 use super::names::is_shown;
 use crate::command::{Args, Command, CommandTable};
+use crate::errors;
 use crate::glob::{Case, Pattern};
 use resp::encode;
-
-const SYNTAX: &str = "ERR syntax error";
 
 /// `COMMAND LIST [FILTERBY MODULE name|ACLCAT category|PATTERN pattern]`; `args` is what follows LIST.
 pub(super) fn reply(table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
@@ -25,10 +24,10 @@ pub(super) fn reply(table: &CommandTable, args: Args<'_>, out: &mut Vec<u8>) {
                     let pattern = Pattern::new(value, Case::Ignored);
                     listed.filter(|command| pattern.matches(command.name.as_bytes())).collect()
                 }
-                () => return encode::error(out, SYNTAX),
+                () => return errors::write(out, errors::SYNTAX),
             }
         }
-        _ => return encode::error(out, SYNTAX),
+        _ => return errors::write(out, errors::SYNTAX),
     };
     encode::array(out, chosen.len());
     chosen.iter().for_each(|command| encode::bulk(out, command.name.as_bytes()));

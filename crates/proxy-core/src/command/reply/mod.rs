@@ -11,12 +11,8 @@ mod unknown;
 
 use super::keys::{has_named_keys, named_keys};
 use crate::command::{Args, CommandCommand, CommandTable, Flags, KeyFlags};
+use crate::errors;
 use resp::{Protocol, encode};
-
-const INVALID_COMMAND: &str = "ERR Invalid command specified";
-const NO_KEY_ARGUMENTS: &str = "ERR The command has no key arguments";
-const INVALID_ARITY: &str = "ERR Invalid number of arguments specified for command";
-const INVALID_ARGUMENTS: &str = "ERR Invalid arguments specified for command";
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -109,21 +105,21 @@ fn find_keys(table: &CommandTable, args: Args<'_>) -> Result<Vec<(u32, KeyFlags)
     let command = table
         .lookup(args.get(0))
         .filter(|command| command.listed && !command.absent)
-        .ok_or(INVALID_COMMAND)?;
+        .ok_or(errors::INVALID_COMMAND)?;
     let command = match command.subcommands.len() {
-        1.. if args.len() > 1 => table.subcommand(command, args.get(1)).ok_or(INVALID_COMMAND)?,
+        1.. if args.len() > 1 => table.subcommand(command, args.get(1)).ok_or(errors::INVALID_COMMAND)?,
         _ => command,
     };
     if !has_named_keys(command) {
-        return Err(NO_KEY_ARGUMENTS);
+        return Err(errors::NO_KEY_ARGUMENTS);
     }
     if !command.accepts(args.len()) {
-        return Err(INVALID_ARITY);
+        return Err(errors::INVALID_ARITY);
     }
     match named_keys(command, args) {
         Ok(found) => Ok(found),
         Err(_) if command.flags.contains(Flags::NO_MANDATORY_KEYS) => Ok(Vec::new()),
-        Err(_) => Err(INVALID_ARGUMENTS),
+        Err(_) => Err(errors::INVALID_ARGUMENTS),
     }
 }
 
