@@ -11,12 +11,13 @@
 //! in a greeting takes the node a moment, so one greeting has a limit of them; where there are more, the connection is not
 //! used until the node has closed all.
 //!
-//! A node may refuse to close it, because its user may not ask that. Then the sessions that were owed something over it are
-//! closed: that answer comes before those to what they have asked since.
+//! A node may refuse to close it, because its user may not ask that, or because it is busy with a script. Then the sessions
+//! that were owed something over it are closed: that answer comes before those to what they have asked since.
 //!
 //! The same holds for the connections of the other workers (`state/abandoned.rs`). And it holds for another proxy, also where
 //! that has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
+use super::greetings::BUSY;
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
 use crate::engine::port::Action;
@@ -158,7 +159,9 @@ impl Connections<'_> {
     pub(in crate::engine) fn kill_answered(&mut self, node: NodeKey, abandoned: AbandonedId, reply: &[u8]) {
         let Node { address, kind, .. } = &self.nodes.nodes[node];
         let is_refusal = reply.first() == Some(&b'-');
-        if is_refusal {
+        // A node that runs a script closes it at the next order, which comes with the next new connection.
+        let is_for_now = reply.starts_with(BUSY);
+        if is_refusal && !is_for_now {
             self.stats.closes_refused.increment();
             // Before it is taken off the list: a worker that does not find it there asks whether its node refuses.
             if self.shared.abandonments.note_refusal(address, *kind) {
@@ -166,7 +169,9 @@ impl Connections<'_> {
                 self.agenda.actions.push(Action::CloseRefused { node: address.clone(), answer });
             }
         }
-        self.shared.abandonments.closed(abandoned);
+        if !is_for_now {
+            self.shared.abandonments.closed(abandoned);
+        }
         let creditors = self.nodes.nodes[node].creditors.of(abandoned);
         if is_refusal {
             self.close_all(creditors);

@@ -14,7 +14,7 @@ use crate::engine::state::ids::BackendId;
 use crate::engine::state::node_kind::NodeKind;
 
 /// How a node's reply begins while a script that runs for long keeps it from everything else.
-const BUSY: &[u8] = b"-BUSY ";
+pub(super) const BUSY: &[u8] = b"-BUSY ";
 /// What is said for the user of a script: ACL SETUSER and AUTH.
 const SCRIPT_GREETINGS: u16 = 2;
 
