@@ -54,6 +54,23 @@ impl ProxyOptions {
         Ok(command)
     }
 
+    fn spawn(&self, port: &Port, directory: &TempDir) -> Result<Process> {
+        let mut command = self.command()?;
+        command.arg("proxy").current_dir(directory.path());
+        // Nothing of the caller's environment may change what is tested.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("UNDERMOON_") {
+                command.env_remove(name);
+            }
+        }
+        command.env("UNDERMOON_ADDRESS", format!("127.0.0.1:{}", port.number()));
+        for (name, value) in &self.settings {
+            command.env(format!("UNDERMOON_{}", name.to_uppercase()), value);
+        }
+        let name = format!("proxy on port {}", port.number());
+        Process::spawn(&mut command, &name, &directory.path().join("log"))
+    }
+
     /// The offset of the replica face; `None` without one.
     fn replica_port_offset(&self) -> Result<Option<u16>> {
         let setting = self.settings.iter().rfind(|(name, _)| name == "replica_port_offset");
@@ -67,7 +84,7 @@ impl ProxyOptions {
 pub struct ProxyProcess {
     // Declared in the order in which they must go: the process first, its port last.
     process: Process,
-    _directory: TempDir,
+    directory: TempDir,
     port: Port,
     replica_port: Option<Port>,
 }
@@ -86,23 +103,20 @@ impl ProxyProcess {
             None => (Port::reserve()?, None),
         };
         let directory = tempfile::Builder::new().prefix("undermoon-proxy-").tempdir()?;
-        let mut command = options.command()?;
-        command.arg("proxy").current_dir(directory.path());
-        // Nothing of the caller's environment may change what is tested.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("UNDERMOON_") {
-                command.env_remove(name);
-            }
-        }
-        command.env("UNDERMOON_ADDRESS", format!("127.0.0.1:{}", port.number()));
-        for (name, value) in &options.settings {
-            command.env(format!("UNDERMOON_{}", name.to_uppercase()), value);
-        }
-        let name = format!("proxy on port {}", port.number());
-        let process = Process::spawn(&mut command, &name, &directory.path().join("log"))?;
-        let mut proxy = Self { process, _directory: directory, port, replica_port };
+        let process = options.spawn(&port, &directory)?;
+        let mut proxy = Self { process, directory, port, replica_port };
         proxy.wait_answering()?;
         Ok(proxy)
+    }
+
+    /// Kills the process and starts another at its address, without a cluster; waits until that answers.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn restart(&mut self, options: &ProxyOptions) -> Result<()> {
+        self.process.kill();
+        self.process = options.spawn(&self.port, &self.directory)?;
+        self.wait_answering()
     }
 
     /// A proxy in front of one node that owns every slot.

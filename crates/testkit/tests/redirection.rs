@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use resp::Value;
 use testkit::cluster::{ClusterFixture, ClusterOptions};
 use testkit::connection::Connection;
@@ -318,5 +318,64 @@ fn no_request_waits_behind_another_clients_held_one() -> Result<()> {
         counts.insert(writer.read()?.integer()?);
     }
     ensure!(counts == (1..=200).collect(), "each was executed once: {counts:?}");
+    Ok(())
+}
+
+/// What servers that listen at this port have not read yet, bytes.
+fn unread_at(port: u16) -> Result<usize> {
+    let mut bytes = 0;
+    for line in std::fs::read_to_string("/proc/self/net/tcp")?.lines().skip(1) {
+        // Number, local and remote address, state, what is to be sent and to be read.
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        if words[1].ends_with(&format!(":{port:04X}")) {
+            bytes += usize::from_str_radix(words[4].split_once(':').context("two queues")?.1, 16)?;
+        }
+    }
+    Ok(bytes)
+}
+
+/// A proxy is killed while its node hangs, and is started again: what the node has still to read of the former process is
+/// not executed after what the new one has acknowledged to the same session of another proxy.
+#[test]
+fn what_a_killed_proxy_had_sent_undoes_nothing_that_its_next_process_acknowledges() -> Result<()> {
+    let options = ProxyOptions::default().with("active_redirection", "true");
+    let limit = || Deadline::within(Duration::from_secs(20));
+    let mut cluster =
+        ClusterFixture::start(&ClusterOptions { proxy: options.clone(), ..Default::default() })?;
+    let mut keys = (0..).map(|number| format!("key{number}"));
+    let key = keys.find(|key| cluster.owner(key.as_bytes()).ok() == Some(1)).unwrap_or_default();
+    let port = cluster.members[1].primary.address().port();
+    for (epoch, bytes) in [(2, 20_000), (3, 240_000), (4, 240_000), (5, 1_000_000)] {
+        let mut client = cluster.connect(0)?;
+        let set = |client: &mut Connection, value: &[u8]| client.call(&[b"SET", key.as_bytes(), value]);
+        retry_until(limit(), "the key is served", || set(&mut client, b"start")?.expect_ok())?;
+        cluster.members[1].primary.process().freeze()?;
+        client.send(&[b"SET", key.as_bytes(), &vec![b'o'; bytes]])?;
+        retry_until(limit(), "the old value lies at the node", || {
+            ensure!(unread_at(port)? >= 20_000, "{} bytes", unread_at(port)?);
+            Ok(())
+        })?;
+        cluster.members[1].proxy.restart(&options)?;
+        let reply = client.read()?;
+        ensure!(reply.error().is_some_and(|error| error.contains("may or may not")), "{reply:?}");
+        cluster.push(epoch)?;
+        client.send(&[b"SET", key.as_bytes(), b"new"])?;
+        // A request for the node lies there beside the old one, or the proxy has none to send yet.
+        client.has_data(Duration::from_millis(300))?;
+        cluster.members[1].primary.process().thaw()?;
+        if client.read()?.expect_ok().is_err() {
+            retry_until(limit(), "the key is served again", || set(&mut client, b"new")?.expect_ok())?;
+        }
+        retry_until(limit(), "the node has read everything", || {
+            ensure!(unread_at(port)? == 0, "{} bytes", unread_at(port)?);
+            Ok(())
+        })?;
+        let after = client.say(&format!("GET {key}"))?.text()?;
+        ensure!(
+            after == "new",
+            "{bytes} bytes: the key has {} bytes after new was acknowledged",
+            after.len()
+        );
+    }
     Ok(())
 }

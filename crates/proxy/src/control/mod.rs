@@ -21,6 +21,7 @@ mod control_port;
 mod event;
 mod fair_queue;
 mod fences;
+mod former;
 mod from_config;
 mod heartbeat;
 mod holding;
@@ -99,6 +100,8 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
     let mut settings = from_config::settings(&config, &bound);
     settings.maxclients = open_files::fit(settings.maxclients);
     let backend_password = from_config::backend_password(&config);
+    let abandonments = Abandonments::default();
+    former::give_up(&abandonments);
     let shared = Shared {
         table: Arc::new(CommandTable::builtin()),
         settings: Arc::new(settings.clone()),
@@ -107,7 +110,7 @@ pub fn run_logged(config: ProxyConfig, shutdown: Shutdown, log: Option<LogContro
         view: None,
         fences: WriteFences::default(),
         lives: NodeLives::default(),
-        abandonments: Abandonments::default(),
+        abandonments,
     };
     let (asks_sender, asks) = unbounded_channel();
     let (inquiries_sender, inquiries) = unbounded_channel();

@@ -15,6 +15,7 @@
 //! than connections can stand at one time.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -77,6 +78,12 @@ impl Abandonments {
     pub fn with_room_for(room: usize) -> Abandonments {
         let (next, open) = (AtomicU64::new(0), Mutex::new(VecDeque::new()));
         Abandonments(Arc::new(Board { room, next, open, refusers: Mutex::default() }))
+    }
+
+    /// Writes down a connection that a process which is gone had to a node, by the address that the node knows it by.
+    /// Nobody here was owed anything over it, so where the list is full it is left out.
+    pub fn add_former(&self, node: Address, end: SocketAddr) {
+        let _ = self.add(GivenUp { node, kind: NodeKind::Local, name: ConnectionName::End(end) });
     }
 
     /// The next to be given up.
