@@ -136,7 +136,11 @@ impl Place<'_> {
         let is_reported = self.is_given_up(proxy);
         match self.watch.primary(self.chunk, shard) {
             NodeCondition::Unreachable if is_reported => Primary::Gone,
-            NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted => Primary::Gone,
+            NodeCondition::Dead | NodeCondition::Loading | NodeCondition::Restarted
+                if self.is_known_since_sync(shard) =>
+            {
+                Primary::Gone
+            }
             // It was dead, is known to be busy now, and its replica has let go or is about to: waiting would only be longer.
             NodeCondition::Busy if self.is_fenced_as_dead(shard) => Primary::Gone,
             // While others say that it is gone, this one's word alone does not keep it in service: else one
@@ -144,6 +148,15 @@ impl Place<'_> {
             NodeCondition::Primary if !is_reported => Primary::Well,
             _ => Primary::Unknown,
         }
+    }
+
+    /// Whether what is known of the primary is newer than that its replica is in sync, as far as the metadata says so. A primary
+    /// whose replica has just come to be in sync serves: what was heard of it before that, from its start or from before
+    /// another coordinator let it serve, is over.
+    fn is_known_since_sync(&self, shard: Half) -> bool {
+        let replica = self.watch.observed.replicas.get(self.chunk.replica(shard));
+        let noted = replica.filter(|seen| seen.sync == SyncState::InSync).map(|seen| seen.since);
+        noted.is_none_or(|noted| self.watch.is_newer(self.chunk.primary_proxy(shard), noted))
     }
 
     /// Whether a primary that is well was still so, or again, after it had been fenced. The coordinator that fenced

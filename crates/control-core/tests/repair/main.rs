@@ -2,6 +2,7 @@
 //! serve one slot.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod births;
 mod coordinator;
 mod deaths;
 mod faults;

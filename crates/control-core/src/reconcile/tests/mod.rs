@@ -58,6 +58,9 @@ impl Scene {
             }
         }
         scene.hear_all();
+        // They answer what was asked after the metadata had been seen.
+        scene.now = TimeMs(now.0 + 50);
+        scene.hear_all();
         assert_eq!(scene.actions(), []);
         scene
     }
