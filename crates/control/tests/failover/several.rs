@@ -44,7 +44,8 @@ fn count(events: &[api::v4::Event], primary: &model::Address) -> (usize, usize) 
         let own = events.iter().filter(|event| event.kind == kind && event.address.as_ref() == Some(primary));
         own.cloned().collect::<Vec<_>>()
     };
-    let is_dead = |event: &&api::v4::Event| event.words.iter().any(|words| words.contains("(Dead)"));
+    let is_dead =
+        |event: &&api::v4::Event| event.words.iter().any(|words| words.contains("because it counts as dead"));
     (own("FenceShard").iter().filter(is_dead).count(), own("FailOverShard").len())
 }
 

@@ -137,8 +137,7 @@ impl Follow {
             for event in page.events.iter().filter(|event| event.kind == "FenceShard") {
                 if let Some(primary) = &event.address {
                     // A later fence of another kind takes the earlier one's place.
-                    let is_handover =
-                        |words: &String| words.contains("(Handover)") || words.contains("(Planned)");
+                    let is_handover = |words: &String| words.contains("take over without loss");
                     if event.words.iter().any(is_handover) {
                         self.handed_over.insert(primary.clone());
                     } else {
