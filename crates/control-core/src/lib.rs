@@ -41,7 +41,7 @@ pub use foresee::foresee;
 pub use lease::{
     Grant, LeaseTerms, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch, pause_after_reading,
 };
-pub use observed::{DatedSeen, FenceSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen};
+pub use observed::{DatedSeen, FenceSeen, LateSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen};
 pub use reconcile::{Action, reconcile};
 pub use review::{AskedProxies, ClusterReview, Found, NodeContents, ProxyReview, Review, review};
 pub use serving::{Serving, ServingChunk, ServingShard};

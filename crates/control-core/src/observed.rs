@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{ATTACHED_FOR_MS, Address, NodeState, ProxyHealth, Role};
+use model::{ATTACHED_FOR_MS, Address, Epoch, NodeState, ProxyHealth, Role};
 
 use crate::lease::lease_end_ms;
-use crate::state::{Chunk, Fence, FenceId, LeaseLimit, ReporterId, Shard, ShardId, State, SyncState};
+use crate::state::{Chunk, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State, SyncState};
 use crate::time::TimeMs;
 use crate::timing::Timing;
 
@@ -34,6 +34,8 @@ pub struct Observed {
     pub busy: HashMap<Address, TimeMs>,
     /// The primaries that were last seen to have no replica attached.
     pub alone: HashMap<Address, Alone>,
+    /// The proxies that answer and have an older view, or older roles, than the metadata has for them.
+    pub late: HashMap<Address, LateSeen>,
     /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
     /// when it first saw what another clock has dated.
     pub reports: HashMap<Address, ReportsSeen>,
@@ -63,6 +65,15 @@ pub struct Alone {
     pub since: TimeMs,
     /// Since when it has had no lease, either: it refuses all requests. None where it has one.
     pub stopped_since: Option<TimeMs>,
+}
+
+/// A proxy that has an older view, or older roles, than the metadata has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateSeen {
+    /// The epoch of what it has, of view and roles the older.
+    pub has: Epoch,
+    /// Since when it has had that and was to have something newer.
+    pub since: TimeMs,
 }
 
 /// What the metadata says of who hears a proxy.
@@ -158,6 +169,7 @@ impl Observed {
             replicas: HashMap::new(),
             busy: HashMap::new(),
             alone: HashMap::new(),
+            late: HashMap::new(),
             reports: HashMap::new(),
             lease_limit: None,
             read_at: None,
@@ -207,6 +219,23 @@ impl Observed {
         self.fences = fences;
         self.replicas.retain(|_, seen| seen.last == now);
         self.note_reports(state, now);
+        self.note_late(state, now);
+    }
+
+    /// Follows which proxies are to be given something. One that takes what it is given, however much, is not late.
+    fn note_late(&mut self, state: &State, now: TimeMs) {
+        let mut before = std::mem::take(&mut self.late);
+        for (proxy, record) in &state.proxies {
+            let Some(seen) = self.proxies.get(proxy) else { continue };
+            let is_heard = seen.answered.is_some_and(|at| now.since(at) <= self.timing.proxy_dead_ms);
+            let Some(health) = seen.health.as_ref().filter(|_| is_heard) else { continue };
+            let Some(wanted) = given_epoch(state, record) else { continue };
+            let has = health.view_epoch.min(health.roles_epoch);
+            if has < wanted {
+                let known = before.remove(proxy).filter(|known| known.has == has);
+                self.late.insert(proxy.clone(), known.unwrap_or(LateSeen { has, since: now }));
+            }
+        }
     }
 
     fn note_replica(&mut self, replica: &Address, shard: &Shard, now: TimeMs) {
@@ -332,5 +361,16 @@ impl Observed {
     /// What was silent until now is not dead for that.
     fn watch_anew(&mut self, now: TimeMs) {
         self.proxies.values_mut().for_each(|seen| seen.watched_since = now);
+    }
+}
+
+/// The epoch of what a proxy is to have; `None` where it is told nothing for now.
+fn given_epoch(state: &State, record: &Proxy) -> Option<Epoch> {
+    if record.review || record.is_new {
+        return None;
+    }
+    match record.cluster.as_ref().filter(|_| !record.dirty) {
+        Some(name) => state.clusters.get(name).filter(|cluster| !cluster.review).map(|cluster| cluster.epoch),
+        None => Some(record.epoch),
     }
 }

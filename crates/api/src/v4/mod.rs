@@ -19,7 +19,7 @@ pub use health::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,
 };
-pub use observations::{BusyShard, Observations, UnattachedShard, UnservedShard};
+pub use observations::{BusyShard, LateProxy, Observations, UnattachedShard, UnservedShard};
 pub use review::{ClusterReview, ProxyReview, Review, ReviewDecision, ReviewedBy};
 
 /// Something that changed, for people.

@@ -23,6 +23,22 @@ pub struct Observations {
     /// Shards whose replica follows and is not attached at its primary. Left out where there is none, as `busy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unattached: Vec<UnattachedShard>,
+    /// Proxies that live and have not taken what they are to have. Left out where there is none, as `busy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LateProxy>,
+}
+
+/// A proxy that answers, and has an older view or older roles than the metadata has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LateProxy {
+    /// The proxy.
+    #[schema(value_type = String)]
+    pub proxy: Address,
+    /// For how long, in milliseconds.
+    pub for_ms: u64,
+    /// Why this coordinator could not give it that when it last tried; null where it was not its turn, or that was taken.
+    #[serde(default)]
+    pub why: Option<String>,
 }
 
 /// A shard whose replica is in sync by its own word, and whose primary's proxy has not had that word.

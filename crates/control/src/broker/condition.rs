@@ -68,6 +68,10 @@ fn shard(
         condition.level = condition.level.max(query::Level::Degraded);
         condition.problems.push(unattached(chunk, id, for_ms));
     }
+    for late in chunk.proxies.iter().filter_map(|proxy| seen.late(proxy)) {
+        condition.level = condition.level.max(query::Level::Degraded);
+        condition.problems.push(late);
+    }
     let mut level = level(condition.level);
     let (primary_proxy, replica_proxy) = (chunk.primary_proxy(id.shard), chunk.replica_proxy(id.shard));
     if let Some(why) = seen.unknown(primary_proxy).filter(|_| !is_asked) {

@@ -75,6 +75,11 @@ impl Collector for BrokerCollector {
                 count(self.metadata.board().now().busy_count()),
             ),
             (
+                "broker_proxies_late",
+                "Living proxies that have not taken their view for 3 seconds or longer, as coordinators see it",
+                count(self.metadata.board().now().late_proxies().count()),
+            ),
+            (
                 "broker_coordinators",
                 "Coordinators that this broker heard in the last 3 seconds; at 0 no failover happens",
                 count(self.metadata.board().now().coordinators()),

@@ -24,6 +24,8 @@ struct Watched {
     /// When the last push came to an end. Answers from before say nothing about what the proxy has now.
     pushed: Option<Instant>,
     heard: Option<Instant>,
+    /// Why the last push or cleaning failed, if it did.
+    failure: Option<String>,
 }
 
 impl Drop for Watched {
@@ -49,9 +51,15 @@ impl Proxies {
             if !self.0.contains_key(proxy) {
                 let probe_now = Arc::new(Notify::new());
                 let task = start(proxy, probe_now.clone());
-                let (pushed, heard) = (None, None);
-                let watched =
-                    Watched { task, probe_now, is_busy: false, not_before: Instant::now(), pushed, heard };
+                let watched = Watched {
+                    task,
+                    probe_now,
+                    is_busy: false,
+                    not_before: Instant::now(),
+                    pushed: None,
+                    heard: None,
+                    failure: None,
+                };
                 self.0.insert(proxy.clone(), watched);
             }
         }
@@ -76,15 +84,21 @@ impl Proxies {
         true
     }
 
-    /// A push or a cleaning ended, and how.
-    pub(crate) fn release(&mut self, proxy: &Address, succeeded: bool, now: Instant) {
+    /// A push or a cleaning ended; and why it failed, if so.
+    pub(crate) fn release(&mut self, proxy: &Address, failure: Option<String>, now: Instant) {
         let Some(watched) = self.0.get_mut(proxy) else { return };
         watched.is_busy = false;
-        if succeeded {
+        if failure.is_none() {
             watched.pushed = Some(now);
         } else {
             watched.not_before = now + RETRY_PAUSE;
         }
+        watched.failure = failure;
         watched.probe_now.notify_one();
+    }
+
+    /// Why the last push or cleaning of a proxy failed, if it did.
+    pub(crate) fn failure(&self, proxy: &Address) -> Option<&str> {
+        self.0.get(proxy)?.failure.as_deref()
     }
 }

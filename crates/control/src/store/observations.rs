@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use api::v4::Observations;
+use api::v4::{LateProxy, Observations};
 use model::{Address, ClusterName};
 
 /// What was said longer ago than this is not shown: its coordinator says it every second.
@@ -80,6 +80,12 @@ impl ObservationBoard {
                 let for_ms = seen.busy.entry((shard.cluster.clone(), shard.primary.clone())).or_default();
                 *for_ms = shard.for_ms.max(*for_ms);
             }
+            for proxy in &told.late {
+                let known = seen.late.get(&proxy.proxy).map_or(0, |late| late.for_ms);
+                if proxy.for_ms >= known {
+                    seen.late.insert(proxy.proxy.clone(), proxy.clone());
+                }
+            }
             for shard in &told.unattached {
                 let key = (shard.cluster.clone(), shard.primary.clone());
                 let for_ms = seen.unattached.entry(key).or_default();
@@ -101,6 +107,8 @@ pub struct Seen {
     busy: BTreeMap<(ClusterName, Address), u64>,
     /// Shards whose replica follows and is not attached: for how long, in milliseconds, in the same way.
     unattached: BTreeMap<(ClusterName, Address), u64>,
+    /// Proxies that have not taken what they are to have, as the coordinator has it that sees it longest.
+    late: BTreeMap<Address, LateProxy>,
     /// How many processes have each name.
     processes: BTreeMap<String, usize>,
     /// For how long no coordinator has spoken, if that is too long.
@@ -158,6 +166,22 @@ impl Seen {
     #[must_use]
     pub fn unattached_ms(&self, cluster: &ClusterName, primary: &Address) -> Option<u64> {
         self.unattached.get(&(cluster.clone(), primary.clone())).copied()
+    }
+
+    /// That a proxy has not taken what it is to have, and why, where any coordinator sees that: any that could give it to the
+    /// proxy would end it.
+    #[must_use]
+    pub fn late(&self, proxy: &Address) -> Option<String> {
+        self.late.get(proxy).map(|late| {
+            let seconds = late.for_ms / 1_000;
+            let why = late.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            format!("proxy {proxy} has not taken its view for {seconds} s{why}")
+        })
+    }
+
+    /// The proxies that have not taken what they are to have.
+    pub fn late_proxies(&self) -> impl Iterator<Item = &Address> {
+        self.late.keys()
     }
 
     /// How many shards have a busy primary.
@@ -284,6 +308,20 @@ mod tests {
         }
         assert_eq!(board.now().unattached_ms(&cluster, &primary), Some(4_000));
         assert_eq!(board.now().busy_ms(&cluster, &primary), None);
+    }
+
+    #[test]
+    fn a_proxy_is_late_where_any_says_so() {
+        let board = ObservationBoard::default();
+        let proxy: Address = "p:1".parse().unwrap();
+        for (process, for_ms, why) in [(1, 4_200, Some("it says no")), (2, 3_000, None)] {
+            let late = LateProxy { proxy: proxy.clone(), for_ms, why: why.map(str::to_owned) };
+            assert!(board.note(Observations { late: vec![late], ..seen("x", process, &[]) }));
+        }
+        let now = board.now();
+        let told = now.late(&proxy).unwrap();
+        assert_eq!(told, "proxy p:1 has not taken its view for 4 s: it says no");
+        assert_eq!((now.late_proxies().count(), now.late(&"q:1".parse().unwrap())), (1, None));
     }
 
     #[test]

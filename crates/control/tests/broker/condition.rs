@@ -55,6 +55,22 @@ async fn by_the_metadata() {
     }]);
     assert_eq!(overview["clusters"], summary);
 
+    // Coordinators say that proxies do not take their views: one of the cluster, and one of the pool.
+    let late =
+        |host: u8| json!({"proxy": format!("127.0.3.{host}:5299"), "for_ms": 3200, "why": "it says no"});
+    let told = json!({"coordinator": "c", "process": 1, "unserved": [], "unaskable": [], "late": [late(1), late(3)]});
+    broker.act("POST", "/api/v4/observations", told).await;
+    let overview = broker.get("/api/v4/overview").await;
+    let problem = |host: u8| format!("proxy 127.0.3.{host}:5299 has not taken its view for 3 s: it says no");
+    let of = |shard: u8| format!("cluster mydb, shard {shard}: {}", problem(1));
+    assert_eq!(
+        (&overview["level"], &overview["problems"]),
+        (&json!("degraded"), &json!([of(0), of(1), problem(3)]))
+    );
+    let (_, metrics) = broker.call("GET", "/metrics", Value::Null).await;
+    let metrics = metrics.as_str().unwrap().to_owned();
+    assert!(metrics.contains("undermoon_broker_proxies_late 2"), "{metrics}");
+
     // Nothing listens there: asked, nobody answers.
     broker.act("POST", "/api/v4/clusters/mydb/failover", json!({"shard": 0})).await;
     let handing_over = broker.get("/api/v4/clusters/mydb/health").await;

@@ -87,6 +87,11 @@ impl Crowd {
         self.order("refuse", proxy);
     }
 
+    /// Whether a proxy takes views.
+    pub(crate) fn take_views(&self, proxy: &Address, takes: bool) {
+        self.order(if takes { "take-views" } else { "refuse-views" }, proxy);
+    }
+
     fn order(&self, word: &str, proxy: &Address) {
         assert_eq!(self.ask(&format!("{word} {}", place(proxy))), "ok");
     }

@@ -9,7 +9,7 @@
 //! | `epochs` | for each proxy, in order: `-` if it is dead, or the epochs of its view and its roles, `7,7` |
 //! | `asked` | how many probes and leases all have had |
 //! | `proxy <n>` | the number of slots that it serves, and how often it was emptied |
-//! | `kill <n>`, `restart <n>`, `break-node <n>`, `refuse <n>` | `ok` |
+//! | `kill <n>`, `restart <n>`, `break-node <n>`, `refuse <n>`, `refuse-views <n>`, `take-views <n>` | `ok` |
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -124,6 +124,8 @@ impl Crowd {
             "restart" => all[one].restart(),
             "break-node" => all[one].node_is_down = true,
             "refuse" => all[one].refuses = true,
+            "refuse-views" => all[one].refuses_views = true,
+            "take-views" => all[one].refuses_views = false,
             other => panic!("there is no order '{other}'"),
         }
         "ok".to_owned()

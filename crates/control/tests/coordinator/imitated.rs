@@ -14,6 +14,8 @@ pub(crate) struct Imitated {
     pub(crate) is_alive: bool,
     /// Whether it wants another password than it is given.
     pub(crate) refuses: bool,
+    /// Whether it takes no views.
+    pub(crate) refuses_views: bool,
     /// Whether its first node is down, and has been for long.
     pub(crate) node_is_down: bool,
     pub(crate) probes: u64,
@@ -31,6 +33,7 @@ impl Imitated {
         Self {
             is_alive: true,
             refuses: false,
+            refuses_views: false,
             node_is_down: false,
             probes: 0,
             leases: 0,
@@ -73,6 +76,7 @@ pub(crate) fn answer(proxy: &mut Imitated, words: &[&[u8]], reply: &mut Vec<u8>)
     assert_eq!(words[0], b"UMCTL");
     let (view, roles) = proxy.epochs();
     match words[1] {
+        b"SETCLUSTER" if proxy.refuses_views => encode::error(reply, "ERR this cannot be taken"),
         b"HEALTH" => {
             proxy.probes += 1;
             if let [_, _, lease, token, for_ms] = words {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use control_core::Command;
+
 use crate::fixture::{Fixture, wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -30,4 +32,31 @@ fn a_wrong_password_is_nobodys_death() {
         state.failures.contains_key(&proxies[0]) || state.is_failed(&proxies[0])
     });
     assert!(!fixture.metadata.state().failures.contains_key(&proxies[1]));
+}
+
+#[test]
+fn a_view_that_is_not_taken_is_told() {
+    let fixture = Fixture::start(2, 0);
+    wait(LIMIT, "all proxies are filled", || fixture.is_filled());
+    let proxy = fixture.address(0);
+    fixture.crowd.take_views(&proxy, false);
+    let (epoch, cluster) = {
+        let state = fixture.metadata.state();
+        (state.global_epoch, state.clusters.keys().next().unwrap().clone())
+    };
+    let fields = [("compression_strategy".to_owned(), "set_get_only".to_owned())].into();
+    fixture.metadata.change(Command::SetConfig { cluster, fields }).unwrap();
+    assert!(fixture.metadata.state().global_epoch > epoch);
+    let told = || {
+        let seen = fixture.metadata.seen.lock().unwrap();
+        seen.as_ref().map_or_else(Vec::new, |seen| seen.late.clone())
+    };
+    wait(LIMIT, "the broker is told", || !told().is_empty());
+    let late = told();
+    assert_eq!((late.len(), &late[0].proxy), (1, &proxy), "{late:?}");
+    assert!(late[0].why.as_ref().is_some_and(|why| why.contains("this cannot be taken")), "{late:?}");
+    assert!(late[0].for_ms >= 3_000, "{late:?}");
+    fixture.crowd.take_views(&proxy, true);
+    wait(LIMIT, "it is told no more", || told().is_empty());
+    wait(LIMIT, "all proxies are filled", || fixture.is_filled());
 }

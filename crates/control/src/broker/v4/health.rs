@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use control_core::query::Asked;
+use model::Address;
 use service::build_info::BUILD;
 
 use super::super::condition::Evidence;
@@ -13,6 +14,7 @@ use super::super::error::ApiError;
 use super::super::input::{Parameters, cluster_name, parameter};
 use super::super::shared::{Broker, Shared};
 use super::super::{asking, condition};
+use crate::store::Seen;
 use crate::wall_clock;
 
 /// How the broker is. Answers 503 when its store cannot be used.
@@ -75,6 +77,7 @@ pub(crate) async fn overview(State(broker): Shared) -> Json<Overview> {
     let mut overview = condition::overview(&snapshot.state, of_broker(&broker), &seen, wall_clock::now());
     overview.problems.extend(in_review(&snapshot.state));
     overview.problems.extend(unknown(&snapshot.state));
+    overview.problems.extend(late_in_pool(&snapshot.state, &seen));
     overview.problems.extend(broker.denied.problem().into_iter().chain(seen.problems()));
     overview.problems.extend(broker.copies.problems());
     Json(overview)
@@ -101,4 +104,10 @@ fn unknown(state: &control_core::State) -> Option<String> {
              are given to no cluster; `undermoon ctl review` shows why"
         )
     })
+}
+
+/// That proxies of the pool have not taken their empty views: those of clusters stand with their shards.
+fn late_in_pool(state: &control_core::State, seen: &Seen) -> Vec<String> {
+    let in_pool = |proxy: &&Address| state.proxies.get(*proxy).is_some_and(|record| record.cluster.is_none());
+    seen.late_proxies().filter(in_pool).filter_map(|proxy| seen.late(proxy)).collect()
 }

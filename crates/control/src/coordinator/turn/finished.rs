@@ -9,6 +9,6 @@ pub(crate) enum Finished {
     Promotion,
     /// All commands of a turn were sent; and why the broker did not let this coordinator change anything, if so.
     Commands { denied: Option<String> },
-    /// A push or a cleaning ended.
-    Proxy { proxy: Address, succeeded: bool },
+    /// A push or a cleaning ended; and why it failed, if so.
+    Proxy { proxy: Address, failure: Option<String> },
 }

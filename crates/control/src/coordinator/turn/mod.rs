@@ -187,8 +187,8 @@ impl<M: MetadataSource> Turns<M> {
                 progress.applied = Some(Instant::now());
                 self.read_now.notify_one();
             }
-            Finished::Proxy { proxy, succeeded } => {
-                progress.proxies.release(proxy, *succeeded, Instant::now());
+            Finished::Proxy { proxy, failure } => {
+                progress.proxies.release(proxy, failure.clone(), Instant::now());
             }
         }
     }
@@ -210,7 +210,7 @@ impl<M: MetadataSource> Turns<M> {
                 other => self.send(progress, &state, &other),
             }
         }
-        progress.telling.tell(&self.metadata, (&state, &self.observed), now);
+        progress.telling.tell(&self.metadata, (&state, &self.observed), &progress.proxies, now);
         let is_denied = progress.denied_until.is_some_and(|until| Instant::now() < until);
         let is_old = read_at.elapsed() > READING_AGE_MAX;
         if !commands.is_empty()
@@ -256,7 +256,10 @@ impl<M: MetadataSource> Turns<M> {
                     Sent::Push(roles, view)
                 }
                 // Not registered any more: it will not be asked for again.
-                None => return progress.proxies.release(&proxy, false, Instant::now()),
+                None => {
+                    let failure = Some("it is not registered any more".to_owned());
+                    return progress.proxies.release(&proxy, failure, Instant::now());
+                }
             },
             Action::Clean { epoch, .. } => Sent::Clean(*epoch),
             Action::Apply(_) => return,
@@ -269,30 +272,30 @@ impl<M: MetadataSource> Turns<M> {
             // The semaphore is never closed; it serves in the order of asking, the urgent first.
             let _permit = permits.acquire().await;
             let meant = (&proxy, process.as_ref());
-            let succeeded = match &sent {
+            let failure = match &sent {
                 Sent::Push(roles, view) => match pusher.push(meant, roles, view).await {
                     Ok(()) => {
                         info!(%proxy, epoch = %view.view.epoch, "pushed");
-                        true
+                        None
                     }
                     Err(error) => {
                         info!(%proxy, epoch = %view.view.epoch, %error, "a push failed and is tried again");
-                        false
+                        Some(error.to_string())
                     }
                 },
                 Sent::Clean(epoch) => match pusher.clean(meant, *epoch).await {
                     Ok(()) => {
                         let cleaned = Command::ProxyCleaned { proxy: proxy.clone(), epoch: *epoch };
-                        apply_one(&metadata, cleaned).await.is_ok()
+                        apply_one(&metadata, cleaned).await.err().map(|error| error.to_string())
                     }
                     Err(error) => {
                         info!(%proxy, %error, "emptying its nodes failed and is tried again");
-                        false
+                        Some(error.to_string())
                     }
                 },
             };
             // The loop may have ended meanwhile.
-            let _ = finished.send(Finished::Proxy { proxy, succeeded });
+            let _ = finished.send(Finished::Proxy { proxy, failure });
         });
     }
 }

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use api::v4::{Observations, UnattachedShard, UnservedShard};
-use control_core::query::{BusyShard, Unattached, Unserved, busy, unattached, unserved};
+use control_core::query::{BusyShard, LateProxy, Unattached, Unserved, busy, late, unattached, unserved};
 use control_core::{Observed, State, TimeMs};
 use model::Address;
 
 use super::super::metadata::MetadataSource;
+use super::super::proxies::Proxies;
 
 /// Between two words to the brokers while they say the same.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -17,6 +18,8 @@ const REPEAT_INTERVAL: Duration = Duration::from_millis(500);
 const NEWS_INTERVAL: Duration = Duration::from_millis(50);
 /// How many shards and how many proxies are told of at most.
 const SEEN_MAX: usize = 1_000;
+/// How much of a proxy's refusal is told.
+const WHY_CHARS_MAX: usize = 200;
 
 /// What was told, and when.
 #[derive(Debug)]
@@ -41,6 +44,7 @@ impl Telling {
         &mut self,
         metadata: &M,
         (state, observed): (&State, &Observed),
+        proxies: &Proxies,
         now: TimeMs,
     ) {
         let at = Instant::now();
@@ -49,7 +53,7 @@ impl Telling {
         if is_too_soon || self.is_under_way.load(Ordering::Acquire) {
             return;
         }
-        let seen = self.seen(state, observed, now);
+        let seen = self.seen(state, observed, proxies, now);
         if !self.is_due(&seen, at) {
             return;
         }
@@ -68,7 +72,7 @@ impl Telling {
         })
     }
 
-    fn seen(&self, state: &State, observed: &Observed, now: TimeMs) -> Observations {
+    fn seen(&self, state: &State, observed: &Observed, proxies: &Proxies, now: TimeMs) -> Observations {
         let shard = |shard: Unserved| UnservedShard {
             cluster: shard.cluster,
             primary: shard.primary,
@@ -79,6 +83,10 @@ impl Telling {
         let unattached_shard =
             |Unattached { cluster, primary, for_ms }| UnattachedShard { cluster, primary, for_ms };
         let unattached = unattached(state, observed, now);
+        let late_proxy = |LateProxy { proxy, for_ms }| {
+            let why = proxies.failure(&proxy).map(|why| why.chars().take(WHY_CHARS_MAX).collect());
+            api::v4::LateProxy { proxy, for_ms, why }
+        };
         let unaskable = observed.proxies.iter().filter(|(_, seen)| seen.is_unaskable);
         let mut unaskable: Vec<Address> = unaskable.map(|(proxy, _)| proxy.clone()).collect();
         unaskable.sort();
@@ -89,6 +97,7 @@ impl Telling {
             unserved: unserved(state, observed, now).into_iter().take(SEEN_MAX).map(shard).collect(),
             busy: busy(state, observed, now).into_iter().take(SEEN_MAX).map(busy_shard).collect(),
             unattached: unattached.into_iter().take(SEEN_MAX).map(unattached_shard).collect(),
+            late: late(observed, now).into_iter().take(SEEN_MAX).map(late_proxy).collect(),
             unaskable,
         }
     }
@@ -100,6 +109,7 @@ fn differs(told: &Observations, seen: &Observations) -> bool {
         let mut seen = seen.clone();
         seen.busy.iter_mut().for_each(|shard| shard.for_ms = 0);
         seen.unattached.iter_mut().for_each(|shard| shard.for_ms = 0);
+        seen.late.iter_mut().for_each(|proxy| proxy.for_ms = 0);
         seen
     }
     timeless(told) != timeless(seen)
