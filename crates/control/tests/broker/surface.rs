@@ -58,6 +58,7 @@ const CALLS: &[(&str, &str)] = &[
     ("get", "/api/v4/clusters/{cluster}/health"),
     ("post", "/api/v4/plan"),
     ("post", "/api/v4/clusters/{cluster}/failover"),
+    ("post", "/api/v4/proxies/{address}/replace"),
     ("get", "/api/v4/state"),
     ("post", "/api/v4/commands"),
     ("post", "/api/v4/observations"),
