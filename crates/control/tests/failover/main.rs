@@ -22,6 +22,7 @@ mod partition;
 mod pool;
 mod restart;
 mod restore;
+mod rotation;
 mod several;
 mod shown;
 mod stale;
