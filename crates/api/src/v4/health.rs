@@ -67,6 +67,9 @@ pub struct ShardHealth {
     /// and left out otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served: Option<bool>,
+    /// Whether both proxies of the shard have the present view, as they have just said; left out where not both did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<bool>,
     /// How many bytes of the primary's stream the replica lacks; known only when both proxies were asked.
     pub behind_bytes: Option<u64>,
 }

@@ -12,7 +12,9 @@ mod unserved;
 
 pub use busy::{BusyShard, busy};
 pub use cluster::{ClusterInfo, ClusterMeta, NodeMeta, ReplMeta, cluster_info, cluster_meta};
-pub use health::{Asked, Level, ShardCondition, answered, cannot_serve, is_served, shard_condition};
+pub use health::{
+    Asked, Level, ShardCondition, answered, cannot_serve, is_served, is_settled, shard_condition,
+};
 pub use late::{LateProxy, late};
 pub use page::{Page, cluster_names, failed_proxies, proxy_addresses, reported_proxies};
 pub use proxy::{PeerMeta, ProxyMeta, proxy_meta};

@@ -6,7 +6,7 @@ use api::v4::{
     ClusterHealth, ClusterSummary, FenceReason, FenceShown, Health, HostSummary, Level, NodePlace, Overview,
     ShardHealth, Sync,
 };
-use control_core::query::{self, Asked, answered, is_served, shard_condition};
+use control_core::query::{self, Asked, answered, is_served, is_settled, shard_condition};
 use control_core::{Chunk, Cluster, Comeback, Half, HostName, ShardId, State, SyncState, TimeMs};
 use model::{Address, ClusterName, SLOT_COUNT};
 
@@ -98,6 +98,7 @@ fn shard(
         problems: condition.problems,
         waits_with: held.comeback_process.clone().filter(|_| held.comeback == Some(Comeback::Waits)),
         served: is_served(cluster, id, asked),
+        settled: is_settled(cluster, id, asked),
         behind_bytes: primary.offset.zip(replica.offset).map(|(ahead, behind)| ahead.saturating_sub(behind)),
         primary,
         replica,

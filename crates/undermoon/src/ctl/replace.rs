@@ -4,7 +4,7 @@ use api::v4::{FailoverRequest, PlannedChange};
 use control_core::{State, SyncState};
 use model::{Address, ClusterName};
 
-use super::cluster::until_promoted;
+use super::cluster::until_handed_over;
 use super::context::Context;
 use super::error::CtlError;
 use super::output::{Done, print};
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, arguments: &Arguments) -> Result<(), 
     if let Some(cluster) = cluster_with_primaries(&connection::state(client).await?, proxy) {
         let wanted = FailoverRequest { proxy: Some(proxy.clone()), ..FailoverRequest::default() };
         let shards = client.fail_over(&cluster, &wanted).await?.shards;
-        until_promoted(context, &cluster, arguments.patience, &shards).await?;
+        until_handed_over(context, &cluster, arguments.patience, &shards).await?;
     }
     let answer = client.replace_proxy(proxy).await?;
     let (cluster, new) = (&answer.cluster, &answer.replacement);

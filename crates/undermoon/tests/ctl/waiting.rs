@@ -243,7 +243,7 @@ fn a_failover_by_force() {
     });
     assert_eq!(dead.code, 75, "{}", dead.stdout);
     assert!(
-        dead.stderr.contains(&format!("{to} instead of {from}, and it does not serve")),
+        dead.stderr.contains(&format!("{to} instead of {from}, and not all proxies do")),
         "{}",
         dead.stderr
     );

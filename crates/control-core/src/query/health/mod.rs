@@ -91,6 +91,15 @@ pub fn is_served(cluster: &Cluster, id: ShardId, asked: &Asked) -> Option<bool> 
     Some(has_view && answered(asked, proxy, node).is_some_and(is_fit))
 }
 
+/// Whether both proxies of a shard have the present view, by what they have just answered: then no client waits at the old
+/// primary's proxy. `None` where not both have answered.
+#[must_use]
+pub fn is_settled(cluster: &Cluster, id: ShardId, asked: &Asked) -> Option<bool> {
+    let view_epoch = |proxy: &Address| Some(asked.get(proxy)?.as_ref()?.view_epoch);
+    let [first, second] = cluster.chunks[id.chunk].proxies.each_ref().map(view_epoch);
+    Some(first?.min(second?) >= cluster.epoch)
+}
+
 /// What is wrong with a node, whatever its role.
 fn trouble(health: &NodeHealth) -> Option<String> {
     Some(match health.state {

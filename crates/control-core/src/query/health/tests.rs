@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Address, Epoch, LinkState, NodeHealth, NodeState, ProxyHealth, Role};
 
-use super::{Asked, Level, cannot_serve, is_served, shard_condition};
+use super::{Asked, Level, cannot_serve, is_served, is_settled, shard_condition};
 use crate::apply;
 use crate::command::{Command, NewProxy};
 use crate::state::{FenceReason, Half, ReporterId, ShardId, State, SyncState};
@@ -233,4 +233,22 @@ fn why_a_node_cannot_serve() {
         |asked| node(asked).address = address(9, 9),
         Some("proxy 10.0.0.2:5299 does not know of 10.0.0.2:2"),
     );
+}
+
+#[test]
+fn whether_both_proxies_have_the_present_view() {
+    fn check(change: impl Fn(&mut Asked), expected: Option<bool>) {
+        let (state, mut asked) = (cluster(), answers());
+        change(&mut asked);
+        assert_eq!(is_settled(state.clusters.values().next().unwrap(), SHARD, &asked), expected);
+    }
+    check(|_| (), Some(true));
+    for host in [1, 2] {
+        check(
+            |asked| asked.get_mut(&address(host, 5299)).unwrap().as_mut().unwrap().view_epoch = Epoch(1),
+            Some(false),
+        );
+        check(|asked| drop(asked.insert(address(host, 5299), None)), None);
+        check(|asked| drop(asked.remove(&address(host, 5299))), None);
+    }
 }

@@ -14,7 +14,7 @@ use super::super::output::{Done, print};
 use super::super::wait::{Patience, Progress, Task, spoken, until_done};
 use super::words::find;
 
-/// The pause between two looks whether a new primary serves.
+/// The pause between two looks at what proxies say.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Have replicas take over from their primaries, without loss
@@ -78,18 +78,21 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     }
     // Whoever waits is told at once that it may be in vain.
     shards.iter().filter_map(|shard| shard.problem.as_ref()).for_each(|problem| eprintln!("{problem}"));
-    let promoted = until_promoted(context, name, arguments.patience, &shards).await?;
-    // Without force a replica is promoted only when it serves as soon as its proxy has heard of that.
-    let served =
-        if arguments.force { until_served(context, arguments, &shards).await? } else { Duration::ZERO };
-    let took = promoted + served;
+    let took = if arguments.force {
+        let promoted = until_promoted(context, name, arguments.patience, &shards).await?;
+        // The old primary's proxy may be gone for good.
+        let is_served = |shard: &ShardHealth| shard.served == Some(true);
+        promoted + until_seen(context, name, arguments.patience, &shards, is_served).await?
+    } else {
+        until_handed_over(context, name, arguments.patience, &shards).await?
+    };
     let told: Vec<String> =
         shards.iter().map(|shard| format!("{} has taken over from {}", shard.to, shard.from)).collect();
     print(context.format, &Done::complete(format!("{}, after {}", told.join("; "), spoken(took))))
 }
 
 /// Waits until the replicas are the primaries, by the metadata. Answers how long that took.
-pub(in crate::ctl) async fn until_promoted(
+async fn until_promoted(
     context: &Context,
     name: &ClusterName,
     patience: Patience,
@@ -123,26 +126,41 @@ fn told(shard: &ShardFailover) -> String {
     told
 }
 
-/// Waits until the new primaries serve, by what their proxies say. Answers how long that took.
-async fn until_served(
+/// Waits until the replicas are the primaries, and the old primaries' proxies have been told: clients that wait there have gone
+/// on then, and these proxies can be stopped. Answers how long that took.
+pub(in crate::ctl) async fn until_handed_over(
     context: &Context,
-    arguments: &Arguments,
+    name: &ClusterName,
+    patience: Patience,
     shards: &[ShardFailover],
+) -> Result<Duration, CtlError> {
+    let promoted = until_promoted(context, name, patience, shards).await?;
+    // Nobody waits at a proxy that does not answer.
+    let is_settled = |shard: &ShardHealth| shard.settled != Some(false);
+    Ok(promoted + until_seen(context, name, patience, shards, is_settled).await?)
+}
+
+/// Waits until the proxies of these shards say what is wanted. Answers how long that took.
+async fn until_seen(
+    context: &Context,
+    name: &ClusterName,
+    patience: Patience,
+    shards: &[ShardFailover],
+    is_done: impl Fn(&ShardHealth) -> bool,
 ) -> Result<Duration, CtlError> {
     let started = Instant::now();
     loop {
-        let unserved = match look(context, &arguments.name, shards).await {
-            Ok(now) if now.iter().all(|shard| shard.served == Some(true)) => return Ok(started.elapsed()),
+        let undone = match look(context, name, shards).await {
+            Ok(now) if now.iter().all(&is_done) => return Ok(started.elapsed()),
             Ok(now) => problems(&now).join("; "),
             Err(error @ ClientError::Refused { .. }) => return Err(error.into()),
             Err(error) => error.to_string(),
         };
-        if started.elapsed() >= arguments.patience.limit() {
+        if started.elapsed() >= patience.limit() {
             let told: Vec<String> =
                 shards.iter().map(|shard| format!("{} instead of {}", shard.to, shard.from)).collect();
-            let what = format!("the metadata has {}, and it does not serve: {unserved}", told.join("; "));
-            let advice =
-                "repair that: it serves as soon as it can. `undermoon ctl cluster show --live` shows it";
+            let what = format!("the metadata has {}, and not all proxies do: {undone}", told.join("; "));
+            let advice = "repair that: it is served as soon as it can be. `undermoon ctl cluster show --live` shows it";
             return Err(CtlError::NotYet { what, advice: advice.to_owned() });
         }
         tokio::time::sleep(LOOK_PAUSE).await;

@@ -14,7 +14,7 @@ mod words;
 
 use super::context::Context;
 use super::error::CtlError;
-pub(super) use failover::{Which, until_promoted};
+pub(super) use failover::{Which, until_handed_over};
 pub(super) use size::Size;
 
 #[derive(Debug, clap::Subcommand)]
