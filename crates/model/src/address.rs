@@ -1,5 +1,6 @@
 //! `host:port`, of a proxy or of a node.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -11,6 +12,9 @@ use crate::decimal;
 
 /// The longest host name, as DNS has it.
 const HOST_BYTES_MAX: usize = 253;
+
+/// The name of the loopback on every machine.
+const LOOPBACK_NAME: &str = "localhost";
 
 /// Where a proxy or a node listens. Cheap to clone. Not resolved: two names of one machine are two addresses, see
 /// [`Address::machine`].
@@ -46,16 +50,20 @@ impl Address {
     /// address that is written as an IPv6 address as itself, and `127.0.0.1` for `localhost` and `::1`. Nothing is looked up,
     /// so other names of one machine stay different.
     #[must_use]
-    pub fn machine(&self) -> String {
+    pub fn machine(&self) -> Cow<'_, str> {
+        let is_plain = |byte: u8| !byte.is_ascii_uppercase() && byte != b':';
+        if self.host.bytes().all(is_plain) && !self.host.ends_with('.') && !self.host.ends_with(LOOPBACK_NAME)
+        {
+            return Cow::Borrowed(&self.host);
+        }
         let name = self.host.to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
-        match name.parse::<Ipv6Addr>() {
+        Cow::Owned(match name.parse::<Ipv6Addr>() {
             Ok(six) if six == Ipv6Addr::LOCALHOST => Ipv4Addr::LOCALHOST.to_string(),
             Ok(six) => six.to_ipv4_mapped().map_or_else(|| six.to_string(), |four| four.to_string()),
-            // The whole of this domain is the loopback (RFC 6761).
-            Err(_) if name == "localhost" || name.ends_with(".localhost") => Ipv4Addr::LOCALHOST.to_string(),
+            Err(_) if is_loopback(name) => Ipv4Addr::LOCALHOST.to_string(),
             Err(_) => name.to_owned(),
-        }
+        })
     }
 
     /// Whether both are the same place, by whatever names of its machine ([`Address::machine`]).
@@ -69,6 +77,11 @@ impl Address {
     pub const fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Whether a name in lower case is the loopback's: the whole of this domain is (RFC 6761).
+fn is_loopback(name: &str) -> bool {
+    name.strip_suffix(LOOPBACK_NAME).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
 fn is_host_name(host: &str) -> bool {

@@ -32,7 +32,7 @@ pub(super) fn register(state: &mut State, new: NewProxy) -> Result<Reply, ApplyE
     }
     let nodes = check_nodes(state, &address, nodes)?;
     // By whatever name: the halves of a chunk must not be on one machine.
-    let host = host.unwrap_or_else(|| HostName(address.machine()));
+    let host = host.unwrap_or_else(|| HostName(address.machine().into_owned()));
     if !host.is_fit() {
         return Err(ApplyError::InvalidHost);
     }
