@@ -199,7 +199,8 @@ impl Seen {
         let unaskable = self.unaskable.iter().map(|(proxy, coordinators)| {
             let who = coordinators.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
             format!(
-                "coordinator {who} cannot ask proxy {proxy} how it is; look at proxy_password and its network"
+                "coordinator {who} cannot ask proxy {proxy} how it is; look at its proxy_password and \
+                 proxy_control_password, and at its network"
             )
         });
         twice.chain(unaskable).collect()
@@ -257,6 +258,10 @@ mod tests {
         };
         assert!(board.note(blind("y", 2)));
         assert!(is_down(&board), "the one that can ask says so");
+        let problems = board.now().problems();
+        // Either may be what the proxy refuses.
+        assert!(problems.len() == 1 && problems[0].contains("y cannot ask proxy p:1"), "{problems:?}");
+        assert!(["proxy_password", "proxy_control_password"].iter().all(|name| problems[0].contains(name)));
         assert_eq!(board.now().unknown(&proxy), None);
         assert!(board.note(seen("z", 3, &[])));
         assert!(!is_down(&board), "another hears it");
