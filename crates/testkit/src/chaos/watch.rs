@@ -137,7 +137,12 @@ impl Follow {
             for event in page.events.iter().filter(|event| event.kind == "FenceShard") {
                 if let Some(primary) = &event.address {
                     // A later fence of another kind takes the earlier one's place.
-                    let is_handover = |words: &String| words.contains("take over without loss");
+                    let is_handover = |words: &String| {
+                        // As brokers say it, and as those of version 0.1 from before did (`--other-binary`).
+                        ["take over without loss", "(Handover)", "(Planned)"]
+                            .iter()
+                            .any(|said| words.contains(said))
+                    };
                     if event.words.iter().any(is_handover) {
                         self.handed_over.insert(primary.clone());
                     } else {
