@@ -6,6 +6,8 @@
 //! ```
 //! A node that restarts reads what is in its folder, be it the keys of a cluster long gone. So a free proxy whose nodes
 //! are not the processes that were emptied is dirty again, as is one whose nodes have keys, wherever these came from.
+//!
+//! By metadata that may be old nobody is emptied: what they have in the pool may serve a cluster by newer ones.
 
 use model::{Address, Epoch, NodeState};
 
@@ -17,6 +19,9 @@ use crate::state::Proxy;
 
 /// Adds what there is to do.
 pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
+    if !watch.is_beyond_doubt() {
+        return;
+    }
     // What may be the only copy of a shard is kept until there is another.
     let formers = watch.state.formers();
     let proxies = watch

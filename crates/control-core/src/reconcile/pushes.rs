@@ -24,7 +24,9 @@ pub(super) fn push(watch: &Watch<'_>, actions: &mut Vec<Action>) {
             }
         }
     }
-    for (proxy, record) in watch.state.proxies.iter().filter(|(proxy, _)| watch.is_trusted(proxy)) {
+    let is_beyond_doubt = watch.is_beyond_doubt();
+    let trusted = watch.state.proxies.iter().filter(|(proxy, _)| is_beyond_doubt && watch.is_trusted(proxy));
+    for (proxy, record) in trusted {
         let has_empty_view = record.cluster.is_none() || record.dirty;
         let is_told = has_empty_view && !has_foreign_view(watch, proxy);
         let Some(has) = held_epoch(watch, proxy).filter(|_| is_told) else { continue };

@@ -69,6 +69,20 @@ impl<'a> Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// Whether nothing speaks for it that these metadata are older than what proxies were given: each proxy that they name was
+    /// asked, or has been silent for long, and none is ahead of them or under review. Until then a proxy that has just
+    /// started, and so knows nothing, may have a role of which these metadata do not know.
+    pub(super) fn is_beyond_doubt(&self) -> bool {
+        let is_asked = |proxy: &Address| {
+            let seen = self.observed.proxies.get(proxy);
+            seen.is_some_and(|seen| seen.is_unaskable) || self.proxy(proxy) != ProxyCondition::Unknown
+        };
+        self.ahead.clusters.is_empty()
+            && self.ahead.pool.is_empty()
+            && !self.state.is_in_doubt()
+            && self.state.proxies.keys().all(is_asked)
+    }
+
     pub(super) fn proxy(&self, proxy: &Address) -> ProxyCondition {
         proxy_condition(self.observed, proxy, self.now)
     }

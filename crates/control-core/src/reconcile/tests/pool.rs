@@ -143,3 +143,67 @@ fn a_proxy_is_emptied_once_all_its_nodes_answer() {
         assert_eq!(scene.actions().iter().any(is_clean), is_asked, "{state:?}");
     }
 }
+
+/// What one proxy of a cluster says while the pool is looked at.
+type Elsewhere = fn(&mut Scene, &Address);
+
+/// By newer metadata a proxy of the pool may be the primary of a cluster. Its own process may have started since and know
+/// nothing of that.
+#[test]
+fn nobody_is_emptied_by_metadata_that_may_be_old() {
+    let cases: [(&str, Elsewhere, bool); 5] = [
+        ("all is well", |_, _| {}, true),
+        (
+            "one was not asked yet",
+            |scene, proxy| {
+                let seen = scene.observed.proxies.get_mut(proxy).unwrap();
+                (seen.health, seen.answered, seen.watched_since) = (None, None, scene.now);
+            },
+            false,
+        ),
+        (
+            "one has been silent for long",
+            |scene, proxy| {
+                let seen = scene.observed.proxies.get_mut(proxy).unwrap();
+                (seen.health, seen.answered, seen.watched_since) = (None, None, TimeMs(1));
+            },
+            true,
+        ),
+        ("one is ahead", |scene, proxy| scene.health(proxy).view_epoch.0 += 100, false),
+        (
+            "another proxy of the pool was found to be ahead",
+            |scene, _| {
+                let proxy = address(8, 5299);
+                let nodes = vec![address(8, 6379), address(8, 6380)];
+                let new = NewProxy { address: proxy.clone(), nodes, host: None, index: None };
+                scene.apply(Command::RegisterProxy(new));
+                let epoch = scene.state.proxies[&proxy].epoch;
+                scene.apply(Command::ProxyCleaned { proxy: proxy.clone(), epoch });
+                let (seen, view_epoch) = (Epoch(epoch.0 + 100), Epoch(epoch.0 + 100));
+                let health = ProxyHealth { view_epoch, ..ProxyHealth::default() };
+                scene.observed.note_answer(&proxy, health, scene.now, scene.now);
+                scene.apply(Command::BeginReview { proxy, seen });
+            },
+            false,
+        ),
+    ];
+    for (case, elsewhere, expected) in cases {
+        for is_told in [false, true] {
+            let (mut scene, proxy, _) = free_proxy(false, |_| {});
+            let epoch = scene.state.proxies[&proxy].epoch;
+            scene.apply(Command::NoteDirty { proxy: proxy.clone(), epoch });
+            // A process that has just started, before it has the empty view and with it.
+            let epoch = if is_told { scene.state.proxies[&proxy].epoch } else { Epoch(0) };
+            let health = scene.health(&proxy);
+            (health.view_epoch, health.roles_epoch) = (epoch, epoch);
+            let other = scene.chunk(1).proxies[0].clone();
+            elsewhere(&mut scene, &other);
+            let concerns_it = |action: &Action| match action {
+                Action::Push { proxy: of, .. } | Action::Clean { proxy: of, .. } => *of == proxy,
+                Action::Apply(_) => false,
+            };
+            let found = scene.actions().iter().any(concerns_it);
+            assert_eq!(found, expected, "{case}, told: {is_told}: {:?}", scene.actions());
+        }
+    }
+}
