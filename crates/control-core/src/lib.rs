@@ -49,8 +49,8 @@ pub use slot_plan::{SlotMove, even_split, plan_moves};
 pub use state::{
     CHUNK_NODES, Chunk, Cluster, Comeback, Comebacks, Difference, EPOCH_GIVEN_MAX, Fence, FenceId,
     FenceReason, FinishedMigration, Half, HostName, LEASE_USUAL_MS, LeaseLimit, Losses, META_VERSION,
-    Migration, MigrationOutcome, Proxy, ReporterId, RestartedPrimary, ScaleJob, Settings, Shard, ShardId,
-    State, StateFault, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
+    Migration, MigrationOutcome, Proxy, ReporterId, RestartedPrimary, ScaleJob, Shard, ShardId, State,
+    StateFault, StoreSettings, SyncState, Table, UNCLEANED_NODES_MAX, Vouch,
 };
 pub use time::TimeMs;
 pub use timing::Timing;

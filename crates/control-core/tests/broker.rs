@@ -6,7 +6,7 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    ApplyError, Command, HostName, NewProxy, Reply, ReporterId, Settings, State, TimeMs, apply, explain,
+    ApplyError, Command, HostName, NewProxy, Reply, ReporterId, State, StoreSettings, TimeMs, apply, explain,
     query,
 };
 use model::{ClusterName, Epoch};
@@ -16,7 +16,7 @@ use serde_json::json;
 /// A pool of five hosts with three proxies each.
 fn pool(ordered_proxies: bool) -> State {
     let mut state = State::default();
-    let settings = Settings { ordered_proxies, failure_quorum: 2, ..Settings::default() };
+    let settings = StoreSettings { ordered_proxies, failure_quorum: 2, ..StoreSettings::default() };
     apply(&mut state, Command::Configure(settings)).unwrap();
     for host in 1..=5 {
         for place in 0..3 {
@@ -324,7 +324,7 @@ fn changes_in_words() {
         assert_eq!(explain(&before, &state), expected, "{command:?}");
     };
     let cluster = || name.clone();
-    let settings = Settings { failure_quorum: 7, ..Settings::default() };
+    let settings = StoreSettings { failure_quorum: 7, ..StoreSettings::default() };
     check(Command::Configure(settings), &["failure_quorum changes from 2 to 7"]);
     check(Command::SetReplicaAddresses(vec!["a:1".to_owned()]), &["copies go to a:1"]);
     check(

@@ -7,8 +7,8 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, RestartedPrimary, Settings,
-    State, SyncState, TimeMs, apply, desired_view, explain, query,
+    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, RestartedPrimary, State,
+    StoreSettings, SyncState, TimeMs, apply, desired_view, explain, query,
 };
 use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
 use pool::{address, new_proxy};
@@ -148,7 +148,7 @@ fn command(state: &State, draft: &Draft, now: TimeMs) -> Command {
             3 => {
                 let restarted_primary =
                     if draft.flag { RestartedPrimary::Waits } else { RestartedPrimary::Serves };
-                Command::Configure(Settings { restarted_primary, ..state.settings.clone() })
+                Command::Configure(StoreSettings { restarted_primary, ..state.settings.clone() })
             }
             _ => Command::SetReplicaAddresses(vec!["broker:7799".to_owned()]),
         },
@@ -263,7 +263,7 @@ fn epochs(state: &State) -> BTreeMap<Address, Epoch> {
 }
 
 fn prepared(ordered: bool) -> (State, Vec<Command>) {
-    let settings = Settings { ordered_proxies: ordered, failure_quorum: 2, ..Settings::default() };
+    let settings = StoreSettings { ordered_proxies: ordered, failure_quorum: 2, ..StoreSettings::default() };
     let mut commands = vec![Command::Configure(settings)];
     for host in 1..=5 {
         commands.extend((0..3).map(|place| Command::RegisterProxy(new_proxy(host, place))));

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::profile::Profile;
-use crate::settings::Secret;
+use crate::settings::Password;
 
 /// Why a caller may not give orders. `Display` goes on from "… is for operators: ".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum Lack {
 ///
 /// # Errors
 /// What it lacks.
-pub fn of_session(profile: &Profile, password: Option<&Secret>) -> Result<(), Lack> {
+pub fn of_session(profile: &Profile, password: Option<&Password>) -> Result<(), Lack> {
     match password {
         Some(_) if profile.operator => Ok(()),
         Some(_) => Err(Lack::Password),
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn who_may_give_orders() {
-        let password = Secret::new(b"op");
+        let password = Password::new(b"op");
         for (peer, local, gave, without, with) in [
             ("127.0.0.1:5", "127.0.0.1:1", false, Ok(()), Err(Lack::Password)),
             ("127.0.0.9:5", "10.0.0.1:1", false, Ok(()), Err(Lack::Password)),

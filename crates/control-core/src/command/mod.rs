@@ -13,14 +13,16 @@ pub use self::parts::{NewProxy, Stopped};
 pub use self::reply::{FailedOver, Reply};
 use crate::serving::Serving;
 pub use crate::state::KeysSeen;
-use crate::state::{Comeback, Comebacks, FenceReason, LeaseLimit, ReporterId, Settings, State, SyncState};
+use crate::state::{
+    Comeback, Comebacks, FenceReason, LeaseLimit, ReporterId, State, StoreSettings, SyncState,
+};
 use crate::time::TimeMs;
 
 /// One change. It carries the time where it needs one, so that replaying it gives the same state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Takes over the operator's settings.
-    Configure(Settings),
+    Configure(StoreSettings),
     /// Names the brokers that are given a copy.
     SetReplicaAddresses(Vec<String>),
     /// Makes a cluster of that many nodes with all the slots.

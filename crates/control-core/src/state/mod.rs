@@ -22,7 +22,7 @@ pub use lease_limit::{LEASE_USUAL_MS, LeaseLimit};
 pub(crate) use names::HOST_NAME_BYTES_MAX;
 pub use names::{HostName, ReporterId};
 pub use proxy::{Comebacks, Proxy, Vouch};
-pub use settings::{RestartedPrimary, Settings};
+pub use settings::{RestartedPrimary, StoreSettings};
 pub use store::State;
 pub use table::{Difference, Table};
 pub use version::{EPOCH_GIVEN_MAX, META_VERSION, UNCLEANED_NODES_MAX};

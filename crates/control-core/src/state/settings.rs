@@ -10,7 +10,7 @@ const MIGRATION_LIMIT_DEFAULT: usize = 2;
 
 /// Settings of the metadata store. They are part of the state because what a command does depends on them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct StoreSettings {
     /// How long a failure report counts, in milliseconds.
     pub failure_ttl_ms: u64,
     /// How many reporters make a failure.
@@ -52,7 +52,7 @@ impl fmt::Display for RestartedPrimary {
     }
 }
 
-impl Default for Settings {
+impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             failure_ttl_ms: FAILURE_TTL_DEFAULT_MS,

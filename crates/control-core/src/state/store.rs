@@ -10,7 +10,7 @@ use super::cluster::Cluster;
 use super::lease_limit::LeaseLimit;
 use super::names::{HostName, ReporterId};
 use super::proxy::Proxy;
-use super::settings::Settings;
+use super::settings::StoreSettings;
 use super::table::Table;
 use super::version::META_VERSION;
 use crate::error::ApplyError;
@@ -25,7 +25,7 @@ pub struct State {
     /// whatever cluster it is in, so that a proxy that goes from one cluster to another never goes back.
     pub global_epoch: Epoch,
     /// What an operator has set.
-    pub settings: Settings,
+    pub settings: StoreSettings,
     /// Every cluster.
     pub clusters: Table<ClusterName, Cluster>,
     /// Every registered proxy.
@@ -48,7 +48,7 @@ impl Default for State {
         Self {
             version: META_VERSION.to_owned(),
             global_epoch: Epoch::default(),
-            settings: Settings::default(),
+            settings: StoreSettings::default(),
             clusters: Table::default(),
             proxies: Table::default(),
             failures: Table::default(),

@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn random_faults(faults in proptest::collection::vec((fault(), 0u64..3_000), 1..8), quorum in 1usize..3) {
         let mut world = World::new(4, 2, 3, 3);
-        let settings = control_core::Settings { failure_quorum: quorum, ..world.state.settings.clone() };
+        let settings = control_core::StoreSettings { failure_quorum: quorum, ..world.state.settings.clone() };
         world.apply(Command::Configure(settings)).unwrap();
         for (fault, pause_ms) in &faults {
             strike(&mut world, fault);
@@ -124,7 +124,7 @@ proptest! {
 #[test]
 fn pushes_that_crawl_while_one_coordinator_is_deaf() {
     let mut world = World::new(4, 2, 3, 3);
-    let settings = control_core::Settings { failure_quorum: 1, ..world.state.settings.clone() };
+    let settings = control_core::StoreSettings { failure_quorum: 1, ..world.state.settings.clone() };
     world.apply(Command::Configure(settings)).unwrap();
     for fault in [Fault::DelayPushes(2, 581), Fault::DelayPushes(1, 571), Fault::Deafen(0, 0)] {
         strike(&mut world, &fault);

@@ -84,7 +84,7 @@ fn pushes_that_crawl() {
 #[test]
 fn one_of_three_coordinators_does_not_hear() {
     let mut world = World::new(3, 2, 2, 3);
-    let settings = control_core::Settings { failure_quorum: 2, ..world.state.settings.clone() };
+    let settings = control_core::StoreSettings { failure_quorum: 2, ..world.state.settings.clone() };
     world.apply(Command::Configure(settings)).unwrap();
     let before = primary(&world, 0, Half::First);
     let proxy = world.proxy_of(&before);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use control_core::{Command, Settings};
+use control_core::{Command, StoreSettings};
 use service::config::Count;
 use tokio::net::TcpStream;
 use tracing::warn;
@@ -52,8 +52,8 @@ pub async fn open_metadata(config: &BrokerConfig) -> Result<Metadata, RunError> 
 
 /// The settings as they are, with those in their places that this broker is configured to have: one that leaves a setting
 /// open does not take back what another has set.
-fn wanted(config: &BrokerConfig, held: &Settings) -> Settings {
-    Settings {
+fn wanted(config: &BrokerConfig, held: &StoreSettings) -> StoreSettings {
+    StoreSettings {
         failure_ttl_ms: config.failure_ttl.map_or(held.failure_ttl_ms, |ttl| ttl.unsigned() * 1000),
         failure_quorum: config.failure_quorum.map_or(held.failure_quorum, Count::size),
         migration_limit: config.migration_limit.map_or(held.migration_limit, Count::size),

@@ -14,8 +14,8 @@ use super::access::{Access, DeniedCommands, Tokens};
 use super::app::app;
 use super::late::Connection;
 use super::limits::{Limits, RequestCounts};
+use super::migration_speed::{self, MigrationSpeed};
 use super::open::open_metadata;
-use super::pace::{self, Pace};
 use super::replicas::Copies;
 use super::shared::Broker;
 use super::{metrics, replicas, review};
@@ -74,12 +74,12 @@ pub async fn serve(
     let limits =
         Limits::new(config.requests_max.size(), config.request_timeout_ms.duration(), Arc::clone(&counts));
     let looking = tokio::spawn(limits.stalls().follow());
-    let pace = Arc::new(Mutex::new(Pace::default()));
-    let watching = tokio::spawn(pace::follow(metadata.clone(), Arc::clone(&pace)));
+    let speed = Arc::new(Mutex::new(MigrationSpeed::default()));
+    let watching = tokio::spawn(migration_speed::follow(metadata.clone(), Arc::clone(&speed)));
     let denied = Arc::new(DeniedCommands::default());
     let copies = Arc::new(Copies::default());
     let broker = Broker {
-        pace,
+        speed,
         metadata: metadata.clone(),
         proxy_password: config.proxy_password.clone(),
         review_policy: config.review_policy,

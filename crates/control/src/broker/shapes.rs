@@ -10,7 +10,7 @@ use control_core::{Cluster, Half, MigrationOutcome, ShardId, State};
 use model::ClusterName;
 
 use super::error::ApiError;
-use super::pace::Pace;
+use super::migration_speed::MigrationSpeed;
 
 /// `clusters/meta`.
 pub(super) fn cluster(meta: ClusterMeta) -> v3::Cluster {
@@ -68,7 +68,7 @@ pub(super) fn no_such_shard(number: usize, cluster: &Cluster) -> ApiError {
 }
 
 /// `jobs`, in the order of the clusters; in each what has ended, then what runs and waits.
-pub(super) fn jobs(state: &State, pace: &Pace, now: Instant) -> Jobs {
+pub(super) fn jobs(state: &State, speed: &MigrationSpeed, now: Instant) -> Jobs {
     let mut all = Jobs { jobs: Vec::new(), progress: Vec::new() };
     for (name, cluster) in &state.clusters {
         let jobs = cluster_jobs(name, cluster);
@@ -77,7 +77,7 @@ pub(super) fn jobs(state: &State, pace: &Pace, now: Instant) -> Jobs {
         }
         let slots =
             |wanted: JobState| jobs.iter().filter(|job| job.state == wanted).map(|job| job.slot_count).sum();
-        let estimate = pace.estimate(name, now);
+        let estimate = speed.estimate(name, now);
         all.progress.push(JobProgress {
             cluster: name.clone(),
             is_paused: cluster.paused,

@@ -11,7 +11,7 @@ use super::access::DeniedCommands;
 use super::actor;
 use super::error::ApiError;
 use super::late;
-use super::pace::Pace;
+use super::migration_speed::MigrationSpeed;
 use super::replicas::Copies;
 use crate::config::ReviewPolicy;
 use crate::store::{ChangeError, Metadata};
@@ -22,7 +22,7 @@ pub(super) struct Broker {
     pub(super) metadata: Metadata,
     pub(super) proxy_password: Option<Secret>,
     pub(super) metrics: Metrics,
-    pub(super) pace: Arc<Mutex<Pace>>,
+    pub(super) speed: Arc<Mutex<MigrationSpeed>>,
     pub(super) review_policy: ReviewPolicy,
     pub(super) denied: Arc<DeniedCommands>,
     pub(super) copies: Arc<Copies>,

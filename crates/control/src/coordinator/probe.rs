@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::access::{ProxyAccess, health};
 use super::clock::Clock;
-use super::pace::Pace;
+use super::probe_pace::ProbePace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
 const INTERVALS_MAX: u32 = 4;
@@ -48,7 +48,7 @@ pub(crate) struct Probe {
     /// How it is reached.
     pub(crate) access: ProxyAccess,
     /// How often.
-    pub(crate) pace: watch::Receiver<Pace>,
+    pub(crate) pace: watch::Receiver<ProbePace>,
     /// Who may be granted a lease.
     pub(crate) terms: watch::Receiver<LeaseTerms>,
     /// What tells of tokens and readings which was first.

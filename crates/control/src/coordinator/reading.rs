@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::clock::Clock;
 use super::metadata::{MetadataSource, Reading};
-use super::pace::Pace;
+use super::probe_pace::ProbePace;
 
 /// Between two questions for a change.
 const CHANGE_PAUSE: Duration = Duration::from_millis(5);
@@ -27,7 +27,7 @@ pub(crate) struct Reader<M> {
     pub(crate) readings: watch::Sender<Option<Reading>>,
     pub(crate) terms: watch::Sender<LeaseTerms>,
     pub(crate) clock: Clock,
-    pub(crate) pace: watch::Sender<Pace>,
+    pub(crate) pace: watch::Sender<ProbePace>,
 }
 
 impl<M: MetadataSource> Reader<M> {
@@ -73,7 +73,7 @@ impl<M: MetadataSource> Reader<M> {
     }
 
     fn publish(&self, reading: Reading) {
-        let pace = Pace::of(reading.state.proxies.len(), self.interval, self.timing);
+        let pace = ProbePace::of(reading.state.proxies.len(), self.interval, self.timing);
         let is_same =
             self.readings.borrow().as_ref().is_some_and(|before| Arc::ptr_eq(&before.state, &reading.state));
         let lease_ms = pace.timing.lease_ms;
@@ -154,7 +154,7 @@ mod tests {
                 readings,
                 terms: watch::channel(LeaseTerms::none()).0,
                 clock: Clock::new(),
-                pace: watch::channel(Pace::of(1, interval, timing)).0,
+                pace: watch::channel(ProbePace::of(1, interval, timing)).0,
             };
             let begun = Instant::now();
             let task = tokio::spawn(reader.run());

@@ -13,7 +13,7 @@ use crate::command::{CommandId, CommandTable};
 use crate::local;
 use crate::profile::Profile;
 use crate::route::WorkerView;
-use crate::settings::{Secret, Settings};
+use crate::settings::{Password, Settings};
 use crate::slowlog::SlowEntry;
 
 /// The worker's clock, read once a turn.
@@ -143,7 +143,7 @@ pub struct Shared {
     /// The settings.
     pub settings: Arc<Settings>,
     /// What the nodes ask of those who connect.
-    pub backend_password: Option<Secret>,
+    pub backend_password: Option<Password>,
     /// The version of the nodes, which clients take for that of the proxy.
     pub server_version: Arc<str>,
     /// The view, once there is one.

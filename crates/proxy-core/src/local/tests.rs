@@ -143,8 +143,8 @@ fn umctl_auth_makes_an_operator() {
         ("", "pw", "umctl auth ''", "+OK, but this proxy has no control_password", false, false),
     ] {
         let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
-        settings.control_password = crate::settings::Secret::new(control.as_bytes());
-        settings.password = crate::settings::Secret::new(password.as_bytes());
+        settings.control_password = crate::settings::Password::new(control.as_bytes());
+        settings.password = crate::settings::Password::new(password.as_bytes());
         let mut profile = session();
         profile.authenticated = false;
         let (after, out) = say_umctl(line, &mut profile, &settings);
@@ -184,7 +184,7 @@ fn orders_of_others_and_long_questions_reach_no_control_thread() {
         (true, "umctl health lease t-1 400", ""),
     ] {
         let mut settings = Settings::new("127.0.0.1:5299".parse().unwrap());
-        settings.control_password = crate::settings::Secret::new(b"op");
+        settings.control_password = crate::settings::Password::new(b"op");
         let mut profile = session();
         profile.operator = operator;
         let (after, out) = say_umctl(line, &mut profile, &settings);

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use model::Address;
 
-use super::secret::Secret;
+use super::password::Password;
 
 /// What all sessions may hold together where nothing else is said, bytes.
 const MEMORY_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
@@ -24,7 +24,7 @@ pub struct Settings {
     /// Where operators and coordinators are answered apart from clients, if anywhere.
     pub control_address: Option<Address>,
     /// The password that operators and coordinators must give; without one they must be on this machine.
-    pub control_password: Option<Secret>,
+    pub control_password: Option<Password>,
     /// Threads of the data plane.
     pub workers: u16,
     /// Connections from one worker to one node, for each database in use.
@@ -34,7 +34,7 @@ pub struct Settings {
     /// A session idle for longer is closed; 0 is never. CONFIG calls it `timeout`, in seconds.
     pub session_timeout_ms: u64,
     /// The password that clients must give; `None` lets everybody in. CONFIG calls it `requirepass`.
-    pub password: Option<Secret>,
+    pub password: Option<Password>,
     /// Sessions at one time.
     pub maxclients: u32,
     /// Databases that SELECT accepts: as many as the nodes have.

@@ -7,11 +7,11 @@
 mod change;
 mod fields;
 mod parameters;
-mod secret;
+mod password;
 
 pub use self::change::Change;
 pub use self::fields::{LogLevel, NodesVersion, Settings};
-pub use self::secret::Secret;
+pub use self::password::Password;
 use crate::errors;
 use crate::glob::{Case, Pattern};
 

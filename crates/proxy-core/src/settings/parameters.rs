@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 
 use super::change::Change;
 use super::fields::{LogLevel, NodesVersion, Settings};
-use super::secret::Secret;
+use super::password::Password;
 
 /// One row.
 pub(super) struct Parameter {
@@ -85,7 +85,7 @@ pub(super) static ALL: &[Parameter] = &[
         },
     ),
     secret("requirepass", show_password, |s, value| {
-        s.password = Secret::new(value);
+        s.password = Password::new(value);
         Ok(Change::Password)
     }),
     variable(

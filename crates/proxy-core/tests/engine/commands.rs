@@ -2,7 +2,7 @@
 
 use proxy_core::engine::{Pause, Policy};
 use proxy_core::errors;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 
 use crate::views::{BOTH, NODES, ONE, Owner, tag};
 use crate::world::World;
@@ -168,7 +168,7 @@ fn a_pause_lets_only_quit_and_operators_pass() {
 #[test]
 fn a_request_in_http_ends_the_connection() {
     for request in ["POST / HTTP/1.1\r\n", "host: localhost:5299\r\n", "*2\r\n$4\r\npost\r\n$1\r\n/\r\n"] {
-        for password in [None, Secret::new(b"s3")] {
+        for password in [None, Password::new(b"s3")] {
             let change = |settings: &mut proxy_core::settings::Settings| settings.password = password.clone();
             let mut world = World::with_settings(Some(ONE), Policy::default(), change);
             let (seen, client) = world.dialogue(format!("{request}\r\nset a 1\r\nset b 1\r\n").as_bytes());
@@ -182,7 +182,7 @@ fn a_request_in_http_ends_the_connection() {
 #[test]
 fn faults_of_a_request_are_told_before_auth() {
     let check = |request: &str, expected: &str| {
-        let change = |settings: &mut proxy_core::settings::Settings| settings.password = Secret::new(b"s3");
+        let change = |settings: &mut proxy_core::settings::Settings| settings.password = Password::new(b"s3");
         let mut world = World::with_settings(Some(ONE), Policy::default(), change);
         assert_eq!(world.dialogue(format!("{request}\r\n").as_bytes()).0, format!("-{expected}\r\n"));
     };
@@ -198,7 +198,7 @@ fn faults_of_a_request_are_told_before_auth() {
 
 #[test]
 fn limits_of_strangers_end_with_auth_and_begin_with_reset() {
-    let change = |settings: &mut proxy_core::settings::Settings| settings.password = Secret::new(b"s3");
+    let change = |settings: &mut proxy_core::settings::Settings| settings.password = Password::new(b"s3");
     let mut world = World::with_settings(Some(ONE), Policy::default(), change);
     let value = "x".repeat(20_000);
     let set = format!("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$20000\r\n{value}\r\n");

@@ -133,7 +133,7 @@ fn an_upload_to_a_node_that_hangs_fails() {
 #[test]
 fn without_a_password_everybody_is_let_in() {
     let mut world = World::with_settings(Some(ONE), Policy::default(), |settings| {
-        settings.password = proxy_core::settings::Secret::new(b"pw");
+        settings.password = proxy_core::settings::Password::new(b"pw");
     });
     let (seen, client) = world.dialogue(b"get a\r\n");
     assert!(seen.starts_with("-NOAUTH"), "{seen}");
@@ -146,7 +146,7 @@ fn without_a_password_everybody_is_let_in() {
     let mut request = Vec::new();
     resp::encode::request(&mut request, &words);
     assert_eq!(world.says(client, &request), "+OK\r\n", "and may send as much as others");
-    world.settings.password = proxy_core::settings::Secret::new(b"other");
+    world.settings.password = proxy_core::settings::Password::new(b"other");
     world.share();
     let seen = world.says(client, b"get a\r\n");
     assert!(seen.starts_with("-NOAUTH"), "{seen}");

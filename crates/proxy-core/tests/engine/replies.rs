@@ -2,7 +2,7 @@
 
 use proxy_core::engine::{Pause, Policy, Question};
 use proxy_core::errors;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 
 use crate::client::Allowed;
 use crate::node::made_value;
@@ -110,7 +110,7 @@ fn what_is_refused_reaches_no_node() {
 #[test]
 fn nothing_is_answered_before_auth() {
     let check = |requests: &str, expected: &str, executed: usize| {
-        let change = |settings: &mut proxy_core::settings::Settings| settings.password = Secret::new(b"s3");
+        let change = |settings: &mut proxy_core::settings::Settings| settings.password = Password::new(b"s3");
         let mut world = World::with_settings(Some(ONE), Policy::default(), change);
         let (seen, _) = world.dialogue(&lines(requests));
         assert_eq!(seen, expected, "{requests}");

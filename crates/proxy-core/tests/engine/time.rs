@@ -1,6 +1,6 @@
 //! What the passing of time does: time-outs, new attempts, batches that wait, sessions that end.
 
-use proxy_core::engine::{NodeState, Policy};
+use proxy_core::engine::Policy;
 
 use crate::client::Allowed;
 use crate::views::{BOTH, NODES, ONE, Owner, tag};
@@ -45,7 +45,7 @@ fn a_node_that_cannot_be_reached() {
         seen,
         format!("-CLUSTERDOWN backend {} is not reachable; the command was not executed\r\n", NODES[0])
     );
-    assert_eq!(world.engine.node_state(&NODES[0].parse().unwrap()), Some(NodeState::Disconnected));
+    assert_eq!(world.engine.is_connected_to(&NODES[0].parse().unwrap()), Some(false));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn attempts_to_connect_become_rarer() {
     assert!(gaps_ms.windows(3).all(|gaps| gaps[2] + 50 >= gaps[0] || gaps[0] >= 500), "{gaps_ms:?}");
     // It is connected, and has answered a PING.
     (0..3).for_each(|_| world.flow());
-    assert_eq!(world.engine.node_state(&NODES[0].parse().unwrap()), Some(NodeState::Connected));
+    assert_eq!(world.engine.is_connected_to(&NODES[0].parse().unwrap()), Some(true));
     world.fails(0);
     let (seen, _) = world.dialogue(b"get a\r\n");
     assert!(seen.starts_with("-CLUSTERDOWN backend"), "{seen}");

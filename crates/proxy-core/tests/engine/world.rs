@@ -285,7 +285,7 @@ fn shared(settings: &Settings, view: Option<Arc<WorkerView>>, password: Option<&
     Shared {
         table: TABLE.get_or_init(|| Arc::new(CommandTable::builtin())).clone(),
         settings: Arc::new(settings.clone()),
-        backend_password: password.and_then(proxy_core::settings::Secret::new),
+        backend_password: password.and_then(proxy_core::settings::Password::new),
         server_version: "7.0.15".into(),
         view,
         fences: WriteFences::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use link::LinkError;
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -16,7 +16,7 @@ const SAVE_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 /// Empties these nodes, one after the other; the first that cannot be emptied, and why.
 pub(super) async fn empty_all(
     nodes: Vec<Address>,
-    password: Option<&Secret>,
+    password: Option<&Password>,
     limit: Duration,
 ) -> Result<(), (Address, String)> {
     for node in nodes {
@@ -27,7 +27,7 @@ pub(super) async fn empty_all(
     Ok(())
 }
 
-async fn empty(node: &Address, password: Option<&Secret>, limit: Duration) -> Result<(), LinkError> {
+async fn empty(node: &Address, password: Option<&Password>, limit: Duration) -> Result<(), LinkError> {
     let mut client = NodeClient::connect(node, password, limit).await?;
     client.call(&[b"FLUSHALL", b"ASYNC"]).await?;
     client.call(&[b"SCRIPT", b"FLUSH"]).await?;

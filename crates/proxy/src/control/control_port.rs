@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use proxy_core::authority::{self, Lack};
 use proxy_core::errors;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use resp::{Protocol, RequestLimits, RequestParser, RequestStep, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What the port needs.
 #[derive(Debug, Clone)]
 pub(super) struct ControlPort {
-    pub(super) password: Option<Secret>,
+    pub(super) password: Option<Password>,
     pub(super) orders: Sender<Order>,
 }
 

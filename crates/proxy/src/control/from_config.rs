@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use model::Address;
 use proxy_core::engine::Policy;
-use proxy_core::settings::{LogLevel, NodesVersion, Secret, Settings};
+use proxy_core::settings::{LogLevel, NodesVersion, Password, Settings};
 
 use super::machine_memory;
 use crate::config::{self, Batching, ProxyConfig};
@@ -33,13 +33,13 @@ pub(super) fn settings(config: &ProxyConfig, bound: &Bound) -> Settings {
         announce_address: announced,
         admin_address: bound.admin.map(address_of),
         control_address: bound.control.map(address_of),
-        control_password: config.control_password.as_ref().and_then(secret),
+        control_password: config.control_password.as_ref().and_then(password),
         replica_port_offset: config.replica_offset(),
         workers: narrow(config.thread_number.unsigned()),
         backend_conn_num: narrow(config.backend_conn_num.unsigned()),
         backend_timeout_ms: config.backend_timeout.unsigned(),
         session_timeout_ms: config.session_timeout.unsigned(),
-        password: config.password.as_ref().and_then(secret),
+        password: config.password.as_ref().and_then(password),
         maxclients: narrow(config.maxclients.unsigned()),
         databases: narrow(config.databases.unsigned()),
         bulk_bytes_max: narrow(config.bulk_bytes_max.unsigned()),
@@ -74,12 +74,12 @@ pub(super) fn policy(config: &ProxyConfig, uploads_max: u64) -> Policy {
 }
 
 /// What the nodes ask of those who connect.
-pub(super) fn backend_password(config: &ProxyConfig) -> Option<Secret> {
-    config.backend_password.as_ref().and_then(secret)
+pub(super) fn backend_password(config: &ProxyConfig) -> Option<Password> {
+    config.backend_password.as_ref().and_then(password)
 }
 
-fn secret(secret: &service::config::Secret) -> Option<Secret> {
-    Secret::new(secret.expose().as_bytes())
+fn password(secret: &service::config::Secret) -> Option<Password> {
+    Password::new(secret.expose().as_bytes())
 }
 
 fn address_of(address: SocketAddr) -> Address {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keeper::Ticket;
 use link::LinkError;
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tracing::{info, warn};
 
@@ -32,7 +32,7 @@ const MISSED_BEFORE_TOLD: u32 = 10;
 pub(super) struct Pair {
     pub(super) primary: Address,
     pub(super) replica: Address,
-    pub(super) password: Option<Secret>,
+    pub(super) password: Option<Password>,
 }
 
 /// The task of one pair.

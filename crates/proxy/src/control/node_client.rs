@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use link::{Link, LinkError, Reply, within};
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 
 /// The longest reply that is taken: COMMAND of a server with many modules has about a megabyte.
 const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -23,10 +23,10 @@ impl NodeClient {
     /// [`LinkError`].
     pub(super) async fn connect(
         node: &Address,
-        password: Option<&Secret>,
+        password: Option<&Password>,
         limit: Duration,
     ) -> Result<NodeClient, LinkError> {
-        let link = Link::connect(node, password.map(Secret::reveal), within(limit)).await?;
+        let link = Link::connect(node, password.map(Password::reveal), within(limit)).await?;
         Ok(NodeClient { link: link.with_reply_bytes_max(REPLY_BYTES_MAX), limit })
     }
 

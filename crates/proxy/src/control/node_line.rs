@@ -7,7 +7,7 @@ use std::time::Duration;
 use keeper::{DesiredRole, NodeStatus, Ticket, VISIT_LIMIT, VisitFault};
 use link::{LinkError, Reply};
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use resp::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
@@ -37,7 +37,7 @@ pub(super) enum NodeOrder {
 #[derive(Debug)]
 pub(super) struct NodeLine {
     pub(super) node: Address,
-    pub(super) password: Option<Secret>,
+    pub(super) password: Option<Password>,
     pub(super) orders: UnboundedReceiver<NodeOrder>,
     pub(super) events: UnboundedSender<Event>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keeper::Ticket;
 use model::Address;
 use proxy_core::engine::NodeLives;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -40,7 +40,7 @@ struct Node {
 pub(super) struct Nodes {
     nodes: BTreeMap<Address, Node>,
     heartbeats: BTreeMap<(Address, Address), Line<Ticket>>,
-    password: Option<Secret>,
+    password: Option<Password>,
     events: UnboundedSender<Event>,
     /// Where the workers are told that a silent node lives.
     lives: NodeLives,
@@ -48,7 +48,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     /// None yet.
-    pub(super) fn new(password: Option<Secret>, events: UnboundedSender<Event>, lives: NodeLives) -> Nodes {
+    pub(super) fn new(password: Option<Password>, events: UnboundedSender<Event>, lives: NodeLives) -> Nodes {
         Nodes { nodes: BTreeMap::new(), heartbeats: BTreeMap::new(), password, events, lives }
     }
 

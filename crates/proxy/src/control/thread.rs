@@ -11,7 +11,7 @@ use model::Address;
 use proxy_core::authority::{self, Lack};
 use proxy_core::engine::{Question, Shared};
 use proxy_core::route::WorkerView;
-use proxy_core::settings::{Secret, Settings};
+use proxy_core::settings::{Password, Settings};
 use service::logging::LogControl;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
@@ -45,7 +45,7 @@ pub(super) const VERSION_UNKNOWN: &str = "7.0.15";
 pub(super) struct Start {
     pub(super) settings: Settings,
     pub(super) node_addresses: BTreeSet<Address>,
-    pub(super) backend_password: Option<Secret>,
+    pub(super) backend_password: Option<Password>,
     pub(super) shared: Shared,
     pub(super) workers: Workers,
     pub(super) shutdown: Shutdown,
@@ -88,7 +88,7 @@ pub(super) struct Control {
     pub(super) readiness: Readiness,
     /// `settings`, for onlookers.
     pub(super) shown_settings: Arc<Settings>,
-    pub(super) backend_password: Option<Secret>,
+    pub(super) backend_password: Option<Password>,
     pub(super) events: UnboundedSender<Event>,
     /// Until when each node that has slots takes writes.
     pub(super) fences: Fences,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use control_core::{Command, FenceClock, NewProxy, Settings, State, TimeMs, Timing, apply};
+use control_core::{Command, FenceClock, NewProxy, State, StoreSettings, TimeMs, Timing, apply};
 use model::{Address, ClusterName};
 
 use super::{MachineState, Status, WRITE_INTERVAL_US, World};
@@ -49,7 +49,7 @@ fn metadata(setup: &Setup) -> State {
             index: None,
         }));
     }
-    change(Command::Configure(Settings { failure_quorum: setup.quorum, ..Settings::default() }));
+    change(Command::Configure(StoreSettings { failure_quorum: setup.quorum, ..StoreSettings::default() }));
     let cluster: ClusterName = "db".parse().expect("a name");
     let (node_number, config, now) = (setup.chunks * 4, BTreeMap::new(), TimeMs(DATE_MS));
     change(Command::CreateCluster { cluster, node_number, config, now });

@@ -16,8 +16,8 @@ use super::super::shared::{Done, Shared};
 /// Migrations and scalings: those that wait and run, and the last that ended.
 #[utoipa::path(get, path = "/api/v4/jobs", tag = "jobs", responses((status = 200, body = Jobs)))]
 pub(crate) async fn jobs(State(broker): Shared) -> Json<Jobs> {
-    let pace = broker.pace.lock().unwrap_or_else(PoisonError::into_inner);
-    Json(shapes::jobs(&broker.metadata.snapshot().state, &pace, Instant::now()))
+    let speed = broker.speed.lock().unwrap_or_else(PoisonError::into_inner);
+    Json(shapes::jobs(&broker.metadata.snapshot().state, &speed, Instant::now()))
 }
 
 /// Calls off what a cluster has not committed: nothing of it has moved.

@@ -19,8 +19,8 @@ use self::finished::Finished;
 use self::telling::Telling;
 use super::clock::{Clock, whole_ms};
 use super::metadata::{MetadataSource, Reading};
-use super::pace::Pace;
 use super::probe::{Probe, Probed, Seen};
+use super::probe_pace::ProbePace;
 use super::proxies::Proxies;
 use super::push::Pusher;
 
@@ -56,7 +56,7 @@ pub(crate) struct Turns<M> {
     pub(crate) probe: Box<MakeProbe>,
     pub(crate) readings: watch::Receiver<Option<Reading>>,
     pub(crate) read_now: Arc<Notify>,
-    pub(crate) pace: watch::Receiver<Pace>,
+    pub(crate) pace: watch::Receiver<ProbePace>,
     pub(crate) seen: mpsc::Receiver<Probed>,
 }
 

@@ -52,7 +52,7 @@ fn turns(
     (probes_seen, seen): (mpsc::Sender<Probed>, mpsc::Receiver<Probed>),
     has_turned: Arc<AtomicBool>,
 ) -> Turns<Unread> {
-    let pace = watch::channel(Pace::of(1, Duration::from_millis(50), Timing::default())).1;
+    let pace = watch::channel(ProbePace::of(1, Duration::from_millis(50), Timing::default())).1;
     let (clock, probe_pace) = (Clock::new(), pace.clone());
     Turns {
         metadata,

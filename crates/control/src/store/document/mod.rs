@@ -14,7 +14,7 @@ use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use control_core::{
-    Cluster, Difference, LeaseLimit, META_VERSION, Proxy, ReporterId, Settings, State, Table, TimeMs,
+    Cluster, Difference, LeaseLimit, META_VERSION, Proxy, ReporterId, State, StoreSettings, Table, TimeMs,
 };
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -79,7 +79,7 @@ struct Head {
     change: u64,
     next_event: u64,
     global_epoch: Epoch,
-    settings: Settings,
+    settings: StoreSettings,
     replica_addresses: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     uncleaned_nodes: BTreeSet<Address>,

@@ -5,28 +5,28 @@ use super::command::CommandId;
 
 /// Names up to this many bytes are compared as one word.
 const PACKED_BYTES_MAX: usize = 8;
-/// Slots for each name, so that a search ends after one or two looks.
-const SLOTS_PER_NAME: usize = 4;
+/// Buckets for each name, so that a search ends after one or two looks.
+const BUCKETS_PER_NAME: usize = 4;
 /// Spreads the bits of a packed name; an odd constant close to 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Marks a slot without a name.
+/// Marks a bucket without a name.
 const VACANT: u16 = u16::MAX;
 
 #[derive(Clone, Copy)]
-struct Slot {
+struct Bucket {
     word: u64,
     len: u16,
     id: u16,
 }
 
 /// Its length is that of no name, so that not even the empty name is found in it.
-const EMPTY_SLOT: Slot = Slot { word: 0, len: u16::MAX, id: VACANT };
+const EMPTY_BUCKET: Bucket = Bucket { word: 0, len: u16::MAX, id: VACANT };
 
 /// Which command has which name.
 pub(super) struct NameIndex {
-    short: Box<[Slot]>,
-    long: Box<[Slot]>,
-    /// The names of the slots in `long`, by command id.
+    short: Box<[Bucket]>,
+    long: Box<[Bucket]>,
+    /// The names of the buckets in `long`, by command id.
     long_names: Vec<(u16, Box<[u8]>)>,
 }
 
@@ -35,18 +35,18 @@ impl NameIndex {
     pub(super) fn new<'a>(names: impl Iterator<Item = (CommandId, &'a str)> + Clone) -> NameIndex {
         let short_count = names.clone().filter(|(_, name)| name.len() <= PACKED_BYTES_MAX).count();
         let long_count = names.clone().count() - short_count;
-        let mut short = vec![EMPTY_SLOT; slot_count(short_count)].into_boxed_slice();
-        let mut long = vec![EMPTY_SLOT; slot_count(long_count)].into_boxed_slice();
+        let mut short = vec![EMPTY_BUCKET; bucket_count(short_count)].into_boxed_slice();
+        let mut long = vec![EMPTY_BUCKET; bucket_count(long_count)].into_boxed_slice();
         let mut long_names = Vec::with_capacity(long_count);
         for (id, name) in names {
             let bytes = name.as_bytes();
             let len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
             if bytes.len() <= PACKED_BYTES_MAX {
-                insert(&mut short, Slot { word: pack(bytes), len, id: id.0 });
+                insert(&mut short, Bucket { word: pack(bytes), len, id: id.0 });
             } else {
-                // The slot's id says which of the long names it is; the command is found there.
+                // The bucket's id says which of the long names it is; the command is found there.
                 let place = u16::try_from(long_names.len()).expect("fewer names than ids");
-                insert(&mut long, Slot { word: long_hash(bytes), len, id: place });
+                insert(&mut long, Bucket { word: long_hash(bytes), len, id: place });
                 long_names.push((id.0, bytes.into()));
             }
         }
@@ -63,11 +63,11 @@ impl NameIndex {
         let mask = self.short.len() - 1;
         let mut at = place(word, self.short.len());
         loop {
-            let slot = self.short[at & mask];
-            if slot.word == word && usize::from(slot.len) == name.len() {
-                return Some(CommandId(slot.id));
+            let bucket = self.short[at & mask];
+            if bucket.word == word && usize::from(bucket.len) == name.len() {
+                return Some(CommandId(bucket.id));
             }
-            if slot.id == VACANT {
+            if bucket.id == VACANT {
                 return None;
             }
             at += 1;
@@ -79,12 +79,12 @@ impl NameIndex {
         let mask = self.long.len() - 1;
         let mut at = place(word, self.long.len());
         loop {
-            let slot = self.long[at & mask];
-            if slot.id == VACANT {
+            let bucket = self.long[at & mask];
+            if bucket.id == VACANT {
                 return None;
             }
-            if slot.word == word {
-                let (id, known) = &self.long_names[usize::from(slot.id)];
+            if bucket.word == word {
+                let (id, known) = &self.long_names[usize::from(bucket.id)];
                 if known.eq_ignore_ascii_case(name) {
                     return Some(CommandId(*id));
                 }
@@ -94,24 +94,24 @@ impl NameIndex {
     }
 }
 
-/// A power of two with room to spare, so that a search always meets a vacant slot.
-fn slot_count(names: usize) -> usize {
-    (names * SLOTS_PER_NAME).max(SLOTS_PER_NAME).next_power_of_two()
+/// A power of two with room to spare, so that a search always meets a vacant bucket.
+fn bucket_count(names: usize) -> usize {
+    (names * BUCKETS_PER_NAME).max(BUCKETS_PER_NAME).next_power_of_two()
 }
 
-/// Where the search for a word begins, in a table of a power of two of slots.
+/// Where the search for a word begins, in a table of a power of two of buckets.
 #[inline]
-fn place(word: u64, slots: usize) -> usize {
-    (word.wrapping_mul(SPREAD) >> (u64::BITS - slots.trailing_zeros())) as usize
+fn place(word: u64, buckets: usize) -> usize {
+    (word.wrapping_mul(SPREAD) >> (u64::BITS - buckets.trailing_zeros())) as usize
 }
 
-fn insert(slots: &mut [Slot], slot: Slot) {
-    let mask = slots.len() - 1;
-    let mut at = place(slot.word, slots.len());
-    while slots[at & mask].id != VACANT {
+fn insert(buckets: &mut [Bucket], bucket: Bucket) {
+    let mask = buckets.len() - 1;
+    let mut at = place(bucket.word, buckets.len());
+    while buckets[at & mask].id != VACANT {
         at += 1;
     }
-    slots[at & mask] = slot;
+    buckets[at & mask] = bucket;
 }
 
 /// Up to eight bytes as one word, the first lowest, the rest zero. Never reads past the slice.

@@ -11,7 +11,7 @@ use crate::engine::state::ids::SessionId;
 use crate::engine::state::node_kind::NodeKind;
 use crate::engine::state::nodes::{Node, Way};
 use crate::engine::state::reached::Reached;
-use crate::engine::{Action, Engine, NodeState};
+use crate::engine::{Action, Engine};
 use crate::errors;
 use crate::route::{Target, TargetIndex, WorkerView};
 
@@ -95,17 +95,13 @@ impl Engine {
         self.backends.get(id).is_some_and(|backend| matches!(backend.phase, Phase::Connecting { .. }))
     }
 
-    /// Whether this worker reaches the node at `address`; `None` if it is not in the view.
+    /// Whether this worker has a connection that is ready to the node at `address`; `None` if it is not in the view.
     #[must_use]
-    pub fn node_state(&self, address: &Address) -> Option<NodeState> {
+    pub fn is_connected_to(&self, address: &Address) -> Option<bool> {
         let is_it = |node: &Node| node.current && node.address == *address;
         let (_, node) = self.nodes.nodes.iter().find(|(_, node)| is_it(node))?;
         let is_ready = |id: Option<BackendId>| id.is_some_and(|id| self.backends[id].phase == Phase::Ready);
-        Some(if node.main.iter().flatten().any(|&id| is_ready(id)) {
-            NodeState::Connected
-        } else {
-            NodeState::Disconnected
-        })
+        Some(node.main.iter().flatten().any(|&id| is_ready(id)))
     }
 }
 

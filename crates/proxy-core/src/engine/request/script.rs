@@ -78,7 +78,7 @@ impl Engine {
         let shared = self.shared.clone();
         let keys = declared_keys(shared.table.by_id(command), args);
         let name = format!("{USER_PREFIX}{:016x}{:016x}", self.random.next(), self.random.next());
-        let password = shared.backend_password.as_ref().map(crate::settings::Secret::reveal);
+        let password = shared.backend_password.as_ref().map(crate::settings::Password::reveal);
         let user = ScriptUser { greeting: greeting(&name, password, &keys).into(), name: name.into() };
         self.connections().script_connection(id, node, user).ok_or(Taken::Yes)
     }

@@ -14,15 +14,6 @@ use crate::route::TargetIndex;
 /// Connections for database 0 that a worker may have to one node, for each protocol version.
 pub const CONNECTIONS_MAX: usize = 4;
 
-/// What a worker knows of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NodeState {
-    /// A connection is ready.
-    Connected,
-    /// None is.
-    Disconnected,
-}
-
 /// What a connection that sessions share is for, besides database 0 of a local node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) struct Way {

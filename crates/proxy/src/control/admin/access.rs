@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use proxy_core::authority;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 
 use super::error::ApiError;
 use super::sources::Sources;
@@ -51,7 +51,7 @@ pub(super) async fn check(
     }
 }
 
-fn permit(password: Option<&Secret>, ends: Ends, headers: &HeaderMap) -> Result<(), ApiError> {
+fn permit(password: Option<&Password>, ends: Ends, headers: &HeaderMap) -> Result<(), ApiError> {
     let Some(password) = password else {
         return authority::of_place(ends.peer, ends.local)
             .map_err(|_| {
@@ -130,7 +130,7 @@ mod tests {
             let named = headers.iter().map(|(name, value)| {
                 (name.parse::<header::HeaderName>().unwrap(), HeaderValue::from_static(value))
             });
-            let outcome = permit(Secret::new(password.as_bytes()).as_ref(), ends, &named.collect());
+            let outcome = permit(Password::new(password.as_bytes()).as_ref(), ends, &named.collect());
             let status = outcome.err().map(|error| error.status.as_u16());
             assert_eq!(status, expected, "{password:?} {peer} {headers:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use proxy_core::stats::{Snapshot, WorkerStats};
 use service::shutdown::Shutdown;
 use tokio::sync::mpsc::Sender;
@@ -34,7 +34,7 @@ impl Sources {
         Snapshot::of(self.stats.iter().map(|stats| &**stats))
     }
 
-    pub(super) fn control_password(&self) -> Option<Secret> {
+    pub(super) fn control_password(&self) -> Option<Password> {
         self.picture.borrow().settings.control_password.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proxy_core::engine::Question;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use proxy_core::slowlog::{SlowEntry, SlowLog, SlowlogRequest};
 use proxy_core::stats::{Snapshot, WorkerStats};
 use resp::encode;
@@ -59,7 +59,7 @@ pub(in crate::control) struct DeskStart {
     pub(in crate::control) picture: watch::Receiver<Picture>,
     pub(in crate::control) orders: Sender<Order>,
     pub(in crate::control) process: Arc<ProcessFacts>,
-    pub(in crate::control) backend_password: Option<Secret>,
+    pub(in crate::control) backend_password: Option<Password>,
     pub(in crate::control) shutdown: Shutdown,
 }
 

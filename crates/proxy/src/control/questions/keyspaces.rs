@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use link::LinkError;
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -25,12 +25,12 @@ const LIMIT: Duration = Duration::from_millis(100);
 pub(super) struct Keyspaces {
     permits: Arc<Semaphore>,
     idle: Arc<IdleClients>,
-    password: Option<Secret>,
+    password: Option<Password>,
 }
 
 impl Keyspaces {
     /// None yet.
-    pub(super) fn new(password: Option<Secret>) -> Keyspaces {
+    pub(super) fn new(password: Option<Password>) -> Keyspaces {
         Keyspaces { permits: Arc::new(Semaphore::new(ASKINGS_MAX)), idle: Arc::default(), password }
     }
 
@@ -63,7 +63,7 @@ impl Keyspaces {
 async fn keyspace_of(
     node: &Address,
     idle: &IdleClients,
-    password: Option<&Secret>,
+    password: Option<&Password>,
 ) -> Result<String, LinkError> {
     const REQUEST: [&[u8]; 2] = [b"INFO", b"keyspace"];
     if let Some(mut client) = idle.take(node)

@@ -10,7 +10,7 @@ use model::{Address, Slot};
 use proxy_core::errors;
 use proxy_core::face::Face;
 use proxy_core::profile::Profile;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use resp::{Value, encode};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -37,7 +37,7 @@ struct Scan {
     db: u32,
     /// No more keys than this are looked for.
     keys_max: u64,
-    password: Option<Secret>,
+    password: Option<Password>,
     limit: Duration,
 }
 
@@ -56,12 +56,12 @@ enum ScanError {
 #[derive(Debug)]
 pub(super) struct Scans {
     permits: Arc<Semaphore>,
-    password: Option<Secret>,
+    password: Option<Password>,
 }
 
 impl Scans {
     /// None yet.
-    pub(super) fn new(password: Option<Secret>) -> Scans {
+    pub(super) fn new(password: Option<Password>) -> Scans {
         Scans { permits: Arc::new(Semaphore::new(SCANS_MAX)), password }
     }
 

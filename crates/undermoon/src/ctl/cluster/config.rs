@@ -25,13 +25,13 @@ pub(in crate::ctl) struct Arguments {
 /// The settings of a cluster.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-struct Settings(BTreeMap<String, String>);
+struct ClusterSettings(BTreeMap<String, String>);
 
 pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Result<(), CtlError> {
     let name = &arguments.name;
     if arguments.changes.is_empty() {
         let state = connection::state(&context.client).await?;
-        return print(context.format, &Settings(settings(find(&state, name)?)));
+        return print(context.format, &ClusterSettings(settings(find(&state, name)?)));
     }
     let changes: BTreeMap<String, String> = arguments.changes.iter().cloned().collect();
     context.client.configure(name, &changes).await?;
@@ -39,7 +39,7 @@ pub(in crate::ctl) async fn run(context: &Context, arguments: &Arguments) -> Res
     print(context.format, &Done::complete(format!("cluster {name}: {}", told.join(", "))))
 }
 
-impl Show for Settings {
+impl Show for ClusterSettings {
     fn text(&self) -> String {
         table(["SETTING", "VALUE"], self.0.iter().map(|(field, value)| [field.clone(), value.clone()]))
     }

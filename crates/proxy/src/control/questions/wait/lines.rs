@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use link::LinkError;
 use model::Address;
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 
 use super::super::super::node_client::NodeClient;
 use super::super::idle_clients::IdleClients;
@@ -13,7 +13,7 @@ use super::super::idle_clients::IdleClients;
 /// Where they come from, and where they are kept meanwhile.
 #[derive(Clone, Debug)]
 pub(super) struct Lines {
-    pub(super) password: Option<Secret>,
+    pub(super) password: Option<Password>,
     /// How long each step may take.
     pub(super) limit: Duration,
     pub(super) idle: Arc<IdleClients>,

@@ -27,7 +27,7 @@ use link::LinkError;
 use model::Address;
 use proxy_core::errors;
 use proxy_core::local::{WaitGoal, WaitRequest, Written};
-use proxy_core::settings::Secret;
+use proxy_core::settings::Password;
 use service::shutdown::{Phase, Shutdown};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -60,13 +60,13 @@ const CHANNEL: &[u8] = b"__undermoon:wait";
 pub(super) struct Waits {
     permits: Arc<Semaphore>,
     idle: Arc<IdleClients>,
-    password: Option<Secret>,
+    password: Option<Password>,
     shutdown: Shutdown,
 }
 
 impl Waits {
     /// Nobody waits yet.
-    pub(super) fn new(password: Option<Secret>, shutdown: Shutdown) -> Waits {
+    pub(super) fn new(password: Option<Password>, shutdown: Shutdown) -> Waits {
         Waits { permits: Arc::new(Semaphore::new(WAITS_MAX)), idle: Arc::default(), password, shutdown }
     }
 

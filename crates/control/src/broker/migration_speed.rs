@@ -17,7 +17,7 @@ const WAIT: Duration = Duration::from_secs(3600);
 
 /// What was seen of each cluster that moves slots.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct MigrationSpeed {
     clusters: BTreeMap<ClusterName, Seen>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Estimate {
     pub(super) seconds_left: u64,
 }
 
-impl Pace {
+impl MigrationSpeed {
     /// Notes what there is to be moved at a moment.
     pub(super) fn note(&mut self, state: &State, now: Instant) {
         self.clusters
@@ -68,12 +68,12 @@ impl Pace {
 }
 
 /// Follows the metadata until it is aborted.
-pub(super) async fn follow(metadata: Metadata, pace: Arc<Mutex<Pace>>) {
+pub(super) async fn follow(metadata: Metadata, speed: Arc<Mutex<MigrationSpeed>>) {
     let mut seen = Mark::default();
     loop {
         if let Some(newer) = metadata.newer_than(seen, WAIT).await {
             seen = newer.mark();
-            pace.lock().unwrap_or_else(PoisonError::into_inner).note(&newer.state, Instant::now());
+            speed.lock().unwrap_or_else(PoisonError::into_inner).note(&newer.state, Instant::now());
         } else {
             // Either nothing has changed for long, or the store is closed.
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -89,7 +89,7 @@ mod tests {
     use control_core::{Command, NewProxy, State, TimeMs, apply};
     use model::{Address, ClusterName};
 
-    use super::{Estimate, Pace};
+    use super::{Estimate, MigrationSpeed};
 
     /// A cluster of 8 nodes with the slots on 4 of them, about to be spread.
     fn scaling(name: &ClusterName) -> State {
@@ -112,10 +112,10 @@ mod tests {
     fn rates() {
         let name: ClusterName = "db".parse().unwrap();
         let mut state = scaling(&name);
-        let (mut pace, start) = (Pace::default(), Instant::now());
+        let (mut speed, start) = (MigrationSpeed::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        pace.note(&state, start);
-        assert_eq!(pace.estimate(&name, after(9)), None, "nothing has moved");
+        speed.note(&state, start);
+        assert_eq!(speed.estimate(&name, after(9)), None, "nothing has moved");
         let commit = |state: &mut State| {
             let held = &state.clusters[&name];
             let migration = &held.migrations[0];
@@ -123,14 +123,14 @@ mod tests {
             apply(state, Command::CommitMigration { cluster: name.clone(), ranges, meta }).unwrap();
         };
         commit(&mut state);
-        pace.note(&state, after(30));
+        speed.note(&state, after(30));
         // 4096 of 8192 slots in half a minute.
         let expected = Estimate { slots_per_minute: 8192, seconds_left: 30 };
-        assert_eq!(pace.estimate(&name, after(30)), Some(expected));
+        assert_eq!(speed.estimate(&name, after(30)), Some(expected));
         let later = Estimate { slots_per_minute: 4096, seconds_left: 60 };
-        assert_eq!(pace.estimate(&name, after(60)), Some(later));
+        assert_eq!(speed.estimate(&name, after(60)), Some(later));
         commit(&mut state);
-        pace.note(&state, after(70));
-        assert_eq!(pace.estimate(&name, after(70)), None, "it has ended");
+        speed.note(&state, after(70));
+        assert_eq!(speed.estimate(&name, after(70)), None, "it has ended");
     }
 }

@@ -4,12 +4,12 @@ use std::fmt;
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Box<[u8]>);
+pub struct Password(Box<[u8]>);
 
-impl Secret {
+impl Password {
     /// Wraps `text`; `None` if it is empty, which is how a password is removed.
-    pub fn new(text: &[u8]) -> Option<Secret> {
-        (!text.is_empty()).then(|| Secret(text.into()))
+    pub fn new(text: &[u8]) -> Option<Password> {
+        (!text.is_empty()).then(|| Password(text.into()))
     }
 
     /// The text itself.
@@ -23,7 +23,7 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("***")
     }

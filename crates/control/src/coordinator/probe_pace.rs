@@ -20,7 +20,7 @@ const RETRY_GROWTH_MAX: u32 = 8;
 
 /// The pace for a number of proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pace {
+pub(crate) struct ProbePace {
     /// Between two probes of one proxy.
     pub(crate) interval: Duration,
     /// Between the first attempts to reach one that does not answer any more: the configured interval.
@@ -29,7 +29,7 @@ pub(crate) struct Pace {
     pub(crate) timing: Timing,
 }
 
-impl Pace {
+impl ProbePace {
     /// The configured pace, or a slower one where there are too many proxies for it. With the interval grows, by twice
     /// as much, all that depends on how fresh answers are.
     pub(crate) fn of(proxies: usize, interval: Duration, timing: Timing) -> Self {
@@ -71,7 +71,7 @@ mod tests {
             (2_000, 100, 400, 500),
             (10_000, 500, 1_200, 1_300),
         ] {
-            let pace = Pace::of(proxies, Duration::from_millis(50), timing);
+            let pace = ProbePace::of(proxies, Duration::from_millis(50), timing);
             let got = (pace.interval.as_millis(), pace.timing.proxy_dead_ms, pace.timing.lease_ms);
             assert_eq!(got, (interval_ms, dead_ms, lease_ms), "{proxies}");
         }
@@ -79,11 +79,11 @@ mod tests {
 
     #[test]
     fn the_silent_are_tried_again_soon_at_first() {
-        let pace = Pace::of(10_000, Duration::from_millis(50), Timing::default());
+        let pace = ProbePace::of(10_000, Duration::from_millis(50), Timing::default());
         let tried =
-            |pace: Pace| [1, 4, 5, 6, 7, 8, u32::MAX].map(|failed| pace.retry_after(failed).as_millis());
+            |pace: ProbePace| [1, 4, 5, 6, 7, 8, u32::MAX].map(|failed| pace.retry_after(failed).as_millis());
         assert_eq!(tried(pace), [50, 50, 100, 200, 400, 500, 500]);
-        let pace = Pace::of(10, Duration::from_millis(50), Timing::default());
+        let pace = ProbePace::of(10, Duration::from_millis(50), Timing::default());
         assert_eq!(tried(pace), [50, 50, 100, 200, 400, 400, 400]);
     }
 }
