@@ -51,12 +51,12 @@ pub use self::port::{
     Action, Ask, DroppedSession, Moment, Pause, QUESTIONS_PENDING_MAX, Question, ReplyPlace, SessionSketch,
     Shared,
 };
-pub use self::session::strays::{Killed, Strays};
 pub use self::state::abandoned::Abandonments;
 use self::state::agenda::Agenda;
 use self::state::backend::Backend;
 use self::state::buffers::{BufferPool, OutQueue};
 use self::state::departed::Departed;
+pub use self::state::departed::{Killed, Strays};
 pub use self::state::fences::WriteFences;
 pub use self::state::ids::BackendId;
 pub use self::state::ids::SessionId;

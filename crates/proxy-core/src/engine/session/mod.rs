@@ -2,5 +2,5 @@
 
 mod lifecycle;
 mod memory;
-pub(in crate::engine) mod strays;
+mod strays;
 mod waiting;

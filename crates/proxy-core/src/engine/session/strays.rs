@@ -18,26 +18,12 @@
 //! A request that has been forwarded is refused where it would go to a proxy that has not closed all connections that were
 //! given up. Only while views differ is a request forwarded twice.
 
-use std::collections::HashSet;
-
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
+use crate::engine::state::departed::{Killed, Strays};
 use crate::engine::state::ids::{NodeKey, SessionId};
 use crate::errors;
 use crate::profile::Profile;
-
-/// What CLIENT KILL has done.
-#[derive(Debug)]
-pub struct Killed {
-    /// Sessions that were closed, or are as soon as they have their replies.
-    pub closed: usize,
-    /// What may still be carried out of those that were meant.
-    pub strays: Strays,
-}
-
-/// Sessions that are gone, of which nodes may still carry out requests.
-#[derive(Debug)]
-pub struct Strays(HashSet<SessionId>);
 
 impl Engine {
     /// CLIENT KILL: closes the sessions that the filter picks, at once, whether they read or not; only `asker`, the
@@ -49,16 +35,15 @@ impl Engine {
         for &(id, asks) in &picked {
             if asks { self.clients().close_after_replies(id) } else { self.connections().close_session(id) }
         }
-        let gone = self.departed.iter().filter(|(_, profile)| picks(profile));
-        Killed { closed: picked.len(), strays: Strays(gone.map(|(id, _)| *id).collect()) }
+        Killed { closed: picked.len(), strays: self.departed.strays(picks) }
     }
 
     /// Whether all that was taken from these has been answered, or has failed: what was called back counts as over, because
     /// every worker asks its node so before anything more ([`crate::engine::Abandonments`]).
     #[must_use]
-    pub fn are_over(&self, Strays(gone): &Strays) -> bool {
+    pub fn are_over(&self, strays: &Strays) -> bool {
         let mut owed = self.backends.iter().flat_map(|(_, backend)| &backend.owed);
-        gone.is_empty() || !owed.any(|owed| owed.session.is_some_and(|session| gone.contains(&session)))
+        strays.is_empty() || !owed.any(|owed| owed.session.is_some_and(|session| strays.has(session)))
     }
 
     /// Whether a request that was forwarded here may be forwarded on to `proxy`; else it has been refused.

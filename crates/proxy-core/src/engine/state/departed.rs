@@ -8,6 +8,29 @@ use crate::profile::Profile;
 /// They are looked through when there are more than this, and more than twice as many as were kept the last time.
 const UNLOOKED_MAX: usize = 64;
 
+/// What CLIENT KILL has done.
+#[derive(Debug)]
+pub struct Killed {
+    /// Sessions that were closed, or are as soon as they have their replies.
+    pub closed: usize,
+    /// What may still be carried out of those that were meant.
+    pub strays: Strays,
+}
+
+/// Sessions that are gone, of which nodes may still carry out requests.
+#[derive(Debug)]
+pub struct Strays(HashSet<SessionId>);
+
+impl Strays {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(in crate::engine) fn has(&self, session: SessionId) -> bool {
+        self.0.contains(&session)
+    }
+}
+
 /// Who they were. Never more than twice as many as are owed something, and a few.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Departed {
@@ -31,9 +54,10 @@ impl Departed {
         self.sessions.push((id, profile));
     }
 
-    /// All that may still be owed something.
-    pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = &(SessionId, Profile)> {
-        self.sessions.iter()
+    /// Those picked that may still be owed something.
+    pub(in crate::engine) fn strays(&self, mut picks: impl FnMut(&Profile) -> bool) -> Strays {
+        let picked = self.sessions.iter().filter(|(_, profile)| picks(profile));
+        Strays(picked.map(|(id, _)| *id).collect())
     }
 }
 
@@ -53,9 +77,8 @@ mod tests {
         let others = (0..900).map(|_| sessions.insert(()));
         for id in owed.iter().copied().chain(others) {
             departed.add(id, Profile::new(1, address, address, 0), || owed.clone());
-            assert!(departed.iter().count() <= 2 * owed.len() + UNLOOKED_MAX);
+            assert!(departed.strays(|_| true).0.len() <= 2 * owed.len() + UNLOOKED_MAX);
         }
-        let kept: HashSet<SessionId> = departed.iter().map(|(id, _)| *id).collect();
-        assert!(kept.is_superset(&owed));
+        assert!(departed.strays(|_| true).0.is_superset(&owed));
     }
 }
