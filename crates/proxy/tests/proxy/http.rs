@@ -122,7 +122,7 @@ fn a_probe_beside_many_callers_of_metrics() {
             let answer = std::panic::catch_unwind(|| get(address, "/healthz"));
             (answer.ok(), asked.elapsed())
         };
-        let probes: Vec<_> = is_flooded.is_ok().then(|| (0..PROBES).map(probe).collect()).unwrap_or_default();
+        let probes: Vec<_> = if is_flooded.is_ok() { (0..PROBES).map(probe).collect() } else { Vec::new() };
         over.store(true, Ordering::Relaxed);
         is_flooded.unwrap();
         for (answer, _) in &probes {
