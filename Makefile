@@ -89,7 +89,7 @@ sim: ## Play CASES random plans of each kind against the engine, and WORLDS whol
 		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_PANIC=unwind \
 		$(CARGO) test --release --package sim --test sim -- worlds:: --nocapture
 
-planted: ## Plant faults in the engine, and expect its random plans to find each
+planted: ## Plant faults in the engine, and expect the random plans and the stressed oracle to find them
 	@scripts/planted-faults $(ARGUMENTS)
 
 fuzz: ## Run every fuzz target for SECONDS_EACH seconds (needs a nightly toolchain and cargo-fuzz)
