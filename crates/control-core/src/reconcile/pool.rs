@@ -19,9 +19,7 @@ use crate::state::Proxy;
 
 /// Adds what there is to do.
 pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
-    if !watch.is_beyond_doubt() {
-        return;
-    }
+    let is_beyond_doubt = watch.is_beyond_doubt();
     // What may be the only copy of a shard is kept until there is another.
     let formers = watch.state.formers();
     let proxies = watch
@@ -41,7 +39,7 @@ pub(super) fn keep_clean(watch: &Watch<'_>, actions: &mut Vec<Action>) {
         }
         let (proxy, epoch) = (proxy.clone(), record.epoch);
         if record.dirty {
-            if !can_be_emptied(watch, &proxy, record) {
+            if !is_beyond_doubt || !can_be_emptied(watch, &proxy, record) {
                 continue;
             }
             let process = watch.process(&proxy);
