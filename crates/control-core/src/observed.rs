@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use model::{ATTACHED_FOR_MS, Address, Epoch, NodeState, ProxyHealth, Role};
 
 use crate::lease::lease_end_ms;
-use crate::state::{Chunk, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State, SyncState};
+use crate::state::{
+    Chunk, Comeback, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State, SyncState,
+};
 use crate::time::TimeMs;
 use crate::timing::Timing;
 
@@ -110,7 +112,11 @@ pub struct ReplicaSeen {
     pub sync: SyncState,
     /// When they were first seen to say so.
     pub since: TimeMs,
-    /// When they were last seen to.
+    /// What was decided of its primary, if that came back as another process and does not serve yet.
+    pub comeback: Option<Comeback>,
+    /// When they were first seen to say that.
+    pub comeback_since: TimeMs,
+    /// When they were last seen to say anything of it.
     pub last: TimeMs,
 }
 
@@ -239,15 +245,17 @@ impl Observed {
     }
 
     fn note_replica(&mut self, replica: &Address, shard: &Shard, now: TimeMs) {
-        let sync = shard.replica;
+        let (sync, comeback) = (shard.replica, shard.comeback);
         let Some(seen) = self.replicas.get_mut(replica) else {
             let changed = DatedSeen { at: shard.changed, since: now };
-            self.replicas.insert(replica.clone(), ReplicaSeen { changed, sync, since: now, last: now });
+            let seen = ReplicaSeen { changed, sync, since: now, comeback, comeback_since: now, last: now };
+            self.replicas.insert(replica.clone(), seen);
             return;
         };
         let since = if seen.sync == sync { seen.since } else { now };
         let changed = DatedSeen::follow(Some(seen.changed), shard.changed, now);
-        *seen = ReplicaSeen { changed, sync, since, last: now };
+        let comeback_since = if seen.comeback == comeback { seen.comeback_since } else { now };
+        *seen = ReplicaSeen { changed, sync, since, comeback, comeback_since, last: now };
     }
 
     fn note_reports(&mut self, state: &State, now: TimeMs) {

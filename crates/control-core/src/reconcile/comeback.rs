@@ -68,7 +68,7 @@ fn decided(
                 process.as_ref().zip(held.comeback_process.as_ref()).is_some_and(|(seen, of)| seen != of);
             return (!is_old).then_some(Command::EndComeback { cluster, primary, process });
         }
-        NodeCondition::Restarted => {}
+        NodeCondition::Restarted if is_known_since_decided(watch, chunk, shard) => {}
         _ => return None,
     }
     let is_of_it = held.is_comeback_of(process.as_ref());
@@ -108,6 +108,14 @@ fn decided(
     let has_news = keys.replica.is_some_and(|keys| keys > 0) && !held.replica_has_keys;
     let is_new = held.comeback != Some(comeback) || held.comeback_process != process || has_news;
     is_new.then_some(Command::DecideComeback { cluster, primary, comeback, process, keys, by_operator })
+}
+
+/// Whether what is known of the primary is newer than what the metadata says of its return. Another coordinator may have let
+/// it serve, and seen it do so, since this one heard of it: then it is not to be decided on again, as one that lacks what the
+/// replica has had from it since.
+fn is_known_since_decided(watch: &Watch<'_>, chunk: &Chunk, shard: Half) -> bool {
+    let noted = watch.observed.replicas.get(chunk.replica(shard)).map(|seen| seen.comeback_since);
+    noted.is_none_or(|noted| watch.is_newer(chunk.primary_proxy(shard), noted))
 }
 
 /// How many keys both have. A replica that cannot be reached may have any number; and what a node had before it was seen

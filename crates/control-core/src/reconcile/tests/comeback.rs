@@ -81,6 +81,7 @@ fn comeback_in(mut scene: Scene, sync: SyncState, own: Option<u64>, other: Other
                 Action::Apply(command @ Command::DecideComeback { comeback, .. }) => {
                     told.push(format!("{comeback:?}"));
                     scene.apply(command);
+                    scene.hear_again();
                 }
                 Action::Apply(Command::FailOverShard { force, empty_primary, .. }) => {
                     assert!(force && empty_primary.is_some());
@@ -188,6 +189,7 @@ fn a_primary_that_waits_does_not_serve_because_its_replica_falls_silent() {
     let decided = commands(&scene);
     assert!(matches!(decided[..], [Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }]));
     scene.apply(decided[0].clone());
+    scene.hear_again();
     let (replica_proxy, now) = (scene.chunk(1).replica_proxy(Half::First).clone(), scene.now);
     silence(&mut scene, &replica_proxy);
     let reporter = ReporterId("me".to_owned());
@@ -212,6 +214,7 @@ fn a_promotion_in_place_of_an_empty_primary_names_its_process() {
     let decided = commands(&scene);
     assert!(matches!(decided[..], [Command::DecideComeback { comeback: crate::state::Comeback::Waits, .. }]));
     scene.apply(decided[0].clone());
+    scene.hear_again();
     let promotion = commands(&scene);
     let [promotion @ Command::FailOverShard { process: Some(_), .. }] = &promotion[..] else {
         panic!("{promotion:?}")
@@ -275,6 +278,7 @@ fn a_primary_that_starts_anew_again_is_decided_on_again() {
         panic!("{decided:?}")
     };
     scene.apply(decision.clone());
+    scene.hear_again();
     let (decided, forced) = comes_back(&mut scene, "first", 1000);
     assert_eq!(
         (decided.len(), forced),

@@ -5,6 +5,7 @@ mod comeback;
 mod due;
 mod fences;
 mod leases;
+mod outdated;
 mod pool;
 mod remembered;
 mod restarts;
@@ -110,6 +111,15 @@ impl Scene {
                 ..ProxyHealth::default()
             };
             self.observed.note_answer(proxy, health, self.now, self.now);
+        }
+    }
+
+    /// Those that answer say the same again, 50 ms later.
+    fn hear_again(&mut self) {
+        self.now = TimeMs(self.now.0 + 50);
+        self.observed.note_state(&self.state, read_now(self.now), self.now);
+        for seen in self.observed.proxies.values_mut().filter(|seen| seen.answered.is_some()) {
+            (seen.asked, seen.answered) = (Some(self.now), Some(self.now));
         }
     }
 

@@ -3,8 +3,9 @@
 use super::comeback::{came_back_with, commands};
 use super::*;
 
-/// What is decided of the primary now, and done.
+/// What is decided of the primary when its proxy has answered once more, and done.
 fn decide(scene: &mut Scene) -> Option<crate::state::Comeback> {
+    scene.hear_again();
     let found = commands(scene);
     let [Command::DecideComeback { comeback, .. }] = &found[..] else { return None };
     let comeback = *comeback;
