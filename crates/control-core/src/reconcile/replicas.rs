@@ -1,6 +1,6 @@
 //! Keeping the record of which replicas have their primary's data: who may be promoted later.
 
-use model::{Address, ClusterName, NodeState};
+use model::{Address, ClusterName, NodeState, Role};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -49,7 +49,7 @@ fn changed(
     if seen == held.replica || (seen == SyncState::InSync && held.fence.is_some()) {
         return None;
     }
-    if seen == SyncState::InSync && !is_known_to_primary(watch, cluster, chunk.primary_proxy(shard)) {
+    if seen == SyncState::InSync && !is_known_to_primary(watch, cluster, chunk, shard) {
         return None;
     }
     // There is nothing yet that it could lack.
@@ -65,9 +65,17 @@ fn changed(
 }
 
 /// Whether the primary's proxy has been told who its replica is. One that hangs may count another replica as attached, which
-/// was replaced and never told to let go; and would go on when it wakes up, after this one was promoted.
-fn is_known_to_primary(watch: &Watch<'_>, cluster: &Cluster, proxy: &Address) -> bool {
-    proxy_health(watch.observed, proxy).is_some_and(|health| health.roles_epoch >= cluster.epoch)
+/// was replaced and never told to let go; and would go on when it wakes up, after this one was promoted. And whether the
+/// primary was seen to be one: a link to a node that waits for its role, or is a replica itself, brings nothing, and may be
+/// up all the same.
+fn is_known_to_primary(watch: &Watch<'_>, cluster: &Cluster, chunk: &Chunk, shard: Half) -> bool {
+    let (proxy, primary) = (chunk.primary_proxy(shard), chunk.primary(shard));
+    let is_told =
+        proxy_health(watch.observed, proxy).is_some_and(|health| health.roles_epoch >= cluster.epoch);
+    let is_primary = node_health(watch.observed, proxy, primary).is_some_and(|health| {
+        health.state == NodeState::Up && health.role == Role::Primary && !health.restarted
+    });
+    is_told && is_primary
 }
 
 /// What can be said of the replica; `None` where what is known of it stands.

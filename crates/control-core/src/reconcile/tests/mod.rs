@@ -4,6 +4,7 @@ mod attached;
 mod comeback;
 mod due;
 mod fences;
+mod in_sync;
 mod leases;
 mod outdated;
 mod pool;
