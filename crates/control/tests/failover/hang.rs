@@ -93,7 +93,6 @@ fn one_of_two_in_turn(stalls: &mut StallWatch) -> Result<()> {
     stalls.begin(&[]);
     for number in 0..2 {
         let key = shard.key("alone", number).unwrap();
-        first_write(cluster.hosts[shard.primary.host].proxy.address(), &key, Instant::now());
         let load = Load::start(&cluster.proxies(), vec![key]);
         cluster.brokers[number].process().freeze().unwrap();
         std::thread::sleep(ONE_HANGING);
