@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub struct Health {
     /// Whether the metadata can be read and changed now.
     pub healthy: bool,
-    /// What is wrong, if anything.
+    /// What is wrong, if anything: why the store cannot be used, or which clusters it has lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// The store: `embedded` or `etcd`.

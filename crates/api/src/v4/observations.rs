@@ -26,6 +26,11 @@ pub struct Observations {
     /// Proxies that live and have not taken what they are to have. Left out where there is none, as `busy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateProxy>,
+    /// Clusters that the metadata had in an earlier history and does not have in this one. Left out where there is none, as
+    /// `busy`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub missing: Vec<ClusterName>,
 }
 
 /// A proxy that answers, and has an older view or older roles than the metadata has for it.

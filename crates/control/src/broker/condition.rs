@@ -182,7 +182,10 @@ pub(super) fn overview(state: &State, broker: Health, seen: &Seen, now: TimeMs) 
             "the pool has too few free proxies to make up for the loss of any one of: {lacking}"
         ));
     }
-    let worst = clusters.iter().map(|cluster| cluster.level).max().unwrap_or(Level::Well);
+    let of_clusters = clusters.iter().map(|cluster| cluster.level).max().unwrap_or(Level::Well);
+    // Nobody looks after a cluster that is not in the metadata any more.
+    let is_missing = seen.missing(|name| state.clusters.contains_key(name)).is_some();
+    let worst = if is_missing { of_clusters.max(Level::Unknown) } else { of_clusters };
     Overview { level: if broker.healthy { worst } else { Level::Down }, problems, broker, clusters, hosts }
 }
 

@@ -39,13 +39,16 @@ impl MetadataSource for LocalBroker {
         // What others have changed must be known, or a lease might be granted that they think is over.
         let confirmed = self.metadata.confirmed().await;
         let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
+        let history = snapshot.history.to_string();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some((mark, state)) if *mark == snapshot.mark() => Ok(Reading { state: Arc::clone(state), at }),
+            Some((mark, state)) if *mark == snapshot.mark() => {
+                Ok(Reading { state: Arc::clone(state), at, history })
+            }
             _ => {
                 let state = Arc::new(snapshot.state.clone());
                 *last = Some((snapshot.mark(), Arc::clone(&state)));
-                Ok(Reading { state, at })
+                Ok(Reading { state, at, history })
             }
         }
     }

@@ -31,6 +31,8 @@ pub struct Reading {
     pub state: Arc<State>,
     /// When the store was asked: the metadata is not older.
     pub at: Instant,
+    /// Which history of metadata it belongs to: another one begins where metadata is restored, or the store is another.
+    pub history: String,
 }
 
 /// The metadata, as a coordinator needs it.

@@ -118,7 +118,7 @@ mod tests {
                     return Err(MetadataError::Unreachable("it hung".to_owned()));
                 }
             }
-            Ok(Reading { state: Arc::default(), at })
+            Ok(Reading { state: Arc::default(), at, history: String::new() })
         }
 
         async fn changed(&self) -> Result<bool, MetadataError> {

@@ -83,6 +83,7 @@ impl RemoteBroker {
         let (mark, state) = known.unzip();
         let (answer, at) = self.ask_in_time(&client, mark.as_ref(), wait).await.map_err(unreachable)?;
         let (mark, is_news) = (answer.mark(), answer.state.is_some());
+        let history = mark.history.clone();
         let Some(state) = answer.state.map(Arc::new).or(state) else {
             return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
         };
@@ -91,7 +92,7 @@ impl RemoteBroker {
             let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((mark, Arc::clone(&state)));
         }
-        Ok((Reading { state, at }, is_news))
+        Ok((Reading { state, at, history }, is_news))
     }
 
     async fn ask_in_time(

@@ -11,6 +11,8 @@ use model::{Address, ClusterName};
 const KEPT: Duration = Duration::from_secs(3);
 /// How long a new broker waits before it says that no coordinator speaks: coordinators look for it meanwhile.
 const BEGINNING: Duration = Duration::from_secs(10);
+/// How many missing clusters are named at most.
+const NAMES_MAX: usize = 10;
 /// How many coordinators are listened to at a time.
 const COORDINATORS_MAX: usize = 64;
 
@@ -76,6 +78,9 @@ impl ObservationBoard {
             for proxy in &told.unaskable {
                 seen.unaskable.entry(proxy.clone()).or_default().insert(coordinator.clone());
             }
+            for cluster in &told.missing {
+                seen.missing.entry(cluster.clone()).or_default().insert(coordinator.clone());
+            }
             for shard in &told.busy {
                 let for_ms = seen.busy.entry((shard.cluster.clone(), shard.primary.clone())).or_default();
                 *for_ms = shard.for_ms.max(*for_ms);
@@ -109,6 +114,8 @@ pub struct Seen {
     unattached: BTreeMap<(ClusterName, Address), u64>,
     /// Proxies that have not taken what they are to have, as the coordinator has it that sees it longest.
     late: BTreeMap<Address, LateProxy>,
+    /// Clusters that were in the metadata before it began another history: which coordinators have seen them there.
+    missing: BTreeMap<ClusterName, BTreeSet<String>>,
     /// How many processes have each name.
     processes: BTreeMap<String, usize>,
     /// For how long no coordinator has spoken, if that is too long.
@@ -140,6 +147,24 @@ impl Seen {
             format!(
                 "no coordinator has spoken to this broker for {seconds} s: this shows what is stored, and no failover \
                  happens"
+            )
+        })
+    }
+
+    /// That clusters were lost with an earlier history of the metadata, if a coordinator has seen them there; `is_known` says
+    /// which are here. What it saw before this was said may be here again.
+    #[must_use]
+    pub fn missing(&self, is_known: impl Fn(&ClusterName) -> bool) -> Option<String> {
+        let lost: Vec<_> = self.missing.iter().filter(|(name, _)| !is_known(name)).collect();
+        let names: Vec<&str> = lost.iter().map(|(name, _)| name.as_str()).take(NAMES_MAX).collect();
+        let more = if lost.len() > names.len() { ", and others" } else { "" };
+        let who: BTreeSet<&str> = lost.iter().flat_map(|(_, who)| who.iter().map(String::as_str)).collect();
+        let (names, who) = (names.join(", "), who.into_iter().collect::<Vec<_>>().join(", "));
+        (!lost.is_empty()).then(|| {
+            format!(
+                "clusters are missing here that coordinator {who} has seen in the metadata before: {names}{more}. The store was \
+                 emptied, put back or replaced, and their proxies are looked after by nobody: start the broker with its own \
+                 store, or restore a dump; coordinators that are restarted forget them"
             )
         })
     }
@@ -327,6 +352,20 @@ mod tests {
         let told = now.late(&proxy).unwrap();
         assert_eq!(told, "proxy p:1 has not taken its view for 4 s: it says no");
         assert_eq!((now.late_proxies().count(), now.late(&"q:1".parse().unwrap())), (1, None));
+    }
+
+    #[test]
+    fn clusters_that_any_coordinator_misses_are_named() {
+        let board = ObservationBoard::default();
+        for (name, process, missing) in [("x", 1, &["a", "b"][..]), ("y", 2, &["b"]), ("z", 3, &[])] {
+            let missing = missing.iter().map(|name| name.parse().unwrap()).collect();
+            assert!(board.note(Observations { missing, ..seen(name, process, &[]) }));
+        }
+        let said = board.now().missing(|_| false).unwrap();
+        assert!(said.contains("that coordinator x, y has seen") && said.contains(": a, b. "), "{said}");
+        let said = board.now().missing(|name| name.as_str() == "a").unwrap();
+        assert!(said.contains(": b. "), "{said}");
+        assert_eq!(board.now().missing(|_| true), None, "they are here again");
     }
 
     #[test]

@@ -87,6 +87,39 @@ async fn by_the_metadata() {
     broker.stop().await;
 }
 
+/// A broker on an empty store says so, as long as a coordinator lives that has seen what the metadata had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_an_empty_store() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let broker = TestBroker::start(&embedded(&folders[0])).await;
+    let empty = TestBroker::start(&embedded(&folders[1])).await;
+    broker.register(2).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let [port] = free_ports();
+    let mut command = Command::new(undermoon().unwrap());
+    command.arg("coordinator").env("UNDERMOON_ADDRESS", format!("127.0.0.1:{port}"));
+    command.env("UNDERMOON_BROKER_ADDRESS", format!("{},{}", broker.url, empty.url));
+    let _coordinator = Process::spawn(&mut command, "coordinator", &folders[0].path().join("log")).unwrap();
+    // Nothing listens at its proxies, which the coordinator has looked at by then.
+    eventually("a coordinator that has read what there is", || async {
+        let overview = broker.get("/api/v4/overview").await;
+        (overview["level"] == "down").then_some(())
+    })
+    .await;
+    broker.stop().await;
+    let broker = empty;
+    let overview = eventually("it says that a cluster is missing", || async {
+        let overview = broker.get("/api/v4/overview").await;
+        (overview["level"] != "well").then_some(overview)
+    })
+    .await;
+    assert_eq!(overview["level"], "unknown", "{overview}");
+    let problem = overview["broker"]["problem"].as_str().unwrap();
+    assert!(problem.starts_with("clusters are missing here") && problem.contains(": mydb."), "{overview}");
+    assert_eq!(overview["broker"]["healthy"], true, "its store can be used: {overview}");
+    broker.stop().await;
+}
+
 /// Real proxies and nodes, looked after by a real coordinator.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_asking() {

@@ -49,7 +49,7 @@ impl InMemory {
 
 impl MetadataSource for InMemory {
     async fn read(&self) -> Result<Reading, MetadataError> {
-        Ok(Reading { state: self.state(), at: Instant::now() })
+        Ok(Reading { state: self.state(), at: Instant::now(), history: String::new() })
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {

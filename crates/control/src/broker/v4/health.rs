@@ -29,9 +29,10 @@ pub(crate) async fn health(State(broker): Shared) -> (StatusCode, Json<Health>) 
 fn of_broker(broker: &Broker) -> Health {
     let snapshot = broker.metadata.snapshot();
     let (state, problem) = (&snapshot.state, broker.metadata.problem());
+    let missing = || broker.metadata.board().now().missing(|name| state.clusters.contains_key(name));
     Health {
         healthy: problem.is_none(),
-        problem,
+        problem: problem.or_else(missing),
         store: broker.metadata.store_name().to_owned(),
         version: BUILD.version.to_owned(),
         change: snapshot.change,

@@ -3,6 +3,7 @@
 
 mod commands;
 mod finished;
+mod missing;
 mod telling;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use tracing::{debug, error, info, warn};
 
 use self::commands::{apply_all, apply_one};
 use self::finished::Finished;
+use self::missing::Missing;
 use self::telling::Telling;
 use super::clock::{Clock, whole_ms};
 use super::metadata::{MetadataSource, Reading};
@@ -78,6 +80,7 @@ struct Progress {
     /// How long the last turn and the pause after it took.
     own_pause: Duration,
     telling: Telling,
+    missing: Missing,
     /// That somebody grants longer leases has been said.
     has_warned: bool,
     /// Probes of new proxies begin one after the other, so that they stay spread over the interval.
@@ -100,6 +103,7 @@ impl<M: MetadataSource> Turns<M> {
             others: permits(),
             own_pause: Duration::ZERO,
             telling: Telling::new(rand::rng().random()),
+            missing: Missing::default(),
             has_warned: false,
             started: 0,
         };
@@ -195,7 +199,9 @@ impl<M: MetadataSource> Turns<M> {
 
     /// One turn; when the next is due because of the time alone.
     fn turn(&mut self, progress: &mut Progress) -> Option<Instant> {
-        let Reading { state, at: read_at } = self.readings.borrow().clone()?;
+        let reading = self.readings.borrow().clone()?;
+        progress.missing.note(&reading);
+        let Reading { state, at: read_at, .. } = reading;
         self.observed.timing = self.pace.borrow().timing;
         // A pause that this loop takes because its turns are long is no stall: the probes went on meanwhile.
         self.observed.timing.stall_ms += whole_ms(progress.own_pause) * 2;
@@ -210,7 +216,8 @@ impl<M: MetadataSource> Turns<M> {
                 other => self.send(progress, &state, &other),
             }
         }
-        progress.telling.tell(&self.metadata, (&state, &self.observed), &progress.proxies, now);
+        let known = (&progress.proxies, &progress.missing);
+        progress.telling.tell(&self.metadata, (&state, &self.observed), known, now);
         let is_denied = progress.denied_until.is_some_and(|until| Instant::now() < until);
         let is_old = read_at.elapsed() > READING_AGE_MAX;
         if !commands.is_empty()

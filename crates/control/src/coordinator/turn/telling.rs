@@ -11,6 +11,7 @@ use model::Address;
 
 use super::super::metadata::MetadataSource;
 use super::super::proxies::Proxies;
+use super::missing::Missing;
 
 /// Between two words to the brokers while they say the same.
 const REPEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -44,7 +45,7 @@ impl Telling {
         &mut self,
         metadata: &M,
         (state, observed): (&State, &Observed),
-        proxies: &Proxies,
+        (proxies, missing): (&Proxies, &Missing),
         now: TimeMs,
     ) {
         let at = Instant::now();
@@ -53,7 +54,8 @@ impl Telling {
         if is_too_soon || self.is_under_way.load(Ordering::Acquire) {
             return;
         }
-        let seen = self.seen(state, observed, proxies, now);
+        let missing = missing.clusters().take(SEEN_MAX).cloned().collect();
+        let seen = Observations { missing, ..self.seen(state, observed, proxies, now) };
         if !self.is_due(&seen, at) {
             return;
         }
@@ -99,6 +101,7 @@ impl Telling {
             unattached: unattached.into_iter().take(SEEN_MAX).map(unattached_shard).collect(),
             late: late(observed, now).into_iter().take(SEEN_MAX).map(late_proxy).collect(),
             unaskable,
+            missing: Vec::new(),
         }
     }
 }

@@ -77,7 +77,8 @@ fn turns(
 async fn answers_without_end_keep_no_turn_away() {
     let proxy: Address = "127.0.0.1:1".parse().unwrap();
     let (seen_sender, seen) = mpsc::channel(1024);
-    let reading = Reading { state: Arc::new(one_proxy(&proxy)), at: Instant::now() };
+    let (state, at) = (Arc::new(one_proxy(&proxy)), Instant::now());
+    let reading = Reading { state, at, history: String::new() };
     let (_readings, readings) = watch::channel(Some(reading));
     let has_turned = Arc::new(AtomicBool::new(false));
     let turns = turns(Unread::default(), readings, (seen_sender.clone(), seen), has_turned.clone());
@@ -111,7 +112,8 @@ async fn answers_without_end_keep_no_turn_away() {
 async fn nothing_is_changed_by_what_was_read_long_ago() {
     let state = Arc::new(one_proxy(&"127.0.0.1:1".parse().unwrap()));
     let old = Instant::now().checked_sub(READING_AGE_MAX * 2).unwrap();
-    let (readings_sender, readings) = watch::channel(Some(Reading { state: Arc::clone(&state), at: old }));
+    let (readings_sender, readings) =
+        watch::channel(Some(Reading { state: Arc::clone(&state), at: old, history: String::new() }));
     let metadata = Unread::default();
     let asked = async || {
         while metadata.0.load(Relaxed) == 0 {
@@ -122,7 +124,7 @@ async fn nothing_is_changed_by_what_was_read_long_ago() {
     let turns = tokio::spawn(turns.run());
     let is_asked = tokio::time::timeout(Duration::from_secs(1), asked()).await.is_ok();
     assert!(!is_asked, "a change was asked for by an old reading");
-    readings_sender.send_replace(Some(Reading { state, at: Instant::now() }));
+    readings_sender.send_replace(Some(Reading { state, at: Instant::now(), history: String::new() }));
     let is_asked = tokio::time::timeout(READING_AGE_MAX, asked()).await.is_ok();
     assert!(is_asked, "it is read again, and the proxy is not reported");
     turns.abort();
