@@ -19,6 +19,15 @@ use model::{Address, Moment};
 /// A replica that acknowledged that long ago still counts as attached. No longer than a lease, which is what
 /// coordinators wait for after a replica has let go.
 const ATTACHED_FOR: Duration = Duration::from_millis(model::ATTACHED_FOR_MS);
+/// One that was asked before the lease is over for that long counts for a shorter time. In that time a proxy that is cut off
+/// from the coordinators is replaced, and who replaces it waits for this. Later it is the coordinators that are dead.
+const SOON_FOR: Duration = Duration::from_millis(model::ATTACHED_SOON_FOR_MS);
+const ATTACHED_SOON: Duration = Duration::from_millis(model::ATTACHED_SOON_MS);
+
+/// Until when the shorter time counts, by a lease that lasts until then.
+pub(crate) fn soon_until(lease_until: Moment) -> Moment {
+    lease_until.plus(SOON_FOR)
+}
 
 /// When a replica of each primary last acknowledged. The time is that at which it was asked.
 #[derive(Debug, Default)]
@@ -34,7 +43,9 @@ impl Attachments {
     /// Until when this primary takes writes; `None` means without an end.
     pub(crate) fn until(&self, primary: &Address, lease_until: Option<Moment>) -> Option<Moment> {
         let lease_until = lease_until?;
-        let attached = self.0.get(primary).map(|asked| asked.plus(ATTACHED_FOR));
+        let counts =
+            |asked: Moment| if asked < soon_until(lease_until) { ATTACHED_SOON } else { ATTACHED_FOR };
+        let attached = self.0.get(primary).map(|asked| asked.plus(counts(*asked)));
         Some(attached.map_or(lease_until, |attached| attached.max(lease_until)))
     }
 
@@ -69,8 +80,12 @@ mod tests {
             (vec![(&a, 0)], None, None),
             (vec![], Some(400), Some(400)),
             (vec![(&a, 100)], Some(400), Some(400)),
-            (vec![(&a, 200), (&b, 300)], Some(400), Some(500)),
-            (vec![(&a, 200), (&a, 100)], Some(400), Some(500)),
+            (vec![(&a, 350), (&b, 390)], Some(400), Some(450)),
+            (vec![(&a, 350), (&a, 320)], Some(400), Some(450)),
+            (vec![(&a, 1_399)], Some(400), Some(1_499)),
+            (vec![(&a, 1_400)], Some(400), Some(1_700)),
+            // A lease that is renewed makes it count for a shorter time again.
+            (vec![(&a, 1_400)], Some(1_410), Some(1_500)),
             (vec![(&b, 200)], Some(400), Some(400)),
             (vec![(&a, 50)], Some(400), Some(400)),
         ] {

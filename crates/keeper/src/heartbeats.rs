@@ -5,11 +5,24 @@ use std::time::Duration;
 
 use model::{Address, Moment};
 
+use crate::attachments::soon_until;
 use crate::port::{Action, Purpose, Ticket};
 use crate::turn::Turn;
 
 /// Between two questions.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// The same while an attached replica counts for a short time only, and nothing else may count soon.
+const INTERVAL_SOON: Duration = Duration::from_millis(20);
+/// A lease that lasts no longer than this may not be renewed.
+const LEASE_ENDS: Duration = Duration::from_millis(200);
+
+/// How long after a question the next is asked, by a lease that lasts until `lease_until`.
+pub(crate) fn pace(lease_until: Option<Moment>, now: Moment) -> Duration {
+    // A little longer than answers count for a short time: the first that counts for longer must come before the last of
+    // these is over.
+    let is_soon = |until: &Moment| until.since(now) <= LEASE_ENDS && now < soon_until(*until).plus(INTERVAL);
+    if lease_until.as_ref().is_some_and(is_soon) { INTERVAL_SOON } else { INTERVAL }
+}
 
 /// Whom each is asked for: a primary and its replica.
 pub(crate) type Pair = (Address, Address);
@@ -42,13 +55,19 @@ impl Heartbeats {
         }
     }
 
-    /// A question has ended; what that proves, if anything.
-    pub(crate) fn asked(&mut self, ask: Ticket, has_acknowledged: bool, now: Moment) -> Option<Acknowledged> {
+    /// A question has ended, and the next follows `pace` after it was asked; what that proves, if anything.
+    pub(crate) fn asked(
+        &mut self,
+        ask: Ticket,
+        has_acknowledged: bool,
+        pace: Duration,
+        now: Moment,
+    ) -> Option<Acknowledged> {
         for ((primary, _), asking) in &mut self.0 {
             if let Asking::UnderWay { ask: under_way, asked } = *asking
                 && under_way == ask
             {
-                *asking = Asking::Due(asked.plus(INTERVAL).max(now));
+                *asking = Asking::Due(asked.plus(pace).max(now));
                 return has_acknowledged.then(|| Acknowledged { primary: primary.clone(), asked });
             }
         }
@@ -74,5 +93,25 @@ impl Heartbeats {
             Asking::UnderWay { .. } => None,
         };
         self.0.values().filter_map(due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_follow_each_other_faster_when_the_lease_may_end() {
+        let at = |ms: u64| Moment(Duration::from_millis(1_000_000 + ms));
+        for (lease_until, now, expected) in [
+            (None, 0, INTERVAL),
+            (Some(400), 100, INTERVAL),
+            (Some(400), 199, INTERVAL),
+            (Some(400), 200, INTERVAL_SOON),
+            (Some(400), 1_499, INTERVAL_SOON),
+            (Some(400), 1_500, INTERVAL),
+        ] {
+            assert_eq!(pace(lease_until.map(at), at(now)), expected, "{lease_until:?} {now}");
+        }
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use model::{Address, Epoch, HealthAnswer, Moment, ProxyHealth, RunId, SetCluster, SetRepl};
 
-use crate::attachments::Attachments;
+use crate::attachments::{self, Attachments};
 use crate::cleaning::Cleaning;
-use crate::heartbeats::Heartbeats;
+use crate::heartbeats::{self, Heartbeats};
 use crate::lease::Lease;
 use crate::metadata::{Metadata, Refusal};
 use crate::nodes::{Health, Nodes};
@@ -230,11 +230,17 @@ impl Keeper {
                 roles_epoch: self.told_epochs.1,
                 lease_longest_ms: whole_ms(self.lease.longest()),
                 lease_ms: Some(whole_ms(self.lease.until().since(now))),
+                attached_soon_for_ms: self.attached_soon_until().map(|until| whole_ms(until.since(now))),
                 nodes: self.nodes.seen().map(node).collect(),
                 // Imports that wait to be committed; this proxy has none.
                 finished: Vec::new(),
             },
         }
+    }
+
+    /// Until when an attached replica counts for a short time only: coordinators go by that.
+    fn attached_soon_until(&self) -> Option<Moment> {
+        self.lease.limit().filter(|_| self.lease.was_granted()).map(attachments::soon_until)
     }
 
     fn visited(
@@ -251,10 +257,11 @@ impl Keeper {
 
     fn asked(&mut self, ask: Ticket, has_acknowledged: bool, turn: &mut Turn) {
         self.settling.asked(ask, has_acknowledged);
+        let pace = heartbeats::pace(self.lease.limit(), turn.now);
         // Before the first lease the view may be one from long ago, and a replica that is about to be promoted says
         // nothing else until it is told to let go.
         if let Some(heard) =
-            self.heartbeats.asked(ask, has_acknowledged, turn.now).filter(|_| self.lease.was_granted())
+            self.heartbeats.asked(ask, has_acknowledged, pace, turn.now).filter(|_| self.lease.was_granted())
         {
             self.attachments.acknowledged(&heard.primary, heard.asked);
             self.fence(turn);

@@ -13,6 +13,14 @@ use crate::wire::Role;
 /// not be shorter.
 pub const ATTACHED_FOR_MS: u64 = 300;
 
+/// The same, in milliseconds, for as long as a lease lasts and for [`ATTACHED_SOON_FOR_MS`] after it: a proxy that has just
+/// lost its coordinators asks more often, and whoever takes over from it need not wait for so long.
+pub const ATTACHED_SOON_MS: u64 = 100;
+
+/// For how long after its lease a proxy goes by [`ATTACHED_SOON_MS`], in milliseconds: longer than it takes to find it dead
+/// and to have its replica let go.
+pub const ATTACHED_SOON_FOR_MS: u64 = 1_000;
+
 /// An answer to UMCTL HEALTH.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthAnswer {
@@ -36,6 +44,9 @@ pub struct ProxyHealth {
     /// How much longer its lease lasts, in milliseconds: with none, its primaries serve by their attached replicas alone.
     /// None where its proxy is of a version that does not tell.
     pub lease_ms: Option<u64>,
+    /// For how long from now on, in milliseconds and at least, it goes by [`ATTACHED_SOON_MS`]. None where its proxy is of a
+    /// version that does not, or was never granted a lease.
+    pub attached_soon_for_ms: Option<u64>,
     /// Its nodes.
     pub nodes: Vec<NodeHealth>,
     /// Imports that wait to be committed.

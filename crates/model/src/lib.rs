@@ -30,7 +30,8 @@ pub use crc16::crc16;
 pub use crc64::crc64;
 pub use epoch::{Epoch, EpochError};
 pub use health::{
-    ATTACHED_FOR_MS, FinishedImport, HealthAnswer, LinkState, NodeHealth, NodeState, ProxyHealth,
+    ATTACHED_FOR_MS, ATTACHED_SOON_FOR_MS, ATTACHED_SOON_MS, FinishedImport, HealthAnswer, LinkState,
+    NodeHealth, NodeState, ProxyHealth,
 };
 pub use moment::Moment;
 pub use node_id::NodeId;

@@ -49,29 +49,34 @@ fn a_view_with_leases_needs_one_before_it_is_in_force() {
     assert_eq!(stage.fenced_until(PRIMARY), after(probed, 400), "a lease counts from its token");
 }
 
+/// How long after a lease of a millisecond the replica is asked for, and how long its answer counts.
 #[test]
 fn an_attached_replica_is_as_good_as_a_lease() {
-    let mut stage = Stage::new();
-    stage.roles_in_force(&roles());
-    stage.view_in_force(&view("LEASED"));
-    let answer = stage.health();
-    stage.grant(&answer, 1);
-    stage.pass(300);
-    let asked = stage.now;
-    for ask in stage.asks() {
-        stage.hear(Event::Asked { ask, has_acknowledged: false });
+    for (asked_after_ms, counts_ms) in [(300, 100), (990, 100), (1_010, 300), (9_000, 300)] {
+        let mut stage = Stage::new();
+        stage.roles_in_force(&roles());
+        stage.view_in_force(&view("LEASED"));
+        let answer = stage.health();
+        assert_eq!(answer.health.attached_soon_for_ms, None, "nothing was granted");
+        stage.grant(&answer, 1);
+        assert_eq!(stage.health().health.attached_soon_for_ms, Some(1_001));
+        stage.pass(asked_after_ms);
+        let asked = stage.now;
+        for ask in stage.asks() {
+            stage.hear(Event::Asked { ask, has_acknowledged: false });
+        }
+        let [ask] = stage.asks()[..] else { panic!("one question at a time") };
+        stage.pass(counts_ms / 2);
+        stage.hear(Event::Asked { ask, has_acknowledged: true });
+        assert_eq!(stage.fenced_until(PRIMARY), after(asked, counts_ms), "it counts from the question");
+        stage.wanted();
+        stage.hear(Event::Asked { ask, has_acknowledged: true });
+        assert!(stage.wanted().is_empty(), "the same answer twice");
+        stage.pass(counts_ms / 2 - 1);
+        assert!(!is_fenced(&stage), "{asked_after_ms}");
+        stage.pass(1);
+        assert!(is_fenced(&stage), "an answer is outstanding, and the last is too old");
     }
-    let [ask] = stage.asks()[..] else { panic!("one question at a time") };
-    stage.pass(150);
-    stage.hear(Event::Asked { ask, has_acknowledged: true });
-    assert_eq!(stage.fenced_until(PRIMARY), after(asked, 300), "it counts from the question");
-    stage.wanted();
-    stage.hear(Event::Asked { ask, has_acknowledged: true });
-    assert!(stage.wanted().is_empty(), "the same answer twice");
-    stage.pass(149);
-    assert!(!is_fenced(&stage));
-    stage.pass(1);
-    assert!(is_fenced(&stage), "an answer is outstanding, and the last is too old");
 }
 
 /// A planned failover: the primary's proxy has stopped it, and starts anew before the replica is promoted. A coordinator

@@ -3,7 +3,8 @@
 //! ```text
 //! UMCTL HEALTH [LEASE <token> <ms>]
 //!
-//! token <text> run_id <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n> nodes [<node>…] finished [<import>…]
+//! token <text> run_id <text> epoch <n> roles_epoch <n> lease_ms <n> lease_longest_ms <n>
+//! attached_soon_for_ms <n> nodes [<node>…] finished [<import>…]
 //!   node:   address <text> state up|loading|down for_ms <n> process works|unseen restarted 0|1 role master|replica
 //!           primary <text> link up|syncing|down|none link_for_ms <n> offset <n>
 //!           replicated 0|1 attached 0|1 role_epoch <n> run_id <text> keys <n>
@@ -32,8 +33,16 @@ const TOKEN_BYTES_MAX: usize = 64;
 impl HealthAnswer {
     /// Appends the reply.
     pub fn write(&self, reply: &mut Vec<u8>) {
-        let ProxyHealth { run_id, view_epoch, roles_epoch, lease_longest_ms, lease_ms, nodes, finished } =
-            &self.health;
+        let ProxyHealth {
+            run_id,
+            view_epoch,
+            roles_epoch,
+            lease_longest_ms,
+            lease_ms,
+            attached_soon_for_ms,
+            nodes,
+            finished,
+        } = &self.health;
         let mut fields = Writer::default();
         fields.bytes("token", &self.token);
         if let Some(run_id) = run_id {
@@ -45,6 +54,9 @@ impl HealthAnswer {
             fields.number("lease_ms", *lease_ms);
         }
         fields.number("lease_longest_ms", *lease_longest_ms);
+        if let Some(soon_for_ms) = attached_soon_for_ms {
+            fields.number("attached_soon_for_ms", *soon_for_ms);
+        }
         fields.list("nodes", nodes.iter().map(write_node));
         fields.list("finished", finished.iter().map(write_import));
         fields.append_to(reply);
@@ -66,6 +78,7 @@ impl HealthAnswer {
             roles_epoch: fields.epoch("roles_epoch")?,
             lease_longest_ms: fields.number("lease_longest_ms")?,
             lease_ms: fields.number("lease_ms").ok(),
+            attached_soon_for_ms: fields.number("attached_soon_for_ms").ok(),
             nodes: fields.list("nodes")?.iter().map(read_node).collect::<Result<_, _>>()?,
             finished: fields.list("finished")?.iter().map(read_import).collect::<Result<_, _>>()?,
         };

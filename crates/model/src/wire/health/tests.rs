@@ -158,6 +158,7 @@ fn what_is_written_is_read() {
         roles_epoch: Epoch(6),
         lease_longest_ms: 400,
         lease_ms: Some(350),
+        attached_soon_for_ms: Some(1_350),
         nodes,
         finished: vec![import],
     };
