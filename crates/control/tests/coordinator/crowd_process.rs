@@ -20,7 +20,7 @@ use resp::{RequestLimits, RequestParser, RequestStep};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::imitated::{Imitated, answer};
+use crate::imitated::{Hosts, Imitated};
 
 /// Where the parent listens, and how many proxies it wants.
 pub(crate) const PARENT: &str = "COORDINATOR_TEST_PARENT";
@@ -79,16 +79,16 @@ fn imitates_proxies() {
 
 /// All of them.
 #[derive(Clone)]
-struct Crowd(Arc<Mutex<Vec<Imitated>>>);
+struct Crowd(Arc<Mutex<Hosts>>);
 
 impl Crowd {
     fn new(count: usize, port: u16) -> Self {
         let node = |number, above: u16| Address::new(&ip(number).to_string(), port + above).unwrap();
-        let all = (0..count).map(|number| Imitated::new([node(number, 1), node(number, 2)]));
-        Self(Arc::new(Mutex::new(all.collect())))
+        let all = (0..count).map(|number| (node(number, 0), [node(number, 1), node(number, 2)]));
+        Self(Arc::new(Mutex::new(Hosts::new(all))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Imitated>> {
+    fn lock(&self) -> MutexGuard<'_, Hosts> {
         self.0.lock().unwrap()
     }
 
@@ -104,7 +104,8 @@ impl Crowd {
     }
 
     fn obey_line(&self, line: &str) -> String {
-        let mut all = self.lock();
+        let mut hosts = self.lock();
+        let all = &mut hosts.proxies;
         let (word, number) = line.split_once(' ').unwrap_or((line, "0"));
         let one: usize = number.parse().unwrap();
         match word {
@@ -121,8 +122,8 @@ impl Crowd {
             }
             "proxy" => return format!("{} {}", all[one].slots(), all[one].cleanings),
             "kill" => all[one].kill(),
-            "restart" => all[one].restart(),
-            "break-node" => all[one].node_is_down = true,
+            "restart" => hosts.restart(one),
+            "break-node" => hosts.break_node(one),
             "refuse" => all[one].refuses = true,
             "refuse-views" => all[one].refuses_views = true,
             "take-views" => all[one].refuses_views = false,
@@ -146,7 +147,7 @@ impl Crowd {
                 let Ok(address) = stream.local_addr() else { continue };
                 let (all, me) = (self.clone(), number(address.ip()));
                 tokio::spawn(async move {
-                    let death = all.lock()[me].death.clone();
+                    let death = all.lock().proxies[me].death.clone();
                     tokio::select! {
                         // A connection that breaks is the coordinator's to notice.
                         _ = all.talk(me, stream) => {}
@@ -165,9 +166,9 @@ impl Crowd {
             {
                 let words: Vec<&[u8]> = parser.spans().iter().map(|span| span.of(&buffer)).collect();
                 let is_alive = {
-                    let proxy = &mut self.lock()[me];
-                    answer(proxy, &words, &mut reply);
-                    proxy.is_alive
+                    let mut hosts = self.lock();
+                    hosts.answer(me, &words, &mut reply);
+                    hosts.proxies[me].is_alive
                 };
                 buffer.drain(..len);
                 if !is_alive {
