@@ -7,26 +7,32 @@
 //!   broker                             fence ── 140 ms ───────────────▶ refused, asked again ── 420 ms ──▶ promoted
 //!   old primary                        ─────── its lease lasts ──────────────────────────▶ stops
 //! ```
-//! It counts from when this broker first saw the fence: dates in the metadata are of other brokers' clocks, which may be
+//! It counts from when this broker first saw the fence, or from the last token of the proxy that is to stop, where it knows of
+//! all readings ([`Readings`]). Dates in the metadata are of other brokers' clocks, which may be
 //! apart. A request that comes late is harmless without that: it names its shard and its fence, and each fence that a shard ever
 //! has has another epoch.
 //!
 //! **Contract.** A broker calls [`FenceClock::note`] with each state that it takes for current, and [`FenceClock::check`]
 //! before it applies a command to one. `now` is a clock that never steps back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use model::{ATTACHED_FOR_MS, Moment};
+use model::{ATTACHED_FOR_MS, Address, Moment};
 
 use crate::command::{Command, Stopped};
 use crate::error::ApplyError;
-use crate::lease::{LeaseClock, lease_end_ms};
-use crate::state::{Fence, FenceId, State};
+use crate::lease::{LeaseClock, Readings, lease_end_ms};
+use crate::state::{Fence, FenceId, Half, State};
 use crate::timing::Timing;
 
 /// A broker may hear of a fence that much later than the coordinator that acts on it; less than that fraction of a lease.
 const HEARD_LATER: Duration = Duration::from_millis(10);
+
+/// A fence has stood for that long at least, also where the last lease is over: until its replica has let go, and for as long
+/// as a replica counts that was asked right before, a primary may serve. The coordinator measures that; this bounds what one
+/// can do whose clock is fast.
+const STANDS_MIN: Duration = Duration::from_millis(lease_end_ms(model::ATTACHED_SOON_MS) + 50);
 
 /// When a broker first saw each fence that stands, and the limit of leases.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +61,13 @@ impl FenceClock {
     /// # Errors
     /// [`ApplyError::Retry`] where it lets another primary serve before the last lease has run out, or says that it has
     /// heard of a stop that was before the fence, or that longer leases have run out which may not have.
-    pub fn check(&self, state: &State, command: &Command, now: Moment) -> Result<(), ApplyError> {
+    pub fn check(
+        &self,
+        state: &State,
+        command: &Command,
+        readings: Option<&Readings>,
+        now: Moment,
+    ) -> Result<(), ApplyError> {
         self.leases.check(command, now)?;
         let Some((fenced, fence, stopped)) = lets_another_serve(state, command) else { return Ok(()) };
         // Of an earlier version, which does not say how it knows. A handover is completed by what was heard alone.
@@ -70,12 +82,42 @@ impl FenceClock {
             }
             Stopped::LeaseOver { lease_ms } => lease_ms.max(ATTACHED_FOR_MS).max(state.lease_limit.held_ms),
         };
+        let lease_end = Duration::from_millis(lease_end_ms(lease_ms));
         let stands = self.fences.get(&fenced).map_or(Duration::ZERO, |since| now.since(*since));
-        if stands + HEARD_LATER < Duration::from_millis(lease_end_ms(lease_ms)) {
+        let is_silent_for = |readings: &Readings| {
+            let stopping = stopping_proxy(state, &fenced)?;
+            Some(now.since(readings.last_token(stopping)))
+        };
+        // A fence that this broker has not seen yet may be lifted before it is.
+        let silent = readings.filter(|_| self.fences.contains_key(&fenced)).and_then(is_silent_for);
+        let is_silent = silent.is_some_and(|silent| silent >= lease_end) && stands >= STANDS_MIN;
+        if stands + HEARD_LATER < lease_end && !is_silent {
             return Err(ApplyError::Retry("the last lease of the primary may not have run out"));
         }
         Ok(())
     }
+}
+
+/// How much longer a lease may last of each proxy that a fence is to stop, by those who have read the metadata: for the
+/// coordinators that wait for that.
+#[must_use]
+pub fn leases_left(state: &State, readings: &Readings, now: Moment) -> BTreeMap<Address, Duration> {
+    let held_ms = state.lease_limit.held_ms.max(Timing::default().lease_ms);
+    let lease_end = Duration::from_millis(lease_end_ms(held_ms));
+    let clusters = state.clusters.values();
+    let stopping: BTreeSet<&Address> = clusters
+        .flat_map(|cluster| &cluster.chunks)
+        .flat_map(|chunk| Half::BOTH.map(|shard| (chunk, shard)))
+        .filter(|(chunk, shard)| chunk.shard(*shard).fence.is_some())
+        .map(|(chunk, shard)| chunk.stopping_proxy(shard))
+        .collect();
+    let left = |proxy: &Address| lease_end.saturating_sub(now.since(readings.last_token(proxy)));
+    stopping.into_iter().map(|proxy| (proxy.clone(), left(proxy))).collect()
+}
+
+fn stopping_proxy<'a>(state: &'a State, fenced: &FenceId) -> Option<&'a Address> {
+    let chunk = state.clusters.get(&fenced.cluster)?.chunks.get(fenced.shard.chunk)?;
+    Some(chunk.stopping_proxy(fenced.shard.shard))
 }
 
 /// The fence of a shard that a command has another node serve than before, if it names that fence and it stands; and how it is
@@ -103,11 +145,11 @@ mod tests {
 
     use super::*;
     use crate::command::NewProxy;
-    use crate::state::{FenceReason, Half, SyncState};
+    use crate::state::{FenceReason, SyncState};
     use crate::time::TimeMs;
 
     /// A cluster of one chunk, of which the first primary is fenced; what a command about it needs.
-    fn fenced(reason: FenceReason) -> (State, model::Address, Epoch) {
+    fn fenced(reason: FenceReason) -> (State, Address, Epoch) {
         let mut state = State::default();
         let mut done = |command| crate::apply(&mut state, command).map(drop).unwrap();
         for host in 1..=2 {
@@ -118,7 +160,7 @@ mod tests {
         let (cluster, now): (model::ClusterName, _) = ("db".parse().unwrap(), TimeMs(1));
         let (name, config) = (cluster.clone(), BTreeMap::new());
         done(Command::CreateCluster { cluster: name, node_number: 4, config, now });
-        let primary: model::Address = "10.0.0.1:6379".parse().unwrap();
+        let primary: Address = "10.0.0.1:6379".parse().unwrap();
         let replica = state.clusters[&cluster].chunks[0].replica(Half::First).clone();
         let mut done = |command| crate::apply(&mut state, command).map(drop).unwrap();
         done(Command::SetReplicaSync { cluster: cluster.clone(), replica, sync: SyncState::InSync });
@@ -127,7 +169,7 @@ mod tests {
         (state, primary, fence)
     }
 
-    fn promotion(primary: &model::Address, fence: Epoch, stopped: Option<Stopped>) -> Command {
+    fn promotion(primary: &Address, fence: Epoch, stopped: Option<Stopped>) -> Command {
         Command::FailOverShard {
             cluster: "db".parse().unwrap(),
             primary: primary.clone(),
@@ -167,10 +209,52 @@ mod tests {
             clock.note(&state, at(5));
             let command = promotion(&primary, fence, stopped);
             for ms in [0, 200, 409, 410, 1_039, 1_040, 5_000] {
-                let is_refused = clock.check(&state, &command, at(ms)).is_err();
+                let is_refused = clock.check(&state, &command, None, at(ms)).is_err();
                 assert_eq!(is_refused, ms < from_ms, "{reason:?} {stopped:?} at {ms}");
             }
         }
+    }
+
+    /// The proxy has been silent since before the fence: its last lease counts from then, where all readings are known.
+    #[test]
+    fn a_lease_may_be_over_before_one_has_passed_since_the_fence() {
+        let at = |ms: u64| Moment(Duration::from_millis(1_000_000 + ms));
+        let (state, primary, fence) = fenced(FenceReason::Dead);
+        let promotion = |lease_ms| promotion(&primary, fence, Some(Stopped::LeaseOver { lease_ms }));
+        let proxy: Address = "10.0.0.1:5299".parse().unwrap();
+        let mut clock = FenceClock::default();
+        clock.note(&state, at(300));
+        // Since when the broker runs and the proxy is silent, for how long leases last, and from when on it is believed.
+        for (started, silent_since, lease_ms, from_ms) in [
+            (0, Some(20), 400, 455),
+            (0, Some(80), 400, 500),
+            (0, None, 400, 710),
+            (0, Some(20), 1_000, 1_070),
+            (150, Some(20), 400, 570),
+        ] {
+            let mut readings = Readings::new(at(started));
+            readings.note(Some(note(1, [].into())), at(20));
+            readings.note(Some(note(2, [].into())), at(80));
+            let number = |since: u64| if since == 20 { 1 } else { 2 };
+            let silent = silent_since.map(|since| (proxy.clone(), number(since)));
+            readings.note(Some(note(3, silent.into_iter().collect())), at(310));
+            for ms in [300, 400, 439, 440, 454, 455, 499, 500, 569, 570, 709, 710, 1_069, 1_070] {
+                let checked = clock.check(&state, &promotion(lease_ms), Some(&readings), at(ms));
+                assert_eq!(checked.is_err(), ms < from_ms, "{silent_since:?} {lease_ms} at {ms}");
+            }
+            let left = leases_left(&state, &readings, at(400));
+            let last_ms = silent_since.unwrap_or(310).max(started);
+            let expected = Duration::from_millis(420 + last_ms - 400);
+            assert_eq!(left, BTreeMap::from([(proxy.clone(), expected)]), "{silent_since:?}");
+        }
+        // A broker that has not seen the fence may be wrong about what is read.
+        let readings = Readings::new(at(0));
+        let checked = FenceClock::default().check(&state, &promotion(400), Some(&readings), at(9_000));
+        assert!(checked.is_err());
+    }
+
+    fn note(number: u64, silent: BTreeMap<Address, u64>) -> crate::lease::ReadingNote {
+        crate::lease::ReadingNote { reader: 1, number, silent }
     }
 
     #[test]
@@ -179,15 +263,15 @@ mod tests {
         let (mut state, primary, fence) = fenced(FenceReason::Dead);
         let command = promotion(&primary, fence, Some(Stopped::LeaseOver { lease_ms: 400 }));
         let mut clock = FenceClock::default();
-        assert!(clock.check(&state, &command, at(9_000)).is_err(), "this broker has just started");
+        assert!(clock.check(&state, &command, None, at(9_000)).is_err(), "this broker has just started");
         clock.note(&state, at(9_000));
         let cluster: model::ClusterName = "db".parse().unwrap();
         let lift =
             Command::LiftFence { cluster: cluster.clone(), primary: primary.clone(), fence, stopped: None };
-        assert!(clock.check(&state, &lift, at(9_000)).is_ok(), "the same primary goes on");
+        assert!(clock.check(&state, &lift, None, at(9_000)).is_ok(), "the same primary goes on");
         crate::apply(&mut state, lift).unwrap();
         assert!(
-            clock.check(&state, &command, at(9_000)).is_ok(),
+            clock.check(&state, &command, None, at(9_000)).is_ok(),
             "whoever applies it sees that the fence is gone"
         );
         assert!(crate::apply(&mut state.clone(), command).is_err());
@@ -200,7 +284,7 @@ mod tests {
             (chunk.primary(Half::First).clone(), chunk.shard(Half::First).fence.unwrap().epoch);
         clock.note(&state, at(10_000));
         let release = Command::LiftFence { cluster, primary, fence, stopped: None };
-        assert!(clock.check(&state, &release, at(10_409)).is_err());
-        assert!(clock.check(&state, &release, at(10_410)).is_ok());
+        assert!(clock.check(&state, &release, None, at(10_409)).is_err());
+        assert!(clock.check(&state, &release, None, at(10_410)).is_ok());
     }
 }

@@ -36,10 +36,11 @@ pub use command::{Command, FailedOver, KeysSeen, NewProxy, Reply, Stopped};
 pub use diagnose::{NodeCondition, ProxyCondition, node_condition, proxy_condition};
 pub use error::ApplyError;
 pub use explain::explain;
-pub use fence_clock::FenceClock;
+pub use fence_clock::{FenceClock, leases_left};
 pub use foresee::foresee;
 pub use lease::{
-    Grant, LeaseTerms, ProbeAnswer, READ_INTERVAL, TOKENS_HELD_MAX, Tokens, lease_epoch, pause_after_reading,
+    Grant, Hearing, LeaseTerms, ProbeAnswer, READ_INTERVAL, ReadingNote, Readings, TOKENS_HELD_MAX, Tokens,
+    lease_epoch, pause_after_reading,
 };
 pub use observed::{DatedSeen, FenceSeen, LateSeen, Observed, ProxyObservation, ReplicaSeen, ReportsSeen};
 pub use reconcile::{Action, reconcile};

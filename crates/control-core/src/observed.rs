@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{ATTACHED_FOR_MS, Address, Epoch, NodeState, ProxyHealth, Role};
+use model::{ATTACHED_FOR_MS, ATTACHED_SOON_MS, Address, Epoch, NodeState, ProxyHealth, Role};
 
-use crate::lease::lease_end_ms;
+use crate::lease::{CLOCK_DRIFT_DIVISOR, lease_end_ms};
 use crate::state::{
     Chunk, Comeback, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State, SyncState,
 };
@@ -41,6 +41,9 @@ pub struct Observed {
     /// What it saw in the metadata of reports and of coordinators that vouch. Ages count by this coordinator's clock, from
     /// when it first saw what another clock has dated.
     pub reports: HashMap<Address, ReportsSeen>,
+    /// When the last lease is over at the latest, by the broker that gave the metadata which are looked at, of each proxy
+    /// that a fence is to stop.
+    pub leases_over: BTreeMap<Address, TimeMs>,
     /// The limit of leases in the metadata, and when it was first seen.
     pub lease_limit: Option<(LeaseLimit, TimeMs)>,
     /// When the reading began that gave the metadata which are looked at.
@@ -58,6 +61,9 @@ pub struct FenceSeen {
     pub since: TimeMs,
     /// When the replica was first seen to have let go of its primary: it was asked after the order, and said so.
     pub detached: Option<TimeMs>,
+    /// When the last lease of the proxy that is to stop is over at the latest, where the broker knows: counted from the last
+    /// token that any coordinator had, which came before the fence.
+    pub lease_over: Option<TimeMs>,
 }
 
 /// A primary that has no replica attached.
@@ -152,6 +158,13 @@ impl ProxyObservation {
         self.answered.map_or(self.watched_since, |answered| answered.max(self.watched_since))
     }
 
+    /// Until when it goes at least by the shorter time for which a replica counts as attached, where it tells.
+    pub(crate) fn attached_soon_until(&self) -> Option<TimeMs> {
+        let soon_for_ms = self.health.as_ref()?.attached_soon_for_ms?;
+        // Its clock may run a little faster than this one.
+        Some(TimeMs(self.asked?.0 + soon_for_ms - soon_for_ms / CLOCK_DRIFT_DIVISOR))
+    }
+
     /// Whether the process that gives this answer gave the last one, too. One of a version that does not tell which it is
     /// may be another where it has lost metadata.
     fn is_of_known_process(&self, health: &ProxyHealth) -> bool {
@@ -177,11 +190,18 @@ impl Observed {
             alone: HashMap::new(),
             late: HashMap::new(),
             reports: HashMap::new(),
+            leases_over: BTreeMap::new(),
             lease_limit: None,
             read_at: None,
             last_turn: now,
             last_answer: now,
         }
+    }
+
+    /// Notes what the broker that gave a reading says of the last leases: how much longer, from now on, each may last. To be
+    /// called before [`Self::note_state`] with that reading.
+    pub fn note_leases_left<'a>(&mut self, left: impl Iterator<Item = (&'a Address, u64)>, now: TimeMs) {
+        self.leases_over = left.map(|(proxy, left_ms)| (proxy.clone(), TimeMs(now.0 + left_ms))).collect();
     }
 
     /// Notes what the metadata has of proxies and fences, and when the reading began that gave them. To be called with each
@@ -294,7 +314,11 @@ impl Observed {
 
     fn fence_seen(&self, id: &FenceId, chunk: &Chunk, now: TimeMs) -> FenceSeen {
         let (shard, fence) = (id.shard.shard, id.epoch);
-        let held = self.fences.get(id).copied().unwrap_or(FenceSeen { since: now, detached: None });
+        let held = self.fences.get(id).copied().unwrap_or(FenceSeen {
+            since: now,
+            detached: None,
+            lease_over: None,
+        });
         let health = self.proxies.get(chunk.detaching_proxy(shard)).and_then(|seen| seen.health.as_ref());
         let has_let_go = health.is_some_and(|health| {
             let node = health.nodes.iter().find(|node| node.address == *chunk.detaching_node(shard));
@@ -302,7 +326,12 @@ impl Observed {
             let told = node.and_then(|node| node.role_epoch).unwrap_or(health.roles_epoch);
             told >= fence
         });
-        FenceSeen { detached: held.detached.or(has_let_go.then_some(now)), ..held }
+        let lease_over = self.leases_over.get(chunk.stopping_proxy(shard)).copied();
+        FenceSeen {
+            detached: held.detached.or(has_let_go.then_some(now)),
+            lease_over: lease_over.into_iter().chain(held.lease_over).min(),
+            ..held
+        }
     }
 
     /// Notes a proxy's answer that has come now, and when the probe that it answers had been sent.
@@ -360,8 +389,10 @@ impl Observed {
         let held_ms = self.lease_limit.map_or(0, |(limit, _)| limit.held_ms);
         let lease_ms = lease_end_ms(self.timing.lease_ms.max(held_ms));
         let stopped = self.fences.values().flat_map(|seen| {
-            let detached = seen.detached.map(|at| TimeMs(at.0 + lease_end_ms(ATTACHED_FOR_MS)));
-            [Some(TimeMs(seen.since.0 + lease_ms)), detached].into_iter().flatten()
+            let detached = |ms| seen.detached.map(|at| TimeMs(at.0 + lease_end_ms(ms)));
+            let alone = [detached(ATTACHED_SOON_MS), detached(ATTACHED_FOR_MS)];
+            let over = [Some(TimeMs(seen.since.0 + lease_ms)), seen.lease_over];
+            alone.into_iter().chain(over).flatten()
         });
         silent.chain(stopped).filter(|at| *at > now).min()
     }

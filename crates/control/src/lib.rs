@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod config;
 pub mod coordinator;
+mod reading_note;
 mod run_error;
 mod stalls;
 pub mod store;

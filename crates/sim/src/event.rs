@@ -1,8 +1,9 @@
 //! What happens in a world, and to whom.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use control_core::{Command, State};
+use control_core::{Command, ReadingNote, State};
 use keeper::{DesiredRole, LeaseGrant, Ticket};
 use model::{Address, Epoch, HealthAnswer, RunId, SetCluster, SetRepl};
 
@@ -59,8 +60,8 @@ pub(crate) enum ProxyAnswer {
 /// What a coordinator asks of a broker.
 #[derive(Clone, Debug)]
 pub(crate) enum BrokerAsk {
-    /// What the metadata is.
-    Read,
+    /// What the metadata is, and what is said with that.
+    Read(ReadingNote),
     /// To change it.
     Apply(Box<Command>),
 }
@@ -68,8 +69,8 @@ pub(crate) enum BrokerAsk {
 /// What a broker answers.
 #[derive(Clone, Debug)]
 pub(crate) enum BrokerAnswer {
-    /// The metadata.
-    State(Arc<State>),
+    /// The metadata, and how much longer leases may last, in milliseconds.
+    State(Arc<State>, BTreeMap<Address, u64>),
     /// A command was carried out, or refused: it is not wanted any more then.
     Applied,
 }

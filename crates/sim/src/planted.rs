@@ -19,6 +19,12 @@ pub enum Planted {
     ReportsForgotten,
     /// Coordinators tell a proxy what it should have whichever process it is, by whatever they have read last.
     AnyProcessTold,
+    /// Workers use a primary for a while after the time until which they may.
+    FencesLate,
+    /// Coordinators call proxies silent with each reading, whatever they hear.
+    SilenceInvented,
+    /// A broker knows of the readings of the first coordinator only, whoever else reads.
+    ReadersForgotten,
     /// A push that fails is never tried again.
     PushedOnce,
 }

@@ -1,6 +1,7 @@
 //! A proxy: the real keeper, with imitated workers that take writes, and lines to its nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use keeper::{Action, Answer, Caller, Event as Happened, Keeper, Purpose, Start, VisitFault};
 use model::{Address, Epoch, Moment, RunId, Slot};
@@ -17,6 +18,9 @@ const ASK_LIMIT_US: u64 = 700_000;
 const APPLY_US_MAX: u64 = 2_000;
 /// How long workers take to say what they owe, at most.
 const OWED_US_MAX: u64 = 300;
+
+/// By how much workers are late that look at fences late.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What the workers go by.
 #[derive(Debug, Default)]
@@ -132,7 +136,8 @@ impl Proxy {
     #[must_use]
     pub(crate) fn may_use(&self, node: &Address, around: Surroundings<'_>) -> bool {
         let until = self.fences.get(node).copied();
-        let is_open = until.is_some_and(|until| until.is_none_or(|until| around.moment < until));
+        let late = if around.planted == Some(Planted::FencesLate) { LATE } else { Duration::ZERO };
+        let is_open = until.is_some_and(|until| until.is_none_or(|until| around.moment < until.plus(late)));
         is_open || (around.planted == Some(Planted::FencesIgnored) && until.is_some())
     }
 

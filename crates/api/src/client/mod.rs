@@ -49,6 +49,8 @@ pub struct BrokerClient {
     passed_over: usize,
     /// The epoch that a cluster must have for changes of it to be made.
     only_at: Option<Epoch>,
+    /// What is said with each call in the header for that.
+    said: Option<Arc<str>>,
 }
 
 /// The answer of the broker that answered.
@@ -83,6 +85,7 @@ impl BrokerClient {
             limit: None,
             passed_over: 0,
             only_at: None,
+            said: None,
         })
     }
 
@@ -109,6 +112,12 @@ impl BrokerClient {
     #[must_use]
     pub fn only_at(&self, epoch: Epoch) -> Self {
         Self { only_at: Some(epoch), ..self.clone() }
+    }
+
+    /// The same client, which says this with each call in [`crate::READING_HEADER`].
+    #[must_use]
+    pub fn saying(&self, said: &str) -> Self {
+        Self { said: Some(Arc::from(said)), ..self.clone() }
     }
 
     /// Makes one call and reads its JSON answer. `path` begins with a slash.
@@ -207,6 +216,9 @@ impl BrokerClient {
         }
         if let Some(epoch) = self.only_at {
             request = request.header(reqwest::header::IF_MATCH, format!("\"{}\"", epoch.0));
+        }
+        if let Some(said) = &self.said {
+            request = request.header(crate::READING_HEADER, &**said);
         }
         if let Some(limit) = self.limit {
             request = request.timeout(limit);

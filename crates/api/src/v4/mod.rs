@@ -6,6 +6,8 @@ mod health;
 mod observations;
 mod review;
 
+use std::collections::BTreeMap;
+
 use model::{Address, ClusterName, Epoch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -237,6 +239,10 @@ pub struct StateAnswer<S> {
     pub change: u64,
     /// The metadata, in the form of a dump; null when it is what the caller knows.
     pub state: Option<S>,
+    /// How much longer a lease may last of each proxy that a fence is to stop, in milliseconds, where the broker knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, u64>)]
+    pub leases_left_ms: BTreeMap<Address, u64>,
 }
 
 /// Which answer of `state` a caller knows.

@@ -9,7 +9,7 @@ use crate::error::ApplyError;
 use crate::state::{LeaseLimit, State};
 
 /// How much longer than a lease its end is waited for, as a fraction: clocks run at slightly different speeds.
-const CLOCK_DRIFT_DIVISOR: u64 = 20;
+pub(crate) const CLOCK_DRIFT_DIVISOR: u64 = 20;
 
 /// How long the end of a lease is waited for, in milliseconds.
 pub(crate) const fn lease_end_ms(lease_ms: u64) -> u64 {

@@ -23,11 +23,13 @@
 
 mod cadence;
 mod clock;
+mod readings;
 mod terms;
 mod tokens;
 
 pub use cadence::{READ_INTERVAL, pause_after_reading};
-pub(crate) use clock::{LeaseClock, lease_end_ms};
+pub(crate) use clock::{CLOCK_DRIFT_DIVISOR, LeaseClock, lease_end_ms};
+pub use readings::{Hearing, ReadingNote, Readings};
 pub use terms::{LeaseTerms, lease_epoch};
 pub use tokens::{Grant, ProbeAnswer, TOKENS_HELD_MAX, Tokens};
 

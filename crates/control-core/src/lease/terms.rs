@@ -1,6 +1,6 @@
 //! Which proxies may be granted a lease, by one reading of the metadata.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use model::{Address, Epoch, Moment};
@@ -36,6 +36,8 @@ pub struct LeaseTerms {
     pub(super) newest: Epoch,
     /// Who may have one, with the epoch that its view must have.
     proxies: Arc<HashMap<Address, Epoch>>,
+    /// The proxies that were called silent with this reading, and when that was said.
+    silent: (Arc<BTreeMap<Address, u64>>, Moment),
 }
 
 impl LeaseTerms {
@@ -48,6 +50,7 @@ impl LeaseTerms {
             limit_ms: 0,
             newest: Epoch::default(),
             proxies: Arc::default(),
+            silent: Default::default(),
         }
     }
 
@@ -65,19 +68,40 @@ impl LeaseTerms {
         }
         let limit_ms = state.lease_limit.granted_ms;
         let lease_ms = lease_ms.min(limit_ms);
-        Self { read_at, lease_ms, limit_ms, newest: state.global_epoch, proxies: Arc::new(proxies) }
+        Self {
+            read_at,
+            lease_ms,
+            limit_ms,
+            newest: state.global_epoch,
+            proxies: Arc::new(proxies),
+            silent: Default::default(),
+        }
+    }
+
+    /// The same, of a reading with which these proxies were called silent at that moment: a token of theirs that came later
+    /// waits for another reading, because the broker was told that there is none.
+    #[must_use]
+    pub fn noted(self, silent: BTreeMap<Address, u64>, at: Moment) -> Self {
+        Self { silent: (Arc::new(silent), at), ..self }
     }
 
     /// These terms, read again and found unchanged.
     #[must_use]
     pub fn again(&self, lease_ms: u64, read_at: Moment) -> Self {
-        Self { read_at, lease_ms: lease_ms.min(self.limit_ms), proxies: self.proxies.clone(), ..*self }
+        let (proxies, silent) = (self.proxies.clone(), Default::default());
+        Self { read_at, lease_ms: lease_ms.min(self.limit_ms), proxies, silent, ..*self }
     }
 
     /// The epoch that the view of a proxy must have; `None` if it may not have a lease.
     #[must_use]
     pub fn epoch_for(&self, proxy: &Address) -> Option<Epoch> {
         self.proxies.get(proxy).copied()
+    }
+
+    /// Whether a token that came then came before this reading.
+    pub(super) fn began_after(&self, came: Moment, proxy: &Address) -> bool {
+        let (silent, noted_at) = &self.silent;
+        came <= self.read_at && (came < *noted_at || !silent.contains_key(proxy))
     }
 
     /// How many proxies may have one.

@@ -115,7 +115,8 @@ impl Tokens {
         let wanted = terms.epoch_for(&self.proxy)?;
         // This metadata cannot have given out the view: it is old, and a proxy with a newer view may serve instead.
         let is_fit = |epoch: Epoch| (wanted..=terms.newest).contains(&epoch);
-        self.held.iter().rposition(|held| held.came <= terms.read_at && is_fit(held.view_epoch))
+        let is_usable = |came: Moment| terms.began_after(came, &self.proxy);
+        self.held.iter().rposition(|held| is_usable(held.came) && is_fit(held.view_epoch))
     }
 
     /// Drops the token whose neighbours are closest to each other, so that those that are left cover the time as evenly

@@ -11,7 +11,7 @@
 //! Where somebody else had a replica take over before its primary had stopped, the new primary is the one that is
 //! fenced, until the old one has stopped in the same way.
 
-use model::{ATTACHED_FOR_MS, Address, ClusterName, NodeState};
+use model::{ATTACHED_FOR_MS, ATTACHED_SOON_MS, Address, ClusterName, NodeState};
 
 use super::action::Action;
 use super::watch::Watch;
@@ -19,8 +19,9 @@ use crate::allocate::replacement;
 use crate::command::{Command, Stopped};
 use crate::diagnose::{NodeCondition, ProxyCondition, node_health, proxy_health};
 use crate::lease::lease_end_ms;
-use crate::observed::FenceSeen;
+use crate::observed::{FenceSeen, ProxyObservation};
 use crate::state::{Chunk, Fence, FenceId, FenceReason, Half, Proxy, ShardId, State, SyncState};
+use crate::time::TimeMs;
 
 /// Adds what there is to repair.
 pub(super) fn repair(watch: &Watch<'_>, actions: &mut Vec<Action>) {
@@ -220,10 +221,27 @@ impl Place<'_> {
     /// counted from when this coordinator saw them, which is never before they were.
     fn is_stopped(&self, shard: Half, fence: Fence) -> bool {
         let detached = self.seen(shard, fence).and_then(|seen| seen.detached);
-        let attached_ms = lease_end_ms(ATTACHED_FOR_MS);
-        let is_alone = detached.is_some_and(|since| self.watch.now.since(since) >= attached_ms);
-        let lease_ms = lease_end_ms(self.lease_ms(shard));
-        self.has_heard(shard, fence) || (is_alone && self.fenced_for_ms(shard, fence) >= lease_ms)
+        let is_alone = detached
+            .is_some_and(|since| self.watch.now.since(since) >= lease_end_ms(self.attached_ms(shard, since)));
+        self.has_heard(shard, fence) || (is_alone && self.is_lease_over(shard, fence))
+    }
+
+    /// For how long the old primary may go on by a replica that has let go then. A proxy that had a lease a moment ago goes by
+    /// less than another: it said until when at least.
+    fn attached_ms(&self, shard: Half, detached: TimeMs) -> u64 {
+        let seen = self.watch.observed.proxies.get(self.chunk.stopping_proxy(shard));
+        let soon_until = seen.and_then(ProxyObservation::attached_soon_until);
+        if soon_until.is_some_and(|until| detached < until) { ATTACHED_SOON_MS } else { ATTACHED_FOR_MS }
+    }
+
+    /// Whether the last lease has run out: one that was granted right before the fence, or one by the last token that anybody
+    /// had, where the broker knows of all who grant.
+    fn is_lease_over(&self, shard: Half, fence: Fence) -> bool {
+        let lease_ms = self.lease_ms(shard);
+        let is_limited = lease_ms <= self.watch.state.lease_limit.held_ms;
+        let over = self.seen(shard, fence).and_then(|seen| seen.lease_over).filter(|_| is_limited);
+        over.is_some_and(|over| over <= self.watch.now)
+            || self.fenced_for_ms(shard, fence) >= lease_end_ms(lease_ms)
     }
 
     /// Whether the replica was seen to have let go of the primary. One that still follows when it is promoted, by a proxy

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use api::v4::Observations;
-use control_core::{Command, Reply, State};
+use control_core::{Command, ReadingNote, Reply, State};
 
 use super::metadata::{MetadataError, MetadataSource, Reading};
 use crate::store::{ChangeError, Mark, Metadata};
@@ -34,23 +34,24 @@ impl LocalBroker {
 }
 
 impl MetadataSource for LocalBroker {
-    async fn read(&self) -> Result<Reading, MetadataError> {
+    async fn read(&self, note: &ReadingNote) -> Result<Reading, MetadataError> {
+        self.metadata.note_reading(Some(note.clone()));
         let at = Instant::now();
         // What others have changed must be known, or a lease might be granted that they think is over.
         let confirmed = self.metadata.confirmed().await;
         let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;
         let history = snapshot.history.to_string();
+        let leases_left_ms = self.metadata.leases_left(&snapshot.state);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*last {
-            Some((mark, state)) if *mark == snapshot.mark() => {
-                Ok(Reading { state: Arc::clone(state), at, history })
-            }
+        let state = match &*last {
+            Some((mark, state)) if *mark == snapshot.mark() => Arc::clone(state),
             _ => {
                 let state = Arc::new(snapshot.state.clone());
                 *last = Some((snapshot.mark(), Arc::clone(&state)));
-                Ok(Reading { state, at, history })
+                state
             }
-        }
+        };
+        Ok(Reading { leases_left_ms, history, ..Reading::new(state, at) })
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {

@@ -1,12 +1,14 @@
 //! Where a coordinator reads the metadata and sends its commands: a broker in the same process, or brokers
 //! elsewhere.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
 use api::v4::Observations;
-use control_core::{Command, Reply, State};
+use control_core::{Command, ReadingNote, Reply, State};
+use model::Address;
 
 /// Why the metadata could not be read or changed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -33,13 +35,28 @@ pub struct Reading {
     pub at: Instant,
     /// Which history of metadata it belongs to: another one begins where metadata is restored, or the store is another.
     pub history: String,
+    /// How much longer a lease may last of each proxy that a fence is to stop, in milliseconds from when this came; where the
+    /// broker knows.
+    pub leases_left_ms: BTreeMap<Address, u64>,
+    /// When this came.
+    pub came: Instant,
+}
+
+impl Reading {
+    /// One that has just come, and says nothing of its history nor of leases.
+    #[must_use]
+    pub fn new(state: Arc<State>, at: Instant) -> Self {
+        let (history, leases_left_ms) = (String::new(), BTreeMap::new());
+        Self { state, at, history, leases_left_ms, came: Instant::now() }
+    }
 }
 
 /// The metadata, as a coordinator needs it.
 pub trait MetadataSource: Clone + Send + Sync + 'static {
     /// The state as it is now, because the store itself is asked during the call. When nothing has changed since the
     /// last call it is the same `Arc`, so that the caller can tell.
-    fn read(&self) -> impl Future<Output = Result<Reading, MetadataError>> + Send;
+    /// `note` is what this coordinator says with it: which proxies have been silent.
+    fn read(&self, note: &ReadingNote) -> impl Future<Output = Result<Reading, MetadataError>> + Send;
 
     /// Waits until a broker knows of something newer than what was read last, and no longer than a broker is willing
     /// to wait. True only if there is; to be read then.

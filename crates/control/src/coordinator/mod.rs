@@ -16,6 +16,7 @@ mod access;
 mod admin;
 mod clock;
 mod config;
+mod hearing;
 mod local;
 mod metadata;
 mod probe;
@@ -43,6 +44,7 @@ pub(crate) use self::access::health;
 use self::admin::Admin;
 use self::clock::Clock;
 pub use self::config::{BrokerAddress, CoordinatorConfig, DEFAULT_PORT, ReporterName};
+use self::hearing::HearingHere;
 pub use self::local::LocalBroker;
 pub use self::metadata::{MetadataError, MetadataSource, Reading};
 use self::probe::Probe;
@@ -88,6 +90,7 @@ pub async fn run<M: MetadataSource>(
     let (terms_sender, terms) = watch::channel(LeaseTerms::none());
     let (seen_sender, seen) = mpsc::channel(SEEN_MAX);
     let (read_now, clock) = (Arc::new(Notify::new()), Clock::new());
+    let hearing = HearingHere::new(clock);
     let reader = Reader {
         metadata: metadata.clone(),
         interval,
@@ -96,6 +99,7 @@ pub async fn run<M: MetadataSource>(
         readings: readings_sender,
         terms: terms_sender,
         clock,
+        hearing: hearing.clone(),
         pace: pace_sender,
     };
     tasks.spawn(Reader::follow_changes(metadata.clone(), read_now.clone()));
@@ -123,6 +127,7 @@ pub async fn run<M: MetadataSource>(
             pace: probe_pace.clone(),
             terms: terms.clone(),
             clock,
+            hearing: hearing.clone(),
             now,
             seen: seen_sender.clone(),
         }),

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::access::{ProxyAccess, health};
 use super::clock::Clock;
+use super::hearing::HearingHere;
 use super::probe_pace::ProbePace;
 
 /// A probe that has not been answered for that many intervals is given up, and the connection with it.
@@ -53,6 +54,8 @@ pub(crate) struct Probe {
     pub(crate) terms: watch::Receiver<LeaseTerms>,
     /// What tells of tokens and readings which was first.
     pub(crate) clock: Clock,
+    /// Where it is noted that the proxy was heard.
+    pub(crate) hearing: HearingHere,
     /// Asks for a probe at once.
     pub(crate) now: Arc<Notify>,
     /// Where the answers go.
@@ -114,7 +117,7 @@ impl Probe {
                 }
                 None => link.ask(&[b"UMCTL", b"HEALTH"], deadline).await?,
             };
-            let at = Instant::now();
+            let at = self.hearing.came(&self.proxy);
             let answer = health(&reply)?;
             if std::mem::take(failed) > 0 {
                 info!(proxy = %self.proxy, "a proxy answers again");

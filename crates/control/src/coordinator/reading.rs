@@ -1,13 +1,14 @@
 //! Reading the metadata again and again, for the turns and for the leases.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use control_core::{LeaseTerms, READ_INTERVAL, Timing, pause_after_reading};
+use control_core::{LeaseTerms, READ_INTERVAL, ReadingNote, Timing, pause_after_reading};
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use super::clock::Clock;
+use super::hearing::HearingHere;
 use super::metadata::{MetadataSource, Reading};
 use super::probe_pace::ProbePace;
 
@@ -15,6 +16,8 @@ use super::probe_pace::ProbePace;
 const CHANGE_PAUSE: Duration = Duration::from_millis(5);
 /// Between two questions for a change when no broker answers.
 const CHANGE_RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// A proxy is called silent when it has not answered for that many probe intervals.
+const SILENT_INTERVALS: u32 = 2;
 
 /// The task's equipment.
 pub(crate) struct Reader<M> {
@@ -27,6 +30,8 @@ pub(crate) struct Reader<M> {
     pub(crate) readings: watch::Sender<Option<Reading>>,
     pub(crate) terms: watch::Sender<LeaseTerms>,
     pub(crate) clock: Clock,
+    /// Which proxies are heard.
+    pub(crate) hearing: HearingHere,
     pub(crate) pace: watch::Sender<ProbePace>,
 }
 
@@ -36,13 +41,14 @@ impl<M: MetadataSource> Reader<M> {
         let mut is_cut_off = false;
         loop {
             let mut pause = READ_INTERVAL;
-            match self.metadata.read().await {
+            let (note, noted_at) = self.note();
+            match self.metadata.read(&note).await {
                 Ok(reading) => {
                     if std::mem::take(&mut is_cut_off) {
                         info!("the metadata can be read again");
                     }
                     let took = reading.at.elapsed();
-                    self.publish(reading);
+                    self.publish(reading, (note, noted_at));
                     pause = pause_after_reading(took, self.pace.borrow().timing.lease_ms);
                 }
                 // No lease is granted by what was read before: those who have one keep it till it ends.
@@ -72,7 +78,15 @@ impl<M: MetadataSource> Reader<M> {
         }
     }
 
-    fn publish(&self, reading: Reading) {
+    /// What is said with a reading that begins now.
+    fn note(&self) -> (ReadingNote, Instant) {
+        let known = self.readings.borrow().as_ref().map(|reading| Arc::clone(&reading.state));
+        let silence = self.pace.borrow().interval * SILENT_INTERVALS;
+        self.hearing.begin(known.iter().flat_map(|state| state.proxies.keys()), silence)
+    }
+
+    /// Hands out what was read; `(note, noted_at)`: what was said with it, and when.
+    fn publish(&self, reading: Reading, (note, noted_at): (ReadingNote, Instant)) {
         let pace = ProbePace::of(reading.state.proxies.len(), self.interval, self.timing);
         let is_same =
             self.readings.borrow().as_ref().is_some_and(|before| Arc::ptr_eq(&before.state, &reading.state));
@@ -83,7 +97,10 @@ impl<M: MetadataSource> Reader<M> {
         } else {
             LeaseTerms::of(&reading.state, lease_ms, read_at)
         };
-        self.terms.send_replace(terms);
+        if !is_same {
+            self.hearing.keep(|proxy| reading.state.proxies.contains_key(proxy));
+        }
+        self.terms.send_replace(terms.noted(note.silent, self.clock.moment(noted_at)));
         self.pace.send_if_modified(|current| std::mem::replace(current, pace) != pace);
         self.readings.send_replace(Some(reading));
     }
@@ -91,10 +108,8 @@ impl<M: MetadataSource> Reader<M> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Instant;
-
     use control_core::{Command, Reply};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::coordinator::metadata::MetadataError;
@@ -110,7 +125,7 @@ mod tests {
     }
 
     impl MetadataSource for HangsOnce {
-        async fn read(&self) -> Result<Reading, MetadataError> {
+        async fn read(&self, _: &ReadingNote) -> Result<Reading, MetadataError> {
             let at = Instant::now();
             if self.readings.fetch_add(1, Ordering::Relaxed) == 0 {
                 tokio::time::sleep(HANGING).await;
@@ -118,7 +133,7 @@ mod tests {
                     return Err(MetadataError::Unreachable("it hung".to_owned()));
                 }
             }
-            Ok(Reading { state: Arc::default(), at, history: String::new() })
+            Ok(Reading::new(Arc::default(), at))
         }
 
         async fn changed(&self) -> Result<bool, MetadataError> {
@@ -154,6 +169,7 @@ mod tests {
                 readings,
                 terms: watch::channel(LeaseTerms::none()).0,
                 clock: Clock::new(),
+                hearing: HearingHere::new(Clock::new()),
                 pace: watch::channel(ProbePace::of(1, interval, timing)).0,
             };
             let begun = Instant::now();

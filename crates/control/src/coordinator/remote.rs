@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use api::v4::{Observations, StateAnswer, StateMark};
 use api::{BrokerClient, ClientError, ClientOptions, Endpoint};
-use control_core::{Command, Reply, State};
+use control_core::{Command, ReadingNote, Reply, State};
 use service::config::Secret;
 
 use super::clock::whole_ms;
 use super::metadata::{MetadataError, MetadataSource, Reading};
+use crate::reading_note;
 
 /// How long one broker may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
@@ -77,14 +78,15 @@ impl RemoteBroker {
     }
 
     /// What a broker has, once it is new or the time is over; and whether it is new.
-    async fn ask(&self, wait: Duration) -> Result<(Reading, bool), MetadataError> {
-        let client = self.client();
+    async fn ask(&self, wait: Duration, said: &str) -> Result<(Reading, bool), MetadataError> {
+        let client = self.client().saying(said);
         let known = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (mark, state) = known.unzip();
         let (answer, at) = self.ask_in_time(&client, mark.as_ref(), wait).await.map_err(unreachable)?;
         let (mark, is_news) = (answer.mark(), answer.state.is_some());
         let history = mark.history.clone();
-        let Some(state) = answer.state.map(Arc::new).or(state) else {
+        let (answered, leases_left_ms) = (answer.state, answer.leases_left_ms);
+        let Some(state) = answered.map(Arc::new).or(state) else {
             return Err(MetadataError::Unreachable("a broker answered no metadata".to_owned()));
         };
         // Two may ask at once. What either has learned is right; a repeated answer costs a turn.
@@ -92,7 +94,7 @@ impl RemoteBroker {
             let mut last = self.shared.last.lock().unwrap_or_else(PoisonError::into_inner);
             *last = Some((mark, Arc::clone(&state)));
         }
-        Ok((Reading { state, at, history }, is_news))
+        Ok((Reading { leases_left_ms, history, ..Reading::new(state, at) }, is_news))
     }
 
     async fn ask_in_time(
@@ -132,12 +134,12 @@ fn client(brokers: &[String], options: &ClientOptions) -> Result<BrokerClient, C
 }
 
 impl MetadataSource for RemoteBroker {
-    async fn read(&self) -> Result<Reading, MetadataError> {
-        self.ask(Duration::ZERO).await.map(|(reading, _)| reading)
+    async fn read(&self, note: &ReadingNote) -> Result<Reading, MetadataError> {
+        self.ask(Duration::ZERO, &reading_note::write(note)).await.map(|(reading, _)| reading)
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {
-        self.ask(CHANGE_WAIT).await.map(|(_, is_news)| is_news)
+        self.ask(CHANGE_WAIT, reading_note::GRANTS_NOTHING).await.map(|(_, is_news)| is_news)
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {
@@ -219,7 +221,7 @@ mod tests {
         let remote = RemoteBroker::new(brokers, None, "test").unwrap();
         for _ in 0..2 {
             let begun = Instant::now();
-            let reading = remote.read().await.unwrap();
+            let reading = remote.read(&ReadingNote::default()).await.unwrap();
             assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
             assert!(reading.at >= begun, "a reading is as old as the question that was answered");
         }

@@ -1,11 +1,13 @@
 //! The handle by which the rest of a process reads and changes the metadata.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use api::v4::EventPage;
-use control_core::{Command, Reply};
+use control_core::{Command, ReadingNote, Reply, State};
+use model::Address;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::change_error::ChangeError;
@@ -14,6 +16,7 @@ use super::event_log::EventLog;
 use super::history::Mark;
 use super::ledger::{Change, Ledger, Request};
 use super::observations::ObservationBoard;
+use super::reading_log::ReadingLog;
 use super::snapshot::Snapshot;
 use super::{Store, StoreError};
 use crate::stalls::Asked;
@@ -29,6 +32,7 @@ pub struct Metadata {
     problem: watch::Receiver<Option<String>>,
     events: Arc<Mutex<EventLog>>,
     board: Arc<ObservationBoard>,
+    log: Arc<ReadingLog>,
     confirming: Confirming,
     store_name: &'static str,
 }
@@ -65,9 +69,19 @@ impl Metadata {
             Some(reader) => Confirming::ByHead(reader),
             None => Confirming::ByLedger,
         };
-        let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events)).await?;
+        let log = Arc::new(ReadingLog::new(S::IS_SHARED));
+        let (ledger, snapshots, problem) = Ledger::open(store, Arc::clone(&events), Arc::clone(&log)).await?;
         tokio::spawn(ledger.run(requests));
-        Ok(Self { queue, snapshots, problem, events, board: Arc::default(), confirming, store_name: S::NAME })
+        Ok(Self {
+            queue,
+            snapshots,
+            problem,
+            events,
+            board: Arc::default(),
+            log,
+            confirming,
+            store_name: S::NAME,
+        })
     }
 
     /// The metadata as it is known here: after this process's own changes, and a moment behind those of others.
@@ -156,6 +170,19 @@ impl Metadata {
     #[must_use]
     pub fn events(&self, after: u64, limit: usize) -> EventPage {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).page(after, limit)
+    }
+
+    /// Somebody reads the metadata, who may grant leases by that, and says this. To be called before the metadata is looked
+    /// at that is answered.
+    pub fn note_reading(&self, note: Option<ReadingNote>) {
+        self.log.note(note);
+    }
+
+    /// How much longer a lease may last of each proxy that a fence is to stop, in milliseconds. Empty where another process
+    /// may give out the same metadata.
+    #[must_use]
+    pub fn leases_left(&self, state: &State) -> BTreeMap<Address, u64> {
+        self.log.leases_left(state)
     }
 
     /// What coordinators have told this process; it is not in the store.

@@ -19,6 +19,7 @@ mod ledger;
 mod metadata;
 mod observations;
 mod parts;
+mod reading_log;
 mod snapshot;
 mod subject;
 

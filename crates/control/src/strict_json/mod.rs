@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn fields_of_a_newer_version_are_passed_over_by_programs_and_refused_from_people() {
         let state = state();
-        let answer = StateAnswer { history: "h".to_owned(), change: 1, state: Some(state.clone()) };
+        let (history, leases_left_ms) = ("h".to_owned(), Default::default());
+        let answer = StateAnswer { history, change: 1, state: Some(state.clone()), leases_left_ms };
         let written = serde_json::to_value(&answer).unwrap();
         let mut found = Vec::new();
         places(&written, "", false, &mut found);

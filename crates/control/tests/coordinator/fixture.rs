@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use api::v4::Observations;
 use control::coordinator::{self, CoordinatorConfig, MetadataError, MetadataSource, Reading};
-use control_core::{Command, NewProxy, Reply, State, SyncState, TimeMs, apply};
+use control_core::{Command, NewProxy, ReadingNote, Reply, State, SyncState, TimeMs, apply};
 use model::Address;
 use service::config::Milliseconds;
 use service::shutdown::{Phase, Shutdown};
@@ -48,8 +48,8 @@ impl InMemory {
 }
 
 impl MetadataSource for InMemory {
-    async fn read(&self) -> Result<Reading, MetadataError> {
-        Ok(Reading { state: self.state(), at: Instant::now(), history: String::new() })
+    async fn read(&self, _: &ReadingNote) -> Result<Reading, MetadataError> {
+        Ok(Reading::new(self.state(), Instant::now()))
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use control_core::{
-    Action, Command, LeaseTerms, Observed, ProbeAnswer, ReporterId, State, TimeMs, Tokens, desired_view,
-    pause_after_reading, reconcile,
+    Action, Command, Hearing, LeaseTerms, Observed, ProbeAnswer, ReadingNote, ReporterId, State, TimeMs,
+    Tokens, desired_view, pause_after_reading, reconcile,
 };
 use model::{Address, Moment};
 
@@ -41,7 +41,9 @@ pub(crate) struct Coordinator {
     broker: usize,
     reading: Option<Arc<State>>,
     terms: LeaseTerms,
-    read: Option<(u64, Moment)>,
+    hearing: Hearing,
+    /// The reading that is under way, when it began, and what was said with it.
+    read: Option<(u64, Moment, ReadingNote)>,
     reads_again: bool,
     probing: BTreeMap<usize, Probing>,
     pushes: BTreeMap<usize, Push>,
@@ -70,6 +72,7 @@ impl Coordinator {
             broker: start.broker,
             reading: None,
             terms: LeaseTerms::none(),
+            hearing: Hearing::new(start.reader),
             read: None,
             reads_again: false,
             probing: BTreeMap::new(),
@@ -117,8 +120,12 @@ impl Coordinator {
             self.reads_again = true;
             return;
         }
-        let request = self.ask_broker(BrokerAsk::Read, out);
-        self.read = Some((request, watch.moment));
+        let mut note = self.hearing.begin(watch.proxies.iter(), PROBE_INTERVAL * 2, watch.moment);
+        if watch.planted == Some(Planted::SilenceInvented) {
+            note.silent = watch.proxies.iter().map(|proxy| (proxy.clone(), 1)).collect();
+        }
+        let request = self.ask_broker(BrokerAsk::Read(note.clone()), out);
+        self.read = Some((request, watch.moment, note));
     }
 
     fn broker_answered(
@@ -129,15 +136,18 @@ impl Coordinator {
         out: &mut Out,
     ) {
         if answer.is_none()
-            && (self.applying == Some(request) || self.read.is_some_and(|(read, _)| read == request))
+            && (self.applying == Some(request)
+                || self.read.as_ref().is_some_and(|(read, ..)| *read == request))
         {
             self.broker = (self.broker + 1) % self.brokers;
         }
-        if let Some((_, begun)) = self.read.take_if(|(read, _)| *read == request) {
+        if let Some((_, begun, note)) = self.read.take_if(|(read, ..)| *read == request) {
             let took = watch.moment.since(begun);
             let mut pause = control_core::READ_INTERVAL;
-            if let Some(BrokerAnswer::State(state)) = answer {
-                self.take_reading(state, begun, watch, out);
+            if let Some(BrokerAnswer::State(state, left)) = answer {
+                let left = left.iter().map(|(proxy, left_ms)| (proxy, *left_ms));
+                self.observed.note_leases_left(left, TimeMs(watch.date.0 + 1));
+                self.take_reading(state, (begun, note), watch, out);
                 pause = pause_after_reading(took, self.observed.timing.lease_ms);
             }
             if std::mem::take(&mut self.reads_again) {
@@ -162,7 +172,13 @@ impl Coordinator {
         }
     }
 
-    fn take_reading(&mut self, state: Arc<State>, begun: Moment, watch: Watch<'_>, out: &mut Out) {
+    fn take_reading(
+        &mut self,
+        state: Arc<State>,
+        (begun, note): (Moment, ReadingNote),
+        watch: Watch<'_>,
+        out: &mut Out,
+    ) {
         let lease_ms = self.observed.timing.lease_ms;
         let is_same = self.reading.as_ref().is_some_and(|before| Arc::ptr_eq(before, &state));
         if !is_same {
@@ -170,6 +186,7 @@ impl Coordinator {
         } else if watch.planted != Some(Planted::TermsNotRenewed) {
             self.terms = self.terms.again(lease_ms, begun);
         }
+        self.terms = self.terms.clone().noted(note.silent, begun);
         self.reading = Some(state);
         self.read_at = begun;
         if self.applied.take_if(|applied| begun >= *applied).is_some() || !is_same {
@@ -235,6 +252,7 @@ impl Coordinator {
             probing.tokens.reconnected();
             return self.observed.note_no_answer(proxy, true, watch.date);
         };
+        self.hearing.came(proxy, watch.moment);
         probing.tokens.answered(ProbeAnswer {
             token: answer.token,
             asked,

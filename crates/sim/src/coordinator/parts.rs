@@ -40,6 +40,8 @@ pub(crate) struct Pushed {
 pub(crate) struct CoordinatorStart {
     /// Which it is.
     pub(crate) number: usize,
+    /// Names the process.
+    pub(crate) reader: u64,
     /// How many brokers there are, and which it asks first.
     pub(crate) brokers: usize,
     /// That one.

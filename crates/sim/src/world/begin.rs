@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use control_core::{Command, FenceClock, NewProxy, State, StoreSettings, TimeMs, Timing, apply};
+use control_core::{Command, FenceClock, NewProxy, Readings, State, StoreSettings, TimeMs, Timing, apply};
 use model::{Address, ClusterName};
 
-use super::{MachineState, Status, WRITE_INTERVAL_US, World};
+use super::{Broker, MachineState, Status, WRITE_INTERVAL_US, World};
 use crate::check::Checks;
 use crate::clock::Clock;
 use crate::coordinator::{Coordinator, CoordinatorStart, Watch};
@@ -107,7 +107,7 @@ impl World {
             proxies: Vec::new(),
             nodes: Vec::new(),
             coordinators: Vec::new(),
-            brokers: vec![FenceClock::default(); setup.brokers],
+            brokers: Vec::new(),
             slots,
             setup,
             next_write: 0,
@@ -129,6 +129,8 @@ impl World {
         }
         for number in 0..self.setup.brokers {
             self.add(Process::Broker(number), self.setup.hosts + number);
+            let broker = self.new_broker(number);
+            self.brokers.push(broker);
         }
         for number in 0..self.setup.coordinators {
             self.add(Process::Coordinator(number), self.setup.hosts + number);
@@ -175,6 +177,13 @@ impl World {
         Proxy::start(start, self.machines[host].clock.moment(self.now))
     }
 
+    /// Where there are several, none knows who reads at the others.
+    pub(super) fn new_broker(&self, number: usize) -> Broker {
+        let moment = self.machines[self.machine_of(Process::Broker(number))].clock.moment(self.now);
+        let readings = (self.setup.brokers == 1).then(|| Readings::new(moment));
+        Broker { fences: FenceClock::default(), readings }
+    }
+
     pub(super) fn new_coordinator(&mut self, number: usize) -> Coordinator {
         let process = Process::Coordinator(number);
         let clock = self.machines[self.machine_of(process)].clock.clone();
@@ -191,6 +200,7 @@ impl World {
         let lease_ms = if is_apart { LEASE_APART_MS } else { timing.lease_ms };
         let start = CoordinatorStart {
             number,
+            reader: (number * 1_000 + incarnation) as u64,
             brokers: self.setup.brokers,
             broker: number % self.setup.brokers,
             timing: Timing { lease_ms, ..timing },

@@ -1,6 +1,5 @@
 //! What breaks, and how it is mended.
 
-use control_core::FenceClock;
 use model::Address;
 
 use super::{Status, World};
@@ -82,7 +81,7 @@ impl World {
                 *node = Node::start(node.address.clone(), run_id, log);
                 self.schedule(self.now, process, Some(incarnation), crate::event::Event::Follow);
             }
-            Process::Broker(place) => self.brokers[place] = FenceClock::default(),
+            Process::Broker(place) => self.brokers[place] = self.new_broker(place),
         }
     }
 

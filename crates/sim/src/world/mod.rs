@@ -11,8 +11,9 @@ mod nodes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use control_core::{Comeback, Command, FenceClock, KeysSeen, State, TimeMs, apply};
+use control_core::{Comeback, Command, FenceClock, KeysSeen, Readings, State, TimeMs, apply, leases_left};
 use keeper::ProcessSeen;
 use model::{Address, Slot};
 
@@ -24,6 +25,7 @@ use crate::event::{BrokerAnswer, BrokerAsk, Event, NodeAsk, Process, ReplyTo};
 use crate::network::{Machine, Network};
 use crate::node::Node;
 use crate::out::{Out, When};
+use crate::planted::Planted;
 use crate::proxy::{Proxy, Surroundings};
 use crate::setup::Setup;
 
@@ -63,6 +65,14 @@ struct MachineState {
     paused: Option<TrueUs>,
 }
 
+/// What a broker knows besides the metadata.
+#[derive(Debug)]
+struct Broker {
+    fences: FenceClock,
+    /// Who has read; `None` where others may have read elsewhere.
+    readings: Option<Readings>,
+}
+
 /// A world.
 #[derive(Debug)]
 pub struct World {
@@ -84,7 +94,7 @@ pub struct World {
     proxies: Vec<Proxy>,
     nodes: Vec<Node>,
     coordinators: Vec<Coordinator>,
-    brokers: Vec<FenceClock>,
+    brokers: Vec<Broker>,
     slots: Vec<Slot>,
     setup: Setup,
     next_write: u64,
@@ -129,7 +139,8 @@ impl World {
         let before = self.state.clone();
         if let Some(broker) = broker {
             let moment = self.machines[machine].clock.moment(self.now);
-            self.brokers[broker].check(&before, &command, moment)?;
+            let Broker { fences, readings } = &self.brokers[broker];
+            fences.check(&before, &command, readings.as_ref(), moment)?;
         }
         let mut after = State::clone(&before);
         apply(&mut after, command.clone())?;
@@ -154,7 +165,7 @@ impl World {
             let process = Process::Broker(broker);
             if self.acts(process) {
                 let moment = self.machines[self.machine_of(process)].clock.moment(self.now);
-                self.brokers[broker].note(&self.state, moment);
+                self.brokers[broker].fences.note(&self.state, moment);
             }
         }
     }
@@ -234,9 +245,22 @@ impl World {
 
     fn look_at_store(&mut self, broker: usize, from: ReplyTo, ask: BrokerAsk, out: &mut Out) {
         let moment = self.machines[self.machine_of(Process::Broker(broker))].clock.moment(self.now);
-        self.brokers[broker].note(&self.state, moment);
+        let Broker { fences, readings } = &mut self.brokers[broker];
+        fences.note(&self.state, moment);
         let answer = match ask {
-            BrokerAsk::Read => BrokerAnswer::State(self.state.clone()),
+            BrokerAsk::Read(note) => {
+                let is_passed_over = self.setup.planted == Some(Planted::ReadersForgotten)
+                    && from.process != Process::Coordinator(0);
+                let left = readings.as_mut().map(|readings| {
+                    if !is_passed_over {
+                        readings.note(Some(note), moment);
+                    }
+                    leases_left(&self.state, readings, moment)
+                });
+                let whole = |left: Duration| left.as_micros().div_ceil(1_000) as u64;
+                let left = left.into_iter().flatten().map(|(proxy, left)| (proxy, whole(left))).collect();
+                BrokerAnswer::State(self.state.clone(), left)
+            }
             BrokerAsk::Apply(command) => {
                 // Another coordinator may have been first.
                 let _ = self.commit(*command, Some(broker));

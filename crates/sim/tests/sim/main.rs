@@ -2,5 +2,6 @@
 
 mod blind;
 mod planted;
+mod silence;
 mod stories;
 mod worlds;

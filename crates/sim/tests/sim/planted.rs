@@ -3,6 +3,7 @@
 use sim::{Invariant, Planted, Setup, World};
 
 use crate::blind::{a_blind_coordinator_knows_an_old_pool, blind_setup};
+use crate::silence::{a_proxy_is_cut_off, one_broker, one_is_deaf_and_the_other_is_cut_off};
 use crate::stories::{
     a_foreign_replica_and_a_partition, a_handover_to_a_replica_that_hangs, a_host_dies, a_machine_is_paused,
     a_primary_forgets, one_coordinator_is_deaf_to_one_proxy, proxies_start_anew,
@@ -68,6 +69,18 @@ fn reports_that_are_forgotten() {
 fn proxies_that_are_told_what_is_old() {
     let story = a_blind_coordinator_knows_an_old_pool;
     check(Planted::AnyProcessTold, Invariant::NoLoss, &blind_setup(), story);
+}
+
+#[test]
+fn silence_that_is_none() {
+    for planted in [Planted::SilenceInvented, Planted::ReadersForgotten] {
+        check(planted, Invariant::OneWriter, &one_broker(), one_is_deaf_and_the_other_is_cut_off);
+    }
+}
+
+#[test]
+fn fences_that_are_looked_at_late() {
+    check(Planted::FencesLate, Invariant::OneWriter, &one_broker(), a_proxy_is_cut_off);
 }
 
 #[test]

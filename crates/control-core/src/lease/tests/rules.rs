@@ -192,3 +192,21 @@ fn old_metadata_grant_nothing_to_a_proxy_that_knows_more() {
     state.global_epoch = newer;
     assert_eq!(granted(&mut tokens, &state), Some(b"10".to_vec()));
 }
+
+/// A token that comes while a reading is under way with which the proxy was called silent is of use to the next reading only.
+#[test]
+fn what_was_called_silent_is_granted_nothing_newer() {
+    let state = state();
+    let (proxy, epoch) = first_proxy(&state);
+    for (is_called, granted) in [(true, 100), (false, 205)] {
+        let mut tokens = Tokens::new(proxy.clone());
+        [100, 205].into_iter().for_each(|at| tokens.answered(answer(at, epoch)));
+        let silent = is_called.then(|| (proxy.clone(), 1)).into_iter().collect();
+        // The reading was begun at 200, and asked for again at 210, of another broker.
+        let terms = LeaseTerms::of(&state, 400, ms(210)).noted(silent, ms(200));
+        let expected = answer(granted, epoch).token;
+        assert_eq!(tokens.grant(&terms, ms(220)).map(|grant| grant.token), Some(expected.clone()));
+        let again = terms.again(400, ms(230));
+        assert_eq!(tokens.grant(&again, ms(240)).map(|grant| grant.token), Some(answer(205, epoch).token));
+    }
+}

@@ -18,7 +18,7 @@ fn a_turn_is_due_when_a_wait_ends() {
     scene.now = TimeMs(begun.0 + 10);
     scene.hear_all();
     scene.observed.note_state(&scene.state, read_now(scene.now), scene.now);
-    for (now, expected) in [(10, 310), (310, 325), (325, 420), (419, 420)] {
+    for (now, expected) in [(10, 115), (115, 310), (310, 325), (325, 420), (419, 420)] {
         scene.now = TimeMs(begun.0 + now);
         assert_eq!(due(&scene), Some(expected), "at {now}");
     }

@@ -21,7 +21,7 @@ fn lifted(scene: &Scene, clock: &crate::fence_clock::FenceClock, at: model::Mome
     let lift = |action: Action| match action {
         Action::Apply(ref command @ Command::LiftFence { ref primary, .. }) => {
             let shard = Half::BOTH.into_iter().find(|shard| chunk.primary(*shard) == primary)?;
-            Some((shard, clock.check(&scene.state, command, at).is_ok()))
+            Some((shard, clock.check(&scene.state, command, None, at).is_ok()))
         }
         _ => None,
     };

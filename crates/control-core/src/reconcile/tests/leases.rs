@@ -1,6 +1,7 @@
 //! How long leases may be: who raises the limit, who lowers it, and who waits for what is still held.
 
 use super::*;
+use crate::observed::ProxyObservation;
 use crate::state::LeaseLimit;
 
 impl Scene {
@@ -49,6 +50,45 @@ fn the_limit_is_raised_at_once_and_lowered_in_two_steps() {
     assert_eq!(scene.limit_asked(), None, "long leases may still be held");
     scene.pass(100);
     assert_eq!(scene.limit_asked(), Some(LeaseLimit::default()));
+}
+
+/// The proxy of a fenced primary is silent. What the broker says of its last lease, 100 ms after the fence, and until when its
+/// proxy goes by the short time for which a replica counts as attached; when the replica is promoted, which let go 20 ms after
+/// the fence.
+#[test]
+fn both_waits_run_beside_each_other() {
+    let cases = [
+        (None, None, 420),
+        (Some(10), None, 340),
+        (None, Some(5_000), 420),
+        (Some(10), Some(5_000), 130),
+        (Some(190), Some(5_000), 290),
+        (Some(10), Some(10), 340),
+    ];
+    for (left_ms, soon_for_ms, expected_ms) in cases {
+        let mut scene = Scene::new();
+        let silent = scene.chunk(0).primary_proxy(Half::First).clone();
+        scene.health(&silent).attached_soon_for_ms = soon_for_ms;
+        let said = scene.observed.proxies[&silent].clone();
+        scene.fence(0, FenceReason::Dead);
+        let fenced = scene.now;
+        let is_promoted = |scene: &Scene| {
+            let actions = scene.actions();
+            actions.iter().any(|action| matches!(action, Action::Apply(Command::FailOverShard { .. })))
+        };
+        while !is_promoted(&scene) {
+            assert!(scene.now.since(fenced) < 5_000, "{left_ms:?} {soon_for_ms:?}: {:?}", scene.actions());
+            scene.now = TimeMs(scene.now.0 + 10);
+            if scene.now.since(fenced) == 100 {
+                scene.observed.note_leases_left(left_ms.iter().map(|left_ms| (&silent, *left_ms)), scene.now);
+            }
+            scene.hear_all();
+            let seen = scene.observed.proxies.get_mut(&silent).unwrap();
+            *seen = ProxyObservation { answered: Some(scene.now), ..said.clone() };
+            scene.break_node(&silent);
+        }
+        assert_eq!(scene.now.since(fenced), expected_ms, "{left_ms:?} {soon_for_ms:?}");
+    }
 }
 
 /// The coordinator that granted a long lease is gone, and the proxy that has it does not say so, nor take its new view.

@@ -61,7 +61,7 @@ mod tests {
             let create = Command::CreateCluster { cluster, node_number: 4, config, now: TimeMs(1) };
             apply(&mut state, create).unwrap();
         }
-        Reading { state: Arc::new(state), at: Instant::now(), history: history.to_owned() }
+        Reading { history: history.to_owned(), ..Reading::new(Arc::new(state), Instant::now()) }
     }
 
     #[test]

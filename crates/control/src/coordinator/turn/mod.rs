@@ -9,7 +9,7 @@ mod telling;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use control_core::{Action, Command, Observed, State, desired_view, reconcile};
+use control_core::{Action, Command, Observed, State, TimeMs, desired_view, reconcile};
 use model::{Address, Epoch, ProxyHealth, SetCluster, SetRepl};
 use rand::RngExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -201,13 +201,16 @@ impl<M: MetadataSource> Turns<M> {
     fn turn(&mut self, progress: &mut Progress) -> Option<Instant> {
         let reading = self.readings.borrow().clone()?;
         progress.missing.note(&reading);
-        let Reading { state, at: read_at, .. } = reading;
+        let Reading { state, at: read_at, leases_left_ms, came, .. } = reading;
         self.observed.timing = self.pace.borrow().timing;
         // A pause that this loop takes because its turns are long is no stall: the probes went on meanwhile.
         self.observed.timing.stall_ms += whole_ms(progress.own_pause) * 2;
         self.follow(progress, &state);
         let begun = Instant::now();
         let now = self.clock.at(begun);
+        let left = leases_left_ms.iter().map(|(proxy, left_ms)| (proxy, *left_ms));
+        // In whole milliseconds, and never sooner than it is.
+        self.observed.note_leases_left(left, TimeMs(self.clock.at(came).0 + 1));
         self.observed.note_state(&state, self.clock.at(read_at), now);
         let mut commands = Vec::new();
         for action in reconcile(&state, &self.observed, now) {

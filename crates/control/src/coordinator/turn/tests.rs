@@ -1,9 +1,10 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use api::v4::Observations;
-use control_core::{LeaseTerms, NewProxy, ReporterId, Timing, apply};
+use control_core::{LeaseTerms, NewProxy, ReadingNote, ReporterId, Timing, apply};
 
 use super::super::access::ProxyAccess;
+use super::super::hearing::HearingHere;
 use super::super::metadata::MetadataError;
 use super::*;
 
@@ -12,7 +13,7 @@ use super::*;
 struct Unread(Arc<AtomicUsize>);
 
 impl MetadataSource for Unread {
-    async fn read(&self) -> Result<Reading, MetadataError> {
+    async fn read(&self, _: &ReadingNote) -> Result<Reading, MetadataError> {
         Err(MetadataError::Unreachable("not asked for".to_owned()))
     }
 
@@ -63,7 +64,8 @@ fn turns(
             has_turned.store(true, Relaxed);
             let (pace, seen) = (probe_pace.clone(), probes_seen.clone());
             let terms = watch::channel(LeaseTerms::none()).1;
-            Probe { proxy: proxy.clone(), access: ProxyAccess::default(), pace, terms, clock, now, seen }
+            let (proxy, access, hearing) = (proxy.clone(), ProxyAccess::default(), HearingHere::new(clock));
+            Probe { proxy, access, pace, terms, clock, hearing, now, seen }
         }),
         readings,
         read_now: Arc::new(Notify::new()),
@@ -77,8 +79,7 @@ fn turns(
 async fn answers_without_end_keep_no_turn_away() {
     let proxy: Address = "127.0.0.1:1".parse().unwrap();
     let (seen_sender, seen) = mpsc::channel(1024);
-    let (state, at) = (Arc::new(one_proxy(&proxy)), Instant::now());
-    let reading = Reading { state, at, history: String::new() };
+    let reading = Reading::new(Arc::new(one_proxy(&proxy)), Instant::now());
     let (_readings, readings) = watch::channel(Some(reading));
     let has_turned = Arc::new(AtomicBool::new(false));
     let turns = turns(Unread::default(), readings, (seen_sender.clone(), seen), has_turned.clone());
@@ -112,8 +113,7 @@ async fn answers_without_end_keep_no_turn_away() {
 async fn nothing_is_changed_by_what_was_read_long_ago() {
     let state = Arc::new(one_proxy(&"127.0.0.1:1".parse().unwrap()));
     let old = Instant::now().checked_sub(READING_AGE_MAX * 2).unwrap();
-    let (readings_sender, readings) =
-        watch::channel(Some(Reading { state: Arc::clone(&state), at: old, history: String::new() }));
+    let (readings_sender, readings) = watch::channel(Some(Reading::new(Arc::clone(&state), old)));
     let metadata = Unread::default();
     let asked = async || {
         while metadata.0.load(Relaxed) == 0 {
@@ -124,7 +124,7 @@ async fn nothing_is_changed_by_what_was_read_long_ago() {
     let turns = tokio::spawn(turns.run());
     let is_asked = tokio::time::timeout(Duration::from_secs(1), asked()).await.is_ok();
     assert!(!is_asked, "a change was asked for by an old reading");
-    readings_sender.send_replace(Some(Reading { state, at: Instant::now(), history: String::new() }));
+    readings_sender.send_replace(Some(Reading::new(state, Instant::now())));
     let is_asked = tokio::time::timeout(READING_AGE_MAX, asked()).await.is_ok();
     assert!(is_asked, "it is read again, and the proxy is not reported");
     turns.abort();

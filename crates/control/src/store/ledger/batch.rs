@@ -3,11 +3,11 @@
 
 use api::v4::Event;
 use control_core::{ApplyError, Command, FenceClock, Reply, TimeMs, apply, explain};
-use model::Moment;
 
 use super::super::document::Document;
 use super::super::event_log::bounded;
 use super::super::history::{HistoryId, begins_history};
+use super::super::reading_log::ReadingLog;
 use super::super::subject::{recorded, remarks};
 use super::request::Change;
 
@@ -18,8 +18,8 @@ pub(super) struct Batch<'a> {
     pub(super) now: TimeMs,
     /// How long each fence has stood.
     pub(super) fences: &'a FenceClock,
-    /// How long this process has run.
-    pub(super) moment: Moment,
+    /// Who has read the metadata, and how long this process has run.
+    pub(super) log: &'a ReadingLog,
 }
 
 /// What came of applying a batch.
@@ -41,7 +41,7 @@ impl Batch<'_> {
                 replies.push(Err(ApplyError::Retry("whoever asked for this may have given up")));
                 continue;
             }
-            if let Err(refusal) = self.fences.check(&next.state, command, self.moment) {
+            if let Err(refusal) = self.log.check(self.fences, &next.state, command) {
                 replies.push(Err(refusal));
                 continue;
             }

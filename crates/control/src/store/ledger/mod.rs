@@ -36,6 +36,7 @@ use super::change_error::ChangeError;
 use super::document::{Document, WriterId};
 use super::event_log::{EVENTS_MAX, EventLog};
 use super::history::HistoryId;
+use super::reading_log::ReadingLog;
 use super::snapshot::Snapshot;
 use super::{Base, Store, StoreError, Update};
 use crate::{stalls, wall_clock};
@@ -68,7 +69,7 @@ pub(super) struct Ledger<S> {
     writer: WriterId,
     batch: u64,
     clock: TimeMs,
-    started: Instant,
+    log: Arc<ReadingLog>,
     fences: FenceClock,
     events: Arc<Mutex<EventLog>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -87,7 +88,11 @@ type Opened<S> = (Ledger<S>, watch::Receiver<Arc<Snapshot>>, watch::Receiver<Opt
 
 impl<S: Store> Ledger<S> {
     /// Reads everything.
-    pub(super) async fn open(mut store: S, events: Arc<Mutex<EventLog>>) -> Result<Opened<S>, StoreError> {
+    pub(super) async fn open(
+        mut store: S,
+        events: Arc<Mutex<EventLog>>,
+        log: Arc<ReadingLog>,
+    ) -> Result<Opened<S>, StoreError> {
         let loaded = store.load().await?;
         let mut document = Document::default();
         document.absorb(&loaded.parts)?;
@@ -102,8 +107,8 @@ impl<S: Store> Ledger<S> {
         let (base, clock) = (loaded.base, TimeMs::default());
         info!(store = S::NAME, change = document.change, epoch = %document.state.global_epoch, "metadata read");
         let (write_problem, read_problem, conflict, went_back) = (None, None, None, None);
-        let (started, mut fences) = (Instant::now(), FenceClock::default());
-        fences.note(&document.state, Moment::default());
+        let mut fences = FenceClock::default();
+        fences.note(&document.state, log.moment());
         let ledger = Self {
             store,
             base,
@@ -111,7 +116,7 @@ impl<S: Store> Ledger<S> {
             writer,
             batch: 0,
             clock,
-            started,
+            log,
             fences,
             events,
             snapshots,
@@ -303,7 +308,7 @@ impl<S: Store> Ledger<S> {
 
     /// Applies a batch to a copy, without the changes at the places that are given up.
     fn apply(&self, changes: &[Change], now: TimeMs, is_given_up: impl Fn(usize) -> bool) -> Applied {
-        let batch = Batch { changes, now, fences: &self.fences, moment: self.moment() };
+        let batch = Batch { changes, now, fences: &self.fences, log: &self.log };
         let mut applied = batch.apply(&self.document, is_given_up);
         applied.next.sign(self.writer, self.batch);
         applied
@@ -340,7 +345,7 @@ impl<S: Store> Ledger<S> {
 
     /// How long this process has run, by a clock that nobody sets.
     fn moment(&self) -> Moment {
-        Moment(self.started.elapsed())
+        self.log.moment()
     }
 
     /// The time now; it never steps back while the process runs.
