@@ -1,4 +1,5 @@
 //! A link to real sockets whose other ends misbehave: they are silent, slow, gone, endless, or no servers at all.
+#![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
 use std::future::pending;
 use std::time::Duration;
@@ -90,7 +91,7 @@ async fn a_slow_answer_is_waited_for_until_the_deadline_and_no_longer() {
             tokio::time::sleep(BRIEF / 10).await;
         }
     };
-    let (mut link, _served) = link_to(move |stream| drips(stream)).await;
+    let (mut link, _served) = link_to(drips).await;
     let outcome = tokio::time::timeout(PATIENCE, link.ask(&[b"INFO"], within(BRIEF))).await;
     assert!(matches!(outcome, Ok(Err(LinkError::TimedOut(_)))), "each byte is no new time: {outcome:?}");
 }
