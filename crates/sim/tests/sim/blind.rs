@@ -26,6 +26,11 @@ pub(crate) fn a_blind_coordinator_knows_an_old_pool(world: &mut World) {
     world.run(250);
     let [seeing, blind] = [0, 1].map(|number| control(world.hosts(), number));
     world.strike(&Fault::Cut(blind, seeing));
+    // Nor does it hear of the others, whose views would tell it that what it has read is old.
+    for host in (0..world.hosts()).filter(|host| *host != old) {
+        world.strike(&Fault::Cut(blind, host));
+        world.strike(&Fault::Cut(host, blind));
+    }
     world.strike(&Fault::Join(old, seeing));
     world.strike(&Fault::Join(seeing, old));
     world.strike(&Fault::Join(old, blind));
