@@ -82,49 +82,104 @@ async fn by_shard_node_and_proxy() {
 }
 
 /// A coordinator says that the last lease has run out. Its clock may be wrong, or its request a program's that has not waited.
+/// A cluster of two shards whose primaries have replicas in sync, as nodes in the order of the reference.
+async fn two_shards(broker: &TestBroker) -> Value {
+    broker.register(2).await;
+    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
+    let nodes = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"].clone();
+    for replica in [1, 3] {
+        let replica = &nodes[replica]["address"];
+        let sync = json!({"SetReplicaSync": {"cluster": "mydb", "replica": replica, "sync": "InSync"}});
+        broker.act("POST", "/api/v4/commands", sync).await;
+    }
+    nodes
+}
+
+/// Takes a primary out of service as dead; the fence's epoch.
+async fn fence(broker: &TestBroker, primary: &Value) -> Value {
+    let fence = json!({"FenceShard": {"cluster": "mydb", "primary": primary, "reason": "Dead", "now": 0}});
+    broker.act("POST", "/api/v4/commands", fence).await;
+    broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone()
+}
+
+/// Asks for a promotion behind this fence until it is made.
+async fn promote(broker: &TestBroker, (primary, fence): (&Value, &Value), stopped: &Value) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let promotion = json!({"FailOverShard": {
+            "cluster": "mydb", "primary": primary, "fence": fence, "force": false, "behind_bytes": 0, "now": 0,
+            "stopped": stopped,
+        }});
+        let (status, answer) = broker.call("POST", "/api/v4/commands", promotion).await;
+        if status == 200 {
+            return;
+        }
+        assert_eq!((status, answer["error"].as_str()), (409, Some("RETRY")), "{answer}");
+        assert!(Instant::now() < deadline, "{answer}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_lease_is_over_by_the_brokers_own_clock() {
     let folder = tempfile::tempdir().unwrap();
     let broker = TestBroker::start(&embedded(&folder)).await;
-    broker.register(2).await;
-    broker.act("POST", "/api/v3/clusters/meta/mydb", json!({"node_number": 4})).await;
-    let nodes = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["nodes"].clone();
-    for (primary, replica, stopped, lease_ms) in [
-        (0, 3, json!({"LeaseOver": {"lease_ms": 1000}}), 1_000),
+    let nodes = two_shards(&broker).await;
+    for (primary, stopped, lease_ms) in [
+        (0, json!({"LeaseOver": {"lease_ms": 1000}}), 1_000),
         // An earlier version does not say how it knows.
-        (2, 1, Value::Null, 400),
+        (2, Value::Null, 400),
     ] {
-        let (primary, replica) = (&nodes[primary]["address"], &nodes[replica]["address"]);
-        let sync = json!({"SetReplicaSync": {"cluster": "mydb", "replica": replica, "sync": "InSync"}});
-        broker.act("POST", "/api/v4/commands", sync).await;
-        let fence =
-            json!({"FenceShard": {"cluster": "mydb", "primary": primary, "reason": "Dead", "now": 0}});
+        let primary = &nodes[primary]["address"];
         let begun = Instant::now();
-        broker.act("POST", "/api/v4/commands", fence).await;
-        let fence = broker.get("/api/v3/clusters/meta/mydb").await["cluster"]["epoch"].clone();
-        let promotion = |stopped: &Value| {
-            let mut promotion = json!({"FailOverShard": {
-                "cluster": "mydb", "primary": primary, "fence": fence, "force": false, "behind_bytes": 0, "now": 0,
-            }});
-            promotion["FailOverShard"]["stopped"] = stopped.clone();
-            promotion
-        };
+        let fence = fence(&broker, primary).await;
+        // Somebody reads who does not say whom it has heard.
+        let _ = broker.read_saying(None).await;
         // A stop that was heard of before the fence is of another one.
-        let early = json!({"Heard": {"epoch": fence.as_u64().unwrap() - 1}});
-        let (status, answer) = broker.call("POST", "/api/v4/commands", promotion(&early)).await;
+        let early = json!({"FailOverShard": {
+            "cluster": "mydb", "primary": primary, "fence": fence, "force": false, "behind_bytes": 0, "now": 0,
+            "stopped": {"Heard": {"epoch": fence.as_u64().unwrap() - 1}},
+        }});
+        let (status, answer) = broker.call("POST", "/api/v4/commands", early).await;
         assert_eq!((status, answer["error"].as_str()), (409, Some("RETRY")), "{answer}");
-        let deadline = begun + Duration::from_secs(30);
-        loop {
-            let (status, answer) = broker.call("POST", "/api/v4/commands", promotion(&stopped)).await;
-            if status == 200 {
-                break;
-            }
-            assert_eq!((status, answer["error"].as_str()), (409, Some("RETRY")), "{answer}");
-            assert!(Instant::now() < deadline, "{answer}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        promote(&broker, (primary, &fence), &stopped).await;
         assert!(begun.elapsed() >= Duration::from_millis(lease_ms), "{stopped}: {:?}", begun.elapsed());
     }
+    broker.stop().await;
+}
+
+/// A proxy of which no coordinator had a token for a lease: its last lease is over when it is fenced.
+#[tokio::test]
+async fn a_lease_is_over_after_the_last_token_that_anybody_had() {
+    const LEASE_END: Duration = Duration::from_millis(420);
+    let folder = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(&embedded(&folder)).await;
+    let nodes = two_shards(&broker).await;
+    let (primary, proxy) = (&nodes[0]["address"], nodes[0]["proxy_address"].as_str().unwrap());
+    let silent = |reader: u64, number: u64| format!("{reader} {number} {proxy}=1");
+    for reader in [7, 8] {
+        let _ = broker.read_saying(Some(&format!("{reader} 1 "))).await;
+    }
+    let asked = Instant::now();
+    tokio::time::sleep(LEASE_END).await;
+    let fenced = Instant::now();
+    let fence = fence(&broker, primary).await;
+    let left = |answer: &Value| answer["leases_left_ms"][proxy].as_u64().unwrap();
+    // One of two has not said yet that it had no token since.
+    assert!(left(&broker.read_saying(Some(&silent(7, 2))).await) <= 420);
+    assert_eq!(left(&broker.read_saying(Some(&silent(8, 2))).await), 0, "{:?} after both", asked.elapsed());
+    promote(&broker, (primary, &fence), &json!({"LeaseOver": {"lease_ms": 400}})).await;
+    let took = fenced.elapsed();
+    assert!(took >= Duration::from_millis(145), "{took:?}: the replica must let go first");
+    // By now somebody could have granted again, of whom nobody knows.
+    let second = &nodes[2]["address"];
+    let other = nodes[2]["proxy_address"].as_str().unwrap();
+    let begun = Instant::now();
+    let fence = self::fence(&broker, second).await;
+    let answer = broker.read_saying(None).await;
+    assert!(answer["leases_left_ms"][other].as_u64().unwrap() > 300, "{answer}");
+    promote(&broker, (second, &fence), &json!({"LeaseOver": {"lease_ms": 400}})).await;
+    assert!(begun.elapsed() >= LEASE_END.saturating_sub(Duration::from_millis(15)), "{:?}", begun.elapsed());
     broker.stop().await;
 }
 

@@ -101,6 +101,15 @@ impl TestBroker {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
+    /// Reads the metadata as a coordinator, which says this with its reading.
+    pub(crate) async fn read_saying(&self, said: Option<&str>) -> Value {
+        let mut request = self.http.get(format!("{}/api/v4/state", self.url));
+        if let Some(said) = said {
+            request = request.header(api::READING_HEADER, said);
+        }
+        serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    }
+
     /// A GET that succeeds.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.call("GET", path, Value::Null).await;
