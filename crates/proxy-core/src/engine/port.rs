@@ -90,7 +90,12 @@ impl Question {
     /// Whether the answer may take long, so that a client may leave before it comes.
     #[must_use]
     pub fn takes_long(&self) -> bool {
-        matches!(self, Question::Local(request) if matches!(**request, local::ControlRequest::Wait(_)))
+        let Question::Local(request) = self else { return false };
+        match &**request {
+            local::ControlRequest::Wait(_) => true,
+            local::ControlRequest::ClientKill(kill) => kill.filter.address.is_some(),
+            _ => false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Sockets are edge-triggered; a read that comes back short is taken for the last, which saves a system call for each.
 //! It decides nothing: what to hold, whom to close and where to connect is the engine's.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
@@ -52,7 +52,7 @@ pub(super) struct EventLoop {
     /// Who asked in this turn what is due to clients.
     pub(super) owed_asks: Vec<OwedAsk>,
     /// Whose CLIENT KILL is not answered yet, oldest first.
-    pub(super) killed: VecDeque<Killed>,
+    pub(super) killed: Vec<Killed>,
     /// Clients that were refused and may still be sending.
     pub(super) linger: Linger,
     /// For the limit of open files.
@@ -98,7 +98,7 @@ impl EventLoop {
             backends: Vec::new(),
             again: Vec::new(),
             owed_asks: Vec::new(),
-            killed: VecDeque::new(),
+            killed: Vec::new(),
             linger: Linger::default(),
             spare: Spare::new(),
             chunk,

@@ -30,14 +30,13 @@ impl EventLoop {
         }
     }
 
-    /// Answers CLIENT KILL where nothing more of those that are gone is carried out. To be called after the turn's actions:
-    /// what was given up in it is told to the other workers by then.
+    /// Answers each CLIENT KILL of whose clients nothing more is carried out, whatever others wait for, and forgets those
+    /// that nobody waits for any more. To be called after the turn's actions: what was given up in it is told to the other
+    /// workers by then.
     pub(super) fn answer_killed(&mut self) {
-        while let Some(first) = self.killed.front()
-            && self.engine.are_over(&first.strays)
-        {
-            self.killed.pop_front().expect("it was looked at").tell();
-        }
+        let engine = &self.engine;
+        let is_over = |killed: &mut Killed| killed.answer.is_closed() || engine.are_over(&killed.strays);
+        self.killed.extract_if(.., is_over).for_each(Killed::tell);
     }
 
     /// Carries out every order, and as many errands as their limit allows.
@@ -100,7 +99,7 @@ impl EventLoop {
                 let done = self.engine.kill_sessions(asker, |profile| filter(profile));
                 let killed = Killed { closed: done.closed, strays: done.strays, answer };
                 if waits_for_strays {
-                    self.killed.push_back(killed);
+                    self.killed.push(killed);
                 } else {
                     killed.tell();
                 }

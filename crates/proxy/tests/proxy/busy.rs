@@ -62,6 +62,38 @@ fn a_node_that_runs_a_script_is_waited_for() {
     assert_eq!(sorted, [":1", ":2", ":3"]);
 }
 
+/// CLIENT KILL is answered when nothing more of the client is carried out. Who asks for another client waits for that one only.
+#[test]
+fn a_killed_client_whose_script_runs_keeps_nobody_else_waiting() {
+    let node = redis();
+    let proxy = Proxy::serving(&node, |config| config.thread_number = Count::of(1));
+    let [mut victim, mut one, mut another] = [(); 3].map(|()| proxy.connect());
+    for client in [&mut victim, &mut one, &mut another] {
+        ask_until(client, "GET a", |reply| reply == "$-1");
+        client.set_reply_limit(LIMIT).unwrap();
+    }
+    let info = ask(&mut victim, "CLIENT INFO");
+    let address = info.split_whitespace().find_map(|field| field.strip_prefix("addr=")).unwrap();
+    let begun = Instant::now();
+    victim.send(&[b"EVAL", script(4_000).as_bytes(), b"0"]).unwrap();
+    wait_until(Deadline::within(LIMIT), "the script runs", || {
+        let mut probe = node.connect().unwrap();
+        probe.send(&[b"PING"]).unwrap();
+        !probe.has_data(Duration::from_millis(100)).unwrap()
+    })
+    .unwrap();
+    one.send(&[b"CLIENT", b"KILL", b"ADDR", address.as_bytes()]).unwrap();
+    assert!(!one.has_data(Duration::from_millis(200)).unwrap(), "its script runs still");
+    assert_eq!(ask(&mut another, "CLIENT KILL ADDR 127.0.0.1:1"), ":0");
+    assert!(
+        begun.elapsed() < Duration::from_millis(3_900),
+        "it waited for the script: {:?}",
+        begun.elapsed()
+    );
+    assert_eq!(crate::fixture::text(&one.read().unwrap()), ":1");
+    assert!(begun.elapsed() >= Duration::from_millis(3_900), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn a_node_that_is_stopped_is_given_up_once() {
     let mut node = redis();

@@ -19,6 +19,7 @@ use super::super::reply_to::ReplyTo;
 use super::desk::Desk;
 use super::info::{self, InfoSources};
 use super::listing::ListAsk;
+use super::wait::gone;
 use crate::clock;
 
 impl Desk {
@@ -42,7 +43,7 @@ impl Desk {
                 let (protocol, table) = (asker.protocol, self.picture.borrow().shared.table.clone());
                 return self.listings.ask(ListAsk { filter, protocol, table, to }, &self.line);
             }
-            ControlRequest::ClientKill(kill) => return self.kill_clients(kill, asker, to),
+            ControlRequest::ClientKill(kill) => return self.kill_clients(kill, asker, to, left),
             ControlRequest::ClientPause(ClientPause { for_ms, mode }) => {
                 let until_us = clock::micros(clock::now()).saturating_add(for_ms.saturating_mul(1000));
                 self.line.pause(Some(Pause { until_us, writes_only: mode == PauseMode::Write }));
@@ -98,7 +99,13 @@ impl Desk {
 
     /// Who is no operator cannot close the sessions of those who have said that they are: it would take a coordinator's
     /// connection away.
-    fn kill_clients(&self, kill: ClientKill, asker: &Profile, to: ReplyTo) {
+    fn kill_clients(
+        &self,
+        kill: ClientKill,
+        asker: &Profile,
+        to: ReplyTo,
+        left: Option<oneshot::Receiver<()>>,
+    ) {
         let mut filter = kill.filter.clone();
         if kill.skip_me {
             filter.skip = Some(asker.id);
@@ -112,7 +119,14 @@ impl Desk {
         let killed = self.line.kill(Some(asker.id), &(Arc::new(picks) as _), is_call_back);
         tokio::spawn(async move {
             let mut reply = Vec::new();
-            let closed = if is_call_back { killed.every().await } else { killed.all().await };
+            let closed = if is_call_back {
+                tokio::select! {
+                    closed = killed.every() => closed,
+                    () = gone(left) => return,
+                }
+            } else {
+                killed.all().await
+            };
             kill.reply(closed.into_iter().sum(), &mut reply);
             to.send(reply);
         });

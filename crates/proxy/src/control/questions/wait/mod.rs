@@ -257,7 +257,7 @@ impl NodesAsked {
 }
 
 /// Ends when the client has left, and what it may still read has had its time; never where nobody tells.
-async fn gone(left: Option<oneshot::Receiver<()>>) {
+pub(super) async fn gone(left: Option<oneshot::Receiver<()>>) {
     let Some(left) = left else { return std::future::pending().await };
     // The worker only ever drops its end.
     let _ = left.await;
