@@ -131,31 +131,37 @@ fn where_the_node_closes_nothing_no_session_goes_on_over_what_was_given_up() {
 }
 
 #[test]
-fn a_busy_node_is_asked_again_to_close_what_was_given_up() {
-    let mut world = World::new(ONE, Policy::default());
-    let (client, other) = (world.accept(), world.accept());
-    assert_eq!(world.says(other, b"get b\r\n"), "$-1\r\n");
-    let large = request(&[b"SET", b"k", &[b'x'; 300_000]]);
-    assert_eq!(world.says(client, &large), "+OK\r\n");
-    world.node(NODES[0]).is_stopped = true;
-    sends(&mut world, client, &large);
-    time_out(&mut world);
-    assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
-    // The order to close lies in the connection that all share, and is read while a script runs.
-    world.node(NODES[0]).refusal = Some(b"-BUSY Redis is busy running a script.\r\n".to_vec());
-    let unread = world.node(NODES[0]).closed.take();
-    world.goes_on(&NODES[0].parse().unwrap(), false);
-    world.node(NODES[0]).closed.replace(unread);
-    world.flow();
-    assert!(world.clients[client].closed, "what it has sent may be executed when the script is over");
-    assert!(!world.clients[other].closed);
-    assert_eq!(world.refusals_told, 0, "it does close connections, when it is not busy");
-    assert_eq!(world.node(NODES[0]).closed.borrow().len(), 1);
-    // The next new connection says it again.
-    world.node(NODES[0]).refusal = None;
-    assert_eq!(world.says(other, b"hello 3\r\nget b\r\n").split("\r\n").last(), Some(""));
-    assert_eq!(world.node(NODES[0]).closed.borrow().len(), 0);
-    assert_eq!(world.says(other, b"set k new\r\n"), "+OK\r\n");
+fn a_node_that_is_busy_or_full_is_asked_again_to_close_what_was_given_up() {
+    for refusal in [
+        &b"-BUSY Redis is busy running a script.\r\n"[..],
+        b"-ERR max number of clients reached\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+    ] {
+        let mut world = World::new(ONE, Policy::default());
+        let (client, other) = (world.accept(), world.accept());
+        assert_eq!(world.says(other, b"get b\r\n"), "$-1\r\n");
+        let large = request(&[b"SET", b"k", &[b'x'; 300_000]]);
+        assert_eq!(world.says(client, &large), "+OK\r\n");
+        world.node(NODES[0]).is_stopped = true;
+        sends(&mut world, client, &large);
+        time_out(&mut world);
+        assert!(seen(&world, client).starts_with("-ERR backend"), "{}", seen(&world, client));
+        // The order to close lies in the connection that all share, and is read while a script runs.
+        world.node(NODES[0]).refusal = Some(refusal.to_vec());
+        let unread = world.node(NODES[0]).closed.take();
+        world.goes_on(&NODES[0].parse().unwrap(), false);
+        world.node(NODES[0]).closed.replace(unread);
+        world.flow();
+        assert!(world.clients[client].closed, "what it has sent may be executed when the script is over");
+        assert!(!world.clients[other].closed);
+        assert_eq!(world.refusals_told, 0, "it does close connections, when it is not busy");
+        assert_eq!(world.node(NODES[0]).closed.borrow().len(), 1);
+        // The next new connection says it again.
+        world.node(NODES[0]).refusal = None;
+        assert_eq!(world.says(other, b"hello 3\r\nget b\r\n").split("\r\n").last(), Some(""));
+        assert_eq!(world.node(NODES[0]).closed.borrow().len(), 0);
+        assert_eq!(world.says(other, b"set k new\r\n"), "+OK\r\n");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@
 //! The same holds for the connections of the other workers (`state/abandoned.rs`). And it holds for another proxy, also where
 //! that has closed the connection itself, because its node may still have what came over it (`session/strays.rs`).
 
-use super::greetings::BUSY;
+use super::greetings::refuses_to_close;
 use crate::engine::Engine;
 use crate::engine::contexts::Connections;
 use crate::engine::port::Action;
@@ -85,7 +85,8 @@ impl Connections<'_> {
     ) {
         let is_told = |backend: &Backend| {
             let stands = matches!(backend.phase, Phase::Handshake { .. } | Phase::Ready);
-            backend.purpose.node == node && stands && !backend.retired && backend.script.is_none()
+            let is_open = !backend.retired && !backend.is_last;
+            backend.purpose.node == node && stands && is_open && backend.script.is_none()
         };
         for other in self.backends.keys(is_told) {
             // In the middle of a large request nothing can be said; such a connection is not used again.
@@ -159,8 +160,8 @@ impl Connections<'_> {
     pub(in crate::engine) fn kill_answered(&mut self, node: NodeKey, abandoned: AbandonedId, reply: &[u8]) {
         let Node { address, kind, .. } = &self.nodes.nodes[node];
         let is_refusal = reply.first() == Some(&b'-');
-        // A node that runs a script closes it at the next order, which comes with the next new connection.
-        let is_for_now = reply.starts_with(BUSY);
+        // Else the node closes it at the next order, which comes with the next new connection: it runs a script now.
+        let is_for_now = is_refusal && !refuses_to_close(reply);
         if is_refusal && !is_for_now {
             self.stats.closes_refused.increment();
             // Before it is taken off the list: a worker that does not find it there asks whether its node refuses.

@@ -164,6 +164,14 @@ impl Connections<'_> {
         Some(backend)
     }
 
+    /// The connection over which this session's requests go to another proxy, with so many hops left, opened where it is
+    /// missing and there is room for it.
+    pub(in crate::engine) fn way_to(&mut self, id: SessionId, proxy: NodeKey, hops: u8) -> Option<BackendId> {
+        let profile = &self.sessions[id].profile;
+        let (db, protocol) = (profile.db, profile.protocol);
+        self.other_backend(proxy, Way { db, protocol, hops: Some(hops) })
+    }
+
     pub(in crate::engine) fn reply_unreachable(&mut self, id: SessionId, node: NodeKey) {
         let address = self.nodes.nodes[node].address.clone();
         self.clients().reply_now(id, |out| errors::backend_unreachable(out, &address));

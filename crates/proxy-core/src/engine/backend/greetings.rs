@@ -14,7 +14,7 @@ use crate::engine::state::ids::BackendId;
 use crate::engine::state::node_kind::NodeKind;
 
 /// How a node's reply begins while a script that runs for long keeps it from everything else.
-pub(super) const BUSY: &[u8] = b"-BUSY ";
+const BUSY: &[u8] = b"-BUSY ";
 /// What is said for the user of a script: ACL SETUSER and AUTH.
 const SCRIPT_GREETINGS: u16 = 2;
 
@@ -119,7 +119,8 @@ impl Connections<'_> {
             None => u16::from(backend.pings) + u16::from(backend.held_answer.is_some()),
         };
         let is_kill_due = due > last && usize::from(due - last) == backend.told.len();
-        let killed = if is_kill_due && !reply.starts_with(BUSY) { backend.told.pop_front() } else { None };
+        let is_about_order = reply[0] != b'-' || refuses_to_close(reply);
+        let killed = if is_kill_due && is_about_order { backend.told.pop_front() } else { None };
         let is_name = backend.asks_name
             && !backend.is_greeted
             && usize::from(due) == usize::from(last) + backend.told.len() + 1;
@@ -179,4 +180,10 @@ impl Connections<'_> {
         waiters.into_iter().for_each(|waiter| self.clients().room_again(waiter));
         self.sending().mark_backend(id);
     }
+}
+
+/// Whether an error is a node's answer to the order to close a connection. Others are about the connection that it was given
+/// over: the node has too many clients, wants a password, loads its data or is busy.
+pub(in crate::engine) fn refuses_to_close(reply: &[u8]) -> bool {
+    [&b"-NOPERM"[..], b"-ERR unknown", b"-ERR Unknown"].iter().any(|refusal| reply.starts_with(refusal))
 }

@@ -42,7 +42,7 @@ impl Engine {
             return Taken::Later;
         }
         let is_first_hop = request.hops.is_none();
-        if !is_first_hop && !self.may_pass_on(id, proxy) {
+        if !is_first_hop && !self.may_pass_on(id, proxy, hops) {
             return Taken::Yes;
         }
         let is_large = request.args.frame.len() >= STREAM_BYTES_MIN;

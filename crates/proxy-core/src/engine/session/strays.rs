@@ -46,10 +46,13 @@ impl Engine {
         strays.is_empty() || !owed.any(|owed| owed.session.is_some_and(|session| strays.has(session)))
     }
 
-    /// Whether a request that was forwarded here may be forwarded on to `proxy`; else it has been refused.
-    pub(in crate::engine) fn may_pass_on(&mut self, id: SessionId, proxy: NodeKey) -> bool {
+    /// Whether a request that was forwarded here may be forwarded on to `proxy`; else it has been refused. There is a
+    /// connection then that has the other proxy close what is left.
+    pub(in crate::engine) fn may_pass_on(&mut self, id: SessionId, proxy: NodeKey, hops: u8) -> bool {
         let is_waited_for = self.connections().has_abandoned(proxy);
         if is_waited_for {
+            // Without room for it others stand, which have been told.
+            let _ = self.connections().way_to(id, proxy, hops);
             let address = self.nodes.nodes[proxy].address.clone();
             self.clients().reply_now(id, |out| errors::still_closing(out, &address));
         }
