@@ -34,7 +34,7 @@ enum Asking {
     UnderWay { ask: Ticket, asked: Moment },
 }
 
-/// A replica has everything that its primary had at that time.
+/// A replica has everything that its primary had right before, and had not let go at that time.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Acknowledged {
     pub(crate) primary: Address,
@@ -55,11 +55,12 @@ impl Heartbeats {
         }
     }
 
-    /// A question has ended, and the next follows `pace` after it was asked; what that proves, if anything.
+    /// A question has ended, and the next follows `pace` after it was asked; what that proves, if anything. `acknowledged` is
+    /// how long after the question the replica was asked that has acknowledged.
     pub(crate) fn asked(
         &mut self,
         ask: Ticket,
-        has_acknowledged: bool,
+        acknowledged: Option<Duration>,
         pace: Duration,
         now: Moment,
     ) -> Option<Acknowledged> {
@@ -68,7 +69,9 @@ impl Heartbeats {
                 && under_way == ask
             {
                 *asking = Asking::Due(asked.plus(pace).max(now));
-                return has_acknowledged.then(|| Acknowledged { primary: primary.clone(), asked });
+                let replica_asked = |after| asked.plus(after).min(now);
+                return acknowledged
+                    .map(|after| Acknowledged { primary: primary.clone(), asked: replica_asked(after) });
             }
         }
         None

@@ -104,7 +104,9 @@ impl Keeper {
             Event::Clean { caller, epoch } => self.cleaning.begin(caller, epoch, &self.metadata, turn),
             Event::Cleaned(outcome) => self.cleaning.end(&outcome, turn),
             Event::Visited { node, visit, outcome } => self.visited(&node, visit, outcome, turn),
-            Event::Asked { ask, has_acknowledged } => self.asked(ask, has_acknowledged, turn),
+            Event::Asked { ask, has_acknowledged, replica_after } => {
+                self.asked(ask, has_acknowledged.then_some(replica_after), turn);
+            }
             Event::Owed { ask, replies } => {
                 self.settling.owed(ask, replies, turn);
             }
@@ -255,13 +257,13 @@ impl Keeper {
         }
     }
 
-    fn asked(&mut self, ask: Ticket, has_acknowledged: bool, turn: &mut Turn) {
-        self.settling.asked(ask, has_acknowledged);
+    fn asked(&mut self, ask: Ticket, acknowledged: Option<Duration>, turn: &mut Turn) {
+        self.settling.asked(ask, acknowledged.is_some());
         let pace = heartbeats::pace(self.lease.limit(), turn.now);
         // Before the first lease the view may be one from long ago, and a replica that is about to be promoted says
         // nothing else until it is told to let go.
         if let Some(heard) =
-            self.heartbeats.asked(ask, has_acknowledged, pace, turn.now).filter(|_| self.lease.was_granted())
+            self.heartbeats.asked(ask, acknowledged, pace, turn.now).filter(|_| self.lease.was_granted())
         {
             self.attachments.acknowledged(&heard.primary, heard.asked);
             self.fence(turn);

@@ -78,6 +78,9 @@ pub enum Event {
         ask: Ticket,
         /// The replica, and no other, has acknowledged all that the primary had when it was asked.
         has_acknowledged: bool,
+        /// How long after the question, at most, the replica itself was asked for the answer that says so: it had not let go
+        /// before.
+        replica_after: Duration,
     },
     /// The end of [`Action::AskOwed`]: how many replies of these nodes are due to clients.
     Owed {

@@ -189,7 +189,7 @@ impl Proxy {
                 }
             }
             Happened::Visited { node, outcome: Err(_), .. } => drop(self.visited.remove(node)),
-            Happened::Asked { ask, has_acknowledged } => {
+            Happened::Asked { ask, has_acknowledged, .. } => {
                 let is_heartbeat = self.heartbeats.remove(ask);
                 *has_acknowledged |= !is_heartbeat && around.planted == Some(Planted::HandoverUnasked);
             }
@@ -225,7 +225,10 @@ impl Proxy {
                 if purpose == Purpose::Heartbeat {
                     self.heartbeats.insert(ask);
                 }
-                out.later(ASK_LIMIT_US, keeper(Happened::Asked { ask, has_acknowledged: false }));
+                out.later(
+                    ASK_LIMIT_US,
+                    keeper(Happened::Asked { ask, has_acknowledged: false, replica_after: Duration::ZERO }),
+                );
                 out.send(
                     self.place(&primary),
                     Event::AskNode(out.reply(0), NodeAsk::Replica { ask, replica }),

@@ -123,7 +123,7 @@ impl SimProxy {
         let over: Vec<Ask> = self.asks.extract_if(.., is_over).collect();
         let over: Vec<_> = over.into_iter().map(|ask| (has_acknowledged(&ask), ask.ticket)).collect();
         for (has_acknowledged, ask) in over {
-            self.keep(Event::Asked { ask, has_acknowledged }, now);
+            self.keep(Event::Asked { ask, has_acknowledged, replica_after: Duration::ZERO }, now);
         }
         if self.keeper.wakes_at().is_some_and(|at| at <= moment(now)) {
             self.keep(Event::Tick, now);

@@ -206,7 +206,11 @@ impl Imitated {
                     }
                     Action::AskReplica { ask, primary, replica, .. } => {
                         let has_acknowledged = nodes.follows(&replica, &primary);
-                        events.push_back(Event::Asked { ask, has_acknowledged });
+                        events.push_back(Event::Asked {
+                            ask,
+                            has_acknowledged,
+                            replica_after: Duration::ZERO,
+                        });
                     }
                     Action::AskOwed { ask, .. } => events.push_back(Event::Owed { ask, replies: 0 }),
                     Action::CutOff { order, .. } => events.push_back(Event::CutOff { order }),

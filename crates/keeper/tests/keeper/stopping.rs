@@ -1,5 +1,7 @@
 //! Primaries that lose their slots: coordinators hear of it when nothing is due to clients any more.
 
+use std::time::Duration;
+
 use keeper::{Action, Answer, Event, Ticket};
 use model::Epoch;
 
@@ -39,7 +41,11 @@ fn the_epoch_is_told_when_it_has_stopped_and_was_looked_at() {
         stage.hear(Event::Owed { ask, replies: 0 });
         let [asked] = stage.asks()[..] else { panic!("the replica is asked for") };
         assert_eq!(stage.health().health.view_epoch, Epoch(5));
-        stage.hear(Event::Asked { ask: asked, has_acknowledged: is_replicated });
+        stage.hear(Event::Asked {
+            ask: asked,
+            has_acknowledged: is_replicated,
+            replica_after: Duration::ZERO,
+        });
         assert_eq!(stage.health().health.view_epoch, Epoch(5), "not looked at since");
         assert_eq!(stage.answer(caller), None);
         stage.answers(PRIMARY, &primary("a"));
@@ -79,7 +85,7 @@ fn what_is_due_for_too_long_is_given_up() {
     stage.pass(300);
     assert_eq!(stage.answer(caller), Some(Answer::Done));
     assert_eq!(stage.health().health.view_epoch, Epoch(5));
-    stage.hear(Event::Asked { ask: asked, has_acknowledged: true });
+    stage.hear(Event::Asked { ask: asked, has_acknowledged: true, replica_after: Duration::ZERO });
     stage.answers(PRIMARY, &primary("a"));
     assert_eq!(stage.health().health.view_epoch, Epoch(6));
 }
@@ -92,7 +98,7 @@ fn slots_that_come_back_are_not_stopped() {
     stage.hear(Event::Owed { ask, replies: 0 });
     let asked = stage.asks();
     for ask in asked {
-        stage.hear(Event::Asked { ask, has_acknowledged: true });
+        stage.hear(Event::Asked { ask, has_acknowledged: true, replica_after: Duration::ZERO });
     }
     stage.answers(PRIMARY, &primary("a"));
     assert!(!stage.health().health.nodes[0].replicated, "what was true then says nothing now");

@@ -41,7 +41,7 @@ pub(super) async fn has_reached(replica: &mut NodeClient, place: &StreamPlace) -
     Ok(place.is_reached_by(&info))
 }
 
-/// Whether a replica reaches that place within `limit`.
+/// Whether a replica reaches that place within `limit`: when it was asked that has said so.
 ///
 /// # Errors
 /// As [`has_reached`].
@@ -49,14 +49,15 @@ pub(super) async fn reaches(
     replica: &mut NodeClient,
     place: &StreamPlace,
     limit: Duration,
-) -> Result<bool, LinkError> {
+) -> Result<Option<Instant>, LinkError> {
     let begun = Instant::now();
     loop {
+        let asked = Instant::now();
         if has_reached(replica, place).await? {
-            return Ok(true);
+            return Ok(Some(asked));
         }
         if begun.elapsed() >= limit {
-            return Ok(false);
+            return Ok(None);
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }

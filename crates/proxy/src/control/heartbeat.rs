@@ -1,7 +1,7 @@
 //! Asking whether the replica that the metadata names has what its primary has: again and again over the lines of one pair,
 //! or once when the primary has stopped.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use keeper::Ticket;
 use link::LinkError;
@@ -66,19 +66,25 @@ impl Heartbeat {
     pub(super) async fn run(mut self) {
         let (mut lines, mut missed) = (Lines::default(), 0_u32);
         while let Some(ask) = self.asks.recv().await {
+            let begun = Instant::now();
             let outcome = self.pair.ask(&mut lines, HEARTBEAT_LIMIT, HEARTBEAT_CHANNEL).await;
             let has_acknowledged = outcome.is_ok();
+            let replica_after = outcome.as_ref().map_or(Duration::ZERO, |asked| asked.duration_since(begun));
             let replica = &self.pair.replica;
             match outcome {
-                Ok(()) if missed >= MISSED_BEFORE_TOLD => info!(%replica, "a replica is attached again"),
+                Ok(_) if missed >= MISSED_BEFORE_TOLD => info!(%replica, "a replica is attached again"),
                 Err(reason) if missed + 1 == MISSED_BEFORE_TOLD => {
                     warn!(%replica, %reason, "a replica is not attached: its primary serves by its lease alone");
                 }
-                Ok(()) | Err(_) => {}
+                Ok(_) | Err(_) => {}
             }
             missed = if has_acknowledged { 0 } else { missed.saturating_add(1) };
             // The control thread outlives its tasks.
-            let _ = self.events.send(Event::Keeper(keeper::Event::Asked { ask, has_acknowledged }));
+            let _ = self.events.send(Event::Keeper(keeper::Event::Asked {
+                ask,
+                has_acknowledged,
+                replica_after,
+            }));
         }
     }
 }
@@ -89,9 +95,9 @@ impl Pair {
         self.ask(&mut Lines::default(), HANDOVER_LIMIT, HANDOVER_CHANNEL).await.is_ok()
     }
 
-    /// Whether the replica has, in a moment, what the primary has now. What goes wrong on a line ends it: the next question
-    /// opens another, perhaps to where the name leads by then.
-    async fn ask(&self, lines: &mut Lines, limit: Duration, channel: &[u8]) -> Result<(), Missed> {
+    /// Whether the replica has, in a moment, what the primary has now, and when it was asked that has said so. What goes wrong
+    /// on a line ends it: the next question opens another, perhaps to where the name leads by then.
+    async fn ask(&self, lines: &mut Lines, limit: Duration, channel: &[u8]) -> Result<Instant, Missed> {
         let mut primary = match lines.primary.take() {
             Some(client) => client,
             None => self.connect(&self.primary, limit).await.map_err(Missed::Primary)?,
@@ -102,11 +108,10 @@ impl Pair {
             Some(client) => client,
             None => self.connect(&self.replica, REPLICA_LIMIT).await.map_err(Missed::Replica)?,
         };
-        if !reaches(&mut replica, &place, ACKNOWLEDGE_MAX).await.map_err(Missed::Replica)? {
-            return Err(Missed::Behind);
-        }
+        let asked = reaches(&mut replica, &place, ACKNOWLEDGE_MAX).await.map_err(Missed::Replica)?;
+        let asked = asked.ok_or(Missed::Behind)?;
         lines.replica = Some(replica);
-        Ok(())
+        Ok(asked)
     }
 
     async fn connect(&self, node: &Address, limit: Duration) -> Result<NodeClient, LinkError> {

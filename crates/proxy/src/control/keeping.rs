@@ -60,7 +60,8 @@ impl Control {
                 match purpose {
                     Purpose::Heartbeat => self.nodes.beat(ask, pair),
                     Purpose::Handover => self.then(async move {
-                        Happened::Asked { ask, has_acknowledged: pair.is_replicated().await }
+                        let has_acknowledged = pair.is_replicated().await;
+                        Happened::Asked { ask, has_acknowledged, replica_after: Duration::ZERO }
                     }),
                 }
             }

@@ -329,9 +329,14 @@ impl World {
                 );
                 (*from, keeper(keeper::Event::Visited { node, visit: *visit, outcome }))
             }
-            Event::AskNode(from, NodeAsk::Replica { ask, .. }) => {
-                (*from, keeper(keeper::Event::Asked { ask: *ask, has_acknowledged: false }))
-            }
+            Event::AskNode(from, NodeAsk::Replica { ask, .. }) => (
+                *from,
+                keeper(keeper::Event::Asked {
+                    ask: *ask,
+                    has_acknowledged: false,
+                    replica_after: Duration::ZERO,
+                }),
+            ),
             _ => return,
         };
         self.send(from, to.process, Some(to.incarnation), answer);

@@ -121,7 +121,14 @@ impl World {
 }
 
 fn asked(from: ReplyTo, ask: keeper::Ticket, has_acknowledged: bool, out: &mut Out) {
-    out.answer(from, Event::Keeper(Box::new(keeper::Event::Asked { ask, has_acknowledged })));
+    out.answer(
+        from,
+        Event::Keeper(Box::new(keeper::Event::Asked {
+            ask,
+            has_acknowledged,
+            replica_after: std::time::Duration::ZERO,
+        })),
+    );
 }
 
 fn two_of(nodes: &mut [Node], one: usize, other: usize) -> (&mut Node, &mut Node) {
