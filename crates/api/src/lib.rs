@@ -15,7 +15,7 @@ pub mod v4;
 pub use actor::{ACTOR_HEADER, COPIER};
 pub use client::{BrokerClient, ClientError, ClientOptions, Endpoint};
 pub use error::{ErrorBody, STOOD_STILL};
-pub use reading::READING_HEADER;
+pub use reading::{GRANTS_NOTHING, READING_HEADER};
 pub use schema::{MigrationMetaSchema, ReplPeerSchema, SlotAssignmentSchema, SlotTagSchema};
 
 /// Where the calls of Undermoon's API begin.

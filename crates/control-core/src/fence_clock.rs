@@ -124,6 +124,7 @@ fn stopping_proxy<'a>(state: &'a State, fenced: &FenceId) -> Option<&'a Address>
 /// said to be known that the one before has stopped.
 fn lets_another_serve(state: &State, command: &Command) -> Option<(FenceId, Fence, Option<Stopped>)> {
     let (cluster, primary, epoch, stopped) = match command {
+        Command::IfUnchanged { command, .. } => return lets_another_serve(state, command),
         Command::FailOverShard { cluster, primary, fence: Some(fence), stopped, .. } => {
             (cluster, primary, fence, stopped)
         }

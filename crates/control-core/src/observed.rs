@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::{ATTACHED_FOR_MS, ATTACHED_SOON_MS, Address, Epoch, NodeState, ProxyHealth, Role};
+use model::{
+    ATTACHED_FOR_MS, ATTACHED_SOON_FOR_MS, ATTACHED_SOON_MS, Address, Epoch, NodeState, ProxyHealth, Role,
+};
 
 use crate::lease::{CLOCK_DRIFT_DIVISOR, lease_end_ms};
 use crate::state::{
@@ -160,7 +162,8 @@ impl ProxyObservation {
 
     /// Until when it goes at least by the shorter time for which a replica counts as attached, where it tells.
     pub(crate) fn attached_soon_until(&self) -> Option<TimeMs> {
-        let soon_for_ms = self.health.as_ref()?.attached_soon_for_ms?;
+        // A lease may have been longer than others are; the process of a moment ago may be another by now, whose is not.
+        let soon_for_ms = self.health.as_ref()?.attached_soon_for_ms?.min(ATTACHED_SOON_FOR_MS);
         // Its clock may run a little faster than this one.
         Some(TimeMs(self.asked?.0 + soon_for_ms - soon_for_ms / CLOCK_DRIFT_DIVISOR))
     }

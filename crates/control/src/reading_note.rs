@@ -2,9 +2,6 @@
 
 use control_core::ReadingNote;
 
-/// Said with a call by which no lease is granted: it is no reading.
-pub(crate) const GRANTS_NOTHING: &str = "none";
-
 /// The header's value.
 pub(crate) fn write(note: &ReadingNote) -> String {
     let silent: Vec<String> = note.silent.iter().map(|(proxy, since)| format!("{proxy}={since}")).collect();

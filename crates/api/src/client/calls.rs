@@ -268,7 +268,8 @@ impl BrokerClient {
         known: Option<&StateMark>,
         wait: Duration,
     ) -> Answer<StateAnswer<S>> {
-        self.state_timed(known, wait).await.map(|(answer, _)| answer)
+        // Without its time an answer lets nobody grant a lease.
+        self.saying(crate::GRANTS_NOTHING).state_timed(known, wait).await.map(|(answer, _)| answer)
     }
 
     /// The same, and an instant than which the answer is not older: when the broker that gave it was asked, after others

@@ -36,7 +36,11 @@ impl LeaseClock {
     /// # Errors
     /// [`ApplyError::Retry`] where it says that long leases have run out, and they may not have.
     pub(crate) fn check(&self, command: &Command, now: Moment) -> Result<(), ApplyError> {
-        let Command::LimitLeases { from, to } = command else { return Ok(()) };
+        let (from, to) = match command {
+            Command::IfUnchanged { command, .. } => return self.check(command, now),
+            Command::LimitLeases { from, to } => (from, to),
+            _ => return Ok(()),
+        };
         let since = self.0.filter(|(limit, _)| limit == from).map(|(_, since)| since);
         let stood = since.map_or(Duration::ZERO, |since| now.since(since));
         if to.held_ms < from.held_ms && stood < Duration::from_millis(lease_end_ms(from.held_ms)) {

@@ -7,7 +7,7 @@ use model::{Address, ClusterName, Epoch, RunId};
 use crate::diagnose::{
     NodeCondition, ProxyCondition, node_condition, node_health, proxy_condition, proxy_health,
 };
-use crate::observed::Observed;
+use crate::observed::{Observed, ProxyObservation};
 use crate::state::{Chunk, Cluster, Half, State};
 use crate::time::TimeMs;
 
@@ -75,7 +75,11 @@ impl Watch<'_> {
     pub(super) fn is_beyond_doubt(&self) -> bool {
         let is_asked = |proxy: &Address| {
             let seen = self.observed.proxies.get(proxy);
-            seen.is_some_and(|seen| seen.is_unaskable) || self.proxy(proxy) != ProxyCondition::Unknown
+            // One that could not be asked just now may be asked a moment later.
+            let is_long =
+                |seen: &ProxyObservation| self.now.since(seen.heard()) >= self.observed.timing.proxy_dead_ms;
+            seen.is_some_and(|seen| seen.is_unaskable && is_long(seen))
+                || self.proxy(proxy) != ProxyCondition::Unknown
         };
         self.ahead.clusters.is_empty()
             && self.ahead.pool.is_empty()

@@ -35,8 +35,9 @@ impl LocalBroker {
 
 impl MetadataSource for LocalBroker {
     async fn read(&self, note: &ReadingNote) -> Result<Reading, MetadataError> {
-        self.metadata.note_reading(Some(note.clone()));
+        // A token that comes between the two is of no use to this reading: the broker counts it as not there.
         let at = Instant::now();
+        self.metadata.note_reading(Some(note.clone()));
         // What others have changed must be known, or a lease might be granted that they think is over.
         let confirmed = self.metadata.confirmed().await;
         let snapshot = confirmed.map_err(|error| MetadataError::Unreachable(error.to_string()))?;

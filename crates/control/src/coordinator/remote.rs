@@ -139,7 +139,7 @@ impl MetadataSource for RemoteBroker {
     }
 
     async fn changed(&self) -> Result<bool, MetadataError> {
-        self.ask(CHANGE_WAIT, reading_note::GRANTS_NOTHING).await.map(|(_, is_news)| is_news)
+        self.ask(CHANGE_WAIT, api::GRANTS_NOTHING).await.map(|(_, is_news)| is_news)
     }
 
     async fn apply(&self, command: Command) -> Result<Reply, MetadataError> {

@@ -32,7 +32,8 @@ pub(crate) async fn replace(
     }
 }
 
-/// That both primaries of its chunk serve, as coordinators see it: else the replicas that it has may be needed.
+/// That both primaries of its chunk serve and can be told of new replicas, as coordinators see it: else the replicas that it
+/// has may be needed.
 fn check_primaries(broker: &Broker, proxy: &Address) -> Result<(), ApiError> {
     let state = &broker.metadata.snapshot().state;
     let Some(name) = state.proxies.get(proxy).and_then(|record| record.cluster.as_ref()) else {
@@ -44,6 +45,12 @@ fn check_primaries(broker: &Broker, proxy: &Address) -> Result<(), ApiError> {
     let is_unserved = |shard| seen.unserved(name, chunk.primary(shard), chunk.primary_proxy(shard)).is_some();
     if Half::BOTH.into_iter().any(is_unserved) {
         let why = "nobody serves a shard of its chunk, and its nodes may be what is left of it";
+        return Err(ApplyError::NotReplaceable { proxy: proxy.clone(), why }.into());
+    }
+    // One that nobody reaches may serve by the replica that is to leave, and would never know the new one.
+    let is_unknown = |shard| seen.unknown(chunk.primary_proxy(shard)).is_some();
+    if Half::BOTH.into_iter().any(is_unknown) {
+        let why = "no coordinator can ask the proxy of a primary of its chunk";
         return Err(ApplyError::NotReplaceable { proxy: proxy.clone(), why }.into());
     }
     Ok(())

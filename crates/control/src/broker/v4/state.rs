@@ -39,7 +39,7 @@ pub(crate) async fn state(
     parameters: Parameters,
 ) -> Result<Json<StateAnswer<control_core::State>>, ApiError> {
     let said = headers.get(api::READING_HEADER).and_then(|said| said.to_str().ok());
-    let is_reading = said != Some(reading_note::GRANTS_NOTHING);
+    let is_reading = said != Some(api::GRANTS_NOTHING);
     if is_reading {
         // Before anything is looked at: whatever this reading lets grant, it is known of.
         broker.metadata.note_reading(said.and_then(reading_note::read));
