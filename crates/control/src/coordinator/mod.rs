@@ -130,6 +130,7 @@ pub async fn run<M: MetadataSource>(
             hearing: hearing.clone(),
             now,
             seen: seen_sender.clone(),
+            is_said: false,
         }),
         readings,
         read_now,

@@ -18,6 +18,8 @@ use super::probe_pace::ProbePace;
 const INTERVALS_MAX: u32 = 4;
 /// But it is given at least this time: a proxy that is busy for a moment should not be connected to again.
 const PROBE_LIMIT_MIN: Duration = Duration::from_millis(200);
+/// Between two lines in the log on one proxy that answers and does not answer in turn.
+const SAID_AGAIN: Duration = Duration::from_secs(5);
 
 /// What came of a probe.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(crate) struct Probe {
     pub(crate) now: Arc<Notify>,
     /// Where the answers go.
     pub(crate) seen: mpsc::Sender<Probed>,
+    /// The log has it that the proxy does not answer.
+    pub(crate) is_said: bool,
 }
 
 impl Probe {
@@ -71,12 +75,18 @@ impl Probe {
         let mut tokens = Tokens::new(self.proxy.clone());
         // A dead proxy's name may be gone with it: its last addresses tell whether it is dead.
         let mut found = None;
+        let mut said_at: Option<Instant> = None;
         loop {
             let Err(error) = self.follow(&mut failed, &mut tokens, &mut found).await;
             let could_ask = !error.says_nothing();
-            match (failed, could_ask) {
-                (0, false) => warn!(proxy = %self.proxy, %error, "a proxy cannot be asked how it is"),
-                (0, true) => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
+            // One that answers, but refuses what only some questions ask, would be told of without end.
+            let is_new = failed == 0 && said_at.is_none_or(|at| at.elapsed() >= SAID_AGAIN);
+            if is_new {
+                (said_at, self.is_said) = (Some(Instant::now()), true);
+            }
+            match (is_new, could_ask) {
+                (true, false) => warn!(proxy = %self.proxy, %error, "a proxy cannot be asked how it is"),
+                (true, true) => info!(proxy = %self.proxy, %error, "a proxy does not answer"),
                 _ => debug!(proxy = %self.proxy, %error, "still no answer"),
             }
             let (proxy, at) = (self.proxy.clone(), Instant::now());
@@ -119,7 +129,7 @@ impl Probe {
             };
             let at = self.hearing.came(&self.proxy);
             let answer = health(&reply)?;
-            if std::mem::take(failed) > 0 {
+            if std::mem::take(failed) > 0 && std::mem::take(&mut self.is_said) {
                 info!(proxy = %self.proxy, "a proxy answers again");
             }
             tokens.answered(ProbeAnswer {

@@ -65,7 +65,7 @@ fn turns(
             let (pace, seen) = (probe_pace.clone(), probes_seen.clone());
             let terms = watch::channel(LeaseTerms::none()).1;
             let (proxy, access, hearing) = (proxy.clone(), ProxyAccess::default(), HearingHere::new(clock));
-            Probe { proxy, access, pace, terms, clock, hearing, now, seen }
+            Probe { proxy, access, pace, terms, clock, hearing, now, seen, is_said: false }
         }),
         readings,
         read_now: Arc::new(Notify::new()),
