@@ -109,7 +109,12 @@ impl Iterator for Plan {
             // The same twice would be ended by whichever ends first.
             let fits =
                 |beside: &(Victim, Harm)| *beside != (victim, harm) && self.scene.allows(beside.0, beside.1);
-            fault.beside = beside.filter(fits);
+            // While only one coordinator is let in, an operator waits for it after each step, and it must not be the one that
+            // another fault takes away; nor its only broker.
+            let is_waited_for = |beside: &(Victim, Harm)| {
+                harm == Harm::Rotate(Credential::ControlPassword) && !beside.0.is_of_data()
+            };
+            fault.beside = beside.filter(fits).filter(|beside| !is_waited_for(beside));
         }
         Some(fault)
     }
