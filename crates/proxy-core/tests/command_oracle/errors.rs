@@ -39,7 +39,9 @@ fn unknown_commands_get_the_servers_own_errors() {
         &[b"f\0oo", b"a"],
         &[b"foo", b"a\r\nb", b"\xff\xfe"],
         &[b"foo\r\n"],
-        &[b"get\0", b"a"],
+        // Not `get\0`: a server compares names up to a zero byte, and takes it for GET if both have one place in its table,
+        // which another process has elsewhere.
+        &[b"gex\0", b"a"],
         &[b"client", b"foo"],
         &[b"cLient", b"fo\no", b"a"],
         &[b"client", b"i\0d"],
