@@ -16,7 +16,7 @@ use crate::life::{Life, ProcessSeen};
 use crate::port::{Action, Ticket};
 use crate::readiness::Look;
 use crate::role::{GivenProcess, Order};
-use crate::status::NodeStatus;
+use crate::status::{NodeLink, NodeRole, NodeStatus};
 use crate::turn::Turn;
 use crate::visit_fault::VisitFault;
 
@@ -181,7 +181,8 @@ impl Nodes {
                 let visit = turn.tickets.next();
                 let wanted = node.wanted.clone();
                 node.visiting = Visiting::UnderWay { visit, wanted, sets_role: true };
-                turn.actions.push(Action::SetRole { node: address.clone(), visit, role: order.role });
+                let (node, role, anew) = (address.clone(), order.role, node.has_mute_link());
+                turn.actions.push(Action::SetRole { node, visit, role, anew });
             }
             Some(_) => node.visiting = Visiting::Due(turn.now.plus(ROLE_RETRY_INTERVAL)),
             // Something else is wanted than when the visit began.
@@ -321,6 +322,12 @@ impl Node {
         }
     }
 
+    /// Whether it follows over a link over which nothing comes, and goes on so until it is told again.
+    fn has_mute_link(&self) -> bool {
+        let role = self.health.status().map(|status| &status.role);
+        matches!(role, Some(NodeRole::Replica { link: NodeLink::Mute, .. }))
+    }
+
     /// Takes what the node says of itself; its order, if it has another role than that and is to be told.
     fn answers(&mut self, mut status: Box<NodeStatus>, wanted: &Wanted, now: Moment) -> Option<Order> {
         self.life.answered(status.process.clone());
@@ -333,8 +340,9 @@ impl Node {
         }
         // A primary that lost its memory must not be one again before somebody says so: its replica would copy the
         // loss.
-        let is_to_be_told = !is_in_role && !status.restarted && !status.loading;
+        let is_sound = !status.restarted && !status.loading;
         (self.answered, self.looked, self.fault, self.health) = (now, wanted.look, None, Health::Up(status));
+        let is_to_be_told = is_sound && (!is_in_role || self.has_mute_link());
         wanted.order.clone().filter(|_| is_to_be_told)
     }
 }

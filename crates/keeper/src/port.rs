@@ -133,6 +133,8 @@ pub enum Action {
         visit: Ticket,
         /// The role.
         role: DesiredRole,
+        /// The node has a link to its primary that is of no use, and is to make another.
+        anew: bool,
     },
     /// The node is not watched any more: a visit that is under way is of no interest.
     Forget {

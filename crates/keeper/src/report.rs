@@ -62,7 +62,8 @@ fn link_state(status: &NodeStatus, link: NodeLink) -> LinkState {
     match link {
         NodeLink::Up if status.link_silent_s >= LINK_SILENT_S => down(status.link_silent_s),
         NodeLink::Up => LinkState::Up,
-        NodeLink::Syncing => LinkState::Syncing,
+        // What it lacks comes when the link was made anew.
+        NodeLink::Mute | NodeLink::Syncing => LinkState::Syncing,
         NodeLink::Down { for_s } => down(for_s),
     }
 }

@@ -22,6 +22,10 @@ pub enum NodeRole {
 pub enum NodeLink {
     /// It follows.
     Up,
+    /// It is up, and nothing comes over it. A replica that its primary refused is one by the old protocol: it asks with PSYNC,
+    /// is told that the primary is a replica itself, and asks with SYNC in the moment in which that becomes a primary. Of
+    /// such a replica a primary awaits a word that it never says before it sends what is written.
+    Mute,
     /// The replica is copying all data from its primary, or has not reached that primary yet.
     Syncing,
     /// It has lost its primary.
@@ -91,7 +95,8 @@ impl NodeStatus {
                 // -1 where there never was a link to this primary.
                 "master_link_down_since_seconds" => down_s = value.parse().ok(),
                 "master_repl_offset" => status.offset = value.parse().unwrap_or(0),
-                "slave_repl_offset" => replica_offset = value.parse().ok(),
+                // -1 by the old protocol.
+                "slave_repl_offset" => replica_offset = value.parse::<i64>().ok(),
                 "connected_slaves" => status.replicas = value.parse().unwrap_or(0),
                 _ if is_database(field) => status.keys += keys(value),
                 _ => {}
@@ -99,13 +104,15 @@ impl NodeStatus {
         }
         status.process = pid.map(|pid| NodeProcess { pid, executable });
         if replica {
+            let is_mute = replica_offset.is_some_and(|offset| offset < 0);
             let link = match (link_up, syncing, down_s) {
+                (true, ..) if is_mute => NodeLink::Mute,
                 (true, ..) => NodeLink::Up,
                 (false, false, Some(for_s)) => NodeLink::Down { for_s },
                 (false, ..) => NodeLink::Syncing,
             };
             status.role = NodeRole::Replica { host, port, link };
-            status.offset = replica_offset.unwrap_or(status.offset);
+            status.offset = replica_offset.map_or(status.offset, |offset| offset.try_into().unwrap_or(0));
         }
         status
     }
@@ -166,6 +173,12 @@ mod tests {
     fn links_are_told_apart() {
         for (lines, link) in [
             ("master_link_status:up", NodeLink::Up),
+            ("master_link_status:up\r\nslave_repl_offset:0", NodeLink::Up),
+            ("master_link_status:up\r\nslave_repl_offset:-1", NodeLink::Mute),
+            (
+                "master_link_status:down\r\nslave_repl_offset:-1\r\nmaster_sync_in_progress:1",
+                NodeLink::Syncing,
+            ),
             ("master_link_status:down\r\nmaster_sync_in_progress:1", NodeLink::Syncing),
             ("master_link_status:down\r\nmaster_link_down_since_seconds:-1", NodeLink::Syncing),
             ("master_link_status:down\r\nmaster_link_down_since_seconds:3", NodeLink::Down { for_s: 3 }),

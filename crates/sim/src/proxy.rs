@@ -212,7 +212,7 @@ impl Proxy {
             Action::Apply => out.soon(APPLY_US_MAX, keeper(Happened::Applied)),
             Action::Answer { caller, answer } => self.answer(caller, answer, out),
             Action::Visit { node, visit } => self.visit(node, NodeAsk::Visit { visit, role: None }, out),
-            Action::SetRole { node, visit, role } => match self.visited.get(&node).cloned() {
+            Action::SetRole { node, visit, role, .. } => match self.visited.get(&node).cloned() {
                 Some(process) => {
                     self.visit(node, NodeAsk::Visit { visit, role: Some((role, process)) }, out);
                 }

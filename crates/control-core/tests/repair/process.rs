@@ -156,7 +156,7 @@ impl SimProxy {
                 Some(Event::Applied)
             }
             Action::Visit { node, visit } => self.visit(node, visit, None, now),
-            Action::SetRole { node, visit, role } => self.visit(node, visit, Some(&role), now),
+            Action::SetRole { node, visit, role, .. } => self.visit(node, visit, Some(&role), now),
             Action::AskReplica { ask: ticket, primary, replica, .. } => {
                 self.asks.push(Ask { ticket, primary, replica, asked: now });
                 None

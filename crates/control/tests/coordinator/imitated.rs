@@ -201,7 +201,7 @@ impl Imitated {
                     Action::Answer { answer, .. } => answered = Some(answer),
                     Action::Apply => events.push_back(Event::Applied),
                     Action::Visit { node, visit } => events.push_back(nodes.visit(node, visit, None, now)),
-                    Action::SetRole { node, visit, role } => {
+                    Action::SetRole { node, visit, role, .. } => {
                         events.push_back(nodes.visit(node, visit, Some(&role), now));
                     }
                     Action::AskReplica { ask, primary, replica, .. } => {

@@ -1,7 +1,7 @@
 //! Nodes are kept in their roles, and what is told of that is what was seen.
 
-use keeper::DesiredRole;
-use model::{Epoch, NodeState};
+use keeper::{Action, DesiredRole, NodeLink, NodeRole};
+use model::{Epoch, LinkState, NodeState};
 
 use crate::stage::{PRIMARY, REPLICA, Stage, address, primary, replica};
 
@@ -49,6 +49,31 @@ fn a_primary_that_started_anew_is_left_as_it_is() {
     stage.roles_in_force(&format!("4 FORCE master mydb {PRIMARY} 1 {REPLICA} 10.0.0.2:5299"));
     stage.answers(PRIMARY, &replica("b", "127.0.0.1:1"));
     assert_eq!(stage.visits(PRIMARY)[0].1, Some(DesiredRole::Primary), "it makes do with what it has");
+}
+
+/// A replica that came to its primary in the moment in which that became one follows it by the old protocol, and hears nothing.
+#[test]
+fn a_link_over_which_nothing_comes_is_made_anew() {
+    let mut stage = Stage::new();
+    stage.roles_in_force(&format!("4 NOFLAGS replica mydb {PRIMARY} 1 {REPLICA} 10.0.0.2:5299"));
+    let mut mute = replica("a", REPLICA);
+    let NodeRole::Replica { link, .. } = &mut mute.role else { panic!("it is a replica") };
+    *link = NodeLink::Mute;
+    for (status, is_told_again) in [(&mute, true), (&replica("a", REPLICA), false)] {
+        stage.answers(PRIMARY, status);
+        let told = stage.wanted().into_iter().find_map(|action| match action {
+            Action::SetRole { visit, anew, .. } => Some((visit, anew)),
+            _ => None,
+        });
+        assert_eq!(told.map(|(_, anew)| anew), is_told_again.then_some(true));
+        let expected = if is_told_again { LinkState::Syncing } else { LinkState::Up };
+        assert_eq!(stage.health().health.nodes[0].link, Some(expected), "it is not in sync");
+        assert_eq!(role_epoch(&mut stage), Some(Epoch(4)), "it has its role");
+        if let Some((visit, _)) = told {
+            stage.visited(PRIMARY, visit, Ok(&replica("a", REPLICA)));
+        }
+        stage.pass(100);
+    }
 }
 
 #[test]

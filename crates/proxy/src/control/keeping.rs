@@ -51,8 +51,8 @@ impl Control {
             }
             Action::Answer { caller, answer } => self.callers.answer(caller, answer),
             Action::Visit { node, visit } => self.nodes.order(&node, NodeOrder::Visit(visit)),
-            Action::SetRole { node, visit, role } => {
-                self.nodes.order(&node, NodeOrder::SetRole(visit, role));
+            Action::SetRole { node, visit, role, anew } => {
+                self.nodes.order(&node, NodeOrder::SetRole { visit, role, anew });
             }
             Action::Forget { node } => self.nodes.forget(&node),
             Action::AskReplica { ask, primary, replica, purpose } => {

@@ -124,7 +124,7 @@ const NODES: &[Row<NodeStatus>] = &[
         |n| {
             u64::from(!matches!(
                 n.role,
-                NodeRole::Replica { link: NodeLink::Syncing | NodeLink::Down { .. }, .. }
+                NodeRole::Replica { link: NodeLink::Mute | NodeLink::Syncing | NodeLink::Down { .. }, .. }
             ))
         },
     ),

@@ -30,7 +30,14 @@ pub(super) enum NodeOrder {
     /// Ask how the node is.
     Visit(Ticket),
     /// Give it a role over the same connection, then ask how it is.
-    SetRole(Ticket, DesiredRole),
+    SetRole {
+        /// Names the visit.
+        visit: Ticket,
+        /// The role.
+        role: DesiredRole,
+        /// With a new link to its primary, if it has one.
+        anew: bool,
+    },
 }
 
 /// The task's equipment.
@@ -83,7 +90,7 @@ impl NodeLine {
             let Some(order) = order else { return };
             let (visit, role) = match order {
                 NodeOrder::Visit(visit) => (visit, None),
-                NodeOrder::SetRole(visit, role) => (visit, Some(role)),
+                NodeOrder::SetRole { visit, role, anew } => (visit, Some((role, anew))),
             };
             let visited = timeout(VISIT_LIMIT, self.visit(&mut connection, role)).await;
             let outcome = visited.unwrap_or(Err(VisitError::TooLate));
@@ -105,7 +112,7 @@ impl NodeLine {
     async fn visit(
         &self,
         held: &mut Option<Connection>,
-        role: Option<DesiredRole>,
+        role: Option<(DesiredRole, bool)>,
     ) -> Result<Box<(NodeStatus, NodeInfo)>, VisitError> {
         let connection = match (held, &role) {
             (Some(connection), _) => connection,
@@ -113,7 +120,10 @@ impl NodeLine {
             (None, Some(_)) => return Err(VisitError::Disconnected),
             (held @ None, None) => held.insert(self.connect().await?),
         };
-        if let Some(role) = role {
+        if let Some((role, anew)) = role {
+            if anew {
+                self.end_link(&mut connection.client).await?;
+            }
             self.set_role(&mut connection.client, role).await?;
         }
         let text = connection.info().await?;
@@ -177,6 +187,15 @@ impl NodeLine {
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Has the node give up its link to its primary: told to follow the same one again, it would keep that.
+    async fn end_link(&self, client: &mut NodeClient) -> Result<(), LinkError> {
+        warn!(node = %self.node, "nothing comes over a replica's link: it makes another");
+        match client.call(&[b"CLIENT", b"KILL", b"TYPE", b"MASTER"]).await {
+            Err(LinkError::Refused(_)) => client.call(&[b"REPLICAOF", b"NO", b"ONE"]).await.map(drop),
+            outcome => outcome.map(drop),
         }
     }
 

@@ -175,7 +175,7 @@ pub(in crate::control::admin) async fn roles(State(sources): Shared) -> Json<Rol
 fn link_word(link: NodeLink) -> &'static str {
     match link {
         NodeLink::Up => "up",
-        NodeLink::Syncing => "syncing",
+        NodeLink::Mute | NodeLink::Syncing => "syncing",
         NodeLink::Down { .. } => "down",
     }
 }
