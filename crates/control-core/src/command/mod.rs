@@ -1,5 +1,6 @@
 //! Every change that the metadata can undergo, and what it answers.
 
+mod by_hand;
 mod parts;
 mod reply;
 mod stamp;
@@ -373,27 +374,6 @@ pub enum Command {
 }
 
 impl Command {
-    /// Makes the replica the primary by an operator's order, without a fence, and with nothing for the record.
-    #[must_use]
-    pub const fn fail_over_unfenced(
-        cluster: ClusterName,
-        primary: Address,
-        force: bool,
-        now: TimeMs,
-    ) -> Self {
-        Self::FailOverShard {
-            cluster,
-            primary,
-            fence: None,
-            force,
-            behind_bytes: None,
-            empty_primary: None,
-            process: None,
-            stopped: None,
-            now,
-        }
-    }
-
     /// Whether a shard that is without service is served again when this is done, and its proxy knows.
     #[must_use]
     pub const fn ends_an_outage(&self) -> bool {

@@ -1,15 +1,17 @@
 //! What one coordinator has seen of the proxies and their nodes.
 
+mod proxy;
+mod seen;
+
 use std::collections::{BTreeMap, HashMap};
 
-use model::{
-    ATTACHED_FOR_MS, ATTACHED_SOON_FOR_MS, ATTACHED_SOON_MS, Address, Epoch, NodeState, ProxyHealth, Role,
-};
+use model::{ATTACHED_FOR_MS, ATTACHED_SOON_MS, Address, Epoch, NodeState, ProxyHealth, Role};
 
-use crate::lease::{CLOCK_DRIFT_DIVISOR, lease_end_ms};
-use crate::state::{
-    Chunk, Comeback, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State, SyncState,
-};
+pub use self::proxy::ProxyObservation;
+pub(crate) use self::seen::Alone;
+pub use self::seen::{DatedSeen, FenceSeen, LateSeen, ReplicaSeen, ReportsSeen};
+use crate::lease::lease_end_ms;
+use crate::state::{Chunk, Fence, FenceId, LeaseLimit, Proxy, ReporterId, Shard, ShardId, State};
 use crate::time::TimeMs;
 use crate::timing::Timing;
 
@@ -54,128 +56,6 @@ pub struct Observed {
     pub last_turn: TimeMs,
     /// When it last heard of any proxy.
     pub last_answer: TimeMs,
-}
-
-/// What was seen of one fence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FenceSeen {
-    /// When it was first seen in the metadata.
-    pub since: TimeMs,
-    /// When the replica was first seen to have let go of its primary: it was asked after the order, and said so.
-    pub detached: Option<TimeMs>,
-    /// When the last lease of the proxy that is to stop is over at the latest, where the broker knows: counted from the last
-    /// token that any coordinator had, which came before the fence.
-    pub lease_over: Option<TimeMs>,
-}
-
-/// A primary that has no replica attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alone {
-    /// Since when.
-    pub since: TimeMs,
-    /// Since when it has had no lease, either: it refuses all requests. None where it has one.
-    pub stopped_since: Option<TimeMs>,
-}
-
-/// A proxy that has an older view, or older roles, than the metadata has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LateSeen {
-    /// The epoch of what it has, of view and roles the older.
-    pub has: Epoch,
-    /// Since when it has had that and was to have something newer.
-    pub since: TimeMs,
-}
-
-/// What the metadata says of who hears a proxy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReportsSeen {
-    /// Who reports it as failed.
-    pub reports: BTreeMap<ReporterId, DatedSeen>,
-    /// That somebody hears it all the same.
-    pub vouch: Option<DatedSeen>,
-}
-
-/// Something in the metadata with a date by another's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DatedSeen {
-    /// The date: it tells this from what is said later.
-    pub at: TimeMs,
-    /// When it was first seen, by the own clock.
-    pub since: TimeMs,
-}
-
-impl DatedSeen {
-    /// `before` if it has this date, else a value seen now for the first time.
-    fn follow(before: Option<Self>, at: TimeMs, now: TimeMs) -> Self {
-        before.filter(|seen| seen.at == at).unwrap_or(Self { at, since: now })
-    }
-}
-
-/// What the metadata says of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplicaSeen {
-    /// When the roles of its shard were last changed.
-    pub changed: DatedSeen,
-    /// Whether it has its primary's data.
-    pub sync: SyncState,
-    /// When they were first seen to say so.
-    pub since: TimeMs,
-    /// What was decided of its primary, if that came back as another process and does not serve yet.
-    pub comeback: Option<Comeback>,
-    /// When they were first seen to say that.
-    pub comeback_since: TimeMs,
-    /// When they were last seen to say anything of it.
-    pub last: TimeMs,
-}
-
-/// What was seen of one proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProxyObservation {
-    /// Since when it has been watched without a gap.
-    pub watched_since: TimeMs,
-    /// When the last probe that was answered had been sent: what the answer says was true then or later.
-    pub asked: Option<TimeMs>,
-    /// When the last answer to a probe came.
-    pub answered: Option<TimeMs>,
-    /// The last answer.
-    pub health: Option<ProxyHealth>,
-    /// When the first answer of the process that gave the last one came.
-    pub process_since: Option<TimeMs>,
-    /// When it was first seen in the metadata that it has failed; `None` if it has not.
-    pub failed_seen: Option<TimeMs>,
-    /// This coordinator could not ask it when it last tried: it was not let in, or its own network failed it. That says
-    /// nothing about the proxy.
-    pub is_unaskable: bool,
-}
-
-impl ProxyObservation {
-    fn new(has_failed: bool, now: TimeMs) -> Self {
-        let failed_seen = has_failed.then_some(now);
-        let (asked, answered, health, process_since, is_unaskable) = (None, None, None, None, false);
-        Self { watched_since: now, asked, answered, health, process_since, failed_seen, is_unaskable }
-    }
-
-    /// Since when it has been silent: silence before the watch began says nothing.
-    pub(crate) fn heard(&self) -> TimeMs {
-        self.answered.map_or(self.watched_since, |answered| answered.max(self.watched_since))
-    }
-
-    /// Until when it goes at least by the shorter time for which a replica counts as attached, where it tells.
-    pub(crate) fn attached_soon_until(&self) -> Option<TimeMs> {
-        // A lease may have been longer than others are; the process of a moment ago may be another by now, whose is not.
-        let soon_for_ms = self.health.as_ref()?.attached_soon_for_ms?.min(ATTACHED_SOON_FOR_MS);
-        // Its clock may run a little faster than this one.
-        Some(TimeMs(self.asked?.0 + soon_for_ms - soon_for_ms / CLOCK_DRIFT_DIVISOR))
-    }
-
-    /// Whether the process that gives this answer gave the last one, too. One of a version that does not tell which it is
-    /// may be another where it has lost metadata.
-    fn is_of_known_process(&self, health: &ProxyHealth) -> bool {
-        self.health.as_ref().is_some_and(|before| {
-            let has_lost = health.view_epoch < before.view_epoch || health.roles_epoch < before.roles_epoch;
-            before.run_id == health.run_id && (health.run_id.is_some() || !has_lost)
-        })
-    }
 }
 
 impl Observed {
