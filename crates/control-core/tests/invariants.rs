@@ -7,7 +7,7 @@ mod pool;
 use std::collections::BTreeMap;
 
 use control_core::{
-    Comeback, Command, FenceReason, Half, HostName, KeysSeen, Reply, ReporterId, RestartedPrimary, State,
+    Comeback, Command, FenceReason, Half, KeysSeen, Reply, ReporterId, RestartedPrimary, State,
     StoreSettings, SyncState, TimeMs, apply, desired_view, explain, query,
 };
 use model::{Address, ClusterName, Epoch, Slot, SlotRanges};
@@ -348,54 +348,5 @@ proptest! {
         prop_assert_eq!(&replayed, &state);
         let dump: State = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
         prop_assert_eq!(&dump, &state);
-    }
-
-    /// After the loss of any one host, each survivor takes over its fair share of primaries and at most one
-    /// more, and the pool replaces what was lost where `hosts_cannot_fail` does not say otherwise.
-    #[test]
-    fn host_loss_spreads(hosts in 3usize..7, each in 2usize..5, chunks in 1usize..6) {
-        let mut state = State::default();
-        for host in 1..=hosts {
-            for place in 0..each {
-                apply(&mut state, Command::RegisterProxy(new_proxy(host, place))).unwrap();
-            }
-        }
-        let (cluster, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
-        let create = Command::CreateCluster { cluster: cluster.clone(), node_number: chunks * 4, config: BTreeMap::new(), now };
-        prop_assume!(apply(&mut state, create).is_ok());
-        let cannot_fail = query::hosts_cannot_fail(&state);
-        for lost in 1..=hosts {
-            let mut state = state.clone();
-            let primaries = |state: &State| {
-                let mut count: BTreeMap<HostName, usize> = BTreeMap::new();
-                for chunk in &state.clusters[&cluster].chunks {
-                    for shard in Half::BOTH {
-                        *count.entry(state.proxies[chunk.primary_proxy(shard)].host.clone()).or_default() += 1;
-                    }
-                }
-                count
-            };
-            let before = primaries(&state);
-            let lost_host = HostName(address(lost, 1).host().to_owned());
-            let proxies: Vec<Address> = (0..each).map(|place| address(lost, 7000 + place)).collect();
-            // The spares of the lost host are noticed first or last; here first, so that none is taken.
-            let (used, spare): (Vec<_>, Vec<_>) = proxies.into_iter().partition(|proxy| state.proxies[proxy].cluster.is_some());
-            let mut is_replaced = true;
-            for proxy in spare.into_iter().chain(used) {
-                let reply = apply(&mut state, Command::FailOverProxy { proxy, force: false, decided_after: None, now }).unwrap();
-                let Reply::FailedOver(outcome) = reply else { panic!("{reply:?}") };
-                prop_assert!(outcome.stuck.is_empty());
-                is_replaced &= outcome.cluster.is_none() || outcome.replacement.is_some();
-            }
-            state.check().unwrap();
-            let gone = before.get(&lost_host).copied().unwrap_or(0);
-            let fair = gone.div_ceil(hosts - 1);
-            for (host, count) in primaries(&state) {
-                prop_assert!(host != lost_host);
-                let had = before.get(&host).copied().unwrap_or(0);
-                prop_assert!(count <= had + fair + 1, "{} takes over {} of {}", host, count - had, gone);
-            }
-            prop_assert_eq!(is_replaced, !cannot_fail.contains(&lost_host), "{}", lost_host);
-        }
     }
 }

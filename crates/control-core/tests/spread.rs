@@ -1,10 +1,13 @@
 //! How evenly clusters lie over the hosts, and where the load of a lost host goes.
 #![allow(clippy::unwrap_used, reason = "a test stops where its own preparation fails")]
 
+mod pool;
+
 use std::collections::BTreeMap;
 
-use control_core::{Command, Half, NewProxy, State, TimeMs, apply};
-use model::Address;
+use control_core::{Command, Half, HostName, NewProxy, Reply, State, TimeMs, apply, query};
+use model::{Address, ClusterName};
+use pool::{address, new_proxy};
 use proptest::prelude::*;
 
 /// A count for each host, by its number.
@@ -35,7 +38,7 @@ fn host_of(proxy: &Address) -> usize {
 fn fill(state: &mut State, clusters: &[usize]) -> usize {
     let now = TimeMs(0);
     for (number, chunks) in clusters.iter().enumerate() {
-        let cluster: model::ClusterName = format!("c{number}").parse().unwrap();
+        let cluster: ClusterName = format!("c{number}").parse().unwrap();
         let (node_number, config) = (chunks * 4, BTreeMap::new());
         let is_made =
             apply(state, Command::CreateCluster { cluster: cluster.clone(), node_number, config, now })
@@ -109,6 +112,55 @@ proptest! {
                 let taken = after[&host] - before[&host];
                 prop_assert!(taken <= fair + 1, "{host} takes {taken} of the {} of {lost}", before[&lost]);
             }
+        }
+    }
+
+    /// After the loss of any one host, each survivor takes over its fair share of primaries and at most one
+    /// more, and the pool replaces what was lost where `hosts_cannot_fail` does not say otherwise.
+    #[test]
+    fn host_loss_spreads(hosts in 3usize..7, each in 2usize..5, chunks in 1usize..6) {
+        let mut state = State::default();
+        for host in 1..=hosts {
+            for place in 0..each {
+                apply(&mut state, Command::RegisterProxy(new_proxy(host, place))).unwrap();
+            }
+        }
+        let (cluster, now): (ClusterName, _) = ("db".parse().unwrap(), TimeMs(0));
+        let create = Command::CreateCluster { cluster: cluster.clone(), node_number: chunks * 4, config: BTreeMap::new(), now };
+        prop_assume!(apply(&mut state, create).is_ok());
+        let cannot_fail = query::hosts_cannot_fail(&state);
+        for lost in 1..=hosts {
+            let mut state = state.clone();
+            let primaries = |state: &State| {
+                let mut count: BTreeMap<HostName, usize> = BTreeMap::new();
+                for chunk in &state.clusters[&cluster].chunks {
+                    for shard in Half::BOTH {
+                        *count.entry(state.proxies[chunk.primary_proxy(shard)].host.clone()).or_default() += 1;
+                    }
+                }
+                count
+            };
+            let before = primaries(&state);
+            let lost_host = HostName(address(lost, 1).host().to_owned());
+            let proxies: Vec<Address> = (0..each).map(|place| address(lost, 7000 + place)).collect();
+            // The spares of the lost host are noticed first or last; here first, so that none is taken.
+            let (used, spare): (Vec<_>, Vec<_>) = proxies.into_iter().partition(|proxy| state.proxies[proxy].cluster.is_some());
+            let mut is_replaced = true;
+            for proxy in spare.into_iter().chain(used) {
+                let reply = apply(&mut state, Command::FailOverProxy { proxy, force: false, decided_after: None, now }).unwrap();
+                let Reply::FailedOver(outcome) = reply else { panic!("{reply:?}") };
+                prop_assert!(outcome.stuck.is_empty());
+                is_replaced &= outcome.cluster.is_none() || outcome.replacement.is_some();
+            }
+            state.check().unwrap();
+            let gone = before.get(&lost_host).copied().unwrap_or(0);
+            let fair = gone.div_ceil(hosts - 1);
+            for (host, count) in primaries(&state) {
+                prop_assert!(host != lost_host);
+                let had = before.get(&host).copied().unwrap_or(0);
+                prop_assert!(count <= had + fair + 1, "{} takes over {} of {}", host, count - had, gone);
+            }
+            prop_assert_eq!(is_replaced, !cannot_fail.contains(&lost_host), "{}", lost_host);
         }
     }
 }
