@@ -5,6 +5,18 @@ use crate::observed::ProxyObservation;
 use crate::state::LeaseLimit;
 
 impl Scene {
+    /// After how many milliseconds a replica is promoted, where every 10 of them this happens.
+    fn ms_until_promoted(&mut self, mut happens: impl FnMut(&mut Self)) -> u64 {
+        let begun = self.now;
+        let is_promotion = |action: &Action| matches!(action, Action::Apply(Command::FailOverShard { .. }));
+        while !self.actions().iter().any(is_promotion) {
+            assert!(self.now.since(begun) < 5_000, "{:?}", self.actions());
+            self.now = TimeMs(self.now.0 + 10);
+            happens(self);
+        }
+        self.now.since(begun)
+    }
+
     /// The limit that this coordinator asks for.
     fn limit_asked(&self) -> Option<LeaseLimit> {
         self.actions().into_iter().find_map(|action| match action {
@@ -72,13 +84,7 @@ fn both_waits_run_beside_each_other() {
         let said = scene.observed.proxies[&silent].clone();
         scene.fence(0, FenceReason::Dead);
         let fenced = scene.now;
-        let is_promoted = |scene: &Scene| {
-            let actions = scene.actions();
-            actions.iter().any(|action| matches!(action, Action::Apply(Command::FailOverShard { .. })))
-        };
-        while !is_promoted(&scene) {
-            assert!(scene.now.since(fenced) < 5_000, "{left_ms:?} {soon_for_ms:?}: {:?}", scene.actions());
-            scene.now = TimeMs(scene.now.0 + 10);
+        let waited_ms = scene.ms_until_promoted(|scene| {
             if scene.now.since(fenced) == 100 {
                 scene.observed.note_leases_left(left_ms.iter().map(|left_ms| (&silent, *left_ms)), scene.now);
             }
@@ -86,8 +92,8 @@ fn both_waits_run_beside_each_other() {
             let seen = scene.observed.proxies.get_mut(&silent).unwrap();
             *seen = ProxyObservation { answered: Some(scene.now), ..said.clone() };
             scene.break_node(&silent);
-        }
-        assert_eq!(scene.now.since(fenced), expected_ms, "{left_ms:?} {soon_for_ms:?}");
+        });
+        assert_eq!(waited_ms, expected_ms, "{left_ms:?} {soon_for_ms:?}");
     }
 }
 
@@ -102,18 +108,11 @@ fn a_promotion_waits_for_a_lease_that_nobody_here_has_granted() {
         scene.limit(limit);
         let silent = scene.chunk(0).primary_proxy(Half::First).clone();
         scene.fence(0, FenceReason::Dead);
-        let fenced = scene.now;
-        let is_promoted = |scene: &Scene| {
-            let actions = scene.actions();
-            actions.iter().any(|action| matches!(action, Action::Apply(Command::FailOverShard { .. })))
-        };
-        while !is_promoted(&scene) {
-            assert!(scene.now.since(fenced) < 5_000, "{limit:?} {:?}", scene.actions());
-            scene.now = TimeMs(scene.now.0 + 10);
+        let waited_ms = scene.ms_until_promoted(|scene| {
             scene.hear_all();
             scene.health(&silent).view_epoch = Epoch(0);
             scene.break_node(&silent);
-        }
-        assert_eq!(scene.now.since(fenced), from_ms, "{limit:?}");
+        });
+        assert_eq!(waited_ms, from_ms, "{limit:?}");
     }
 }
